@@ -47,6 +47,7 @@ export const Command = {
   prog_bind_map: 35,
   token_create: 36,
   prog_stream_read_by_fd: 37,
+  prog_assoc_struct_ops: 38,
 } as const;
 
 /** A name of {@linkcode Command}. */
@@ -90,6 +91,8 @@ export const MapType = {
   user_ringbuf: 31,
   cgrp_storage: 32,
   arena: 33,
+  insn_array: 34,
+  rhash: 35,
 } as const;
 
 /** A name of {@linkcode MapType}. */
@@ -195,6 +198,10 @@ export const AttachType = {
   netkit_peer: 55,
   trace_kprobe_session: 56,
   trace_uprobe_session: 57,
+  trace_fsession: 58,
+  trace_fentry_multi: 59,
+  trace_fexit_multi: 60,
+  trace_fsession_multi: 61,
 } as const;
 
 /** A name of {@linkcode AttachType}. */
@@ -217,6 +224,7 @@ export const LinkType = {
   uprobe_multi: 12,
   netkit: 13,
   sockmap: 14,
+  tracing_multi: 15,
 } as const;
 
 /** A name of {@linkcode LinkType}. */
