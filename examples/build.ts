@@ -1,0 +1,139 @@
+/**
+ * Compiles every `.bpf.c` of the examples and of the tests with clang, and keeps the objects in the
+ * tree, so that nobody needs a compiler to use them.
+ *
+ *     deno task build:bpf           # build what is there
+ *     deno task build:bpf --check   # only tell which objects differ from their sources
+ *
+ * clang 19 builds the object beside its source (`$CLANG` overrides it). The examples are also built
+ * with the other versions that are installed (14, 22), into `tests/fixtures/clang14/` and so on: one
+ * source, several compilers, and the tests load them all.
+ *
+ * @module
+ */
+
+const root = new URL("../", import.meta.url);
+const sourceRoots = ["examples", "tests/fixtures"];
+const variantVersions = ["14", "22"];
+const flags = ["-target", "bpfel", "-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra"];
+const quietFlags = [
+  "-Wno-unused-parameter",
+  "-Wno-unused-const-variable",
+  "-Wno-unknown-attributes",
+];
+
+/** Runs a program and answers whether it ended well; its messages go to the terminal. */
+async function run(command: string, args: readonly string[], quiet = false): Promise<boolean> {
+  try {
+    const output = quiet ? "null" : "inherit";
+    const child = new Deno.Command(command, {
+      args: [...args],
+      cwd: root,
+      stdout: output,
+      stderr: output,
+    });
+    return (await child.output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+async function firstThatRuns(candidates: readonly string[]): Promise<string | undefined> {
+  for (const candidate of candidates) {
+    if (await run(candidate, ["--version"], true)) return candidate;
+  }
+  return undefined;
+}
+
+/** Paths below the root, for every source. */
+async function* sources(directory: string): AsyncGenerator<string> {
+  let entries: Deno.DirEntry[];
+  try {
+    entries = await Array.fromAsync(Deno.readDir(new URL(`${directory}/`, root)));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  for (const entry of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
+    const path = `${directory}/${entry.name}`;
+    if (entry.isDirectory) yield* sources(path);
+    else if (entry.name.endsWith(".bpf.c")) yield path;
+  }
+}
+
+/** Compiles and drops DWARF, which no loader reads; BTF stays. Paths in the object are relative. */
+async function build(
+  clang: string,
+  strip: string | undefined,
+  source: string,
+  object: string,
+): Promise<boolean> {
+  const include = ["-Iexamples/include", "-fdebug-compilation-dir=."];
+  const args = [...flags, ...quietFlags, ...include, "-c", source, "-o", object];
+  if (!await run(clang, args)) return false;
+  return strip === undefined || await run(strip, ["-g", object]);
+}
+
+async function sameBytes(first: string, second: string): Promise<boolean> {
+  try {
+    const [a, b] = await Promise.all([
+      Deno.readFile(new URL(first, root)),
+      Deno.readFile(new URL(second, root)),
+    ]);
+    return a.length === b.length && a.every((byte, index) => byte === b[index]);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+async function main(check: boolean): Promise<number> {
+  const clang = Deno.env.get("CLANG") ?? await firstThatRuns(["clang-19", "clang"]);
+  const strip = await firstThatRuns(["llvm-strip-19", "llvm-strip"]);
+  if (clang === undefined || strip === undefined) {
+    console.error(
+      "build BPF objects: clang or llvm-strip is missing; apt-get install clang-19 llvm-19",
+    );
+    return 1;
+  }
+  const scratch = await Deno.makeTempDir();
+  let failed = 0;
+  try {
+    for (const directory of sourceRoots) {
+      for await (const source of sources(directory)) {
+        const object = source.replace(/\.c$/, ".o");
+        const jobs: { readonly compiler: string; readonly object: string }[] = [
+          { compiler: clang, object },
+        ];
+        if (directory === "examples") {
+          const name = object.slice(object.lastIndexOf("/") + 1);
+          for (const version of variantVersions) {
+            const compiler = await firstThatRuns([`clang-${version}`]);
+            if (compiler === undefined) {
+              console.log(
+                `skipped  tests/fixtures/clang${version}/${name}: no clang-${version} here`,
+              );
+              continue;
+            }
+            await Deno.mkdir(new URL(`tests/fixtures/clang${version}/`, root), { recursive: true });
+            jobs.push({ compiler, object: `tests/fixtures/clang${version}/${name}` });
+          }
+        }
+        for (const job of jobs) {
+          const target = check ? `${scratch}/built.o` : job.object;
+          let outcome = "built   ";
+          if (!await build(job.compiler, strip, source, target)) outcome = "FAILED  ";
+          else if (check) outcome = await sameBytes(job.object, target) ? "same    " : "DIFFERS ";
+          if (outcome === "FAILED  " || outcome === "DIFFERS ") failed++;
+          console.log(`${outcome} ${job.object}  (${job.compiler})`);
+        }
+      }
+    }
+  } finally {
+    await Deno.remove(scratch, { recursive: true });
+  }
+  return failed === 0 ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args.includes("--check")));
