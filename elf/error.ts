@@ -126,9 +126,5 @@ function oneLine(facts: ErrorFacts): string {
   const errno = facts.errno === undefined ? "" : `${facts.errno}: `;
   const fix = facts.fix === undefined ? "" : `; ${facts.fix}`;
   // Names come from hostile files: a newline or an escape code in one must not reach a terminal.
-  // deno-lint-ignore no-control-regex
-  return `${facts.doing} ${facts.subject}: ${errno}${facts.why}${fix}`.replace(
-    /[\x00-\x1f\x7f]+/g,
-    " ",
-  );
+  return `${facts.doing} ${facts.subject}: ${errno}${facts.why}${fix}`.replace(/\p{Cc}+/gu, " ");
 }
