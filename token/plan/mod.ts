@@ -1,0 +1,20 @@
+/**
+ * Planning a delegation: pure, the same in a browser.
+ *
+ * @module
+ */
+
+export * from "./delegation.ts";
+export * from "./notes.ts";
+export {
+  type BtfNames,
+  Plan,
+  plan,
+  type PlanFacts,
+  type Plannable,
+  type PlanOptions,
+  type PlanProfile,
+  type PlanReason,
+} from "./plan.ts";
+export * from "./reach.ts";
+export { helperCapability, type InstructionScan, scanInstructions } from "./scan.ts";

@@ -1,0 +1,388 @@
+/**
+ * Least privilege from an object: which words must be delegated before it can be loaded.
+ *
+ * It is pure: no kernel, no permission, and the same answer in a browser tab.
+ *
+ * @module
+ */
+
+import type { ExternSpec, MapSpec, ProgramSpec } from "../../object/spec.ts";
+import { AttachType, Command, Helper, MapType, ProgramType } from "../../object/kernel_enums.ts";
+import type { JsonValue } from "../../elf/error.ts";
+import { Delegation, type DelegationSet, type DelegationWord, wordOf } from "./delegation.ts";
+import {
+  BPF_CAPABILITIES,
+  type BpfCapability,
+  comparedAttachType,
+  mapTypeCapabilities,
+  programReach,
+  programTypeFacts,
+  type Reach,
+  widerReach,
+} from "./reach.ts";
+import { helperCapability, helperText, scanInstructions } from "./scan.ts";
+import { btfNeeds } from "./btf_needs.ts";
+import { type PlanNote, programNotes, setNotes } from "./notes.ts";
+import { toIncus, toLxd, toSystemd } from "./forms.ts";
+import { addLibbpf } from "./libbpf.ts";
+
+/** Who will load the object. `skep` needs exactly what the kernel checks; `libbpf` (up to 1.7) needs its probes to pass as well. */
+export type PlanProfile = "skep" | "libbpf";
+
+/** How to plan. */
+export interface PlanOptions {
+  /** Who will load; default `"skep"`. */
+  readonly profile?: PlanProfile;
+}
+
+/** The part of an object that a plan looks at. `ObjectSpec` has it. */
+export interface Plannable {
+  /** The object's name, for reasons. */
+  readonly name: string;
+  /** Maps, with the hidden ones. */
+  readonly maps: Iterable<MapSpec>;
+  /** Programs. */
+  readonly programs: Iterable<ProgramSpec>;
+  /** Kernel symbols and kernel functions that it refers to. */
+  readonly externs?: Iterable<ExternSpec>;
+  /** Functions that programs call. */
+  readonly subprograms?: Iterable<{ readonly instructions: Uint8Array }>;
+  /** Its BTF, if it has any. */
+  readonly btf?: BtfNames | undefined;
+}
+
+/** What a plan asks of an object's BTF. */
+export interface BtfNames {
+  /** One past the last id. */
+  readonly endId: number;
+  /** Name of a type. */
+  nameOf(id: number): string;
+  /** Kind of a type. */
+  kindName(id: number): string;
+}
+
+/** Why a word or a capability is in the plan. */
+export interface PlanReason {
+  /** `delegate_progs=xdp`, or `CAP_NET_ADMIN`. */
+  readonly word: string;
+  /** What asks for it: `program count_packets`, `map .rodata`. */
+  readonly because: readonly string[];
+}
+
+/** Collects words with who asked for them. */
+export class PlanBuilder {
+  readonly #masks = { commands: 0n, maps: 0n, programs: 0n, attachments: 0n };
+  readonly #reasons: Map<string, Set<string>> = new Map();
+  readonly #capabilities: Set<BpfCapability> = new Set();
+
+  /** Adds a word. */
+  add(set: DelegationSet, number: number, because: string): void {
+    this.#masks[set] |= 1n << BigInt(number);
+    const word = wordOf(set, number);
+    this.#because(`${word.option}=${word.word}`, because);
+  }
+
+  /** Adds a capability inside the user namespace. */
+  need(capability: BpfCapability, because: string): void {
+    this.#capabilities.add(capability);
+    this.#because(`CAP_${capability.toUpperCase()}`, because);
+  }
+
+  /** What has been added. */
+  get delegation(): Delegation {
+    return new Delegation(this.#masks);
+  }
+
+  /** The capabilities, in a fixed order. */
+  get capabilities(): BpfCapability[] {
+    return BPF_CAPABILITIES.filter((name) => this.#capabilities.has(name));
+  }
+
+  /** Why, in the order in which the words were asked for. */
+  get reasons(): PlanReason[] {
+    return [...this.#reasons].map(([word, because]) => ({ word, because: [...because] }));
+  }
+
+  #because(word: string, because: string): void {
+    const reasons = this.#reasons.get(word);
+    if (reasons === undefined) this.#reasons.set(word, new Set([because]));
+    else reasons.add(because);
+  }
+}
+
+/** What a {@linkcode Plan} is made of. */
+export interface PlanFacts {
+  /** Who will load. */
+  readonly profile: PlanProfile;
+  /** The words. */
+  readonly delegation: Delegation;
+  /** Words that the objects load without. */
+  readonly optional: readonly DelegationWord[];
+  /** Capabilities inside the user namespace. */
+  readonly capabilities: readonly BpfCapability[];
+  /** How far the programs reach. */
+  readonly reach: Reach;
+  /** Who asks for what. */
+  readonly reasons: readonly PlanReason[];
+  /** What a person should know. */
+  readonly notes: readonly PlanNote[];
+}
+
+/** A delegation that some objects need, with reasons, and in every form in which it can be granted. */
+export class Plan implements PlanFacts {
+  /** Who will load. */
+  readonly profile: PlanProfile;
+  /** The four sets of words. */
+  readonly delegation: Delegation;
+  /** Those of the words that the objects load without, losing something that the notes name. */
+  readonly optional: readonly DelegationWord[];
+  /** Capabilities that the loading process needs *inside* its user namespace (`CAP_` left out, lower case). */
+  readonly capabilities: readonly BpfCapability[];
+  /** How far the programs reach, the widest of all. */
+  readonly reach: Reach;
+  /** Who asks for what. */
+  readonly reasons: readonly PlanReason[];
+  /** What a person should know before granting it. */
+  readonly notes: readonly PlanNote[];
+
+  /** Takes over the facts. */
+  constructor(facts: PlanFacts) {
+    this.profile = facts.profile;
+    this.delegation = facts.delegation;
+    this.optional = facts.optional;
+    this.capabilities = facts.capabilities;
+    this.reach = facts.reach;
+    this.reasons = facts.reasons;
+    this.notes = facts.notes;
+  }
+
+  /** Commands of bpf(2) by name. */
+  get commands(): string[] {
+    return this.delegation.names("commands");
+  }
+
+  /** Map types by name. */
+  get maps(): string[] {
+    return this.delegation.names("maps");
+  }
+
+  /** Program types by name. */
+  get programs(): string[] {
+    return this.delegation.names("programs");
+  }
+
+  /** Attach types by name. */
+  get attachments(): string[] {
+    return this.delegation.names("attachments");
+  }
+
+  /** Mount options with names: `delegate_cmds=map_create:prog_load,delegate_maps=…`. */
+  toMountOptions(): string {
+    return this.delegation.toMountOptions();
+  }
+
+  /** Mount options with numbers, which every kernel reads alike. */
+  toHex(): string {
+    return this.delegation.toHex();
+  }
+
+  /** The fsconfig(2) calls. */
+  toFsconfig(): { readonly key: string; readonly value: string }[] {
+    return this.delegation.toFsconfig();
+  }
+
+  /** A drop-in for a systemd service (systemd 258). */
+  toSystemd(): string {
+    return toSystemd(this);
+  }
+
+  /** Incus instance keys, one `key=value` a line. */
+  toIncus(): string {
+    return toIncus(this.delegation);
+  }
+
+  /** LXD instance keys, one `key=value` a line. */
+  toLxd(): string {
+    return toLxd(this.delegation);
+  }
+
+  /** Everything, stable from run to run. */
+  toJSON(): { readonly [key: string]: JsonValue } {
+    return {
+      profile: this.profile,
+      ...this.delegation.toJSON(),
+      masks: Object.fromEntries(this.toFsconfig().map(({ key, value }) => [key, value])),
+      optional: this.optional.map(({ option, word }) => `${option}=${word}`),
+      capabilities: [...this.capabilities],
+      reach: this.reach,
+      reasons: this.reasons.map(({ word, because }) => ({ word, because: [...because] })),
+      notes: this.notes.map((note) => ({ ...note })),
+    };
+  }
+}
+
+/**
+ * The delegation that one or several objects need, exactly.
+ *
+ * Maps that are not created (`autocreate`) and programs that are not loaded (`autoload`) do not count:
+ * decide about them first.
+ *
+ * @example
+ * ```ts ignore
+ * import { openObject, plan } from "@skep/skep";
+ *
+ * const need = plan(await openObject("execsnoop.bpf.o"));
+ * console.log(need.toMountOptions(), need.reach);
+ * ```
+ */
+export function plan(objects: Plannable | Iterable<Plannable>, options?: PlanOptions): Plan {
+  const profile = options?.profile ?? "skep";
+  const builder = new PlanBuilder();
+  const notes: PlanNote[] = [];
+  const mandatory = new Set<string>();
+  let reach: Reach = "own-sockets";
+  for (const object of Symbol.iterator in objects ? objects : [objects]) {
+    const maps = [...object.maps].filter((map) => map.autocreate);
+    const programs = [...object.programs].filter((program) => program.autoload);
+    for (const map of maps) addMap(builder, map, notes);
+    const helpers = new Map<number, string>();
+    for (const program of programs) {
+      addProgram(builder, program, notes);
+      reach = widerReach(reach, programReach(program.type, program.expectedAttachType));
+    }
+    addHelpers(builder, object, programs, helpers, notes);
+    const btf = btfNeeds(object, maps, programs, helpers);
+    if (btf.load) builder.add("commands", Command.btf_load, `BTF of ${object.name}`);
+    for (const reason of btf.required) {
+      builder.add("commands", Command.btf_load, reason);
+      mandatory.add("btf_load");
+    }
+    for (const reason of btf.byId) {
+      builder.add("commands", Command.btf_get_fd_by_id, reason);
+      builder.need("sys_admin", reason);
+      mandatory.add("btf_get_fd_by_id");
+    }
+    if (profile === "libbpf") addLibbpf(builder, object, maps, programs, helpers);
+  }
+  const delegation = builder.delegation;
+  const optional = delegation.words().filter(({ set, word }) =>
+    set === "commands" && word === "btf_load" && !mandatory.has(word)
+  );
+  notes.push(...setNotes(delegation, reach, optional));
+  return new Plan({
+    profile,
+    delegation,
+    optional,
+    capabilities: builder.capabilities,
+    reach,
+    reasons: builder.reasons,
+    notes: unique(notes),
+  });
+}
+
+function addMap(builder: PlanBuilder, map: MapSpec, notes: PlanNote[]): void {
+  const because = `map ${map.name}`;
+  builder.add("commands", Command.map_create, because);
+  builder.need("bpf", because);
+  for (const [type, reason] of mapTypes(map)) {
+    builder.add("maps", typeof type === "number" ? type : MapType[type], reason);
+    for (const capability of mapTypeCapabilities(type)) builder.need(capability, reason);
+  }
+  if (map.pinning === "by-name") {
+    notes.push({
+      level: "note",
+      subject: map.name,
+      text: "the map is pinned by name: where the pin exists, map_create is not needed for it",
+    });
+  }
+}
+
+/** The types of a map and of the maps within it, to any depth, with who asks. */
+function* mapTypes(map: MapSpec): Generator<[MapSpec["type"], string]> {
+  let reason = `map ${map.name}`;
+  for (let current: MapSpec | undefined = map; current !== undefined; current = current.inner) {
+    yield [current.type, reason];
+    reason = `inner map of ${map.name}`;
+  }
+}
+
+function addProgram(builder: PlanBuilder, program: ProgramSpec, notes: PlanNote[]): void {
+  const because = `program ${program.name}`;
+  if (program.type === "unspec") {
+    notes.push({
+      level: "warning",
+      subject: program.name,
+      text:
+        `the section "${program.section}" tells no program type, so no delegation can be planned for it`,
+    });
+    return;
+  }
+  builder.add("commands", Command.prog_load, because);
+  builder.add("programs", ProgramType[program.type], because);
+  const attachType = comparedAttachType(program.type, program.expectedAttachType);
+  builder.add(
+    "attachments",
+    attachType,
+    attachType === AttachType.cgroup_inet_ingress && program.expectedAttachType === undefined
+      ? `program ${program.name} (attach type 0)`
+      : because,
+  );
+  builder.need("bpf", because);
+  for (const capability of programTypeFacts(program.type).capabilities) {
+    builder.need(capability, because);
+  }
+  // The kernel looks for it at attach, not at load.
+  if (program.type === "cgroup_skb") builder.need("net_admin", `${because}, to attach it`);
+  notes.push(...programNotes(program));
+}
+
+function addHelpers(
+  builder: PlanBuilder,
+  object: Plannable,
+  programs: readonly ProgramSpec[],
+  helpers: Map<number, string>,
+  notes: PlanNote[],
+): void {
+  const codes: { readonly name: string; readonly code: Uint8Array }[] = programs.map((program) => ({
+    name: `program ${program.name}`,
+    code: program.instructions,
+  }));
+  if (programs.length > 0) {
+    for (const { instructions } of object.subprograms ?? []) {
+      codes.push({ name: `a function of ${object.name}`, code: instructions });
+    }
+  }
+  let loops: string | undefined;
+  for (const { name, code } of codes) {
+    const scan = scanInstructions(code);
+    if (scan.loops) loops ??= name;
+    for (const helper of scan.helpers) {
+      if (!helpers.has(helper)) helpers.set(helper, name);
+      const capability = helperCapability(helper);
+      if (capability !== undefined) builder.need(capability, `${name} calls ${helperText(helper)}`);
+    }
+  }
+  if (helpers.has(Helper.probe_write_user)) {
+    notes.push({
+      level: "warning",
+      text:
+        "probe_write_user writes the memory of any process; kernel lockdown forbids it whatever is delegated",
+    });
+  }
+  if (loops !== undefined && !builder.capabilities.includes("perfmon")) {
+    notes.push({
+      level: "note",
+      subject: loops,
+      text: "it has a loop: without CAP_PERFMON in the user namespace the verifier also walks " +
+        "speculative paths and may end with E2BIG",
+    });
+  }
+}
+
+function unique(notes: readonly PlanNote[]): PlanNote[] {
+  const seen = new Set<string>();
+  return notes.filter((note) => {
+    const key = JSON.stringify(note);
+    return seen.has(key) ? false : (seen.add(key), true);
+  });
+}
