@@ -65,6 +65,8 @@ export interface IntType extends TypeBase {
   readonly offset: number;
   /** BTF_INT_SIGNED, BTF_INT_CHAR, BTF_INT_BOOL or nothing (unsigned). */
   readonly encoding: "unsigned" | "signed" | "char" | "bool";
+  /** Whether BTF_INT_SIGNED is set: gcc sets it beside BTF_INT_CHAR. */
+  readonly signed: boolean;
 }
 
 /** A pointer, a qualifier, a typedef or a type tag: a type that refers to one other. */
@@ -73,6 +75,8 @@ export interface RefType extends TypeBase {
   readonly kind: "ptr" | "typedef" | "volatile" | "const" | "restrict" | "type_tag";
   /** The id of the type it refers to. */
   readonly type: number;
+  /** A type tag whose text is an attribute of its own (kind_flag): `__attribute__((text))`. */
+  readonly attribute?: boolean;
 }
 
 /** An array. */
@@ -211,6 +215,8 @@ export interface DeclTagType extends TypeBase {
   readonly type: number;
   /** The member or parameter, -1 for the declaration as a whole. */
   readonly componentIndex: number;
+  /** The text is an attribute of its own (kind_flag): `__attribute__((text))`. */
+  readonly attribute?: boolean;
 }
 
 /** A kind that this version does not know, skipped by the BTF's layout section. */

@@ -1,0 +1,181 @@
+/**
+ * A hash index over the raw bytes of all names.
+ *
+ * @module
+ */
+
+import type { BtfTables } from "./tables.ts";
+
+/** The strings that an offset points into, and the offset at which they start. */
+export type StringSource = (offset: number) => {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+};
+
+const encoder = new TextEncoder();
+
+/** A name as the bytes that stand in BTF. */
+export function utf8Bytes(name: string): Uint8Array {
+  return encoder.encode(name);
+}
+
+/** Whether the NUL-terminated name at an offset is exactly these bytes. */
+export function sameBytes(bytes: Uint8Array, offset: number, name: Uint8Array): boolean {
+  const length = name.length;
+  // The end first: names of one kind share beginnings more often than lengths.
+  if (bytes[offset + length] !== 0) return false;
+  for (let at = 0; at < length; at++) if (bytes[offset + at] !== name[at]) return false;
+  return true;
+}
+
+const BASIS = 0x811c9dc5;
+const PRIME = 0x01000193;
+const UNDERSCORE = 0x5f;
+
+/**
+ * Entries by the hash of their names up to the flavor, so that one index answers both an exact
+ * look-up and a search for CO-RE candidates.
+ */
+export class NameIndex {
+  readonly #tables: BtfTables;
+  readonly #source: StringSource;
+  /** The first entry of each bucket plus one; 0 for an empty bucket. */
+  readonly #heads: Int32Array;
+  /** The next entry of the same bucket plus one. */
+  readonly #next: Int32Array;
+  readonly #mask: number;
+
+  /** Hashes all names once. */
+  constructor(tables: BtfTables, source: StringSource) {
+    this.#tables = tables;
+    this.#source = source;
+    const { count, nameOffsets } = tables;
+    let buckets = 16;
+    while (buckets < count) buckets *= 2;
+    this.#mask = buckets - 1;
+    this.#heads = new Int32Array(buckets);
+    this.#next = new Int32Array(count);
+    // A module's names are partly the base's: ask for the right table only when it changes.
+    let bytes: Uint8Array = new Uint8Array(0);
+    let from = 0;
+    // Backwards, so that each chain ascends.
+    for (let entry = count - 1; entry >= 0; entry--) {
+      const offset = nameOffsets[entry] as number;
+      if (offset === 0) continue;
+      if (!(offset >= from && offset - from < bytes.length)) ({ bytes, from } = source(offset));
+      const start = offset - from;
+      if (start >= bytes.length || bytes[start] === 0) continue;
+      const bucket = essentialHash(bytes, start) & this.#mask;
+      this.#next[entry] = this.#heads[bucket] as number;
+      this.#heads[bucket] = entry + 1;
+    }
+  }
+
+  /** The lowest entry of exactly that name and one of the kinds in the mask, or -1. */
+  find(name: Uint8Array, mask: number): number {
+    const { kinds, nameOffsets } = this.#tables;
+    let slot = this.#heads[essentialHash(name, 0) & this.#mask] as number;
+    while (slot !== 0) {
+      const entry = slot - 1;
+      if ((mask >>> (kinds[entry] as number) & 1) !== 0 && (kinds[entry] as number) < 32) {
+        const { bytes, from } = this.#source(nameOffsets[entry] as number);
+        if (sameBytes(bytes, (nameOffsets[entry] as number) - from, name)) return entry;
+      }
+      slot = this.#next[entry] as number;
+    }
+    return -1;
+  }
+
+  /** All entries of that name (`exact`) or of that name up to a flavor, ascending. */
+  findAll(name: Uint8Array, mask: number, exact: boolean): number[] {
+    const { kinds, nameOffsets } = this.#tables;
+    const found: number[] = [];
+    // A name that itself looks flavored has no candidates but through its own hash.
+    const hash = exact ? essentialHash(name, 0) : plainHash(name);
+    let slot = this.#heads[hash & this.#mask] as number;
+    while (slot !== 0) {
+      const entry = slot - 1;
+      if ((mask >>> (kinds[entry] as number) & 1) !== 0 && (kinds[entry] as number) < 32) {
+        const offset = nameOffsets[entry] as number;
+        const { bytes, from } = this.#source(offset);
+        const start = offset - from;
+        if (
+          exact
+            ? sameBytes(bytes, start, name)
+            : essentialLength(bytes, start) === name.length && startsWith(bytes, start, name)
+        ) {
+          found.push(entry);
+        }
+      }
+      slot = this.#next[entry] as number;
+    }
+    return found;
+  }
+}
+
+function startsWith(bytes: Uint8Array, start: number, name: Uint8Array): boolean {
+  for (let at = 0; at < name.length; at++) if (bytes[start + at] !== name[at]) return false;
+  return true;
+}
+
+function plainHash(name: Uint8Array): number {
+  let hash = BASIS;
+  for (let at = 0; at < name.length; at++) {
+    hash = Math.imul(hash ^ (name[at] as number), PRIME);
+  }
+  return mixed(hash);
+}
+
+/** The low bits choose the bucket: let the high ones have a say. */
+function mixed(hash: number): number {
+  return (hash ^ hash >>> 15) >>> 0;
+}
+
+/** The hash of the name at `start` up to its flavor; the name ends at a NUL or at the array's end. */
+function essentialHash(bytes: Uint8Array, start: number): number {
+  let hash = BASIS;
+  let essential = 0;
+  let hasFlavor = false;
+  // The hash before the present run of underscores, and the run's length.
+  let before = BASIS;
+  let run = 0;
+  let runStart = start;
+  const end = bytes.length;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte === 0) break;
+    if (byte === UNDERSCORE) {
+      if (run === 0) {
+        before = hash;
+        runStart = at;
+      }
+      run++;
+    } else {
+      if (run === 3 && runStart > start) {
+        essential = before;
+        hasFlavor = true;
+      }
+      run = 0;
+    }
+    hash = Math.imul(hash ^ byte, PRIME);
+  }
+  return mixed(hasFlavor ? essential : hash);
+}
+
+/** The length of the name at `start` up to its flavor. */
+function essentialLength(bytes: Uint8Array, start: number): number {
+  let length = -1;
+  let run = 0;
+  const end = bytes.length;
+  let at = start;
+  for (; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte === 0) break;
+    if (byte === UNDERSCORE) run++;
+    else {
+      if (run === 3 && at - 3 > start) length = at - 3 - start;
+      run = 0;
+    }
+  }
+  return length < 0 ? at - start : length;
+}
