@@ -1,0 +1,8 @@
+/**
+ * Reading what programs send: ring buffers and their kin, in one shape.
+ *
+ * @module
+ */
+
+export * from "./decoder.ts";
+export * from "./ring_buffer.ts";

@@ -1,0 +1,206 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { FakeRing } from "./fake_ring.ts";
+import { RingBuffer } from "./ring_buffer.ts";
+
+const number = {
+  size: 4,
+  decode: (view: DataView, offset: number): number => view.getUint32(offset, true),
+};
+
+function record(value: number, size = 4): Uint8Array {
+  const bytes = new Uint8Array(size);
+  new DataView(bytes.buffer).setUint32(0, value, true);
+  return bytes;
+}
+
+function open(ring: FakeRing): RingBuffer<number> {
+  return RingBuffer.open<number>(ring.kernel, 3, ring.size, { decoder: number, name: "events" });
+}
+
+for (const machine of ["x86_64", "aarch64"]) {
+  Deno.test(`RingBuffer reads records in order across the end of the buffer (${machine})`, () => {
+    const ring = new FakeRing(4096, 0, machine);
+    using reader = open(ring);
+    const seen: number[] = [];
+    let next = 0;
+    for (let round = 0; round < 50; round++) {
+      while (ring.output(record(next, 4 + next % 40))) next++;
+      seen.push(...reader.drain());
+    }
+    assert(next > 4000);
+    assertEquals(seen, Array.from({ length: next }, (_, index) => index));
+    assertEquals(reader.records, next);
+    assertEquals(reader.available, 0);
+  });
+}
+
+Deno.test("RingBuffer goes on past 2^32 bytes and publishes both words of its position", () => {
+  const ring = new FakeRing(4096, 2 ** 32 - 64);
+  using reader = open(ring);
+  for (let value = 0; value < 20; value++) {
+    assert(ring.output(record(value)));
+    assertEquals(reader.drain(), [value]);
+  }
+  assertEquals(ring.position, 2 ** 32 - 64 + 20 * 16);
+});
+
+Deno.test("RingBuffer stops at a record that is reserved and not submitted", () => {
+  const ring = new FakeRing(4096);
+  using reader = open(ring);
+  ring.output(record(1));
+  const busy = ring.reserve(record(2));
+  ring.output(record(3));
+  assertEquals(reader.drain(), [1]);
+  assertEquals(reader.drain(), []);
+  ring.submit(busy);
+  assertEquals(reader.drain(), [2, 3]);
+});
+
+Deno.test("RingBuffer passes over discarded records and gives their room back", () => {
+  const ring = new FakeRing(4096);
+  using reader = open(ring);
+  ring.submit(ring.reserve(record(1)), true);
+  ring.output(record(2));
+  assertEquals(reader.drain(), [2]);
+  assertEquals(ring.position, 32);
+  assertEquals(reader.records, 1);
+});
+
+Deno.test("RingBuffer.consume counts the record whose callback throws as read", () => {
+  const ring = new FakeRing(4096);
+  using reader = open(ring);
+  ring.output(record(1));
+  ring.output(record(2));
+  assertThrows(
+    () =>
+      reader.consume(() => {
+        throw new Error("no");
+      }),
+    Error,
+    "no",
+  );
+  assertEquals(ring.position, 16);
+  assertEquals(reader.drain(), [2]);
+});
+
+Deno.test("RingBuffer.consume stops when the callback answers false, and at the limit", () => {
+  const ring = new FakeRing(4096);
+  using reader = open(ring);
+  for (let value = 0; value < 6; value++) ring.output(record(value));
+  assertEquals(reader.consume(() => false), 1);
+  assertEquals(reader.consume(() => {}, 2), 2);
+  assertEquals(reader.drain(), [3, 4, 5]);
+});
+
+Deno.test("RingBuffer.consume refuses to be called from its own callback", () => {
+  const ring = new FakeRing(4096);
+  using reader = open(ring);
+  ring.output(record(1));
+  assertThrows(() => reader.consume(() => void reader.drain()), Error, "being read already");
+});
+
+Deno.test("RingBuffer.lease reads in place and gives the room back when it is disposed of", () => {
+  const ring = new FakeRing(4096);
+  using reader = open(ring);
+  ring.output(record(7, 5));
+  ring.output(record(8));
+  {
+    using lease = reader.lease();
+    assert(lease.next());
+    assertEquals([lease.view.getUint32(lease.offset, true), lease.length], [7, 5]);
+    assertEquals(lease.copy(), record(7, 5));
+    assertEquals(ring.position, 0);
+    assertThrows(() => reader.drain(), Error, "being read already");
+  }
+  assertEquals(ring.position, 16);
+  assertEquals(reader.drain(), [8]);
+});
+
+Deno.test("RingBuffer decodes a short record as if zeroes followed", () => {
+  const ring = new FakeRing(4096);
+  using reader = open(ring);
+  ring.output(new Uint8Array([0xff, 1]));
+  assertEquals(reader.drain(), [0x1ff]);
+});
+
+Deno.test("RingBuffer gives copies of the bytes without a decoder", () => {
+  const ring = new FakeRing(4096);
+  using reader = RingBuffer.open(ring.kernel, 3, ring.size);
+  ring.output(record(5));
+  const [bytes] = reader.drain();
+  ring.output(record(6));
+  reader.drain();
+  assertEquals(bytes, record(5));
+});
+
+Deno.test("RingBuffer as an async iterable waits, and leaves in the buffer what was not asked for", async () => {
+  const ring = new FakeRing(4096);
+  using reader = open(ring);
+  queueMicrotask(() => {
+    for (const value of [1, 2, 3]) ring.output(record(value));
+  });
+  const seen: number[] = [];
+  for await (const value of reader) {
+    seen.push(value);
+    if (value === 2) break;
+  }
+  assertEquals(seen, [1, 2]);
+  assertEquals(reader.drain(), [3]);
+});
+
+Deno.test("RingBuffer ends its loops at once when it is closed while they wait", async () => {
+  const ring = new FakeRing(4096);
+  const reader = open(ring);
+  const loops = [
+    Array.fromAsync(reader),
+    Array.fromAsync(reader.batches()),
+    reader.forEach(() => {}),
+  ];
+  await Promise.resolve();
+  reader.close();
+  assertEquals(await Promise.all(loops), [[], [], 0]);
+  assertEquals(ring.mapped, 0);
+  assertThrows(() => reader.drain(), Error, "closed");
+});
+
+Deno.test("RingBuffer ends its loops without an error when the signal is aborted", async () => {
+  const ring = new FakeRing(4096);
+  using reader = open(ring);
+  const abort = new AbortController();
+  const loop = Array.fromAsync(reader.read(abort));
+  ring.output(record(9));
+  setTimeout(() => abort.abort(), 5);
+  assertEquals(await loop, [9]);
+});
+
+Deno.test("RingBuffer closed within its callback keeps the memory until the callback is over", () => {
+  const ring = new FakeRing(4096);
+  const reader = open(ring);
+  ring.output(record(1));
+  ring.output(record(2));
+  const seen: number[] = [];
+  reader.consume((view, offset) => {
+    reader.close();
+    seen.push(view.getUint32(offset, true));
+  });
+  assertEquals(seen, [1]);
+  assertEquals(ring.mapped, 0);
+});
+
+Deno.test("RingBuffer.batches gives what is there, at most the limit", async () => {
+  const ring = new FakeRing(4096);
+  using reader = open(ring);
+  for (let value = 0; value < 5; value++) ring.output(record(value));
+  const batches: number[][] = [];
+  for await (const batch of reader.batches({ limit: 2 })) {
+    batches.push(batch);
+    if (batches.length === 3) break;
+  }
+  assertEquals(batches, [[0, 1], [2, 3], [4]]);
+});
+
+Deno.test("RingBuffer.open refuses a size that no ring buffer has", () => {
+  const ring = new FakeRing(4096);
+  assertThrows(() => RingBuffer.open(ring.kernel, 3, 5000), Error, "power of two");
+  assertEquals(ring.mapped, 0);
+});
