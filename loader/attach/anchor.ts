@@ -1,0 +1,64 @@
+/**
+ * A place among the programs of one hook: before, after or instead of another (mprog, Linux 6.6;
+ * cgroup hooks: Linux 6.17).
+ *
+ * @module
+ */
+
+import type { Anchor } from "../../kernel/kernel.ts";
+import { attachError } from "./error.ts";
+import { Link, type ProgramHandle } from "./link.ts";
+
+const BPF_F_REPLACE = 1 << 2;
+const BPF_F_BEFORE = 1 << 3;
+const BPF_F_AFTER = 1 << 4;
+const BPF_F_ID = 1 << 5;
+const BPF_F_LINK = 1 << 13;
+
+/** What a place is relative to: a link or a program of this process, or one by its id. */
+export type Relative =
+  | Link
+  | ProgramHandle
+  | { readonly linkId: number }
+  | { readonly programId: number };
+
+/** A place among the programs of a hook. Without one, the program comes last. */
+export interface AnchorOptions {
+  /** Runs before this one; `"all"`: first. */
+  readonly before?: Relative | "all";
+  /** Runs after this one; `"all"`: last. */
+  readonly after?: Relative | "all";
+  /** Takes the place of this program, which must be attached without a link. */
+  readonly replaceProgram?: ProgramHandle;
+  /** Refused with ESTALE when the hook's programs have changed since this revision was read. */
+  readonly expectedRevision?: bigint;
+}
+
+/** The anchor in the kernel's words; undefined when nothing was asked for. */
+export function anchorOf(program: string, options: AnchorOptions): Anchor | undefined {
+  const { before, after, replaceProgram, expectedRevision } = options;
+  const given = [before, after, replaceProgram].filter((value) => value !== undefined).length;
+  if (given > 1) {
+    throw attachError(program, "before, after and replaceProgram exclude one another", {
+      errno: "EINVAL",
+    });
+  }
+  const revision = expectedRevision === undefined ? {} : { expectedRevision };
+  if (replaceProgram !== undefined) {
+    return { flags: BPF_F_REPLACE, relative: replaceProgram.fd, ...revision };
+  }
+  const place = before ?? after;
+  if (place === undefined) {
+    return expectedRevision === undefined ? undefined : { flags: 0, ...revision };
+  }
+  const side = before === undefined ? BPF_F_AFTER : BPF_F_BEFORE;
+  return { ...relativeOf(side, place), ...revision };
+}
+
+function relativeOf(side: number, place: Relative | "all"): Anchor {
+  if (place === "all") return { flags: side };
+  if (place instanceof Link) return { flags: side | BPF_F_LINK, relative: place.fd };
+  if ("linkId" in place) return { flags: side | BPF_F_LINK | BPF_F_ID, relative: place.linkId };
+  if ("programId" in place) return { flags: side | BPF_F_ID, relative: place.programId };
+  return { flags: side, relative: place.fd };
+}

@@ -1,0 +1,114 @@
+/**
+ * Netlink messages, as far as attaching needs them.
+ *
+ * @module
+ */
+
+const HEADER = 16;
+const NLA_F_NESTED = 0x8000;
+
+/** NLM_F_REQUEST | NLM_F_ACK: every request here asks for an answer. */
+export const REQUEST_ACK = 5;
+/** NLM_F_EXCL. */
+export const EXCLUSIVE = 0x200;
+/** NLM_F_CREATE. */
+export const CREATE = 0x400;
+/** NLM_F_REPLACE. */
+export const REPLACE = 0x100;
+
+/** Builds one netlink message: a fixed part, then attributes, which may be nested. */
+export class NetlinkMessage {
+  #bytes: number[] = [];
+  #open: number[] = [];
+  readonly #type: number;
+  readonly #flags: number;
+
+  /** Starts a message of a type, with NLM_F_… flags. */
+  constructor(type: number, flags: number) {
+    this.#type = type;
+    this.#flags = flags;
+  }
+
+  /** Adds fields of the fixed part. */
+  u8(...values: number[]): this {
+    this.#bytes.push(...values.map((value) => value & 0xff));
+    return this;
+  }
+
+  /** Adds a 16-bit field. */
+  u16(value: number): this {
+    return this.u8(value, value >>> 8);
+  }
+
+  /** Adds 32-bit fields. */
+  u32(...values: number[]): this {
+    for (const value of values) this.u8(value, value >>> 8, value >>> 16, value >>> 24);
+    return this;
+  }
+
+  /** Adds an attribute with a 32-bit value. */
+  attribute32(type: number, value: number): this {
+    return this.u16(8).u16(type).u32(value);
+  }
+
+  /** Adds an attribute with bytes, padded to four. */
+  attribute(type: number, bytes: Uint8Array): this {
+    this.u16(4 + bytes.length).u16(type).u8(...bytes);
+    return this.#pad();
+  }
+
+  /** Adds an attribute with a text that ends in NUL. */
+  attributeText(type: number, text: string): this {
+    return this.attribute(type, new TextEncoder().encode(`${text}\0`));
+  }
+
+  /** Opens an attribute that holds others. */
+  begin(type: number): this {
+    this.#open.push(this.#bytes.length);
+    return this.u16(0).u16(type | NLA_F_NESTED);
+  }
+
+  /** Closes the attribute opened last. */
+  end(): this {
+    const start = this.#open.pop();
+    if (start === undefined) throw new RangeError("no attribute is open");
+    const length = this.#bytes.length - start;
+    this.#bytes[start] = length & 0xff;
+    this.#bytes[start + 1] = length >>> 8;
+    return this;
+  }
+
+  /** The message with its header. */
+  build(): Uint8Array<ArrayBuffer> {
+    const message = new Uint8Array(HEADER + this.#bytes.length);
+    const view = new DataView(message.buffer);
+    view.setUint32(0, message.length, true);
+    view.setUint16(4, this.#type, true);
+    view.setUint16(6, this.#flags, true);
+    view.setUint32(8, 1, true);
+    message.set(this.#bytes, HEADER);
+    return message;
+  }
+
+  #pad(): this {
+    while (this.#bytes.length % 4 !== 0) this.#bytes.push(0);
+    return this;
+  }
+}
+
+/** The attributes in a piece of a netlink message, by type: the last one where a type comes twice. */
+export function attributes(bytes: Uint8Array): Map<number, Uint8Array> {
+  const found = new Map<number, Uint8Array>();
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let offset = 0;
+  while (offset + 4 <= bytes.length) {
+    const length = view.getUint16(offset, true);
+    if (length < 4 || offset + length > bytes.length) break;
+    found.set(
+      view.getUint16(offset + 2, true) & 0x3fff,
+      bytes.subarray(offset + 4, offset + length),
+    );
+    offset += (length + 3) & ~3;
+  }
+  return found;
+}

@@ -1,0 +1,101 @@
+/**
+ * Attaching through a perf event: what tracepoints, kprobes, uprobes and perf_event programs share.
+ *
+ * @module
+ */
+
+import type { Kernel } from "../../kernel/kernel.ts";
+import { AttachType } from "../../object/kernel_enums.ts";
+import { checkAttach } from "./error.ts";
+import { type AttachableProgram, Link } from "./link.ts";
+
+/** PERF_EVENT_IOC_ENABLE, _DISABLE and _SET_BPF: `_IO('$', n)` and `_IOW('$', 8, __u32)`. */
+const ENABLE = 0x2400;
+const DISABLE = 0x2401;
+const SET_BPF = 0x40042408;
+
+/** How a program is bound to a perf event. */
+export interface PerfLinkOptions {
+  /** What `bpf_get_attach_cookie` answers in the program (Linux 5.15). */
+  readonly cookie?: bigint;
+  /** Binds by ioctl, the only way before Linux 5.15, instead of by a link. */
+  readonly forceIoctl?: boolean;
+}
+
+/**
+ * Binds a program to a perf event and switches the event on. Takes over the descriptor, also when it
+ * throws.
+ *
+ * Minimum kernel: Linux 5.15 for a link; before, the ioctl is used.
+ */
+export function attachToPerfEvent(
+  kernel: Kernel,
+  program: AttachableProgram,
+  event: {
+    readonly fd: number;
+    readonly kind: string;
+    readonly target: string;
+    readonly closed?: () => void;
+  },
+  options: PerfLinkOptions = {},
+): Link {
+  const { fd: eventFd, kind, target, closed } = event;
+  const cookie = options.cookie ?? 0n;
+  let fd = -1;
+  try {
+    if (options.forceIoctl !== true) {
+      fd = kernel.linkCreate({
+        programFd: program.fd,
+        target: eventFd,
+        attachType: AttachType.perf_event,
+        extra: { kind: "perf", cookie },
+      });
+    }
+    // EINVAL with no cookie asked for: a kernel without perf links, or one that refuses the program in both ways.
+    if (fd < 0 && (options.forceIoctl === true || fd === -22) && cookie === 0n) {
+      const result = kernel.control(eventFd, SET_BPF, program.fd);
+      checkAttach(result, program.name, "PERF_EVENT_IOC_SET_BPF", { data: { target } });
+    } else {
+      checkAttach(fd, program.name, "BPF_LINK_CREATE", {
+        data: { target },
+        ...(fd === -71
+          ? { why: "the perf event samples call chains in a way that the program cannot use" }
+          : {}),
+      });
+    }
+    checkAttach(kernel.control(eventFd, ENABLE), program.name, "PERF_EVENT_IOC_ENABLE", {
+      data: { target },
+    });
+  } catch (error) {
+    if (fd >= 0) kernel.close(fd);
+    kernel.close(eventFd);
+    closed?.();
+    throw error;
+  }
+  return new Link(kernel, {
+    kind,
+    program: program.name,
+    target,
+    fd,
+    descriptors: [eventFd],
+    ...(fd >= 0 ? {} : { legacy: { detach: () => kernel.control(eventFd, DISABLE) } }),
+    ...(closed === undefined ? {} : { closed }),
+  });
+}
+
+/** What the kernel's refusal of perf_event_open means for someone who attaches. */
+export function checkPerfOpen(
+  result: number,
+  program: string,
+  data: { readonly [key: string]: string | number },
+): number {
+  return checkAttach(result, program, "perf_event_open", {
+    data,
+    ...(result === -13 || result === -1
+      ? {
+        why: "perf_event_open is not permitted here, and a BPF token cannot delegate it",
+        fix: "use raw_tp, tp_btf, kprobe.multi or uprobe.multi, or give CAP_PERFMON",
+      }
+      : {}),
+  });
+}

@@ -1,0 +1,67 @@
+/**
+ * From what a user names (an interface, a cgroup's path) to what the kernel takes (an index, a descriptor).
+ *
+ * @module
+ */
+
+import type { Kernel } from "../../kernel/kernel.ts";
+import { nearestNames } from "../../object/named.ts";
+import { attachError, checkAttach, noSuchTarget } from "./error.ts";
+
+const O_DIRECTORY_X86 = 0o200000;
+const O_DIRECTORY_ARM = 0o40000;
+
+/** A cgroup or a network namespace: the path of its directory or file, or a descriptor that stays the caller's. */
+export type PathOrDescriptor = string | number;
+
+/** The index of an interface, by its name or as it is. */
+export function interfaceIndex(
+  kernel: Kernel,
+  program: string,
+  given: string | number | undefined,
+): number {
+  if (given === undefined) {
+    throw attachError(program, "no network interface was given", {
+      errno: "EINVAL",
+      fix: 'attach({ interface: "NAME" })',
+    });
+  }
+  if (typeof given === "number") return given;
+  const index = kernel.interfaceIndex(given);
+  if (index > 0) return index;
+  const names = kernel.readDirectory("/sys/class/net") ?? [];
+  throw noSuchTarget(program, "network interface", given, nearestNames(given, names));
+}
+
+/**
+ * Calls back with a descriptor of the target, which is closed afterwards if it was opened here: a
+ * link holds what it needs.
+ */
+export function withTarget<T>(
+  kernel: Kernel,
+  program: string,
+  what: "cgroup" | "netns" | "sockmap" | "lirc",
+  given: PathOrDescriptor | undefined,
+  use: (fd: number) => T,
+): T {
+  if (given === undefined) {
+    throw attachError(program, `no ${what} was given`, {
+      errno: "EINVAL",
+      fix: `attach({ ${what}: "PATH" })`,
+    });
+  }
+  if (typeof given === "number") return use(given);
+  const directory = kernel.machine.machine === "aarch64" ? O_DIRECTORY_ARM : O_DIRECTORY_X86;
+  const fd = what === "sockmap"
+    ? kernel.objectGet(given)
+    : kernel.open(given, what === "cgroup" ? directory : 0);
+  checkAttach(fd, program, what === "sockmap" ? "BPF_OBJ_GET" : "open", {
+    data: { [what]: given },
+    ...(fd === -2 ? { why: `there is no ${what} at "${given}"` } : {}),
+  });
+  try {
+    return use(fd);
+  } finally {
+    kernel.close(fd);
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * XDP: the earliest hook of a network device.
+ *
+ * @module
+ */
+
+import type { Kernel } from "../../kernel/kernel.ts";
+import { AttachType } from "../../object/kernel_enums.ts";
+import { attachError, checkAttach } from "./error.ts";
+import { type AttachableProgram, Link } from "./link.ts";
+import { NetlinkMessage, REQUEST_ACK } from "./netlink.ts";
+import { interfaceIndex } from "./targets.ts";
+
+/** Where in the device's receive path: the kernel's copy, the driver, or the device itself. */
+export type XdpMode = "generic" | "driver" | "offload";
+
+const MODES: { readonly [mode in XdpMode]: number } = {
+  generic: 1 << 1,
+  driver: 1 << 2,
+  offload: 1 << 3,
+};
+const XDP_FLAGS_UPDATE_IF_NOEXIST = 1 << 0;
+const XDP_FLAGS_REPLACE = 1 << 4;
+const RTM_SETLINK = 19;
+const IFLA_XDP = 43;
+const IFLA_XDP_FD = 1;
+const IFLA_XDP_FLAGS = 3;
+const IFLA_XDP_EXPECTED_FD = 8;
+
+/** Where an XDP program goes. */
+export interface XdpOptions {
+  /** The network interface, by name or index. */
+  readonly interface?: string | number;
+  /** Default: the driver where it can, else generic. */
+  readonly mode?: XdpMode;
+  /**
+   * `"netlink"` attaches without a link, the only way before Linux 5.9: the program stays on the
+   * device until it is taken away, also after the process has ended. Default: a link.
+   */
+  readonly via?: "link" | "netlink";
+}
+
+/** Attaches to a network interface. Minimum kernel: Linux 5.9 for a link, 4.8 by netlink. */
+export function attachXdp(kernel: Kernel, program: AttachableProgram, options: XdpOptions): Link {
+  const index = interfaceIndex(kernel, program.name, options.interface);
+  const target = String(options.interface);
+  const flags = options.mode === undefined ? 0 : MODES[options.mode];
+  if (flags === undefined) {
+    throw attachError(program.name, `there is no XDP mode "${options.mode}"`, {
+      errno: "EINVAL",
+      fix: "use generic, driver or offload",
+    });
+  }
+  const data = { interface: index, mode: options.mode ?? "default" };
+  if (options.via === "netlink") return attachByNetlink(kernel, program, index, target, flags);
+  const fd = kernel.linkCreate({
+    programFd: program.fd,
+    target: index,
+    attachType: AttachType.xdp,
+    flags,
+  });
+  checkAttach(fd, program.name, "BPF_LINK_CREATE", {
+    data,
+    ...(fd === -16 ? { why: `an XDP program is attached to ${target} already` } : {}),
+    ...(fd === -95 ? { why: `${target} cannot run XDP in the ${data.mode} mode` } : {}),
+  });
+  return new Link(kernel, { kind: "xdp", program: program.name, target, fd });
+}
+
+function attachByNetlink(
+  kernel: Kernel,
+  program: AttachableProgram,
+  index: number,
+  target: string,
+  mode: number,
+): Link {
+  const result = setXdp(kernel, index, program.fd, mode | XDP_FLAGS_UPDATE_IF_NOEXIST);
+  checkAttach(result, program.name, "RTM_SETLINK", {
+    data: { interface: index },
+    ...(result === -16 || result === -17
+      ? { why: `an XDP program is attached to ${target} already` }
+      : {}),
+  });
+  // The expected program is named by a descriptor: our own copy, so that detaching can never take
+  // away a program that somebody else has put there.
+  let expected = checkAttach(kernel.duplicate(program.fd), program.name, "fcntl");
+  return new Link(kernel, {
+    kind: "xdp",
+    program: program.name,
+    target,
+    fd: -1,
+    legacy: {
+      detach: () => setXdp(kernel, index, -1, mode | XDP_FLAGS_REPLACE, expected),
+      update: (programFd) => {
+        const replaced = setXdp(kernel, index, programFd, mode | XDP_FLAGS_REPLACE, expected);
+        if (replaced < 0) return replaced;
+        kernel.close(expected);
+        expected = kernel.duplicate(programFd);
+        return replaced;
+      },
+    },
+    closed: () => kernel.close(expected),
+  });
+}
+
+function setXdp(
+  kernel: Kernel,
+  index: number,
+  fd: number,
+  flags: number,
+  expectedFd?: number,
+): number {
+  const message = new NetlinkMessage(RTM_SETLINK, REQUEST_ACK)
+    .u8(0, 0).u16(0).u32(index, 0, 0)
+    .begin(IFLA_XDP).attribute32(IFLA_XDP_FD, fd).attribute32(IFLA_XDP_FLAGS, flags);
+  if (expectedFd !== undefined) message.attribute32(IFLA_XDP_EXPECTED_FD, expectedFd);
+  return kernel.netlink(message.end().build()).result;
+}
