@@ -1,49 +1,37 @@
 /**
- * The thirteen kinds of CO-RE relocation, by the names that libbpf prints.
+ * The thirteen kinds of CO-RE relocation, and what each asks about.
  *
  * @module
  */
 
-/** The kinds in the order of their numbers (`enum bpf_core_relo_kind`): `CORE_KINDS[0]` is `"byte_off"`. */
-export const CORE_KINDS = [
-  "byte_off",
-  "byte_sz",
-  "field_exists",
-  "signed",
-  "lshift_u64",
-  "rshift_u64",
-  "local_type_id",
-  "target_type_id",
-  "type_exists",
-  "type_size",
-  "enumval_exists",
-  "enumval_value",
-  "type_matches",
-] as const;
-
-/** The name of a CO-RE relocation kind. */
-export type CoreKind = typeof CORE_KINDS[number];
+import type { CoreKind } from "../ext.ts";
 
 /** What a kind asks about: a field, a type as a whole, or one enumerator. */
 export type CoreSubject = "field" | "type" | "enumerator";
 
-const SUBJECTS: { readonly [K in CoreKind]: CoreSubject } = {
-  byte_off: "field",
-  byte_sz: "field",
-  field_exists: "field",
-  signed: "field",
-  lshift_u64: "field",
-  rshift_u64: "field",
-  local_type_id: "type",
-  target_type_id: "type",
-  type_exists: "type",
-  type_size: "type",
-  enumval_exists: "enumerator",
-  enumval_value: "enumerator",
-  type_matches: "type",
+/** For each kind what it asks about, and the word that libbpf prints for it. */
+const KINDS: { readonly [K in CoreKind]: readonly [subject: CoreSubject, label: string] } = {
+  byte_offset: ["field", "byte_off"],
+  byte_size: ["field", "byte_sz"],
+  field_exists: ["field", "field_exists"],
+  signed: ["field", "signed"],
+  lshift_u64: ["field", "lshift_u64"],
+  rshift_u64: ["field", "rshift_u64"],
+  local_type_id: ["type", "local_type_id"],
+  target_type_id: ["type", "target_type_id"],
+  type_exists: ["type", "type_exists"],
+  type_size: ["type", "type_size"],
+  enumval_exists: ["enumerator", "enumval_exists"],
+  enumval_value: ["enumerator", "enumval_value"],
+  type_matches: ["type", "type_matches"],
 };
 
-/** Tells what a relocation of this kind asks about; undefined for a number that is not known. */
-export function coreSubject(kind: CoreKind | "unknown"): CoreSubject | undefined {
-  return kind === "unknown" ? undefined : SUBJECTS[kind];
+/** Tells what a relocation of this kind asks about. */
+export function coreSubject(kind: CoreKind): CoreSubject {
+  return KINDS[kind][0];
+}
+
+/** The kind as libbpf prints it: `byte_off` for a byte offset. */
+export function coreLabel(kind: CoreKind): string {
+  return KINDS[kind][1];
 }

@@ -1,0 +1,195 @@
+/**
+ * Finds in a candidate type what a relocation asks for in the object's own.
+ *
+ * @module
+ */
+
+import type { Btf } from "../btf.ts";
+import { essentialName } from "../essential_name.ts";
+import type { CompositeType } from "../types.ts";
+import { fieldsIncompatible, typesCompatible } from "./compatible.ts";
+import { coreLabel, coreSubject } from "./kind.ts";
+import { typesMatch } from "./matches.ts";
+import {
+  addElements,
+  bareType,
+  coreError,
+  type CoreSpec,
+  type CoreStep,
+  isComposite,
+  isEnum,
+  isFlexible,
+  MAX_PATH,
+} from "./spec.ts";
+
+/**
+ * Walks the object's access in a candidate type: the candidate's own spec, or one line that says why
+ * it does not fit.
+ *
+ * @throws {BtfError} EINVAL or E2BIG when the candidate cannot be judged: a type without size, nesting
+ * that has no end.
+ */
+export function matchSpec(local: CoreSpec, target: Btf, targetId: number): CoreSpec | string {
+  const spec: CoreSpec = {
+    btf: target,
+    rootId: targetId,
+    kind: local.kind,
+    path: [],
+    steps: [],
+    bitOffset: 0,
+  };
+  switch (coreSubject(local.kind)) {
+    case "type":
+      if (local.kind === "type_matches") {
+        return typesMatch(local.btf, local.rootId, target, targetId)
+          ? spec
+          : "the definitions differ";
+      }
+      return typesCompatible(local.btf, local.rootId, target, targetId)
+        ? spec
+        : "it is of another kind";
+    case "enumerator":
+      return matchEnumerator(local, spec);
+    default:
+      return matchField(local, spec);
+  }
+}
+
+function matchEnumerator(local: CoreSpec, spec: CoreSpec): CoreSpec | string {
+  const typeId = spec.btf.resolve(spec.rootId);
+  const type = spec.btf.type(typeId);
+  if (!isEnum(type)) return "it is not an enumeration";
+  const wanted = essentialName(local.steps[0]?.name ?? "");
+  const index = type.values.findIndex((value) => essentialName(value.name) === wanted);
+  const found = type.values[index];
+  if (found === undefined) return `it has no enumerator ${wanted}`;
+  spec.steps.push({ typeId, index, name: found.name });
+  spec.path.push(index);
+  return spec;
+}
+
+function matchField(local: CoreSpec, spec: CoreSpec): CoreSpec | string {
+  const { btf } = spec;
+  let id = spec.rootId;
+  for (const [position, step] of local.steps.entries()) {
+    id = btf.resolve(id);
+    if (step.name !== undefined) {
+      const found = matchMember(local, step, spec, id);
+      if (typeof found === "string") return found;
+      id = found;
+      continue;
+    }
+    if (position > 0) {
+      const type = btf.type(id);
+      if (type.kind !== "array") return `${stepName(local, position - 1)} is not an array`;
+      if (!isFlexible(btf, spec.steps[position - 1], type) && step.index >= type.length) {
+        return `${stepName(local, position - 1)} has only ${type.length} elements`;
+      }
+      id = btf.resolve(type.type);
+    }
+    push(spec, step.index);
+    spec.steps.push({ typeId: id, index: step.index });
+    spec.bitOffset = addElements(spec.bitOffset, step.index, btf.size(id));
+  }
+  return spec;
+}
+
+/** The id of the member's type, or why there is none. */
+function matchMember(
+  local: CoreSpec,
+  step: CoreStep,
+  spec: CoreSpec,
+  holderId: number,
+): number | string {
+  const holder = spec.btf.type(holderId);
+  const name = step.name as string;
+  if (!isComposite(holder)) return `${name} is looked for in a ${holder.kind}`;
+  const localHolder = local.btf.type(step.typeId) as CompositeType;
+  const localMember = localHolder.members[step.index] as CompositeType["members"][number];
+  const search: Search = {
+    localBtf: local.btf,
+    localType: localMember.type,
+    name,
+    without: new Set(),
+  };
+  const found = find(search, spec, holderId, holder);
+  return found ?? `${holder.kind} ${holder.name || "<anon>"} has no member ${name}`;
+}
+
+/** What one search for a member carries along. */
+interface Search {
+  readonly localBtf: Btf;
+  readonly localType: number;
+  readonly name: string;
+  /** Types found to be without the member: a hostile BTF can name one of them 2⁶⁴ times. */
+  readonly without: Set<number>;
+}
+
+/**
+ * Looks for a member by name, through anonymous structs and unions: the first of the name decides.
+ * Leaves path, steps and offset as they were when there is none.
+ */
+function find(
+  search: Search,
+  spec: CoreSpec,
+  holderId: number,
+  holder: CompositeType,
+): number | string | undefined {
+  const { name } = search;
+  const { members } = holder;
+  for (let index = 0; index < members.length; index++) {
+    const member = members[index] as CompositeType["members"][number];
+    if (member.name === name) {
+      const why = fieldsIncompatible(
+        search.localBtf,
+        search.localType,
+        spec.btf,
+        member.type,
+      );
+      if (why !== undefined) return `its member ${name} ${why}`;
+      push(spec, index);
+      spec.bitOffset = (spec.bitOffset + member.bitOffset) >>> 0;
+      spec.steps.push({ typeId: holderId, index, name });
+      return member.type;
+    }
+    if (member.name !== "") continue;
+    const innerId = spec.btf.resolve(member.type);
+    const inner = spec.btf.type(innerId);
+    if (!isComposite(inner) || search.without.has(innerId)) continue;
+    push(spec, index);
+    spec.bitOffset = (spec.bitOffset + member.bitOffset) >>> 0;
+    const found = find(search, spec, innerId, inner);
+    if (found !== undefined) return found;
+    spec.bitOffset = (spec.bitOffset - member.bitOffset) >>> 0;
+    spec.path.pop();
+    search.without.add(innerId);
+  }
+  return undefined;
+}
+
+function push(spec: CoreSpec, index: number): void {
+  // Also what ends a walk through an anonymous struct that contains itself.
+  if (spec.path.length === MAX_PATH) {
+    const root = spec.btf.type(spec.rootId);
+    throw coreError(
+      `<${coreLabel(spec.kind)}> [${spec.rootId}] ${root.kind} ${root.name}`,
+      `the candidate nests more than ${MAX_PATH} levels deep`,
+      "E2BIG",
+    );
+  }
+  spec.path.push(index);
+}
+
+function stepName(local: CoreSpec, position: number): string {
+  return local.steps[position]?.name ?? "the element";
+}
+
+/** The type at the end of an access, qualifiers and typedefs stripped: the field's, or the element's. */
+export function endType(spec: CoreSpec): number {
+  const last = spec.steps.at(-1);
+  if (last === undefined) return spec.btf.resolve(spec.rootId);
+  if (last.name === undefined) return last.typeId;
+  const holder = bareType(spec.btf, last.typeId);
+  const member = isComposite(holder) ? holder.members[last.index] : undefined;
+  return member === undefined ? last.typeId : spec.btf.resolve(member.type);
+}

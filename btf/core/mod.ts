@@ -1,0 +1,18 @@
+/**
+ * CO-RE: "compile once, run everywhere".
+ *
+ * clang records which fields, types and enumerators an object reads; here they are looked for in the
+ * kernel's own types, and the instructions patched. Decisions are plain data that can be explained.
+ *
+ * @module
+ */
+
+export { type CoreSubject, coreSubject } from "./kind.ts";
+export type { CoreOutcome, CorePoison, CoreValue } from "./compute.ts";
+export type { CoreCandidate, CoreDecision } from "./decision.ts";
+export { explainCore } from "./describe.ts";
+export { typesCompatible } from "./compatible.ts";
+export { typesMatch } from "./matches.ts";
+export { applyCore, CORE_POISON, isPoisoned } from "./patch.ts";
+export { CoreSession, resolveCore } from "./resolve.ts";
+export { type CoreTarget, CoreTargets, type CoreTargetsOptions } from "./targets.ts";

@@ -1,0 +1,156 @@
+/**
+ * Resolves CO-RE relocations: candidates, match, compute.
+ *
+ * @module
+ */
+
+import type { Btf } from "../btf.ts";
+import type { CoreRelocation } from "../ext.ts";
+import { compute, type CoreOutcome } from "./compute.ts";
+import type { CoreCandidate, CoreDecision } from "./decision.ts";
+import { coreLabel } from "./kind.ts";
+import { formatSpec } from "./describe.ts";
+import { matchSpec } from "./match.ts";
+import { coreError, type CoreSpec, parseSpec } from "./spec.ts";
+import type { CoreTarget, CoreTargets } from "./targets.ts";
+
+/**
+ * The relocations of one object against one kernel.
+ *
+ * Relocations of a type narrow its candidates down for those that follow, as in libbpf: an object is
+ * resolved with one session, in the order of its relocations.
+ */
+export class CoreSession {
+  /** The object's BTF. */
+  readonly local: Btf;
+  /** The kernel's types. */
+  readonly targets: CoreTargets;
+  /** Candidates by the local type's id, fewer after each match. */
+  readonly #candidates = new Map<number, readonly CoreTarget[]>();
+  /** Decisions by type, kind and access: a field is often read in many places. */
+  readonly #known = new Map<string, Known>();
+
+  /** Begins a session. */
+  constructor(local: Btf, targets: CoreTargets) {
+    this.local = local;
+    this.targets = targets;
+  }
+
+  /**
+   * Decides on one relocation.
+   *
+   * @throws {BtfError} EINVAL when the object is damaged or its candidates give different answers
+   * (ambiguity), E2BIG when an access is too deep or a bitfield too wide. That nothing matches is no
+   * error: the decision then is to poison, or 0 for the kinds that ask whether something exists.
+   */
+  resolve(relocation: CoreRelocation): CoreDecision {
+    const { typeId, kind, access } = relocation;
+    const key = `${typeId} ${kind} ${access}`;
+    let known = this.#known.get(key);
+    if (known === undefined) {
+      known = this.#decide(relocation);
+      this.#known.set(key, known);
+    }
+    return { relocation, ...known };
+  }
+
+  #decide({ typeId, kind, access }: CoreRelocation): Known {
+    const root = this.local.type(typeId);
+    const label = `<${coreLabel(kind)}> [${typeId}] ${root.kind} ${
+      root.name || "<anon>"
+    } + ${access}`;
+    if (kind !== "local_type_id" && root.name === "") {
+      throw coreError(label, "a type without a name cannot be looked for in the kernel", "EINVAL");
+    }
+    const local = parseSpec(this.local, typeId, kind, access);
+    const localSpec = formatSpec(local);
+    if (kind === "local_type_id") {
+      const outcome: CoreOutcome = {
+        kind: "value",
+        value: typeId,
+        original: typeId,
+        validate: false,
+        originalSize: 0,
+        size: 0,
+        sizeMismatch: false,
+      };
+      return { localSpec, candidates: [], outcome };
+    }
+
+    const targets = this.#candidates.get(typeId) ?? this.targets.candidates(root.name, root.kind);
+    const candidates: CoreCandidate[] = [];
+    const matched: CoreTarget[] = [];
+    let chosen: { readonly spec: CoreSpec; readonly outcome: CoreOutcome } | undefined;
+    for (const target of targets) {
+      const spec = matchSpec(local, target.btf, target.typeId);
+      const about = {
+        typeId: target.typeId,
+        name: target.btf.nameOf(target.typeId),
+        btf: target.btf.name,
+      };
+      if (typeof spec === "string") {
+        candidates.push({ ...about, outcome: spec });
+        continue;
+      }
+      candidates.push({ ...about, outcome: "matched", spec: formatSpec(spec) });
+      const outcome = compute(local, spec);
+      if (chosen === undefined) chosen = { spec, outcome };
+      else checkAgreement(localSpec, chosen, { spec, outcome });
+      matched.push(target);
+    }
+    this.#candidates.set(typeId, matched.length > 0 ? matched : targets);
+    const outcome = chosen?.outcome ?? explainPoison(compute(local, undefined), candidates);
+    return { localSpec, candidates, outcome };
+  }
+}
+
+type Known = Omit<CoreDecision, "relocation">;
+
+/** Puts the candidates' reasons into a poison: one line. */
+function explainPoison(
+  outcome: CoreOutcome,
+  candidates: readonly CoreCandidate[],
+): CoreOutcome {
+  if (outcome.kind === "value") return outcome;
+  const reason = candidates.length === 0
+    ? "this kernel has no type of that name and kind"
+    : candidates.map((candidate) => candidate.outcome).filter((why, index, all) =>
+      all.indexOf(why) === index
+    ).join("; ");
+  return { kind: "poison", reason };
+}
+
+function checkAgreement(
+  localSpec: string,
+  first: { readonly spec: CoreSpec; readonly outcome: CoreOutcome },
+  next: { readonly spec: CoreSpec; readonly outcome: CoreOutcome },
+): void {
+  const value = (outcome: CoreOutcome): number | bigint | undefined =>
+    outcome.kind === "value" ? outcome.value : undefined;
+  if (
+    first.spec.bitOffset === next.spec.bitOffset && value(first.outcome) === value(next.outcome)
+  ) {
+    return;
+  }
+  throw coreError(
+    localSpec,
+    `the kernel has several types of that name that give different answers: ` +
+      `${formatSpec(first.spec)} and ${formatSpec(next.spec)}`,
+    "EINVAL",
+    { fix: "tell them apart by a member that only one of them has" },
+  );
+}
+
+/**
+ * Decides on one relocation by itself. A whole object is better resolved with one
+ * {@linkcode CoreSession}.
+ *
+ * @throws {BtfError} as {@linkcode CoreSession.resolve} does.
+ */
+export function resolveCore(
+  relocation: CoreRelocation,
+  local: Btf,
+  targets: CoreTargets,
+): CoreDecision {
+  return new CoreSession(local, targets).resolve(relocation);
+}
