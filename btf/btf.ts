@@ -30,6 +30,19 @@ export interface BtfOptions {
 /** From this number of look-ups on, a hash index is worth its building. */
 const LOOKUPS_BEFORE_INDEX = 16;
 
+/** The raw parts of a BTF, for those who copy or change it. */
+export interface RawTypes {
+  /** The types. */
+  readonly tables: BtfTables;
+  /** The own names. */
+  readonly strings: Uint8Array;
+  /** The layout section; empty where there is none. */
+  readonly layout: Uint8Array;
+}
+
+/** The raw parts of a BTF; not part of the public API. */
+export let rawTypes: (btf: Btf) => RawTypes;
+
 /**
  * The types of one object, of the kernel or of a module.
  *
@@ -67,11 +80,20 @@ export class Btf {
   readonly endString: number;
 
   readonly #tables: BtfTables;
+  readonly #layout: Uint8Array;
   readonly #strings: StringTable;
   readonly #types: Map<number, BtfType> = new Map();
   readonly #alignments: Map<number, number> = new Map();
   #lookups = 0;
   #index: NameIndex | undefined;
+
+  static {
+    rawTypes = (btf) => ({
+      tables: btf.#tables,
+      strings: btf.#strings.bytes,
+      layout: btf.#layout,
+    });
+  }
 
   private constructor(bytes: Uint8Array, options: BtfOptions) {
     this.bytes = bytes;
@@ -83,6 +105,7 @@ export class Btf {
     this.#strings = new StringTable(header.strings);
     this.firstString = base?.endString ?? 0;
     this.endString = this.firstString + header.strings.length;
+    this.#layout = header.layout;
     this.#tables = readTables(bytes, header, this.name, base === undefined);
     this.firstId = base?.endId ?? 1;
     // Without a base, entry 0 of the tables is void.

@@ -4,7 +4,10 @@
  * @module
  */
 
-export * from "./btf.ts";
+export { Btf, type BtfOptions } from "./btf.ts";
+export * from "./builder.ts";
+export * from "./cut.ts";
+export { type IntDefinition, type TypeDefinition } from "./encode.ts";
 export * from "./error.ts";
 export * from "./essential_name.ts";
 export * from "./ext.ts";
