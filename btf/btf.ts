@@ -27,8 +27,8 @@ export interface BtfOptions {
   readonly trusted?: boolean;
 }
 
-/** From this number of look-ups on, a hash index is worth its building. */
-const LOOKUPS_BEFORE_INDEX = 16;
+/** From this number of look-ups of a kind on, its hash index is worth its building. */
+const LOOKUPS_BEFORE_INDEX = 4;
 
 /** The raw parts of a BTF, for those who copy or change it. */
 export interface RawTypes {
@@ -84,8 +84,9 @@ export class Btf {
   readonly #strings: StringTable;
   readonly #types: Map<number, BtfType> = new Map();
   readonly #alignments: Map<number, number> = new Map();
-  #lookups = 0;
-  #index: NameIndex | undefined;
+  /** By kind. */
+  readonly #lookups: Uint8Array = new Uint8Array(32);
+  readonly #indexes: (NameIndex | undefined)[] = [];
 
   static {
     rawTypes = (btf) => ({
@@ -167,7 +168,7 @@ export class Btf {
   /**
    * The lowest id with that name and kind, in the base first.
    *
-   * The first look-ups scan; after that a hash index is built.
+   * The first look-ups of a kind scan; after that a hash index of that kind is built.
    */
   find(name: string, kind: KindName | readonly KindName[]): number | undefined {
     return this.base?.find(name, kind) ?? this.findOwn(name, kind);
@@ -176,23 +177,30 @@ export class Btf {
   /** Like {@linkcode Btf.find}, but never in the base: what a module itself defines. */
   findOwn(name: string, kind: KindName | readonly KindName[]): number | undefined {
     if (name === "") return undefined;
-    const mask = kindMask(kind);
-    if (this.#index === undefined && ++this.#lookups > LOOKUPS_BEFORE_INDEX) this.#buildIndex();
-    const entry = this.#index === undefined
-      ? this.#scan(utf8Bytes(name), mask)
-      : this.#index.find(utf8Bytes(name), mask);
-    return entry < 0 ? undefined : entry + this.#zeroId;
+    const bytes = utf8Bytes(name);
+    let found = -1;
+    let unindexed = 0;
+    for (const one of typeof kind === "string" ? [kind] : kind) {
+      const number = Kind[one];
+      const index = this.#indexes[number] ?? this.#countLookup(number);
+      if (index === undefined) {
+        unindexed |= 1 << number;
+      } else {
+        const entry = index.find(bytes);
+        if (entry >= 0 && (found < 0 || entry < found)) found = entry;
+      }
+    }
+    if (unindexed !== 0) {
+      const entry = this.#scan(bytes, unindexed);
+      if (entry >= 0 && (found < 0 || entry < found)) found = entry;
+    }
+    return found < 0 ? undefined : found + this.#zeroId;
   }
 
   /** All ids with that name and one of these kinds, ascending, those of the base included. */
   findAll(name: string, kinds: KindName | readonly KindName[]): number[] {
     const ids = this.base?.findAll(name, kinds) ?? [];
-    if (name === "") return ids;
-    const index = this.#index ?? this.#buildIndex();
-    for (const entry of index.findAll(utf8Bytes(name), kindMask(kinds), true)) {
-      ids.push(entry + this.#zeroId);
-    }
-    return ids;
+    return name === "" ? ids : ids.concat(this.#findEntries(name, kinds, true));
   }
 
   /**
@@ -201,11 +209,7 @@ export class Btf {
    * The first step of CO-RE.
    */
   candidates(name: string, kinds: KindName | readonly KindName[]): number[] {
-    if (name === "") return [];
-    const index = this.#index ?? this.#buildIndex();
-    const ids = index.findAll(utf8Bytes(name), kindMask(kinds), false);
-    for (let at = 0; at < ids.length; at++) ids[at] = (ids[at] as number) + this.#zeroId;
-    return ids;
+    return name === "" ? [] : this.#findEntries(name, kinds, false);
   }
 
   /**
@@ -277,7 +281,8 @@ export class Btf {
     const bytes = this.#strings.bytes;
     const from = this.firstString;
     for (let entry = 0; entry < count; entry++) {
-      if ((mask >>> (kinds[entry] as number) & 1) === 0) continue;
+      const kind = kinds[entry] as number;
+      if (kind >= 32 || (mask >>> kind & 1) === 0) continue;
       const offset = nameOffsets[entry] as number;
       if (offset >= from) {
         if (sameBytes(bytes, offset - from, name)) return entry;
@@ -289,15 +294,32 @@ export class Btf {
     return -1;
   }
 
-  #buildIndex(): NameIndex {
-    return this.#index = new NameIndex(this.#tables, (offset) => this.#stringBytes(offset));
+  #findEntries(name: string, kinds: KindName | readonly KindName[], exact: boolean): number[] {
+    const bytes = utf8Bytes(name);
+    const found: number[] = [];
+    if (typeof kinds === "string") {
+      this.#index(Kind[kinds]).findAll(bytes, exact, found);
+    } else {
+      for (const kind of kinds) this.#index(Kind[kind]).findAll(bytes, exact, found);
+      found.sort((a, b) => a - b);
+    }
+    const zeroId = this.#zeroId;
+    for (let at = 0; at < found.length; at++) found[at] = (found[at] as number) + zeroId;
+    return found;
   }
-}
 
-/** Bit `n` for kind `n`; a kind beyond 31 has no name and is never looked for. */
-function kindMask(kinds: KindName | readonly KindName[]): number {
-  if (typeof kinds === "string") return 1 << Kind[kinds];
-  let mask = 0;
-  for (const kind of kinds) mask |= 1 << Kind[kind];
-  return mask;
+  #countLookup(kind: number): NameIndex | undefined {
+    const lookups = (this.#lookups[kind] as number) + 1;
+    if (lookups > LOOKUPS_BEFORE_INDEX) return this.#index(kind);
+    this.#lookups[kind] = lookups;
+    return undefined;
+  }
+
+  #index(kind: number): NameIndex {
+    return this.#indexes[kind] ??= new NameIndex(
+      this.#tables,
+      (offset) => this.#stringBytes(offset),
+      kind,
+    );
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * A hash index over the raw bytes of all names.
+ * A hash index over the raw bytes of names.
  *
  * @module
  */
@@ -33,83 +33,91 @@ const PRIME = 0x01000193;
 const UNDERSCORE = 0x5f;
 
 /**
- * Entries by the hash of their names up to the flavor, so that one index answers both an exact
- * look-up and a search for CO-RE candidates.
+ * The entries of one kind by the hash of their names up to the flavor, so that one index answers
+ * both an exact look-up and a search for CO-RE candidates.
+ *
+ * One index per kind: a tenth of the kernel's types are structs, so theirs is made in a fraction of
+ * a millisecond, and most programs never ask for another.
  */
 export class NameIndex {
   readonly #tables: BtfTables;
   readonly #source: StringSource;
-  /** The first entry of each bucket plus one; 0 for an empty bucket. */
+  /** The named entries of the kind, ascending. */
+  readonly #entries: Uint32Array;
+  /** The first place in `#entries` of each bucket plus one; 0 for an empty bucket. */
   readonly #heads: Int32Array;
-  /** The next entry of the same bucket plus one. */
+  /** The next place of the same bucket plus one. */
   readonly #next: Int32Array;
   readonly #mask: number;
 
-  /** Hashes all names once. */
-  constructor(tables: BtfTables, source: StringSource) {
+  /** Hashes the names of all entries of the kind once. */
+  constructor(tables: BtfTables, source: StringSource, kind: number) {
     this.#tables = tables;
     this.#source = source;
-    const { count, nameOffsets } = tables;
+    const { count, nameOffsets, kinds } = tables;
+    let size = 0;
+    for (let entry = 0; entry < count; entry++) {
+      if (kinds[entry] === kind && nameOffsets[entry] !== 0) size++;
+    }
     let buckets = 16;
-    while (buckets < count) buckets *= 2;
+    while (buckets < size) buckets *= 2;
     this.#mask = buckets - 1;
+    this.#entries = new Uint32Array(size);
     this.#heads = new Int32Array(buckets);
-    this.#next = new Int32Array(count);
+    this.#next = new Int32Array(size);
     // A module's names are partly the base's: ask for the right table only when it changes.
     let bytes: Uint8Array = new Uint8Array(0);
     let from = 0;
     // Backwards, so that each chain ascends.
-    for (let entry = count - 1; entry >= 0; entry--) {
+    let place = size;
+    for (let entry = count - 1; place > 0; entry--) {
+      if (kinds[entry] !== kind) continue;
       const offset = nameOffsets[entry] as number;
       if (offset === 0) continue;
+      place--;
+      this.#entries[place] = entry;
       if (!(offset >= from && offset - from < bytes.length)) ({ bytes, from } = source(offset));
       const start = offset - from;
       if (start >= bytes.length || bytes[start] === 0) continue;
       const bucket = essentialHash(bytes, start) & this.#mask;
-      this.#next[entry] = this.#heads[bucket] as number;
-      this.#heads[bucket] = entry + 1;
+      this.#next[place] = this.#heads[bucket] as number;
+      this.#heads[bucket] = place + 1;
     }
   }
 
-  /** The lowest entry of exactly that name and one of the kinds in the mask, or -1. */
-  find(name: Uint8Array, mask: number): number {
-    const { kinds, nameOffsets } = this.#tables;
-    let slot = this.#heads[essentialHash(name, 0) & this.#mask] as number;
-    while (slot !== 0) {
-      const entry = slot - 1;
-      if ((mask >>> (kinds[entry] as number) & 1) !== 0 && (kinds[entry] as number) < 32) {
-        const { bytes, from } = this.#source(nameOffsets[entry] as number);
-        if (sameBytes(bytes, (nameOffsets[entry] as number) - from, name)) return entry;
-      }
-      slot = this.#next[entry] as number;
+  /** The lowest entry of exactly that name, or -1. */
+  find(name: Uint8Array): number {
+    const { nameOffsets } = this.#tables;
+    let place = this.#heads[essentialHash(name, 0) & this.#mask] as number;
+    while (place !== 0) {
+      const entry = this.#entries[place - 1] as number;
+      const offset = nameOffsets[entry] as number;
+      const { bytes, from } = this.#source(offset);
+      if (sameBytes(bytes, offset - from, name)) return entry;
+      place = this.#next[place - 1] as number;
     }
     return -1;
   }
 
-  /** All entries of that name (`exact`) or of that name up to a flavor, ascending. */
-  findAll(name: Uint8Array, mask: number, exact: boolean): number[] {
-    const { kinds, nameOffsets } = this.#tables;
-    const found: number[] = [];
-    // A name that itself looks flavored has no candidates but through its own hash.
+  /** Adds all entries of that name (`exact`) or of that name up to a flavor to `into`. */
+  findAll(name: Uint8Array, exact: boolean, into: number[]): void {
+    const { nameOffsets } = this.#tables;
     const hash = exact ? essentialHash(name, 0) : plainHash(name);
-    let slot = this.#heads[hash & this.#mask] as number;
-    while (slot !== 0) {
-      const entry = slot - 1;
-      if ((mask >>> (kinds[entry] as number) & 1) !== 0 && (kinds[entry] as number) < 32) {
-        const offset = nameOffsets[entry] as number;
-        const { bytes, from } = this.#source(offset);
-        const start = offset - from;
-        if (
-          exact
-            ? sameBytes(bytes, start, name)
-            : essentialLength(bytes, start) === name.length && startsWith(bytes, start, name)
-        ) {
-          found.push(entry);
-        }
+    let place = this.#heads[hash & this.#mask] as number;
+    while (place !== 0) {
+      const entry = this.#entries[place - 1] as number;
+      const offset = nameOffsets[entry] as number;
+      const { bytes, from } = this.#source(offset);
+      const start = offset - from;
+      if (
+        exact
+          ? sameBytes(bytes, start, name)
+          : essentialLength(bytes, start) === name.length && startsWith(bytes, start, name)
+      ) {
+        into.push(entry);
       }
-      slot = this.#next[entry] as number;
+      place = this.#next[place - 1] as number;
     }
-    return found;
   }
 }
 
