@@ -4,4 +4,9 @@
  * @module
  */
 
+export * from "./discover.ts";
+export * from "./error.ts";
+export * from "./mounts.ts";
 export * from "./plan/mod.ts";
+export * from "./resolve.ts";
+export * from "./token.ts";

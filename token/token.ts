@@ -1,0 +1,169 @@
+/**
+ * A BPF token: a descriptor that stands for what a bpffs mount delegates.
+ *
+ * @module
+ */
+
+import type { Kernel } from "../kernel/kernel.ts";
+import { Errno } from "../kernel/errno.ts";
+import { check, KernelError } from "../kernel/error.ts";
+import { Delegation, type DelegationMasks, type DelegationWord } from "./plan/delegation.ts";
+import { explainTokenCreation } from "./explain/creation.ts";
+
+/** O_DIRECTORY: the same number on x86-64 as `0o200000`; aarch64 has its own. */
+const O_DIRECTORY: { readonly [machine: string]: number } = {
+  x86_64: 0o200000,
+  aarch64: 0o40000,
+};
+
+/** Bytes of `struct bpf_token_info`. */
+const TOKEN_INFO_SIZE = 32;
+
+/** How a token is made. */
+export interface TokenOptions {
+  /** The kernel to speak to. */
+  readonly kernel: Kernel;
+}
+
+/**
+ * A BPF token (Linux 6.9): what a process shows to load maps, BTF and programs with the words that its
+ * mount delegates, instead of with privileges.
+ *
+ * It is never opened again through /proc: it is inherited, {@linkcode Token.duplicate}d, or sent over
+ * a socket. Disposing it closes the descriptor; what was loaded with it stays.
+ *
+ * @example
+ * ```ts ignore
+ * using token = Token.open("/sys/fs/bpf", { kernel });
+ * console.log(token.info()?.toMountOptions());
+ * const missing = token.allows(plan(spec).delegation);
+ * ```
+ */
+export class Token implements Disposable {
+  /** Where it is from: a path, or `descriptor N`. */
+  readonly source: string;
+  /** The kernel that it was made by. */
+  readonly kernel: Kernel;
+  /** Whether this process made it by BPF_TOKEN_CREATE: only then may its fdinfo be read. */
+  readonly #fresh: boolean;
+  #fd: number;
+  #info: Delegation | null | undefined;
+
+  private constructor(kernel: Kernel, fd: number, source: string, fresh: boolean) {
+    this.kernel = kernel;
+    this.#fd = fd;
+    this.source = source;
+    this.#fresh = fresh;
+  }
+
+  /**
+   * Creates the token of the bpffs mounted at `path`, which may be `/proc/self/fd/N` for an open directory.
+   *
+   * Throws a {@linkcode DelegationError} that says which of the kernel's conditions is not met.
+   */
+  static open(path: string, options: TokenOptions): Token {
+    const made = Token.tryOpen(path, options);
+    if (made instanceof Token) return made;
+    throw made;
+  }
+
+  /** As {@linkcode open}, with the error as the answer instead of thrown. */
+  static tryOpen(path: string, options: TokenOptions): Token | KernelError {
+    const { kernel } = options;
+    const directory = kernel.open(path, O_DIRECTORY[kernel.machine.machine] ?? 0);
+    if (directory < 0) return explainTokenCreation(kernel, { path, openResult: directory });
+    try {
+      const fd = kernel.tokenCreate(directory);
+      if (fd < 0) {
+        return explainTokenCreation(kernel, { path, directoryFd: directory, errno: fd });
+      }
+      return new Token(kernel, fd, path, true);
+    } finally {
+      kernel.close(directory);
+    }
+  }
+
+  /**
+   * Creates the token of the bpffs whose root directory is open as `directoryFd`, which stays the caller's.
+   *
+   * A descriptor straight from fsmount(2) is O_PATH and does not do: open `.` relative to it.
+   */
+  static create(directoryFd: number, options: TokenOptions): Token {
+    const { kernel } = options;
+    const fd = kernel.tokenCreate(directoryFd);
+    if (fd >= 0) return new Token(kernel, fd, `descriptor ${directoryFd}`, true);
+    throw explainTokenCreation(kernel, { directoryFd, errno: fd });
+  }
+
+  /** Takes over a token's descriptor that was inherited or received over a socket. */
+  static fromFd(fd: number, options: TokenOptions): Token {
+    return new Token(options.kernel, fd, `descriptor ${fd}`, false);
+  }
+
+  /** The descriptor; -1 after disposal. */
+  get fd(): number {
+    return this.#fd;
+  }
+
+  /**
+   * What it allows: from the kernel's token info (Linux 6.17), before that from the fdinfo of a token
+   * that this process made. Undefined where neither tells: an inherited token on an older kernel.
+   */
+  info(): Delegation | undefined {
+    if (this.#info === undefined) this.#info = this.#read() ?? null;
+    return this.#info ?? undefined;
+  }
+
+  /** The words of `need` that it lacks; none when it has them all or when the kernel does not tell. */
+  allows(need: DelegationMasks): DelegationWord[] {
+    return this.info()?.missing(need) ?? [];
+  }
+
+  /** A second descriptor of the same token, with its own life. */
+  duplicate(): Token {
+    const fd = check(this.kernel.duplicate(this.#fd), {
+      doing: "duplicate",
+      subject: `token of ${this.source}`,
+      command: "fcntl",
+      stage: "token",
+    });
+    const copy = new Token(this.kernel, fd, this.source, this.#fresh);
+    copy.#info = this.#info;
+    return copy;
+  }
+
+  /** Closes the descriptor. Programs and maps that were loaded with it stay. */
+  [Symbol.dispose](): void {
+    if (this.#fd < 0) return;
+    this.kernel.close(this.#fd);
+    this.#fd = -1;
+  }
+
+  #read(): Delegation | undefined {
+    if (this.#fd < 0) {
+      throw new KernelError({
+        doing: "read",
+        subject: `token of ${this.source}`,
+        command: "BPF_OBJ_GET_INFO_BY_FD",
+        number: Errno.EBADF,
+        why: "it was disposed of",
+        stage: "token",
+      });
+    }
+    const { result, bytes } = this.kernel.objectInfo(this.#fd, TOKEN_INFO_SIZE);
+    if (result >= 0 && bytes.length >= TOKEN_INFO_SIZE) {
+      const words = new BigUint64Array(bytes.slice(0, TOKEN_INFO_SIZE).buffer);
+      const [commands, maps, programs, attachments] = words as unknown as [
+        bigint,
+        bigint,
+        bigint,
+        bigint,
+      ];
+      return new Delegation({ commands, maps, programs, attachments });
+    }
+    if (!this.#fresh) return undefined;
+    const fdinfo = this.kernel.readFile(`/proc/self/fdinfo/${this.#fd}`, 4096);
+    if (fdinfo.result < 0) return undefined;
+    return Delegation.fromFdinfo(new TextDecoder().decode(fdinfo.bytes));
+  }
+}
