@@ -1,0 +1,23 @@
+/**
+ * JSON of what is not JSON: 64-bit numbers, bytes, errors.
+ *
+ * @module
+ */
+
+/**
+ * `JSON.stringify` for facts and events. A bigint becomes a number where that loses nothing, else its
+ * decimal text; bytes become an array of numbers; everything with `toJSON()` is asked.
+ */
+export function stringify(value: unknown, indent?: number): string {
+  return JSON.stringify(value, (_key, member: unknown) => {
+    if (typeof member === "bigint") {
+      const number = Number(member);
+      return Number.isSafeInteger(number) ? number : String(member);
+    }
+    if (ArrayBuffer.isView(member) && !(member instanceof DataView)) {
+      return Array.from(member as unknown as ArrayLike<number>);
+    }
+    if (member instanceof Map) return Object.fromEntries(member);
+    return member;
+  }, indent);
+}

@@ -1,0 +1,170 @@
+/**
+ * Options of a command: declared once, used for parsing and for help.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { SkepError } from "../elf/error.ts";
+
+/** One option of a command. */
+export interface Option {
+  /** The long name, without dashes. */
+  readonly name: string;
+  /** One letter. */
+  readonly short?: string;
+  /** `flag` takes no value, `value` takes one, `list` may be given several times. */
+  readonly kind: "flag" | "value" | "list";
+  /** What stands for the value in the help, in capitals. */
+  readonly placeholder?: string;
+  /** One line for the help. */
+  readonly help: string;
+}
+
+/** What was given on the command line. */
+export interface Parsed {
+  /** Whether a flag was given. */
+  has(name: string): boolean;
+  /** The value of an option, the last one when it was given twice. */
+  value(name: string): string | undefined;
+  /** All values of a list option. */
+  list(name: string): readonly string[];
+  /** What is not an option. */
+  readonly operands: readonly string[];
+  /** What stands after `--`. */
+  readonly after: readonly string[];
+}
+
+/** The command line was wrong: exit status 2. */
+export class UsageError extends SkepError {
+  /** The class's name. */
+  override readonly name: string = "UsageError";
+
+  /** Makes the error: `why` is the complaint, `fix` what to write instead. */
+  constructor(subject: string, why: string, fix?: string) {
+    super({
+      doing: "run",
+      subject,
+      why,
+      stage: "usage",
+      ...(fix === undefined ? {} : { fix }),
+    });
+  }
+}
+
+/** Every command has these. */
+export const commonOptions: readonly Option[] = [
+  { name: "help", short: "h", kind: "flag", help: "Show this help" },
+];
+
+/** `--json`, for every command that prints facts. */
+export const jsonOption: Option = {
+  name: "json",
+  short: "j",
+  kind: "flag",
+  help: "Print JSON instead of a table",
+};
+
+/** Parses arguments by the options that a command declares; anything else is a {@linkcode UsageError}. */
+export function parseOptions(
+  command: string,
+  declared: readonly Option[],
+  args: readonly string[],
+): Parsed {
+  const options = [...declared, ...commonOptions];
+  const named = (kind: Option["kind"]): string[] =>
+    options.filter((option) => option.kind === kind).map((option) => option.name);
+  const values = [...named("value"), ...named("list")];
+  // parse-args would take the next option, or nothing, for a missing value: look before it does.
+  checkValues(command, options, args);
+  let unknown: string | undefined;
+  const parsed = parseArgs([...args], {
+    boolean: named("flag"),
+    string: [...values, "_"],
+    collect: named("list"),
+    alias: Object.fromEntries(
+      options.flatMap((option) => option.short === undefined ? [] : [[option.short, option.name]]),
+    ),
+    "--": true,
+    unknown: (argument: string, key?: string) => {
+      if (key !== undefined) unknown ??= argument;
+      return key === undefined;
+    },
+  }) as unknown as Record<string, unknown> & { _: string[]; "--"?: string[] };
+  if (unknown !== undefined) {
+    const shown = unknown.startsWith("-") ? unknown : `--${unknown}`;
+    throw new UsageError(
+      `skep ${command}`,
+      `there is no option ${shown}`,
+      nearest(shown.replace(/^-+|=.*$/g, ""), options) ?? `see skep ${command} --help`,
+    );
+  }
+  return {
+    has: (name) => parsed[name] === true,
+    value: (name) => {
+      const value = parsed[name];
+      const last = Array.isArray(value) ? value.at(-1) : value;
+      return typeof last === "string" ? last : undefined;
+    },
+    list: (name) => {
+      const value = parsed[name];
+      return Array.isArray(value) ? value.map(String) : [];
+    },
+    operands: parsed._,
+    after: parsed["--"] ?? [],
+  };
+}
+
+function checkValues(command: string, options: readonly Option[], args: readonly string[]): void {
+  for (const [index, argument] of args.entries()) {
+    if (argument === "--") return;
+    const option = options.find((option) =>
+      argument === `--${option.name}` || argument === `-${option.short}`
+    );
+    if (option === undefined || option.kind === "flag") continue;
+    const next = args[index + 1];
+    if (next === undefined || (next.startsWith("--") && next !== "-")) {
+      throw new UsageError(
+        `skep ${command}`,
+        `--${option.name} needs a value`,
+        `write --${option.name} ${option.placeholder ?? "VALUE"}`,
+      );
+    }
+  }
+}
+
+function nearest(name: string, options: readonly Option[]): string | undefined {
+  const near = options.find((option) =>
+    name.length > 1 && (option.name.startsWith(name) || name.startsWith(option.name))
+  );
+  return near === undefined ? undefined : `did you mean --${near.name}?`;
+}
+
+/** Milliseconds of `"5"` and `"5s"` (seconds), `"500ms"`, `"2m"`, `"1h"`. */
+export function parseDuration(command: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
+  const factor = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? "s"];
+  const milliseconds = Number(match?.[1]) * (factor ?? Number.NaN);
+  // setTimeout counts in 32 bits; 24 days is more than anybody means.
+  if (!(milliseconds > 0 && milliseconds < 2 ** 31)) {
+    throw new UsageError(
+      `skep ${command}`,
+      `"${text}" is no duration`,
+      "write seconds (5, 0.5) or a number with ms, s, m or h",
+    );
+  }
+  return milliseconds;
+}
+
+/** A whole number of at least `least`. */
+export function parseCount(command: string, option: string, text: string, least = 1): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count < least) {
+    throw new UsageError(
+      `skep ${command}`,
+      `--${option} is "${text}"`,
+      `write a whole number from ${least}`,
+    );
+  }
+  return count;
+}

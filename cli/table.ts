@@ -1,0 +1,102 @@
+/**
+ * Tables for a terminal: aligned by what characters take on the screen, safe against what names from
+ * hostile files could do to it.
+ *
+ * @module
+ */
+
+import { unicodeWidth } from "@std/cli/unicode-width";
+import { bold } from "@std/fmt/colors";
+
+/** A column: its head, and to which side its cells lean. */
+export interface Column {
+  /** The head. */
+  readonly head: string;
+  /** Numbers lean right. */
+  readonly align?: "left" | "right";
+}
+
+/** Text without anything that moves a terminal's cursor: control characters are shown escaped. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Bidi_Control}]/gu, (character) => {
+    if (character === "\n") return "\\n";
+    if (character === "\t") return "\\t";
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
+
+/** Lays out rows under their heads; every line ends with a newline. `style` paints the heads. */
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  options: { readonly colour?: boolean; readonly indent?: string } = {},
+): string {
+  const writer = new TableWriter(columns, options);
+  const cells = rows.map((row) => row.map(printable));
+  writer.reserve(cells);
+  return writer.head() + cells.map((row) => writer.row(row)).join("");
+}
+
+/**
+ * Writes a table whose rows come one by one. A column that turns out to be too narrow grows, and
+ * stays wide for the rows that follow.
+ */
+export class TableWriter {
+  readonly #columns: readonly Column[];
+  readonly #widths: number[];
+  readonly #colour: boolean;
+  readonly #indent: string;
+
+  /** Makes a writer; `widths` are the least widths of the columns. */
+  constructor(
+    columns: readonly Column[],
+    options: {
+      readonly colour?: boolean;
+      readonly indent?: string;
+      readonly widths?: readonly number[];
+    } = {},
+  ) {
+    this.#columns = columns;
+    this.#colour = options.colour ?? false;
+    this.#indent = options.indent ?? "";
+    this.#widths = columns.map((column, index) =>
+      Math.max(unicodeWidth(column.head), options.widths?.[index] ?? 0)
+    );
+  }
+
+  /** Makes the columns wide enough for these rows. */
+  reserve(rows: readonly (readonly string[])[]): void {
+    for (const row of rows) {
+      for (const [index, cell] of row.entries()) this.#grow(index, unicodeWidth(cell));
+    }
+  }
+
+  #grow(index: number, width: number): number {
+    const known = this.#widths[index] ?? 0;
+    if (width > known) this.#widths[index] = width;
+    return Math.max(known, width);
+  }
+
+  /** The line of heads. */
+  head(): string {
+    const line = this.#line(this.#columns.map((column) => column.head));
+    return `${this.#colour ? bold(line) : line}\n`;
+  }
+
+  /** One row. Cells are escaped. */
+  row(cells: readonly string[]): string {
+    return `${this.#line(cells.map(printable))}\n`;
+  }
+
+  #line(cells: readonly string[]): string {
+    let line = this.#indent;
+    for (const [index, column] of this.#columns.entries()) {
+      const cell = cells[index] ?? "";
+      const width = unicodeWidth(cell);
+      const space = " ".repeat(this.#grow(index, width) - width);
+      if (index > 0) line += "  ";
+      line += column.align === "right" ? space + cell : cell + space;
+    }
+    return line.trimEnd();
+  }
+}

@@ -1,0 +1,223 @@
+// The law of the house, checked by reading the source: which way imports point, who speaks to Linux,
+// who prints, and that the README tells the truth about commands and versions.
+
+import { assert, assertEquals } from "@std/assert";
+
+const root = new URL("../", import.meta.url);
+
+/** From the bottom up: a layer imports from those before it, and from itself. */
+const layers: { readonly [layer: string]: readonly string[] } = {
+  elf: [],
+  btf: ["elf"],
+  object: ["elf", "btf"],
+  kernel: ["elf", "object"],
+  "token/plan": ["elf", "btf", "object"],
+  token: ["elf", "btf", "object", "kernel", "token/plan"],
+  loader: ["elf", "btf", "object", "kernel", "token", "token/plan"],
+  cli: ["elf", "btf", "object", "kernel", "token", "token/plan", "loader"],
+};
+const pureLayers = ["elf", "btf", "object", "token/plan"];
+
+async function sources(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const entry of Deno.readDir(new URL(`${folder}/`, root))) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) found.push(...await sources(path));
+    else if (entry.name.endsWith(".ts")) found.push(path);
+  }
+  return found.sort();
+}
+
+function read(path: string): Promise<string> {
+  return Deno.readTextFile(new URL(path, root));
+}
+
+function layerOf(path: string): string | undefined {
+  return Object.keys(layers)
+    .filter((layer) => path.startsWith(`${layer}/`))
+    .sort((a, b) => b.length - a.length)[0];
+}
+
+function isTest(path: string): boolean {
+  return path.endsWith("_test.ts") || path.includes("/testdata/");
+}
+
+/** Source without comments and without what stands in strings: words in either are no use of a thing. */
+function codeOf(source: string): string {
+  return source.replace(
+    /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/g,
+    (part) => part.startsWith("/") ? " ".repeat(1) : '""',
+  );
+}
+
+interface Import {
+  readonly from: string;
+  /** A path below the root, or a bare specifier. */
+  readonly to: string;
+}
+
+/** Static imports, re-exports and dynamic imports of one file. */
+function importsOf(path: string, source: string): Import[] {
+  const code = source.replace(/\/\*[\s\S]*?\*\//g, " ").replace(/^\s*\/\/[^\n]*$/gm, "");
+  const pattern = /(?:^|[\s;}])(?:from|import)\s*\(?\s*"([^"\n]+)"/g;
+  return Array.from(code.matchAll(pattern), ([, specifier = ""]) => ({
+    from: path,
+    to: specifier.startsWith(".")
+      ? new URL(specifier, new URL(path, root)).href.slice(root.href.length)
+      : specifier,
+  }));
+}
+
+async function allImports(includeTests: boolean): Promise<Import[]> {
+  const found: Import[] = [];
+  for (const layer of ["elf", "btf", "object", "kernel", "token", "loader", "cli"]) {
+    for (const path of await sources(layer)) {
+      if (includeTests || !isTest(path)) found.push(...importsOf(path, await read(path)));
+    }
+  }
+  return found;
+}
+
+Deno.test("the import reader sees every form of import", () => {
+  const source = [
+    'import { a } from "./a.ts";',
+    'import type { b } from "../btf/b.ts";',
+    'export * from "../elf/c.ts";',
+    'const d = await import("../object/d.ts");',
+    'import "../kernel/e.ts";',
+    '// import "../cli/never.ts";',
+    '/* import { x } from "../cli/never.ts"; */',
+    'import { f } from "@std/assert";',
+  ].join("\n");
+  assertEquals(importsOf("loader/x.ts", source).map(({ to }) => to), [
+    "loader/a.ts",
+    "btf/b.ts",
+    "elf/c.ts",
+    "object/d.ts",
+    "kernel/e.ts",
+    "@std/assert",
+  ]);
+});
+
+Deno.test("imports point one way only", async () => {
+  const wrong: string[] = [];
+  for (const { from, to } of await allImports(false)) {
+    if (!to.includes("/") || to.startsWith("@") || to.startsWith("npm:")) continue;
+    const source = layerOf(from);
+    const target = layerOf(to);
+    if (source === undefined) continue;
+    if (to === "deno.json" && source === "cli") continue;
+    if (target === undefined) wrong.push(`${from} imports ${to}, which is in no layer`);
+    else if (target !== source && !layers[source]?.includes(target)) {
+      wrong.push(`${from} imports ${to}: ${source} must not know ${target}`);
+    }
+  }
+  assertEquals(wrong, []);
+});
+
+Deno.test("only the command line and tests use packages", async () => {
+  const wrong = (await allImports(false))
+    .filter(({ from, to }) =>
+      !to.endsWith(".ts") && !to.endsWith(".json") && layerOf(from) !== "cli"
+    )
+    .filter(({ to }) => !/^node:/.test(to))
+    .map(({ from, to }) => `${from} imports ${to}`);
+  // elfinfo is an oracle for tests; nothing of it may reach what users run.
+  assertEquals(wrong, []);
+});
+
+Deno.test("foreign functions are called in kernel/ only", async () => {
+  const wrong: string[] = [];
+  for (const layer of ["elf", "btf", "object", "token", "loader", "cli", "examples"]) {
+    for (const path of await sources(layer)) {
+      if (/\bDeno\s*\.\s*(?:dlopen|Unsafe\w+)/.test(codeOf(await read(path)))) wrong.push(path);
+    }
+  }
+  assertEquals(wrong, []);
+});
+
+Deno.test("pure layers do not know Deno, Node or the network", async () => {
+  const wrong: string[] = [];
+  for (const layer of pureLayers) {
+    for (const path of await sources(layer)) {
+      if (isTest(path)) continue;
+      const source = await read(path);
+      const found = /\bDeno\b|\bprocess\.|\bfetch\s*\(|\bXMLHttpRequest\b/.exec(codeOf(source));
+      if (found !== null) wrong.push(`${path}: ${found[0]}`);
+      for (const { to } of importsOf(path, source)) {
+        if (to.startsWith("node:")) wrong.push(`${path}: ${to}`);
+      }
+    }
+  }
+  assertEquals(wrong, []);
+});
+
+Deno.test("libraries do not print", async () => {
+  const wrong: string[] = [];
+  for (const layer of ["elf", "btf", "object", "kernel", "token", "loader"]) {
+    for (const path of await sources(layer)) {
+      if (!isTest(path) && /\bconsole\s*\./.test(codeOf(await read(path)))) wrong.push(path);
+    }
+  }
+  assertEquals(wrong, []);
+});
+
+Deno.test("examples use the public API only", async () => {
+  const wrong: string[] = [];
+  for (const path of await sources("examples")) {
+    for (const { to } of importsOf(path, await read(path))) {
+      const allowed = to === "@skep/skep" || to.startsWith("@std/") || to.startsWith("examples/") ||
+        (isTest(path) && to.startsWith("tests/support/"));
+      if (!allowed) wrong.push(`${path} imports ${to}`);
+    }
+  }
+  assertEquals(wrong, []);
+});
+
+Deno.test("no source file is longer than 600 lines, unless it is generated", async () => {
+  const wrong: string[] = [];
+  for (const layer of ["elf", "btf", "object", "kernel", "token", "loader", "cli", "examples"]) {
+    for (const path of await sources(layer)) {
+      const source = await read(path);
+      const lines = source.split("\n").length;
+      if (lines > 600 && !/generated/i.test(source.slice(0, 1000))) wrong.push(`${path}: ${lines}`);
+    }
+  }
+  assertEquals(wrong, []);
+});
+
+Deno.test("the README's tasks exist and its Deno is the pinned one", async () => {
+  const { tasks } = JSON.parse(await read("deno.json")) as { tasks: Record<string, unknown> };
+  const version = (await read(".dvmrc")).trim();
+  const pages = ["README.md"];
+  for await (const entry of Deno.readDir(new URL("docs/", root))) {
+    if (entry.name.endsWith(".md")) pages.push(`docs/${entry.name}`);
+  }
+  let versions = 0;
+  for (const page of pages) {
+    const text = await read(page);
+    for (const [, task = ""] of text.matchAll(/deno(?:@\S+)? task ([\w:-]+)/g)) {
+      assert(
+        Object.hasOwn(tasks, task),
+        `${page} names the task "${task}", which is not in deno.json`,
+      );
+    }
+    for (const [, shown = ""] of text.matchAll(/deno@(\d+\.\d+\.\d+)/g)) {
+      assertEquals(shown, version, `${page} shows another Deno than .dvmrc`);
+      versions++;
+    }
+  }
+  assert(versions > 0, "the README shows no version of Deno");
+});
+
+Deno.test("every task's files are there", async () => {
+  const { tasks } = JSON.parse(await read("deno.json")) as {
+    tasks: Record<string, { command: string; description?: string }>;
+  };
+  for (const [name, { command, description }] of Object.entries(tasks)) {
+    assert(description !== undefined, `task ${name} has no description`);
+    for (const [file] of command.matchAll(/\b[\w/]+\.ts\b/g)) {
+      assert((await Deno.stat(new URL(file, root))).isFile, `task ${name} names ${file}`);
+    }
+  }
+});

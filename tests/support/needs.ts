@@ -1,0 +1,72 @@
+/**
+ * Tests that need more than an ordinary user may do: they run where they can, and are skipped with
+ * the reason in their name where they cannot.
+ *
+ * @module
+ */
+
+/** What a test can need of the machine. */
+export type Need = "bpf" | "root" | "user namespaces" | "tokens" | "corpus";
+
+const capabilityBpf = 39n;
+const capabilityAdmin = 21n;
+
+/** Why this process can't have what a test needs, or `undefined` when it can. */
+export function missing(need: Need): string | undefined {
+  switch (need) {
+    case "bpf": {
+      const effective = effectiveCapabilities();
+      const holds = (capability: bigint): boolean => (effective >> capability & 1n) === 1n;
+      return holds(capabilityBpf) || holds(capabilityAdmin) ? undefined : "needs CAP_BPF";
+    }
+    case "root":
+      return Deno.uid() === 0 ? missing("bpf") : "needs root";
+    case "user namespaces":
+      return missing("root") ??
+        (readText("/proc/sys/user/max_user_namespaces") === "0"
+          ? "needs user namespaces, which are switched off here"
+          : undefined);
+    case "tokens": {
+      const [major = 0, minor = 0] = Deno.osRelease().split(".").map(Number);
+      return missing("user namespaces") ??
+        (major > 6 || (major === 6 && minor >= 9) ? undefined : "needs Linux 6.9 for BPF tokens");
+    }
+    case "corpus":
+      return exists(new URL("../../../shared/corpus/", import.meta.url))
+        ? undefined
+        : "needs ../shared/corpus";
+  }
+}
+
+/** Registers a test that runs where everything that it needs is there, and else is skipped with the reason. */
+export function testWith(
+  needs: Need | readonly Need[],
+  name: string,
+  body: (context: Deno.TestContext) => void | Promise<void>,
+): void {
+  const reason = [needs].flat().map((need) => missing(need)).find((text) => text !== undefined);
+  if (reason === undefined) Deno.test(name, body);
+  else Deno.test({ name: `${name} [skipped: ${reason}]`, ignore: true, fn: body });
+}
+
+function effectiveCapabilities(): bigint {
+  const line = /^CapEff:\s*([0-9a-f]+)$/m.exec(readText("/proc/self/status") ?? "");
+  return BigInt(`0x${line?.[1] ?? "0"}`);
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function exists(url: URL): boolean {
+  try {
+    Deno.statSync(url);
+    return true;
+  } catch {
+    return false;
+  }
+}

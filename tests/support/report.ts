@@ -1,0 +1,180 @@
+/**
+ * Runs all tests in groups, each with the permissions that it may have, and ends with one line that
+ * counts them: `N passed, N failed, N skipped`.
+ *
+ *     deno task test              # everything
+ *     deno task test pure kernel  # some groups
+ *
+ * The pure layers run without any permission: a file or a system call asked for there is a failure.
+ * Tests that need more than this user may do skip themselves with a reason, which stands in their
+ * name; the reasons are summed up at the end.
+ *
+ * @module
+ */
+
+const root = new URL("../../", import.meta.url);
+
+/** One `deno test` run. */
+interface Group {
+  readonly name: string;
+  readonly permissions: readonly string[];
+  /** Folders or files, below the root. */
+  paths(): Promise<string[]>;
+  /** Whether `paths` are sources whose examples are the tests. */
+  readonly examples?: boolean;
+}
+
+/** The layers that may do nothing but compute. */
+const pureFolders = ["elf", "btf", "object", "token/plan"];
+/** The layers that have something to do with this machine. */
+const otherFolders = ["kernel", "token", "loader", "cli", "examples", "tests"];
+/** Suites with a task of their own: they boot kernels. */
+const ownTask = /^tests\/vm\//;
+
+const groups: readonly Group[] = [
+  {
+    name: "pure",
+    permissions: ["--no-prompt"],
+    paths: () => files(pureFolders, (path) => isTest(path)),
+  },
+  {
+    name: "system",
+    permissions: ["--allow-all"],
+    paths: () =>
+      files(
+        otherFolders,
+        (path) => isTest(path) && !path.startsWith("token/plan/") && !ownTask.test(path),
+      ),
+  },
+  {
+    name: "examples",
+    permissions: ["--allow-all"],
+    examples: true,
+    paths: async () => [
+      "mod.ts",
+      ...await files(
+        ["elf", "btf", "object", "token", "kernel", "loader", "cli"],
+        (path) => path.endsWith(".ts") && !isTest(path),
+      ),
+    ],
+  },
+];
+
+function isTest(path: string): boolean {
+  return path.endsWith("_test.ts");
+}
+
+async function files(
+  folders: readonly string[],
+  wanted: (path: string) => boolean,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const folder of folders) {
+    let entries: Deno.DirEntry[];
+    try {
+      entries = await Array.fromAsync(Deno.readDir(new URL(`${folder}/`, root)));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) continue;
+      throw error;
+    }
+    for (const entry of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
+      const path = `${folder}/${entry.name}`;
+      if (entry.isDirectory) found.push(...await files([path], wanted));
+      else if (wanted(path)) found.push(path);
+    }
+  }
+  return found;
+}
+
+/** What a group's run came to. */
+export interface Count {
+  /** Tests that passed. */
+  passed: number;
+  /** Names of those that failed. */
+  failed: string[];
+  /** Names of those that did not run. */
+  skipped: string[];
+}
+
+const entities: { readonly [entity: string]: string } = {
+  "&amp;": "&",
+  "&lt;": "<",
+  "&gt;": ">",
+  "&quot;": '"',
+  "&apos;": "'",
+};
+
+/** Counts the test cases of a JUnit report. Steps of a test are cases too. */
+export function countCases(junit: string): Count {
+  const count: Count = { passed: 0, failed: [], skipped: [] };
+  for (
+    const [, attributes = "", , body = ""] of junit.matchAll(
+      /<testcase\b([^>]*?)(\/>|>([\s\S]*?)<\/testcase>)/g,
+    )
+  ) {
+    const raw = /\bname="([^"]*)"/.exec(attributes)?.[1] ?? "?";
+    const name = raw.replace(/&(?:amp|lt|gt|quot|apos);/g, (entity) => entities[entity] ?? entity);
+    if (/<(?:failure|error)\b/.test(body)) count.failed.push(name);
+    else if (/<skipped\b/.test(body)) count.skipped.push(name);
+    else count.passed++;
+  }
+  return count;
+}
+
+async function runGroup(group: Group, scratch: string): Promise<Count> {
+  const paths = await group.paths();
+  const report = `${scratch}/${group.name}.xml`;
+  const mode = group.examples === true ? ["--doc"] : [];
+  console.log(`\n== ${group.name}: ${paths.length} files, ${group.permissions.join(" ")}`);
+  if (paths.length === 0) return { passed: 0, failed: [], skipped: [] };
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["test", "--no-check", ...mode, ...group.permissions, `--junit-path=${report}`, ...paths],
+    cwd: root,
+  }).spawn().status;
+  let count: Count = { passed: 0, failed: [], skipped: [] };
+  try {
+    count = countCases(await Deno.readTextFile(report));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  if (!success && count.failed.length === 0) {
+    count.failed.push(`${group.name}: deno test ended before it could report (see above)`);
+  }
+  return count;
+}
+
+/** The reason in a name like `"loads a program [skipped: needs CAP_BPF]"`. */
+export function skipReason(name: string): string {
+  return /\[skipped: (.*)\]$/.exec(name)?.[1] ?? `no reason given: ${name}`;
+}
+
+async function main(wanted: readonly string[]): Promise<number> {
+  const unknown = wanted.find((name) => !groups.some((group) => group.name === name));
+  if (unknown !== undefined) {
+    console.error(`no group "${unknown}"; there are ${groups.map(({ name }) => name).join(", ")}`);
+    return 2;
+  }
+  const scratch = await Deno.makeTempDir();
+  const total: Count = { passed: 0, failed: [], skipped: [] };
+  try {
+    for (const group of groups) {
+      if (wanted.length > 0 && !wanted.includes(group.name)) continue;
+      const count = await runGroup(group, scratch);
+      total.passed += count.passed;
+      total.failed.push(...count.failed);
+      total.skipped.push(...count.skipped);
+    }
+  } finally {
+    await Deno.remove(scratch, { recursive: true });
+  }
+  console.log();
+  const reasons = Map.groupBy(total.skipped, skipReason);
+  for (const [reason, names] of reasons) console.log(`skipped ${names.length}: ${reason}`);
+  for (const name of total.failed) console.log(`failed: ${name}`);
+  console.log(
+    `${total.passed} passed, ${total.failed.length} failed, ${total.skipped.length} skipped`,
+  );
+  return total.failed.length === 0 && total.passed > 0 ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
