@@ -5,9 +5,9 @@
  *     deno task build:bpf           # build what is there
  *     deno task build:bpf --check   # only tell which objects differ from their sources
  *
- * clang 19 builds the object beside its source (`$CLANG` overrides it). The examples are also built
- * with the other versions that are installed (14, 22), into `tests/fixtures/clang14/` and so on: one
- * source, several compilers, and the tests load them all.
+ * clang 19 builds the object beside its source (`$CLANG` overrides it). All are also built with the
+ * other versions that are installed (14, 22), into `tests/fixtures/clang14/` and so on, and those of
+ * the tests big-endian too: one source, several compilers, and the tests load them all.
  *
  * @module
  */
@@ -15,7 +15,7 @@
 const root = new URL("../", import.meta.url);
 const sourceRoots = ["examples", "tests/fixtures"];
 const variantVersions = ["14", "22"];
-const flags = ["-target", "bpfel", "-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra"];
+const flags = ["-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra"];
 const quietFlags = [
   "-Wno-unused-parameter",
   "-Wno-unused-const-variable",
@@ -68,9 +68,10 @@ async function build(
   strip: string | undefined,
   source: string,
   object: string,
+  target: string,
 ): Promise<boolean> {
   const include = ["-Iexamples/include", "-fdebug-compilation-dir=."];
-  const args = [...flags, ...quietFlags, ...include, "-c", source, "-o", object];
+  const args = ["-target", target, ...flags, ...quietFlags, ...include, "-c", source, "-o", object];
   if (!await run(clang, args)) return false;
   return strip === undefined || await run(strip, ["-g", object]);
 }
@@ -103,27 +104,32 @@ async function main(check: boolean): Promise<number> {
     for (const directory of sourceRoots) {
       for await (const source of sources(directory)) {
         const object = source.replace(/\.c$/, ".o");
-        const jobs: { readonly compiler: string; readonly object: string }[] = [
-          { compiler: clang, object },
-        ];
-        if (directory === "examples") {
-          const name = object.slice(object.lastIndexOf("/") + 1);
-          for (const version of variantVersions) {
-            const compiler = await firstThatRuns([`clang-${version}`]);
-            if (compiler === undefined) {
-              console.log(
-                `skipped  tests/fixtures/clang${version}/${name}: no clang-${version} here`,
-              );
-              continue;
-            }
-            await Deno.mkdir(new URL(`tests/fixtures/clang${version}/`, root), { recursive: true });
-            jobs.push({ compiler, object: `tests/fixtures/clang${version}/${name}` });
+        const name = object.slice(object.lastIndexOf("/") + 1);
+        const jobs = [{ compiler: clang, object, endian: "bpfel" }];
+        if (directory === "tests/fixtures") {
+          await Deno.mkdir(new URL("tests/fixtures/big_endian/", root), { recursive: true });
+          const object = `tests/fixtures/big_endian/${name}`;
+          jobs.push({ compiler: clang, object, endian: "bpfeb" });
+        }
+        for (const version of variantVersions) {
+          const compiler = await firstThatRuns([`clang-${version}`]);
+          if (compiler === undefined) {
+            console.log(
+              `skipped  tests/fixtures/clang${version}/${name}: no clang-${version} here`,
+            );
+            continue;
           }
+          await Deno.mkdir(new URL(`tests/fixtures/clang${version}/`, root), { recursive: true });
+          jobs.push({
+            compiler,
+            object: `tests/fixtures/clang${version}/${name}`,
+            endian: "bpfel",
+          });
         }
         for (const job of jobs) {
           const target = check ? `${scratch}/built.o` : job.object;
           let outcome = "built   ";
-          if (!await build(job.compiler, strip, source, target)) outcome = "FAILED  ";
+          if (!await build(job.compiler, strip, source, target, job.endian)) outcome = "FAILED  ";
           else if (check) outcome = await sameBytes(job.object, target) ? "same    " : "DIFFERS ";
           if (outcome === "FAILED  " || outcome === "DIFFERS ") failed++;
           console.log(`${outcome} ${job.object}  (${job.compiler})`);
