@@ -10,3 +10,4 @@ export * from "./error.ts";
 export * from "./kernel.ts";
 export * from "./mapping.ts";
 export * from "./poller.ts";
+export * from "./linux.ts";
