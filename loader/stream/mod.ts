@@ -6,3 +6,4 @@
 
 export * from "./decoder.ts";
 export * from "./ring_buffer.ts";
+export * from "./reader.ts";

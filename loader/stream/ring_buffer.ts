@@ -10,14 +10,9 @@
 
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Mapping } from "../../kernel/mapping.ts";
-import {
-  copyRecord,
-  type Decoder,
-  decodeRecord,
-  type ReadOptions,
-  type RecordCallback,
-} from "./decoder.ts";
+import { copyRecord, type Decoder, type RecordCallback } from "./decoder.ts";
 import { refused, streamError } from "./error.ts";
+import { RecordReader, type WaitForRecords } from "./reader.ts";
 import { Waiter } from "./waiter.ts";
 
 /** BPF_RINGBUF_BUSY_BIT: reserved and not yet submitted. It is the sign bit of the header word. */
@@ -34,7 +29,7 @@ export interface RingBufferOptions<T> {
   /** Turns a record into a value; without it, records are copies of their bytes. */
   readonly decoder?: Decoder<T>;
   /** How many events the program could not write. Ring buffers do not count this themselves: a program's own counter does. */
-  readonly dropped?: () => number;
+  readonly lost?: () => number;
 }
 
 /**
@@ -53,17 +48,14 @@ export interface RingBufferOptions<T> {
  *
  * @typeParam T What a record is decoded to.
  */
-export class RingBuffer<T = Uint8Array<ArrayBuffer>> implements AsyncIterable<T>, Disposable {
+export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   /** Bytes of data that the buffer holds: a power of two. */
   readonly size: number;
-  /** What messages call it. */
-  readonly name: string;
 
   readonly #consumer: Mapping;
   readonly #data: Mapping;
   readonly #waiter: Waiter;
-  readonly #decoder: Decoder<T> | undefined;
-  readonly #dropped: (() => number) | undefined;
+  readonly #lost: (() => number) | undefined;
   /** The consumer page: word 0 and 1 are the position. */
   readonly #position32: Int32Array;
   readonly #position64: BigUint64Array;
@@ -90,10 +82,9 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> implements AsyncIterable<T>
     data: Mapping,
     options: RingBufferOptions<T>,
   ) {
+    super(options.name ?? "ring buffer", options.decoder);
     this.size = size;
-    this.name = options.name ?? "ring buffer";
-    this.#decoder = options.decoder;
-    this.#dropped = options.dropped;
+    this.#lost = options.lost;
     this.#consumer = consumer;
     this.#data = data;
     this.#position32 = consumer.i32;
@@ -147,7 +138,7 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> implements AsyncIterable<T>
   }
 
   /** Records read so far, discarded ones not counted. */
-  get records(): number {
+  override get records(): number {
     return this.#records;
   }
 
@@ -163,12 +154,12 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> implements AsyncIterable<T>
   }
 
   /** Events that the program could not write, where its counter was given; else undefined. */
-  get dropped(): number | undefined {
-    return this.#dropped?.();
+  override get lost(): number | undefined {
+    return this.#lost?.();
   }
 
   /** Whether the reader was closed. */
-  get closed(): boolean {
+  override get closed(): boolean {
     return this.#closed;
   }
 
@@ -182,7 +173,7 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> implements AsyncIterable<T>
    * @param limit At most so many records.
    * @returns How many records were read.
    */
-  consume(callback: RecordCallback, limit: number = Infinity): number {
+  override consume(callback: RecordCallback, limit: number = Infinity): number {
     this.#begin();
     const words = this.#words;
     const view = this.#view;
@@ -224,26 +215,6 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> implements AsyncIterable<T>
   }
 
   /**
-   * The records that are there, decoded, without waiting.
-   *
-   * @param limit At most so many records.
-   */
-  drain(limit: number = Infinity): T[] {
-    const batch: T[] = [];
-    const decoder = this.#decoder;
-    if (decoder === undefined) {
-      this.consume((view, offset, length) => {
-        batch.push(copyRecord(view, offset, length) as T);
-      }, limit);
-    } else {
-      this.consume((view, offset, length) => {
-        batch.push(decodeRecord(decoder, view, offset, length));
-      }, limit);
-    }
-    return batch;
-  }
-
-  /**
    * Borrows the records that are there, to be read in place one after the other.
    *
    * Dispose of the lease to give the room back to the program.
@@ -277,92 +248,14 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> implements AsyncIterable<T>
    *
    * @returns false when the signal was aborted, the reader closed, or the time was up.
    */
-  async wait(
-    options: ReadOptions & {
-      /** Milliseconds after which to stop waiting. */
-      readonly timeout?: number;
-    } = {},
-  ): Promise<boolean> {
+  override async wait(options: WaitForRecords = {}): Promise<boolean> {
     if (this.#closed || options.signal?.aborted) return false;
-    if (this.available > 0) return true;
+    if (this.#readable()) return true;
     return await this.#waiter.ready(options);
   }
 
-  /**
-   * Calls back for each record as it comes, without allocating per record, until the signal is
-   * aborted, the reader is closed, or the callback answers `false`.
-   *
-   * @returns How many records were read.
-   */
-  async forEach(callback: RecordCallback, options: ReadOptions = {}): Promise<number> {
-    let total = 0;
-    let stopped = false;
-    const stopping: RecordCallback = (view, offset, length) => {
-      if (callback(view, offset, length) !== false) return;
-      stopped = true;
-      return false;
-    };
-    while (!this.#closed && !options.signal?.aborted) {
-      // A producer that never rests must not keep the event loop from turning.
-      total += this.consume(stopping, 65_536);
-      if (stopped || !(await this.wait(options))) break;
-    }
-    return total;
-  }
-
-  /**
-   * The records in batches, as they come: what is there when the loop asks, at most `limit`.
-   */
-  async *batches(
-    options: ReadOptions & {
-      /** Most records of one batch. @default {4096} */
-      readonly limit?: number;
-    } = {},
-  ): AsyncGenerator<T[], void, undefined> {
-    const limit = options.limit ?? 4096;
-    while (!this.#closed && !options.signal?.aborted) {
-      const batch = this.drain(limit);
-      if (batch.length > 0) yield batch;
-      else if (!(await this.wait(options))) return;
-    }
-  }
-
-  /**
-   * The records one by one, as they come. A record is taken from the buffer when the loop asks for
-   * it, so that leaving the loop loses none.
-   */
-  read(options: ReadOptions = {}): AsyncIterableIterator<T, undefined> {
-    const take = (): T | undefined => this.#take();
-    const wait = (): Promise<boolean> => this.wait(options);
-    const ended = (): boolean => this.#closed || (options.signal?.aborted ?? false);
-    let returned = false;
-    const next = async (): Promise<IteratorResult<T, undefined>> => {
-      while (!returned && !ended()) {
-        const value = take();
-        if (value !== undefined) return { value, done: false };
-        if (!(await wait())) break;
-      }
-      return { value: undefined, done: true };
-    };
-    return {
-      next,
-      return(): Promise<IteratorResult<T, undefined>> {
-        returned = true;
-        return Promise.resolve({ value: undefined, done: true });
-      },
-      [Symbol.asyncIterator](): AsyncIterableIterator<T, undefined> {
-        return this;
-      },
-    };
-  }
-
-  /** The records one by one, as they come. */
-  [Symbol.asyncIterator](): AsyncIterator<T> {
-    return this.read();
-  }
-
   /** Ends every wait and unmaps the buffer. The map itself stays. */
-  close(): void {
+  override close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#waiter[Symbol.dispose]();
@@ -370,21 +263,10 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> implements AsyncIterable<T>
     if (!this.#leased) this.#unmap();
   }
 
-  /** Closes the reader. */
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  /** Decodes one record and gives its room back, or answers undefined when there is none. */
-  #take(): T | undefined {
-    let value: T | undefined;
-    const decoder = this.#decoder;
-    this.consume((view, offset, length) => {
-      value = decoder === undefined
-        ? copyRecord(view, offset, length) as T
-        : decodeRecord(decoder, view, offset, length);
-    }, 1);
-    return value;
+  /** Whether there is a record that is submitted: one still being written is there for epoll, but not for us. */
+  #readable(): boolean {
+    if (this.available === 0) return false;
+    return Atomics.load(this.#words, (this.#start + (this.#position & this.#mask)) >>> 2) >= 0;
   }
 
   #begin(): void {

@@ -43,10 +43,15 @@ export class Waiter implements Disposable {
     }
   }
 
+  /** Ends every wait at once; the next one waits again. */
+  stop(): void {
+    if (this.#waiting > 0) this.#kernel.poller.forget(this.#fd);
+  }
+
   /** Ends every wait at once. */
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#waiting > 0) this.#kernel.poller.forget(this.#fd);
+    this.stop();
   }
 }

@@ -1,0 +1,142 @@
+/**
+ * One CPU's perf buffer: a header page and a ring of data.
+ *
+ * Layout: `struct perf_event_mmap_page` and `struct perf_event_header` of `include/uapi/linux/perf_event.h`.
+ *
+ * @module
+ */
+
+import type { Kernel } from "../../kernel/kernel.ts";
+import type { Mapping } from "../../kernel/mapping.ts";
+import type { RecordCallback } from "./decoder.ts";
+import { refused, streamError } from "./error.ts";
+
+/** Words of data_head and data_tail in the header page, low halves. */
+const HEAD = 1024 / 4;
+const TAIL = 1032 / 4;
+const HEADER = 8;
+const PERF_RECORD_LOST = 2;
+const PERF_RECORD_SAMPLE = 9;
+const TWO_32 = 0x1_0000_0000;
+
+/** One CPU's buffer. Owns the perf event and the mapping. */
+export class PerfCpuBuffer implements Disposable {
+  /** The CPU. */
+  readonly cpu: number;
+
+  readonly #kernel: Kernel;
+  readonly #fd: number;
+  readonly #mapping: Mapping;
+  readonly #words: Int32Array;
+  readonly #view: DataView<ArrayBuffer>;
+  readonly #start: number;
+  readonly #size: number;
+  readonly #lost: (count: number) => void;
+  #tail: number;
+  /** Where a record that wraps is put together. */
+  #scratch: DataView<ArrayBuffer> = new DataView(new ArrayBuffer(0));
+
+  private constructor(
+    kernel: Kernel,
+    fd: number,
+    cpu: number,
+    mapping: Mapping,
+    lost: (count: number) => void,
+  ) {
+    this.cpu = cpu;
+    this.#kernel = kernel;
+    this.#fd = fd;
+    this.#mapping = mapping;
+    this.#words = mapping.i32;
+    this.#view = mapping.view;
+    this.#start = kernel.machine.pageSize;
+    this.#size = mapping.size - this.#start;
+    this.#lost = lost;
+    this.#tail = Number(mapping.view.getBigUint64(TAIL * 4, true));
+  }
+
+  /** Maps the buffer of a perf event. Takes over the descriptor, also when it throws. */
+  static map(
+    kernel: Kernel,
+    fd: number,
+    cpu: number,
+    pages: number,
+    name: string,
+    lost: (count: number) => void,
+  ): PerfCpuBuffer {
+    const bad = !Number.isInteger(pages) || pages < 1 || (pages & (pages - 1)) !== 0;
+    const mapping = bad
+      ? -22
+      : kernel.map(fd, (pages + 1) * kernel.machine.pageSize, { writable: true });
+    if (typeof mapping !== "number") return new PerfCpuBuffer(kernel, fd, cpu, mapping, lost);
+    kernel.close(fd);
+    if (bad) throw streamError("open", name, `${pages} pages is not a power of two`);
+    throw refused("map", name, "mmap", mapping);
+  }
+
+  /** Bytes written and not yet read. */
+  get available(): number {
+    return (Atomics.load(this.#words, HEAD) - (this.#tail | 0)) >>> 0;
+  }
+
+  /** Calls back for each sample until it answers `false` or there is no more. */
+  consume(callback: RecordCallback): void {
+    const view = this.#view;
+    const mask = this.#size - 1;
+    let tail = this.#tail;
+    const head = tail + this.available;
+    try {
+      while (tail < head) {
+        const offset = this.#start + (tail & mask);
+        // A header never wraps: records are multiples of eight bytes.
+        const type = view.getUint32(offset, true);
+        const size = view.getUint16(offset + 6, true);
+        if (size < HEADER) {
+          tail = head;
+          return;
+        }
+        tail += size;
+        const wraps = offset + size > this.#start + this.#size;
+        const record = wraps ? this.#unwrap(offset, size) : view;
+        const at = wraps ? 0 : offset;
+        if (type === PERF_RECORD_LOST) {
+          this.#lost(Number(record.getBigUint64(at + HEADER + 8, true)));
+        } else if (type === PERF_RECORD_SAMPLE) {
+          if (callback(record, at + HEADER + 4, record.getUint32(at + HEADER, true)) === false) {
+            return;
+          }
+        }
+      }
+    } finally {
+      this.#publish(tail);
+    }
+  }
+
+  /** Unmaps the buffer and closes the perf event. */
+  [Symbol.dispose](): void {
+    this.#mapping[Symbol.dispose]();
+    this.#kernel.close(this.#fd);
+  }
+
+  #unwrap(offset: number, size: number): DataView {
+    if (this.#scratch.byteLength < size) this.#scratch = new DataView(new ArrayBuffer(65_536));
+    const into = new Uint8Array(this.#scratch.buffer);
+    const bytes = this.#mapping.u8;
+    const end = this.#start + this.#size;
+    into.set(bytes.subarray(offset, end));
+    into.set(bytes.subarray(this.#start, this.#start + size - (end - offset)), end - offset);
+    return this.#scratch;
+  }
+
+  /** Tells the kernel how far this side has read. */
+  #publish(tail: number): void {
+    const before = this.#tail;
+    if (tail === before) return;
+    this.#tail = tail;
+    if (Math.floor(tail / TWO_32) === Math.floor(before / TWO_32)) {
+      Atomics.store(this.#words, TAIL, tail | 0);
+    } else {
+      Atomics.store(this.#mapping.big64, TAIL / 2, BigInt(tail));
+    }
+  }
+}
