@@ -321,7 +321,7 @@ export class ElfFile {
     const type = view.getUint32(at + 4, littleEndian);
     const offset = this.#wide(at + 24, "section offset");
     const size = this.#wide(at + 32, "section size");
-    let data = EMPTY;
+    let data: Uint8Array = EMPTY;
     if (index > 0 && type !== SectionType.nobits && type !== SectionType.null && size > 0) {
       if (offset + size > bytes.length) {
         throw this.#error(
@@ -590,7 +590,7 @@ export class ElfFile {
   }
 }
 
-const EMPTY = new Uint8Array(0);
+const EMPTY: Uint8Array = new Uint8Array(0);
 
 /** A section while its name is still to be found. */
 type Section = { -readonly [Key in keyof ElfSection]: ElfSection[Key] };

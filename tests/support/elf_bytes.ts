@@ -1,0 +1,108 @@
+/**
+ * ELF files made by hand, for tests of what no compiler here writes.
+ *
+ * @module
+ */
+
+/** One section of {@linkcode elfBytes}. */
+export interface SectionBytes {
+  readonly name: string;
+  readonly type: number;
+  readonly data?: Uint8Array;
+  /** `sh_size` where it is not the data's. */
+  readonly size?: number;
+  readonly flags?: number;
+  readonly link?: number;
+  readonly info?: number;
+  readonly entrySize?: number;
+}
+
+/** One symbol of {@linkcode symbolBytes}. */
+export interface SymbolBytes {
+  readonly name?: number;
+  readonly info?: number;
+  readonly other?: number;
+  readonly section?: number;
+  readonly value?: number;
+  readonly size?: number;
+}
+
+/** What {@linkcode elfBytes} puts into the header. */
+export interface ElfHeaderBytes {
+  readonly littleEndian?: boolean;
+  readonly type?: number;
+  readonly machine?: number;
+  /** Writes `e_shnum` and `e_shstrndx` as a file with more than 0xfeff sections does. */
+  readonly extended?: boolean;
+}
+
+/** A relocatable object with these sections; section 0 and the table of names are added. */
+export function elfBytes(
+  sections: readonly SectionBytes[],
+  header: ElfHeaderBytes = {},
+): Uint8Array<ArrayBuffer> {
+  const { littleEndian = true, extended = false } = header;
+  const encoder = new TextEncoder();
+  const all: SectionBytes[] = [{ name: "", type: 0 }, ...sections, { name: ".strtab", type: 3 }];
+  const names = encoder.encode(all.map((section) => section.name + "\0").join(""));
+  let end = 64;
+  const offsets = all.map((section, index) => {
+    const data = index === all.length - 1 ? names : section.data;
+    const offset = end;
+    end += (data?.length ?? 0) + 7 & ~7;
+    return offset;
+  });
+  const bytes = new Uint8Array(end + all.length * 64);
+  const view = new DataView(bytes.buffer);
+  const wide = (at: number, value: number): void =>
+    view.setBigUint64(at, BigInt(value), littleEndian);
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, littleEndian ? 1 : 2, 1]);
+  view.setUint16(16, header.type ?? 1, littleEndian);
+  view.setUint16(18, header.machine ?? 247, littleEndian);
+  view.setUint32(20, 1, littleEndian);
+  wide(40, end);
+  view.setUint16(52, 64, littleEndian);
+  view.setUint16(58, 64, littleEndian);
+  view.setUint16(60, extended ? 0 : all.length, littleEndian);
+  view.setUint16(62, extended ? 0xffff : all.length - 1, littleEndian);
+  let nameAt = 0;
+  all.forEach((section, index) => {
+    const at = end + index * 64;
+    const data = index === all.length - 1 ? names : section.data ?? new Uint8Array(0);
+    bytes.set(data, offsets[index] as number);
+    view.setUint32(at, nameAt, littleEndian);
+    nameAt += encoder.encode(section.name).length + 1;
+    view.setUint32(at + 4, section.type, littleEndian);
+    wide(at + 8, section.flags ?? 0);
+    wide(at + 24, offsets[index] as number);
+    wide(at + 32, section.size ?? data.length);
+    view.setUint32(at + 40, section.link ?? 0, littleEndian);
+    view.setUint32(at + 44, section.info ?? 0, littleEndian);
+    wide(at + 48, 1);
+    wide(at + 56, section.entrySize ?? 0);
+  });
+  if (extended) {
+    wide(end + 32, all.length);
+    view.setUint32(end + 40, all.length - 1, littleEndian);
+  }
+  return bytes;
+}
+
+/** The contents of a symbol table; the empty first symbol is added. */
+export function symbolBytes(
+  symbols: readonly SymbolBytes[],
+  littleEndian = true,
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array((symbols.length + 1) * 24);
+  const view = new DataView(bytes.buffer);
+  symbols.forEach((symbol, index) => {
+    const at = (index + 1) * 24;
+    view.setUint32(at, symbol.name ?? 0, littleEndian);
+    view.setUint8(at + 4, symbol.info ?? 0);
+    view.setUint8(at + 5, symbol.other ?? 0);
+    view.setUint16(at + 6, symbol.section ?? 0, littleEndian);
+    view.setBigUint64(at + 8, BigInt(symbol.value ?? 0), littleEndian);
+    view.setBigUint64(at + 16, BigInt(symbol.size ?? 0), littleEndian);
+  });
+  return bytes;
+}
