@@ -7,3 +7,5 @@
 export * from "./decoder.ts";
 export * from "./ring_buffer.ts";
 export * from "./reader.ts";
+export * from "./perf_buffer.ts";
+export * from "./records.ts";

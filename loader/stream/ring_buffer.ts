@@ -251,7 +251,9 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   override async wait(options: WaitForRecords = {}): Promise<boolean> {
     if (this.#closed || options.signal?.aborted) return false;
     if (this.#readable()) return true;
-    return await this.#waiter.ready(options);
+    // Records sent with BPF_RB_NO_WAKEUP wake nobody, and are there all the same.
+    return await this.#waiter.ready(options) ||
+      (!this.#closed && !options.signal?.aborted && this.#readable());
   }
 
   /** Ends every wait and unmaps the buffer. The map itself stays. */
