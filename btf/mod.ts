@@ -6,6 +6,8 @@
 
 export { Btf, type BtfOptions } from "./btf.ts";
 export * from "./builder.ts";
+export * from "./codec/mod.ts";
+export * from "./core/mod.ts";
 export * from "./cut.ts";
 export { type IntDefinition, type TypeDefinition } from "./encode.ts";
 export * from "./error.ts";

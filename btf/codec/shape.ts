@@ -1,0 +1,334 @@
+/**
+ * What a BTF type looks like to a codec: a tree of shapes with byte offsets, names resolved and
+ * qualifiers gone.
+ *
+ * @module
+ */
+
+import type { Btf } from "../btf.ts";
+import { BtfError } from "../error.ts";
+import type { BtfType, CompositeType, EnumType, IntType, Member } from "../types.ts";
+
+/** A whole number of 1, 2, 4, 8 or 16 bytes; a pointer is one of eight. */
+export interface IntShape {
+  readonly kind: "int";
+  readonly size: 1 | 2 | 4 | 8 | 16;
+  readonly signed: boolean;
+}
+
+/** A truth value of any size. */
+export interface BoolShape {
+  readonly kind: "bool";
+  readonly size: 1 | 2 | 4 | 8 | 16;
+}
+
+/** A floating-point number. */
+export interface FloatShape {
+  readonly kind: "float";
+  readonly size: 2 | 4 | 8;
+}
+
+/** An enumeration: names where there are names, numbers for the rest. */
+export interface EnumShape {
+  readonly kind: "enum";
+  readonly name: string;
+  readonly size: 1 | 2 | 4 | 8;
+  readonly signed: boolean;
+  /** The first name of each value. */
+  readonly names: ReadonlyMap<number | bigint, string>;
+  /** The value of each name. */
+  readonly values: ReadonlyMap<string, number | bigint>;
+}
+
+/** Bits within bytes: what they mean is told by `of`. */
+export interface BitsShape {
+  readonly kind: "bits";
+  /** Bits from the field's first byte: from its low end, or in big-endian BTF from its high end. */
+  readonly shift: number;
+  /** How many bits. */
+  readonly bits: number;
+  readonly of: IntShape | BoolShape | EnumShape;
+}
+
+/** A `char` array: text up to its NUL. */
+export interface TextShape {
+  readonly kind: "text";
+  /** Bytes; 0 for a flexible one. */
+  readonly length: number;
+}
+
+/** An array of unsigned bytes, or a number too wide for JS. */
+export interface BytesShape {
+  readonly kind: "bytes";
+  /** Bytes; 0 for a flexible one. */
+  readonly length: number;
+}
+
+/** Any other array. */
+export interface ArrayShape {
+  readonly kind: "array";
+  /** Number of elements; 0 for a flexible one. */
+  readonly length: number;
+  /** Bytes from one element to the next. */
+  readonly stride: number;
+  readonly element: Shape;
+}
+
+/** One member of a record; without name, its members are those of the record around it. */
+export interface FieldShape {
+  readonly name: string;
+  /** Bytes from the record's start. */
+  readonly offset: number;
+  readonly shape: Shape;
+}
+
+/** A struct, a union or a data section. */
+export interface RecordShape {
+  readonly kind: "record";
+  readonly name: string;
+  readonly union: boolean;
+  readonly size: number;
+  readonly fields: readonly FieldShape[];
+}
+
+/** Any shape. */
+export type Shape =
+  | IntShape
+  | BoolShape
+  | FloatShape
+  | EnumShape
+  | BitsShape
+  | TextShape
+  | BytesShape
+  | ArrayShape
+  | RecordShape;
+
+/** Levels of structs and arrays that a type may nest. */
+const MAX_DEPTH = 32;
+
+/** Works out the shape of a type. */
+export function shapeOf(btf: Btf, typeId: number): Shape {
+  return new Shaper(btf).root(typeId);
+}
+
+/** A field of a record with the names of anonymous members flattened away. */
+export interface FlatField {
+  readonly name: string;
+  readonly offset: number;
+  readonly shape: Shape;
+}
+
+/** All named fields of a record, those of anonymous members included, by name. */
+export function flatFields(record: RecordShape): readonly FlatField[] {
+  const fields: FlatField[] = [];
+  collect(record, 0, fields);
+  return fields;
+}
+
+function collect(record: RecordShape, base: number, into: FlatField[]): void {
+  for (const { name, offset, shape } of record.fields) {
+    if (name === "" && shape.kind === "record") collect(shape, base + offset, into);
+    else into.push({ name, offset: base + offset, shape });
+  }
+}
+
+class Shaper {
+  readonly #btf: Btf;
+  readonly #known = new Map<number, Shape>();
+  /** Values within a type, all members of unions counted: hostile BTF can make 2³² of them. */
+  readonly #weights = new Map<Shape, number>();
+
+  constructor(btf: Btf) {
+    this.#btf = btf;
+  }
+
+  root(typeId: number): Shape {
+    const shape = this.shape(typeId, 0, undefined);
+    const weight = this.#weights.get(shape) ?? 1;
+    if (weight > 4096 + 64 * this.#btf.size(typeId)) {
+      throw this.#refuse(
+        typeId,
+        "its members overlap so often that they cannot all be shown",
+        "E2BIG",
+      );
+    }
+    return shape;
+  }
+
+  shape(typeId: number, depth: number, holder: BtfType | undefined): Shape {
+    const btf = this.#btf;
+    let id = btf.resolve(typeId);
+    let type = btf.type(id);
+    if (type.kind === "var") {
+      id = btf.resolve(type.type);
+      type = btf.type(id);
+    }
+    const known = this.#known.get(id);
+    if (known !== undefined) return known;
+    if (depth > MAX_DEPTH) {
+      throw this.#refuse(typeId, `it is nested more than ${MAX_DEPTH} levels deep`, "E2BIG");
+    }
+    const shape = this.#make(id, type, depth, holder);
+    this.#known.set(id, shape);
+    return shape;
+  }
+
+  #make(id: number, type: BtfType, depth: number, holder: BtfType | undefined): Shape {
+    switch (type.kind) {
+      case "int":
+        return this.#int(id, type);
+      case "ptr":
+        return { kind: "int", size: 8, signed: false };
+      case "float":
+        if (type.size === 2 || type.size === 4 || type.size === 8) {
+          return { kind: "float", size: type.size };
+        }
+        return { kind: "bytes", length: type.size };
+      case "enum":
+      case "enum64":
+        return this.#enum(id, type);
+      case "array":
+        return this.#array(type, depth);
+      case "struct":
+      case "union":
+        return this.#record(id, type, depth);
+      case "datasec": {
+        const fields = type.variables.map(({ type: variable, offset, size }): FieldShape => {
+          const shape = this.shape(variable, depth + 1, type);
+          if (offset + this.#btf.size(variable) > type.size || size > type.size) {
+            throw this.#refuse(id, `variable ${this.#btf.nameOf(variable)} is past its end`);
+          }
+          return { name: this.#btf.nameOf(variable), offset, shape };
+        });
+        return this.#weigh({
+          kind: "record",
+          name: type.name,
+          union: false,
+          size: type.size,
+          fields,
+        });
+      }
+      default: {
+        const where = holder === undefined || holder.name === "" ? "" : ` in ${holder.name}`;
+        throw this.#refuse(id, `a ${type.kind}${where} has no value`);
+      }
+    }
+  }
+
+  #int(id: number, type: IntType): IntShape | BoolShape {
+    const { size } = type;
+    if (size !== 1 && size !== 2 && size !== 4 && size !== 8 && size !== 16) {
+      throw this.#refuse(id, `an integer cannot have ${size} bytes`);
+    }
+    if (type.encoding === "bool") return { kind: "bool", size };
+    return { kind: "int", size, signed: type.signed };
+  }
+
+  #enum(id: number, type: EnumType): EnumShape {
+    const { size, signed, name } = type;
+    if (size !== 1 && size !== 2 && size !== 4 && size !== 8) {
+      throw this.#refuse(id, `an enumeration cannot have ${size} bytes`);
+    }
+    const names = new Map<number | bigint, string>();
+    const values = new Map<string, number | bigint>();
+    for (const { name, value } of type.values) {
+      // What is read from eight bytes is a bigint, and a narrower read cannot be a wide value.
+      const key = size === 8 ? BigInt(value) : Number(value);
+      if (!names.has(key)) names.set(key, name);
+      if (!values.has(name)) values.set(name, key);
+    }
+    return { kind: "enum", name, size, signed, names, values };
+  }
+
+  #array(type: Extract<BtfType, { kind: "array" }>, depth: number): Shape {
+    const element = this.#btf.type(this.#btf.resolve(type.type));
+    if (element.kind === "int" && element.size === 1 && !isPartial(element)) {
+      // clang writes a char as a signed byte called "char", gcc as one of encoding char.
+      if (element.encoding === "char" || element.name === "char") {
+        return { kind: "text", length: type.length };
+      }
+      if (element.encoding === "unsigned") return { kind: "bytes", length: type.length };
+    }
+    const shape = this.shape(type.type, depth + 1, type);
+    const stride = this.#btf.size(type.type);
+    return this.#weigh({ kind: "array", length: type.length, stride, element: shape });
+  }
+
+  #record(id: number, type: CompositeType, depth: number): RecordShape {
+    const fields: FieldShape[] = [];
+    for (const member of type.members) {
+      const field = this.#member(id, type, member, depth);
+      if (field !== undefined) fields.push(field);
+    }
+    return this.#weigh({
+      kind: "record",
+      name: type.name,
+      union: type.kind === "union",
+      size: type.size,
+      fields,
+    });
+  }
+
+  #member(
+    id: number,
+    holder: CompositeType,
+    member: Member,
+    depth: number,
+  ): FieldShape | undefined {
+    const btf = this.#btf;
+    const type = btf.type(btf.resolve(member.type));
+    // A nameless bitfield is padding.
+    if (member.name === "" && type.kind !== "struct" && type.kind !== "union") return undefined;
+    const shape = this.shape(member.type, depth + 1, holder);
+    // Before kind_flag, a bitfield was an int type with its own offset and width.
+    const old = member.bitSize === 0 && type.kind === "int" && isPartial(type) ? type : undefined;
+    const bits = old?.bits ?? member.bitSize;
+    const at = member.bitOffset + (old?.offset ?? 0);
+    if (bits === 0) {
+      if (at % 8 !== 0) throw this.#refuse(id, `member ${member.name} starts within a byte`);
+      if (at / 8 + btf.size(member.type) > holder.size) {
+        throw this.#refuse(id, `member ${member.name} is past its end`);
+      }
+      return { name: member.name, offset: at / 8, shape };
+    }
+    if (shape.kind !== "int" && shape.kind !== "bool" && shape.kind !== "enum") {
+      throw this.#refuse(id, `member ${member.name} is a bitfield of kind ${type.kind}`);
+    }
+    if (bits > shape.size * 8 || bits > 64) {
+      throw this.#refuse(id, `member ${member.name} is a bitfield of ${bits} bits`);
+    }
+    if (at + bits > holder.size * 8) {
+      throw this.#refuse(id, `member ${member.name} is past its end`);
+    }
+    const offset = Math.floor(at / 8);
+    return { name: member.name, offset, shape: { kind: "bits", shift: at % 8, bits, of: shape } };
+  }
+
+  #weigh<T extends ArrayShape | RecordShape>(shape: T): T {
+    let weight = 1;
+    if (shape.kind === "array") {
+      weight += shape.length * (this.#weights.get(shape.element) ?? 1);
+    } else {
+      for (const field of shape.fields) weight += this.#weights.get(field.shape) ?? 1;
+    }
+    this.#weights.set(shape, weight);
+    return shape;
+  }
+
+  #refuse(id: number, why: string, errno?: string): BtfError {
+    const btf = this.#btf;
+    const name = btf.nameOf(id);
+    return new BtfError({
+      doing: "make a codec for",
+      subject: `${btf.kindName(id)} ${name === "" ? `[${id}]` : name} of ${btf.name}`,
+      why,
+      ...(errno === undefined ? {} : { errno }),
+      data: { typeId: id },
+    });
+  }
+}
+
+/** An int type that uses only some of its bits: what bitfields were before kind_flag. */
+function isPartial(type: IntType): boolean {
+  return type.offset !== 0 || type.bits !== type.size * 8;
+}
