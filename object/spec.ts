@@ -8,6 +8,7 @@
  */
 
 import type { Btf } from "../btf/btf.ts";
+import type { CoreDecision } from "../btf/core/mod.ts";
 import type { AttachTypeName, MapTypeName, ProgramTypeName } from "./kernel_enums.ts";
 import type { AttachPlan } from "./section_table.ts";
 
@@ -30,6 +31,26 @@ export interface MapSlot {
   readonly index: number;
   /** The map's or program's name. */
   readonly name: string;
+}
+
+/** A struct_ops map: a struct of the kernel whose function pointers are programs. */
+export interface StructOpsSpec {
+  /** The struct's name, `tcp_congestion_ops`, with its `___flavor` if it has one. */
+  readonly typeName: string;
+  /** The struct's id in the object's BTF. */
+  readonly typeId: number;
+  /** The names of all members, in the order of the object's BTF. */
+  members(): string[];
+  /** The program of a function pointer; undefined for none. Throws for anything else. */
+  program(member: string): string | undefined;
+  /** Makes a program (by name) a member's function; undefined leaves the pointer null. */
+  setProgram(member: string, program: string | undefined): void;
+  /** All function pointers that have a program: the member and the program's name. */
+  programs(): readonly { readonly member: string; readonly program: string }[];
+  /** A data member's value, by BTF. */
+  get(member: string): unknown;
+  /** Sets a data member. */
+  set(member: string, value: unknown): void;
 }
 
 /** A map as the object defines it. */
@@ -68,8 +89,18 @@ export interface MapSpec {
   readonly inner?: MapSpec;
   /** Static slots. */
   readonly slots: readonly MapSlot[];
-  /** Initial bytes of a data section (edited through variables); absent for bss (zeroes) of MapOrigin "bss" is still given, zero-filled. */
-  contents?: Uint8Array<ArrayBuffer>;
+  /**
+   * Initial bytes of a data section (edited through variables), of an arena's globals or of a
+   * struct_ops value; undefined for all other maps. Made at first use, so that a large `.bss` costs
+   * nothing until somebody asks for it.
+   */
+  contents: Uint8Array<ArrayBuffer> | undefined;
+  /** Whether the contents are all zeroes because nobody asked for them: nothing need be written. */
+  readonly zeroed: boolean;
+  /** The place in the object's list of maps: what poisoned code says. */
+  readonly index: number;
+  /** What a struct_ops map is made of. */
+  readonly structOps?: StructOpsSpec;
   /** Whether it is created at load. */
   autocreate: boolean;
   /** struct_ops: whether attach() attaches it. */
@@ -106,6 +137,14 @@ export interface ProgramSpec {
   logLevel?: number;
 }
 
+/** The type of a kconfig extern. */
+export interface KconfigType {
+  /** `tristate` is an `enum libbpf_tristate`, `text` an array of char. */
+  readonly kind: "bool" | "char" | "int" | "tristate" | "text";
+  /** Whether an `int` or a `char` is signed. */
+  readonly signed: boolean;
+}
+
 /** An extern that is resolved at load. */
 export interface ExternSpec {
   /** The name in the object. */
@@ -118,6 +157,12 @@ export interface ExternSpec {
   readonly typeId: number;
   /** The id of the `var` or `func` itself. */
   readonly btfId: number;
+  /** The name that the kernel is asked for: without a `___flavor`. */
+  readonly essentialName: string;
+  /** The place in the object's list of externs: what poisoned code says. */
+  readonly index: number;
+  /** kconfig: how a value of the configuration is written. */
+  readonly kconfig?: KconfigType;
   /** kconfig: bytes within the `.kconfig` map. */
   readonly offset: number;
   /** kconfig: bytes. */
@@ -176,8 +221,12 @@ export type Reference =
   | {
     readonly kind: "jumptable";
     readonly instruction: number;
+    /** Bytes from the start of `.jumptables`: tells tables apart. */
     readonly symbolOffset: number;
+    /** Bytes. */
     readonly size: number;
+    /** The instructions that the table leads to, from the start of the linked program. */
+    readonly targets: readonly number[];
   };
 
 /** A program with its subprograms, CO-RE applied, ready but for descriptors and addresses. */
@@ -194,6 +243,8 @@ export interface LinkedProgram {
   readonly lineInfo?: { readonly recordSize: number; readonly records: Uint8Array<ArrayBuffer> };
   /** The subprograms appended, with their first instruction. */
   readonly subprograms: readonly { readonly name: string; readonly instruction: number }[];
+  /** What CO-RE decided for each relocated instruction, in order. */
+  readonly core: readonly { readonly instruction: number; readonly decision: CoreDecision }[];
 }
 
 /** The object's BTF, when there is one. */

@@ -1,0 +1,314 @@
+/**
+ * Attach plans: how and where a program attaches, as its section's name says.
+ *
+ * @module
+ */
+
+/** What every attach plan has. */
+interface PlanBase {
+  /**
+   * `target-named`: attach() needs nothing more. `needs-target`: the section names the kind of hook,
+   * the user names the hook. `no`: such a program is never attached by itself.
+   */
+  readonly attachable: "target-named" | "needs-target" | "no";
+  /** Why the target's text cannot be used; attach() says this. */
+  readonly problem?: string;
+}
+
+/** A probe on a kernel function. */
+export interface KprobePlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "kprobe";
+  /** The function. */
+  readonly function?: string;
+  /** Bytes from its start. */
+  readonly offset: number;
+  /** On return instead of entry. */
+  readonly returns: boolean;
+}
+
+/** A probe on many kernel functions. */
+export interface KprobeMultiPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "kprobe_multi";
+  /** A name with `*` and `?`. */
+  readonly pattern?: string;
+  /** On return instead of entry. */
+  readonly returns: boolean;
+  /** On both, the entry deciding about the return. */
+  readonly session: boolean;
+}
+
+/** A probe on a system call, whatever this machine calls its function. */
+export interface KsyscallPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "ksyscall";
+  /** The bare name: `openat`. */
+  readonly syscall?: string;
+  /** On return instead of entry. */
+  readonly returns: boolean;
+}
+
+/** A probe on a function of an executable or library. */
+export interface UprobePlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "uprobe";
+  /** The file, a bare library name, or `archive.zip!/member`. */
+  readonly path?: string;
+  /** The function, without its version. */
+  readonly function?: string;
+  /** The symbol's version, from `function@VERSION` or `function@@VERSION`. */
+  readonly version?: string;
+  /** Bytes from the function's start. */
+  readonly offset: number;
+  /** On return instead of entry. */
+  readonly returns: boolean;
+}
+
+/** A probe on many functions of an executable or library. */
+export interface UprobeMultiPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "uprobe_multi";
+  /** As for {@linkcode UprobePlan}. */
+  readonly path?: string;
+  /** A name with `*` and `?`. */
+  readonly pattern?: string;
+  /** On return instead of entry. */
+  readonly returns: boolean;
+  /** On both, the entry deciding about the return. */
+  readonly session: boolean;
+}
+
+/** A statically defined tracepoint of a user-space file. */
+export interface UsdtPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "usdt";
+  /** As for {@linkcode UprobePlan}. */
+  readonly path?: string;
+  /** The provider. */
+  readonly provider?: string;
+  /** The probe's name. */
+  readonly name?: string;
+}
+
+/** A kernel tracepoint, by way of a perf event. */
+export interface TracepointPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "tracepoint";
+  /** `sched` of `sched/sched_switch`. */
+  readonly category?: string;
+  /** `sched_switch`. */
+  readonly name?: string;
+}
+
+/** A kernel tracepoint with its raw arguments. */
+export interface RawTracepointPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "raw_tracepoint";
+  /** `sched_switch`. */
+  readonly name?: string;
+  /** Whether the program may write to the arguments. */
+  readonly writable: boolean;
+}
+
+/** A kernel tracepoint with typed arguments. */
+export interface TracepointBtfPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "tp_btf";
+  /** `sched_switch`; its type in the kernel's BTF is `btf_trace_sched_switch`. */
+  readonly name?: string;
+  /** The module that has it. */
+  readonly module?: string;
+}
+
+/** Entry, exit or return value of a kernel function (or of a BPF program), through a trampoline. */
+export interface TrampolinePlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "fentry" | "fexit" | "fmod_ret" | "fsession";
+  /** The function. */
+  readonly function?: string;
+  /** The module that has it. */
+  readonly module?: string;
+}
+
+/** Entry and/or exit of many kernel functions, through one trampoline link (Linux 7.x). */
+export interface TracingMultiPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "tracing_multi";
+  /** Which side. */
+  readonly at: "fentry" | "fexit" | "fsession";
+  /** A name with `*` and `?`. */
+  readonly pattern?: string;
+  /** The module that has them. */
+  readonly module?: string;
+}
+
+/** A function of another BPF program that this one takes the place of. */
+export interface FreplacePlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "freplace";
+  /** The function in the target program. */
+  readonly function?: string;
+}
+
+/** A Linux Security Module hook. */
+export interface LsmPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "lsm" | "lsm_cgroup";
+  /** The hook without `bpf_lsm_`. */
+  readonly hook?: string;
+  /** The module that has it. */
+  readonly module?: string;
+}
+
+/** An iterator over kernel objects. */
+export interface IteratorPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "iter";
+  /** `task`, `bpf_map_elem` … without `bpf_iter_`. */
+  readonly target?: string;
+  /** The module that has it. */
+  readonly module?: string;
+}
+
+/** Traffic control with a place among others (Linux 6.6). */
+export interface TcxPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "tcx";
+  /** Packets coming in or going out. */
+  readonly direction: "ingress" | "egress";
+}
+
+/** A netkit device. */
+export interface NetkitPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "netkit";
+  /** Whether on the peer's side. */
+  readonly peer: boolean;
+}
+
+/** XDP: the earliest hook of a network device, or of a device or CPU map. */
+export interface XdpPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "xdp";
+  /** `device`: attach to an interface. The others are put into a map's value. */
+  readonly at: "device" | "devmap" | "cpumap";
+}
+
+/** A cgroup hook; which one is the program's expected attach type. */
+export interface CgroupPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "cgroup";
+}
+
+/** A network namespace hook. */
+export interface NetnsPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "netns";
+  /** Which one. */
+  readonly hook: "sk_lookup" | "flow_dissector";
+}
+
+/** A socket map's verdict or parser. */
+export interface SockmapPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "sockmap";
+  /** Which one; undefined for a bare `sk_skb`. */
+  readonly hook?: "stream_parser" | "stream_verdict" | "verdict";
+}
+
+/** A lightweight tunnel's hook, set up through routes. */
+export interface TunnelPlan extends PlanBase {
+  /** Tells the kind. */
+  readonly kind: "lwt";
+  /** Which one. */
+  readonly hook: "in" | "out" | "xmit" | "seg6local";
+}
+
+/** Hooks that have nothing more to say. */
+export interface PlainPlan extends PlanBase {
+  /**
+   * `none`: the section says nothing. `tc`: the classic classifier or action. `struct_ops`: through
+   * its map. `syscall`: run by BPF_PROG_TEST_RUN.
+   */
+  readonly kind:
+    | "none"
+    | "tc"
+    | "netfilter"
+    | "sk_msg"
+    | "socket"
+    | "reuseport"
+    | "perf_event"
+    | "lirc"
+    | "struct_ops"
+    | "syscall";
+}
+
+/** How a program attaches, told apart by `kind`. Targets that the section leaves out are absent. */
+export type AttachPlan =
+  | KprobePlan
+  | KprobeMultiPlan
+  | KsyscallPlan
+  | UprobePlan
+  | UprobeMultiPlan
+  | UsdtPlan
+  | TracepointPlan
+  | RawTracepointPlan
+  | TracepointBtfPlan
+  | TrampolinePlan
+  | TracingMultiPlan
+  | FreplacePlan
+  | LsmPlan
+  | IteratorPlan
+  | TcxPlan
+  | NetkitPlan
+  | XdpPlan
+  | CgroupPlan
+  | NetnsPlan
+  | SockmapPlan
+  | TunnelPlan
+  | PlainPlan;
+
+/** A type of the kernel's (or a program's) BTF that a program is bound to when it is loaded. */
+export interface BtfTarget {
+  /** The type's name. */
+  readonly name: string;
+  /** Its kind. */
+  readonly kind: "typedef" | "func";
+  /** The module to look in; `vmlinux` is the kernel itself; absent means the kernel, then modules. */
+  readonly module?: string;
+}
+
+/**
+ * The BTF type that a plan is bound to at load (`attach_btf_id`): undefined for plans that have none,
+ * `"unnamed"` for plans that need one which the section does not name.
+ */
+export function btfTarget(plan: AttachPlan): BtfTarget | "unnamed" | undefined {
+  const of = (
+    name: string | undefined,
+    prefix: string,
+    kind: BtfTarget["kind"],
+    module?: string,
+  ): BtfTarget | "unnamed" =>
+    name === undefined
+      ? "unnamed"
+      : { name: prefix + name, kind, ...(module === undefined ? {} : { module }) };
+  switch (plan.kind) {
+    case "tp_btf":
+      return of(plan.name, "btf_trace_", "typedef", plan.module);
+    case "fentry":
+    case "fexit":
+    case "fmod_ret":
+    case "fsession":
+      return of(plan.function, "", "func", plan.module);
+    case "freplace":
+      return of(plan.function, "", "func");
+    case "lsm":
+    case "lsm_cgroup":
+      return of(plan.hook, "bpf_lsm_", "func", plan.module);
+    case "iter":
+      return of(plan.target, "bpf_iter_", "func", plan.module);
+    default:
+      return undefined;
+  }
+}

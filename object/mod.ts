@@ -1,0 +1,18 @@
+/**
+ * Compiled BPF objects: programs, maps, variables and externs as plain data, and the linker that
+ * makes programs ready to load. Pure: no system call, no Deno API.
+ *
+ * @module
+ */
+
+export * from "./attach_plan.ts";
+export * from "./error.ts";
+export * from "./instruction.ts";
+export * from "./kernel_enums.ts";
+export * from "./map_rules.ts";
+export * from "./map_spec.ts";
+export * from "./named.ts";
+export * from "./object_spec.ts";
+export * from "./patch.ts";
+export * from "./section_table.ts";
+export type * from "./spec.ts";

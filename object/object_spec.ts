@@ -1,0 +1,358 @@
+/**
+ * A compiled BPF object, parsed from its bytes.
+ *
+ * @module
+ */
+
+import { Btf } from "../btf/btf.ts";
+import { BtfError } from "../btf/error.ts";
+import { BtfExt } from "../btf/ext.ts";
+import { ElfFile } from "../elf/elf.ts";
+import { SectionType } from "../elf/constants.ts";
+import type { CodeUnits, Relocation } from "./code.ts";
+import { type PlacedSection, placeSections } from "./datasec.ts";
+import { openError } from "./error.ts";
+import { readLegacyMaps } from "./legacy_maps.ts";
+import { LONGEST_NAME, type MapDefinition, type MapJson } from "./map_spec.ts";
+import { NamedList } from "./named.ts";
+import { readArena, readDataMaps } from "./parse_data_maps.ts";
+import { type Externs, readExterns } from "./parse_externs.ts";
+import { readMaps } from "./parse_maps.ts";
+import { programSpec, readFunctions } from "./parse_programs.ts";
+import { readRelocations } from "./parse_relocations.ts";
+import { type ObjectSections, readSections } from "./parse_sections.ts";
+import { readStructOps } from "./parse_struct_ops.ts";
+import type { AttachPlan } from "./section_table.ts";
+import type { ExternSpec, MapSpec, Named, ProgramSpec, VariableSpec } from "./spec.ts";
+import { readVariables, type VariableJson } from "./variables.ts";
+
+/** How {@linkcode ObjectSpec.parse} reads. */
+export interface ParseOptions {
+  /** The file's name or path; errors say it, and the kernel's names of data maps begin with it. */
+  readonly name?: string;
+  /** Take maps of the legacy `maps` section, as libbpf before 1.0 did. */
+  readonly legacyMaps?: boolean;
+  /** Pass over members of map definitions that are unknown. */
+  readonly relaxedMaps?: boolean;
+}
+
+/** A subprogram: a function in `.text` that programs call. */
+export interface SubprogramSpec {
+  /** The function's name. */
+  readonly name: string;
+  /** Whether the verifier looks at it by itself: it is global and not hidden. */
+  readonly global: boolean;
+  /** Eight bytes each, little-endian, before any relocation. */
+  readonly instructions: Uint8Array<ArrayBuffer>;
+  /** Bytes from the start of `.text`. */
+  readonly sectionOffset: number;
+}
+
+/** One ELF section, for people who look. */
+export interface SectionSummary {
+  /** The name. */
+  readonly name: string;
+  /** ELF's number of the type. */
+  readonly type: number;
+  /** ELF's flags. */
+  readonly flags: number;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** One relocation of code, for people who look. */
+export interface RelocationSummary {
+  /** The function. */
+  readonly function: string;
+  /** Counted from the function's start. */
+  readonly instruction: number;
+  /** What it refers to. */
+  readonly kind: Relocation["kind"];
+  /** The map's, extern's or subprogram's name. */
+  readonly target: string;
+  /** Bytes from the start of the target, where that means something. */
+  readonly offset: number;
+}
+
+/** What the linker, and whatever else in this layer puts an object together, knows of it. */
+export interface ObjectParts {
+  /** The sections. */
+  readonly sections: ObjectSections;
+  /** The functions. */
+  readonly units: CodeUnits;
+  /** The externs. */
+  readonly externs: Externs;
+  /** The maps in libbpf's order. */
+  readonly maps: readonly MapDefinition[];
+  /** BTF's data sections with all places known; empty without BTF. */
+  readonly placed: readonly PlacedSection[];
+}
+
+/**
+ * A compiled BPF object as plain data: what can be known without any system call.
+ *
+ * The bytes are kept and must not change; edits (a variable's value, a map's size, a program's
+ * `autoload`) are the spec's own.
+ *
+ * @example
+ * ```ts ignore
+ * import { ObjectSpec } from "@skep/skep";
+ *
+ * const spec = ObjectSpec.parse(await Deno.readFile("execsnoop.bpf.o"), { name: "execsnoop.bpf.o" });
+ * spec.variables.get("target_uid").set(1000);
+ * spec.maps.get("events").maxEntries = 1 << 20;
+ * console.log(spec.programs.names());
+ * ```
+ */
+export class ObjectSpec {
+  /** The file's name as it was given; `"object"` when none was. */
+  readonly name: string;
+  /** What libbpf calls the object: the file's name up to its first dot, at most 15 characters. */
+  readonly objectName: string;
+  /** The license; empty when the object has none. */
+  readonly license: string;
+  /** From the section `version`; 0 without one. */
+  readonly kernelVersion: number;
+  /** The byte order of the object; only one of the machine's own can be loaded there. */
+  readonly littleEndian: boolean;
+  /** The object's types. */
+  readonly btf?: Btf;
+  /** Functions, source lines and CO-RE relocations by instruction. */
+  readonly btfExt?: BtfExt;
+  /** Why the object's BTF is not used although it has some. */
+  readonly btfProblem?: BtfError;
+  /** Entry programs, by section and place. */
+  readonly programs: Named<ProgramSpec>;
+  /** Maps: those of `.maps` by place, then data sections, kconfig and struct_ops. */
+  readonly maps: Named<MapSpec>;
+  /** Externs, in the order in which libbpf numbers them. */
+  readonly externs: readonly ExternSpec[];
+  /** What the linker needs. */
+  readonly parts: ObjectParts;
+
+  #variables: Named<VariableSpec> | undefined;
+
+  private constructor(bytes: Uint8Array, options: ParseOptions) {
+    this.name = options.name ?? "object";
+    const file = this.name.slice(this.name.lastIndexOf("/") + 1);
+    this.objectName = (file.split(".", 1)[0] as string).slice(0, LONGEST_NAME);
+    const elf = ElfFile.parse(bytes, this.name);
+    this.littleEndian = elf.littleEndian;
+
+    const sections = readSections(elf, options.legacyMaps === true);
+    this.license = sections.license;
+    this.kernelVersion = sections.kernelVersion;
+    const units = readFunctions(sections);
+
+    const { btf, btfExt, problem } = readBtf(sections);
+    if (btf !== undefined) this.btf = btf;
+    if (btfExt !== undefined) this.btfExt = btfExt;
+    if (problem !== undefined) this.btfProblem = problem;
+    const externs = readExterns(elf, btf);
+    const placed = btf === undefined ? [] : placeSections(elf, btf);
+
+    const defined = sections.maps === undefined || btf === undefined
+      ? []
+      : readMaps(elf, sections.maps, placed, btf, options.relaxedMaps === true);
+    const maps = defined.map(({ map }) => map);
+    if (sections.legacyMaps !== undefined) {
+      maps.push(...readLegacyMaps(elf, sections.legacyMaps, maps.length));
+    }
+    const arena = readArena(sections, maps);
+    const { objectName } = this;
+    const { kconfigSize } = externs;
+    maps.push(...readDataMaps({ sections, objectName, btf, placed, kconfigSize }, maps.length));
+    for (const section of sections.structOps) {
+      if (btf !== undefined) maps.push(...readStructOps(elf, section, placed, btf, maps.length));
+    }
+
+    readRelocations({ sections, units, externs, maps, defined, arena, btf });
+
+    this.externs = externs.list;
+    this.maps = new NamedList<MapSpec>("map", this.name, maps);
+    this.programs = new NamedList<ProgramSpec>(
+      "program",
+      this.name,
+      units.all.filter((unit) => !units.isSubprogram(unit)).map(programSpec),
+    );
+    this.parts = { sections, units, externs, maps, placed };
+  }
+
+  /**
+   * Parses an object.
+   *
+   * @throws {ElfError} when the bytes are no BPF object.
+   * @throws {ObjectError} for what libbpf refuses when it opens an object, by the same errno.
+   * @throws {BtfError} when its BTF is needed and malformed.
+   */
+  static parse(bytes: Uint8Array, options: ParseOptions = {}): ObjectSpec {
+    return new ObjectSpec(bytes, options);
+  }
+
+  /** Global variables in their maps' order. */
+  get variables(): Named<VariableSpec> {
+    if (this.#variables === undefined) {
+      const { sections: { elf }, maps, placed } = this.parts;
+      const { btf, externs } = this;
+      const variables = readVariables({ elf, btf, maps, placed, externs });
+      this.#variables = new NamedList<VariableSpec>("variable", this.name, variables);
+    }
+    return this.#variables;
+  }
+
+  /** Functions in `.text`, by place. */
+  get subprograms(): Named<SubprogramSpec> {
+    const { units } = this.parts;
+    return new NamedList<SubprogramSpec>(
+      "subprogram",
+      this.name,
+      units.all.filter((unit) => units.isSubprogram(unit)).map((unit) => ({
+        name: unit.name,
+        global: unit.global && !unit.hidden,
+        instructions: unit.code,
+        sectionOffset: unit.start * 8,
+      })),
+    );
+  }
+
+  /** All ELF sections in their order, without the empty first one. */
+  get sections(): readonly SectionSummary[] {
+    return this.parts.sections.elf.sections
+      .filter(({ type }) => type !== SectionType.null)
+      .map(({ name, type, flags, size }) => ({ name, type, flags, size }));
+  }
+
+  /** The relocations of all functions, in their order. */
+  get relocations(): readonly RelocationSummary[] {
+    const { units, maps, externs } = this.parts;
+    return units.all.flatMap((unit) =>
+      unit.relocations.map(({ instruction, kind, target, offset }) => ({
+        function: unit.name,
+        instruction,
+        kind,
+        target: kind === "map" || kind === "data"
+          ? maps[target]?.name ?? ""
+          : kind === "extern" || kind === "extern-call"
+          ? externs.list[target]?.name ?? ""
+          : kind === "jumptable"
+          ? ".jumptables"
+          : ".text",
+        offset,
+      }))
+    );
+  }
+
+  /** The object as plain JSON, the same on every machine. */
+  toJSON(): ObjectJson {
+    return {
+      name: this.name,
+      license: this.license,
+      kernelVersion: this.kernelVersion,
+      littleEndian: this.littleEndian,
+      sections: this.sections,
+      programs: [...this.programs].map(programJson),
+      subprograms: [...this.subprograms].map(({ name, global, instructions }) => ({
+        name,
+        global,
+        instructions: instructions.length / 8,
+      })),
+      maps: this.parts.maps.map((map) => map.toJSON()),
+      variables: JSON.parse(JSON.stringify([...this.variables])) as VariableJson[],
+      externs: this.externs,
+      relocations: this.relocations,
+    };
+  }
+}
+
+function programJson(program: ProgramSpec): ProgramJson {
+  return {
+    name: program.name,
+    section: program.section,
+    type: program.type,
+    ...(program.expectedAttachType === undefined
+      ? {}
+      : { expectedAttachType: program.expectedAttachType }),
+    flags: program.flags,
+    attach: program.attach,
+    autoload: program.autoload,
+    autoattach: program.autoattach,
+    instructions: program.instructions.length / 8,
+  };
+}
+
+/** A program as JSON. */
+export interface ProgramJson extends Omit<ProgramSpecData, "instructions"> {
+  /** Number of instructions before linking. */
+  readonly instructions: number;
+}
+
+/** What of a program is JSON already. */
+type ProgramSpecData =
+  & Pick<ProgramSpec, "name" | "section" | "type" | "flags" | "autoload" | "autoattach">
+  & { readonly attach: AttachPlan; readonly expectedAttachType?: string; instructions: unknown };
+
+/** An object as JSON. */
+export interface ObjectJson {
+  /** See {@linkcode ObjectSpec}. */
+  readonly name: string;
+  /** See {@linkcode ObjectSpec}. */
+  readonly license: string;
+  /** See {@linkcode ObjectSpec}. */
+  readonly kernelVersion: number;
+  /** See {@linkcode ObjectSpec}. */
+  readonly littleEndian: boolean;
+  /** See {@linkcode ObjectSpec}. */
+  readonly sections: readonly SectionSummary[];
+  /** Entry programs. */
+  readonly programs: readonly ProgramJson[];
+  /** Functions in `.text`, with their numbers of instructions. */
+  readonly subprograms: readonly {
+    readonly name: string;
+    readonly global: boolean;
+    readonly instructions: number;
+  }[];
+  /** Maps. */
+  readonly maps: readonly MapJson[];
+  /** Global variables. */
+  readonly variables: readonly VariableJson[];
+  /** Externs. */
+  readonly externs: readonly ExternSpec[];
+  /** Relocations of code. */
+  readonly relocations: readonly RelocationSummary[];
+}
+
+/**
+ * Parses BTF where there is some.
+ *
+ * Malformed BTF is passed over when nothing in the object needs it, as libbpf does; the problem is
+ * kept for those who ask.
+ */
+function readBtf(sections: ObjectSections): {
+  readonly btf?: Btf;
+  readonly btfExt?: BtfExt;
+  readonly problem?: BtfError;
+} {
+  const { elf } = sections;
+  const needed = sections.maps !== undefined || sections.structOps.length > 0;
+  if (sections.btf === undefined) {
+    if (!needed) return {};
+    throw openError(elf.name, "ENOENT", "it has no BTF, and its maps need it", {
+      fix: "compile with clang -g",
+    });
+  }
+  const name = `BTF of ${elf.name}`;
+  let btf: Btf;
+  try {
+    btf = Btf.parse(sections.btf.data, { name });
+  } catch (problem) {
+    if (needed || !(problem instanceof BtfError)) throw problem;
+    return { problem };
+  }
+  if (sections.btfExt === undefined) return { btf };
+  try {
+    return { btf, btfExt: BtfExt.parse(sections.btfExt.data, btf) };
+  } catch (problem) {
+    if (!(problem instanceof BtfError)) throw problem;
+    return { btf, problem };
+  }
+}
