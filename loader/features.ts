@@ -1,0 +1,65 @@
+/**
+ * What the running kernel can do, as facts: from its BTF, or from what is implied. Never from a refusal.
+ *
+ * EPERM says nothing about a feature, so nothing here is tried out. A fact is looked up when a decision
+ * hangs on it, and kept.
+ *
+ * @module
+ */
+
+import type { Kernel } from "../kernel/kernel.ts";
+import { kernelTypes } from "./kernel_btf.ts";
+
+/** The enumerations of the kernel that tell of features by their members. */
+const ENUMS = {
+  command: { type: "bpf_cmd", prefix: "BPF_" },
+  map: { type: "bpf_map_type", prefix: "BPF_MAP_TYPE_" },
+  program: { type: "bpf_prog_type", prefix: "BPF_PROG_TYPE_" },
+  attach: { type: "bpf_attach_type", prefix: "BPF_" },
+  helper: { type: "bpf_func_id", prefix: "BPF_FUNC_" },
+} as const;
+
+/** Which enumeration a feature is a member of. */
+export type FeatureKind = keyof typeof ENUMS;
+
+/** What a kernel can do. */
+export class Features {
+  readonly #kernel: Kernel;
+  readonly #members = new Map<FeatureKind, ReadonlySet<string>>();
+
+  /** Looks nothing up yet. Use {@linkcode features}, which keeps one per kernel. */
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /**
+   * Whether the kernel knows a command, a map, program or attach type, or a helper, by its name in lower
+   * case without prefix: `has("attach", "trace_uprobe_multi")`.
+   */
+  has(kind: FeatureKind, name: string): boolean {
+    let members = this.#members.get(kind);
+    if (members === undefined) this.#members.set(kind, members = this.#read(kind));
+    return members.has(name);
+  }
+
+  #read(kind: FeatureKind): ReadonlySet<string> {
+    const { type, prefix } = ENUMS[kind];
+    const { vmlinux } = kernelTypes(this.#kernel);
+    const id = vmlinux.find(type, ["enum", "enum64"]);
+    const found = id === undefined ? undefined : vmlinux.type(id);
+    if (found?.kind !== "enum" && found?.kind !== "enum64") return new Set();
+    return new Set(
+      found.values.filter(({ name }) => name.startsWith(prefix))
+        .map(({ name }) => name.slice(prefix.length).toLowerCase()),
+    );
+  }
+}
+
+const perKernel = new WeakMap<Kernel, Features>();
+
+/** The facts about a kernel: always the same for one {@linkcode Kernel}. */
+export function features(kernel: Kernel): Features {
+  let facts = perKernel.get(kernel);
+  if (facts === undefined) perKernel.set(kernel, facts = new Features(kernel));
+  return facts;
+}

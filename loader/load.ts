@@ -1,0 +1,291 @@
+/**
+ * The way from a spec to descriptors, in libbpf's order: externs, struct_ops, linking, BTF, maps, programs.
+ *
+ * @module
+ */
+
+import type { CoreDecision } from "../btf/core/mod.ts";
+import { SkepError } from "../elf/error.ts";
+import { link } from "../object/link.ts";
+import type { LinkedProgram, ProgramSpec } from "../object/spec.ts";
+import { findAttachTarget } from "./attach_target.ts";
+import { loadBtf } from "./btf_step.ts";
+import type { Descriptor } from "./descriptor.ts";
+import { btfForms } from "./btf_forms.ts";
+import { ExternTargets, resolveObjectExterns } from "./extern_step.ts";
+import { JumpTables } from "./jump_tables.ts";
+import { kernelTypes } from "./kernel_btf.ts";
+import { type Cleanup, createMaps, fillProgramSlots } from "./map_step.ts";
+import { ModuleDescriptors } from "./module_descriptors.ts";
+import type { ProgramOutcome } from "./outcome.ts";
+import { poisonReader } from "./poison.ts";
+import { runPool } from "./pool.ts";
+import { checkProgram, type LoadCall, loadProgram } from "./program_step.ts";
+import { resolveReferences } from "./references.ts";
+import type { CreatedMap, LoadState } from "./state.ts";
+import {
+  type KernelStructOps,
+  layOutStructOps,
+  structOpsTargets,
+  writeStructOpsPrograms,
+} from "./struct_ops.ts";
+import { coreTargets } from "./core_targets.ts";
+
+/** How one load goes. */
+export interface RunOptions {
+  /** Whether the first error ends the load, or is kept in the program's outcome. */
+  readonly onError: "throw" | "collect";
+  /** Which programs are loaded. */
+  readonly wanted: (program: ProgramSpec) => boolean;
+  /** How many programs are verified at once. */
+  readonly jobs: number;
+  /** Loads one program. */
+  readonly call: LoadCall;
+  /** Ends the load. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A program that is loaded. */
+export interface LoadedProgram {
+  /** Its code. */
+  readonly linked: LinkedProgram;
+  /** Its descriptor. */
+  readonly descriptor: Descriptor;
+}
+
+/** What a load leaves. */
+export interface Loaded {
+  /** By name, in the object's order. */
+  readonly maps: ReadonlyMap<string, CreatedMap>;
+  /** By name. */
+  readonly programs: ReadonlyMap<string, LoadedProgram>;
+  /** One for each program of the object, in its order. */
+  readonly outcomes: readonly ProgramOutcome[];
+  /** How each CO-RE relocation was decided. */
+  readonly decisions: readonly CoreDecision[];
+}
+
+/**
+ * Loads an object. What it opens and pins is in `cleanup`: on an error, the caller disposes of both stacks.
+ */
+export async function runLoad(
+  state: LoadState,
+  options: RunOptions,
+  cleanup: Cleanup,
+): Promise<Loaded> {
+  using transient = new DisposableStack();
+  const run = new Run(state, options, cleanup, transient);
+  return await run.all();
+}
+
+/** What is known of a program while the load goes on. */
+interface Pending {
+  readonly program: ProgramSpec;
+  readonly linked: LinkedProgram;
+}
+
+/** One load, step by step. */
+class Run {
+  readonly #state: LoadState;
+  readonly #options: RunOptions;
+  readonly #cleanup: Cleanup;
+  readonly #transient: DisposableStack;
+  readonly #modules: ModuleDescriptors;
+  readonly #outcomes = new Map<ProgramSpec, ProgramOutcome>();
+  readonly #programs = new Map<string, LoadedProgram>();
+
+  constructor(
+    state: LoadState,
+    options: RunOptions,
+    cleanup: Cleanup,
+    transient: DisposableStack,
+  ) {
+    this.#state = state;
+    this.#options = options;
+    this.#cleanup = cleanup;
+    this.#transient = transient;
+    this.#modules = transient.use(new ModuleDescriptors(state.kernel, state.tokenFd));
+  }
+
+  async all(): Promise<Loaded> {
+    const { spec } = this.#state;
+    this.#abortable();
+    if (!spec.littleEndian) throw foreignOrder(spec.name);
+    const externs = resolveObjectExterns(this.#state, this.#modules);
+    const structOps = this.#layOutStructOps();
+    const targets = structOpsTargets(
+      [...structOps].map(([name, structOps]) => ({ name, structOps })),
+    );
+    const wanted = this.#wantedPrograms(structOps);
+    const { pending, decisions } = this.#link(wanted);
+    this.#abortable();
+    const btfFd = this.#loadBtf();
+    const maps = createMaps(
+      this.#state,
+      { btfFd, kconfig: externs.kconfig, structOps },
+      this.#cleanup,
+    );
+    this.#abortable();
+    const resolver = new ExternTargets(this.#state, externs, maps, this.#modules);
+    const tables = new JumpTables(this.#state, this.#cleanup.owned);
+    await this.#loadPrograms(pending, async ({ program, linked }) => {
+      const member = targets.get(program.name);
+      checkProgram(program, member);
+      const instructions = resolveReferences(linked, {
+        map: (name) => resolver.map(name),
+        extern: (name) => resolver.extern(name),
+        jumpTable: (reference) => tables.open(linked, reference),
+      });
+      const target = findAttachTarget(this.#state, program, (name) => this.#modules.open(name));
+      const descriptor = await loadProgram(this.#state, {
+        linked,
+        instructions,
+        btfFd,
+        target,
+        structOps: member,
+        descriptors: this.#modules.array,
+        poison: poisonReader(this.#state.spec, linked),
+      }, this.#options.call);
+      this.#bindData(linked, descriptor.fd, maps);
+      return descriptor;
+    });
+    this.#abortable();
+    const programFd = (name: string): number | undefined => this.#programs.get(name)?.descriptor.fd;
+    fillProgramSlots(this.#state, maps.values(), programFd);
+    for (const map of maps.values()) {
+      if (map.structOps !== undefined) writeStructOpsPrograms(map.structOps, programFd);
+    }
+    return {
+      maps,
+      programs: this.#programs,
+      outcomes: [...spec.programs].map((program) => this.#outcome(program)),
+      decisions,
+    };
+  }
+
+  #abortable(): void {
+    this.#options.signal?.throwIfAborted();
+  }
+
+  #layOutStructOps(): Map<string, KernelStructOps> {
+    const laidOut = new Map<string, KernelStructOps>();
+    const { spec, kernel } = this.#state;
+    for (const map of spec.maps) {
+      if (map.origin !== "struct_ops" || !map.autocreate || spec.btf === undefined) continue;
+      const layout = layOutStructOps(
+        map,
+        spec.btf,
+        kernelTypes(kernel),
+        (name) => this.#modules.open(name),
+      );
+      laidOut.set(map.name, layout);
+    }
+    return laidOut;
+  }
+
+  /**
+   * The programs to load. A struct_ops program follows its maps, as in libbpf: it is loaded exactly when a
+   * map that is created still names it.
+   */
+  #wantedPrograms(structOps: ReadonlyMap<string, KernelStructOps>): ProgramSpec[] {
+    const named = new Set<string>();
+    for (const map of this.#state.spec.maps) {
+      for (const { program } of map.structOps?.programs() ?? []) named.add(program);
+    }
+    const used = new Set<string>();
+    for (const { slots } of structOps.values()) for (const { program } of slots) used.add(program);
+    return [...this.#state.spec.programs].filter((program) =>
+      program.type === "struct_ops" && named.has(program.name)
+        ? used.has(program.name)
+        : this.#options.wanted(program)
+    );
+  }
+
+  #link(wanted: readonly ProgramSpec[]): { pending: Pending[]; decisions: CoreDecision[] } {
+    const { spec } = this.#state;
+    const { programs, decisions } = link(spec, wanted, { core: coreTargets(this.#state) });
+    const pending: Pending[] = [];
+    for (const linked of programs) {
+      if (!("error" in linked)) pending.push({ program: linked.program, linked });
+      else if (this.#options.onError === "throw") throw linked.error;
+      else this.#refuse(linked.program, linked.error);
+    }
+    return { pending, decisions };
+  }
+
+  /** Loads the object's BTF. Only struct_ops cannot do without it. */
+  #loadBtf(): number | undefined {
+    const { spec } = this.#state;
+    if (spec.btf === undefined) return undefined;
+    const outcome = loadBtf(this.#state, btfForms(spec));
+    if (outcome.ok) return this.#transient.use(outcome.descriptor).fd;
+    const mandatory = [...spec.maps].some((map) => map.origin === "struct_ops");
+    if (mandatory) throw outcome.error;
+    return undefined;
+  }
+
+  async #loadPrograms(
+    pending: readonly Pending[],
+    load: (pending: Pending) => Promise<Descriptor>,
+  ): Promise<void> {
+    const failed: { index: number; error: SkepError }[] = [];
+    const loaded: { index: number; linked: LinkedProgram; descriptor: Descriptor }[] = [];
+    await runPool(pending, this.#options.jobs, async (item, index) => {
+      this.#abortable();
+      try {
+        const descriptor = this.#cleanup.owned.use(await load(item));
+        loaded.push({ index, linked: item.linked, descriptor });
+        return true;
+      } catch (error) {
+        if (!(error instanceof SkepError)) throw error;
+        failed.push({ index, error });
+        this.#refuse(item.program, error);
+        return this.#options.onError === "collect";
+      }
+    });
+    // In the object's order, whichever was ready first.
+    loaded.sort((a, b) => a.index - b.index);
+    for (const { linked, descriptor } of loaded) {
+      this.#programs.set(linked.program.name, { linked, descriptor });
+      this.#outcomes.set(linked.program, { program: linked.program, ok: true });
+    }
+    failed.sort((a, b) => a.index - b.index);
+    if (failed[0] !== undefined && this.#options.onError === "throw") throw failed[0].error;
+  }
+
+  /** Ties read-only data to the program that it belongs to, so that it can be shown by it, as libbpf does. */
+  #bindData(
+    linked: LinkedProgram,
+    programFd: number,
+    maps: ReadonlyMap<string, CreatedMap>,
+  ): void {
+    for (const { spec, descriptor } of maps.values()) {
+      if (spec.origin !== "rodata") continue;
+      const uses = linked.references.some((reference) =>
+        "map" in reference && reference.map === spec.name
+      );
+      // What the code refers to is tied already. A refusal costs nothing but the display.
+      if (!uses) this.#state.kernel.programBindMap(programFd, descriptor.fd);
+    }
+  }
+
+  #refuse(program: ProgramSpec, error: SkepError): void {
+    this.#outcomes.set(program, { program, ok: false, error });
+  }
+
+  #outcome(program: ProgramSpec): ProgramOutcome {
+    return this.#outcomes.get(program) ??
+      { program, ok: false, skipped: program.autoload ? "not wanted" : "its autoload is off" };
+  }
+}
+
+function foreignOrder(name: string): SkepError {
+  return new SkepError({
+    doing: "load",
+    subject: name,
+    errno: "EINVAL",
+    stage: "open",
+    why: "it is compiled for a big-endian machine",
+    fix: "compile it with -target bpfel",
+  });
+}

@@ -1,0 +1,248 @@
+/**
+ * A map's elements as bytes: every element command and flag, without types.
+ *
+ * @module
+ */
+
+import { KernelError } from "../kernel/error.ts";
+import { Errno } from "../kernel/errno.ts";
+import type { Kernel, MapBatch, MapElements } from "../kernel/kernel.ts";
+import { SkepError } from "../elf/error.ts";
+
+/** Elements that a batch moves at once unless told. */
+export const BATCH: number = 4096;
+/** Bytes of keys and values that a batch takes at most unless told. */
+const BATCH_BYTES = 1 << 20;
+
+/** What the commands need to know of a map. */
+export interface RawShape {
+  /** For messages. */
+  readonly name: string;
+  /** Bytes. */
+  readonly keySize: number;
+  /** Bytes that one value takes when it is moved: for per-CPU maps those of all CPUs. */
+  readonly transferSize: number;
+  /** Most elements. */
+  readonly maxEntries: number;
+}
+
+/** A piece of a map, read by one system call. */
+export interface RawChunk {
+  /** Elements in it. */
+  readonly count: number;
+  /** The keys, one after the other; overwritten by the next piece. */
+  readonly keys: Uint8Array<ArrayBuffer>;
+  /** The values, one after the other; overwritten by the next piece. */
+  readonly values: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * A map's elements as bytes.
+ *
+ * Values of per-CPU maps are those of all possible CPUs, each rounded up to eight bytes.
+ *
+ * @example
+ * ```ts ignore
+ * const counts = object.maps.get("counts").raw;
+ * counts.set(new Uint8Array([1, 0, 0, 0]), new Uint8Array(8));
+ * console.log(counts.get(new Uint8Array([1, 0, 0, 0])));
+ * ```
+ */
+export class RawMap implements Disposable {
+  readonly #kernel: Kernel;
+  readonly #fd: () => number;
+  readonly #shape: RawShape;
+  #elements: MapElements | undefined;
+  #closed = false;
+
+  /** Works on the map behind `fd`, which stays its owner's. */
+  constructor(kernel: Kernel, fd: () => number, shape: RawShape) {
+    this.#kernel = kernel;
+    this.#fd = fd;
+    this.#shape = shape;
+  }
+
+  /** Bytes of a key. */
+  get keySize(): number {
+    return this.#shape.keySize;
+  }
+
+  /** Bytes of a value as it is moved. */
+  get valueSize(): number {
+    return this.#shape.transferSize;
+  }
+
+  /** The buffers of one element and the commands on them: what all other methods use, for loops that allocate nothing. */
+  get elements(): MapElements {
+    if (this.#elements === undefined) {
+      if (this.#closed) throw this.failure(-Errno.EBADF, "use", "BPF_MAP_LOOKUP_ELEM");
+      const { keySize, transferSize } = this.#shape;
+      this.#elements = this.#kernel.mapElements(this.#fd(), keySize, transferSize);
+    }
+    return this.#elements;
+  }
+
+  /** The value of a key, a copy; undefined when there is none. */
+  get(key: Uint8Array, flags: number = 0): Uint8Array<ArrayBuffer> | undefined {
+    this.#put("key", key);
+    return this.lookup(flags) ? this.elements.value.slice() : undefined;
+  }
+
+  /** Sets a key's value. `flags`: 0 always, 1 (BPF_NOEXIST) only new, 2 (BPF_EXIST) only existing, 4 (BPF_F_LOCK). */
+  set(key: Uint8Array, value: Uint8Array, flags: number = 0): void {
+    this.#put("key", key);
+    this.#put("value", value);
+    this.update(flags);
+  }
+
+  /** Deletes a key; false when there is none. */
+  delete(key: Uint8Array): boolean {
+    this.#put("key", key);
+    return this.remove();
+  }
+
+  /** The value of a key, which is deleted with it; undefined when there is none. */
+  take(key: Uint8Array, flags: number = 0): Uint8Array<ArrayBuffer> | undefined {
+    this.#put("key", key);
+    return this.lookupAndDelete(flags) ? this.elements.value.slice() : undefined;
+  }
+
+  /** BPF_MAP_LOOKUP_ELEM on the element buffers; false when there is no such key. */
+  lookup(flags: number = 0): boolean {
+    return this.#found(this.elements.lookup(flags), "look up in", "BPF_MAP_LOOKUP_ELEM");
+  }
+
+  /** BPF_MAP_LOOKUP_AND_DELETE_ELEM on the element buffers. */
+  lookupAndDelete(flags: number = 0): boolean {
+    return this.#found(
+      this.elements.lookupAndDelete(flags),
+      "take from",
+      "BPF_MAP_LOOKUP_AND_DELETE_ELEM",
+    );
+  }
+
+  /** BPF_MAP_UPDATE_ELEM with the element buffers. */
+  update(flags: number = 0): void {
+    const result = this.elements.update(flags);
+    if (result < 0) throw this.failure(result, "set an element of", "BPF_MAP_UPDATE_ELEM");
+  }
+
+  /** BPF_MAP_DELETE_ELEM with the key buffer; false when there is no such key. */
+  remove(): boolean {
+    return this.#found(this.elements.delete(), "delete from", "BPF_MAP_DELETE_ELEM");
+  }
+
+  /**
+   * All elements in pieces, by batch look-up where the map type has it, else key by key.
+   *
+   * Elements that are deleted meanwhile do no harm; one that is there all the time is seen once.
+   */
+  *chunks(size?: number): Generator<RawChunk, void, undefined> {
+    const perElement = Math.max(1, this.keySize + this.valueSize);
+    const least = Math.min(64, this.#shape.maxEntries);
+    let capacity = (size === undefined ? undefined : Math.max(size, least)) ??
+      Math.max(1, Math.min(BATCH, this.#shape.maxEntries, Math.floor(BATCH_BYTES / perElement)));
+    let first = true;
+    while (true) {
+      using batch = this.batch(capacity);
+      batch.rewind();
+      const end = yield* this.#chunks(batch, first);
+      if (end === "done") return;
+      if (end === "unsupported") return yield* this.#oneByOne();
+      // A hash bucket has more elements than there is room: ENOSPC, and nothing was read so far.
+      capacity *= 2;
+      first = true;
+    }
+  }
+
+  *#chunks(
+    batch: MapBatch,
+    first: boolean,
+  ): Generator<RawChunk, "done" | "unsupported" | "grow", undefined> {
+    while (true) {
+      const result = batch.lookup();
+      const { count } = batch;
+      if (result < 0 && result !== -Errno.ENOENT) {
+        if (result === -Errno.ENOSPC && first) return "grow";
+        if (first && UNSUPPORTED.has(-result)) return "unsupported";
+        throw this.failure(result, "read a batch of", "BPF_MAP_LOOKUP_BATCH");
+      }
+      first = false;
+      if (count > 0) yield { count, keys: batch.keys, values: batch.values };
+      if (result === -Errno.ENOENT || count === 0) return "done";
+    }
+  }
+
+  /** The keys one by one, each with its value. A key that goes away under the cursor starts anew, so those seen are kept. */
+  *#oneByOne(): Generator<RawChunk, void, undefined> {
+    const { keySize, transferSize } = this.#shape;
+    using elements = this.#kernel.mapElements(this.#fd(), keySize, transferSize);
+    const seen = new Set<string>();
+    let result = elements.next(true);
+    while (result >= 0) {
+      const key = elements.nextKey.slice();
+      const mark = String.fromCharCode(...key);
+      elements.key.set(key);
+      if (!seen.has(mark)) {
+        seen.add(mark);
+        const found = elements.lookup();
+        // Gone meanwhile, or a type whose values cannot be read (sockmaps): the key is there all the same.
+        if (found >= 0 || found !== -Errno.ENOENT) {
+          if (found < 0) elements.value.fill(0);
+          yield { count: 1, keys: key, values: elements.value };
+          elements.key.set(key);
+        }
+      } else if (seen.size >= this.#shape.maxEntries) {
+        return;
+      }
+      result = elements.next(false);
+    }
+    if (result !== -Errno.ENOENT) {
+      throw this.failure(result, "read the keys of", "BPF_MAP_GET_NEXT_KEY");
+    }
+  }
+
+  /** Room for a batch, for the caller to dispose of. */
+  batch(capacity: number = BATCH): MapBatch {
+    const { keySize, transferSize } = this.#shape;
+    return this.#kernel.mapBatch(this.#fd(), keySize, transferSize, capacity);
+  }
+
+  /** The error of a refused command on this map. */
+  failure(number: number, doing: string, command: string): KernelError {
+    return new KernelError({ doing: `${doing} map`, subject: this.#shape.name, command, number });
+  }
+
+  /** Gives the buffers back. */
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#elements?.[Symbol.dispose]();
+    this.#elements = undefined;
+  }
+
+  #put(what: "key" | "value", bytes: Uint8Array): void {
+    const buffer = this.elements[what];
+    if (bytes.length === buffer.length) return buffer.set(bytes);
+    throw new SkepError({
+      doing: `set the ${what} of map`,
+      subject: this.#shape.name,
+      errno: "EINVAL",
+      stage: "usage",
+      why: `it takes ${buffer.length} bytes, got ${bytes.length}`,
+    });
+  }
+
+  #found(result: number, doing: string, command: string): boolean {
+    if (result >= 0) return true;
+    if (result === -Errno.ENOENT) return false;
+    throw this.failure(result, doing, command);
+  }
+}
+
+/** Errnos of map types and kernels that have no batch commands. */
+const UNSUPPORTED: ReadonlySet<number> = new Set([
+  Errno.ENOTSUPP,
+  Errno.EOPNOTSUPP,
+  Errno.EINVAL,
+  Errno.EPERM,
+]);

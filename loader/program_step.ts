@@ -1,0 +1,243 @@
+/**
+ * Loads one program: arguments, retries, and the verifier's log when it is refused.
+ *
+ * @module
+ */
+
+import { SkepError } from "../elf/error.ts";
+import { Errno } from "../kernel/errno.ts";
+import type { LoadResult, ProgramLoad } from "../kernel/kernel.ts";
+import { AttachType, ProgramType } from "../object/kernel_enums.ts";
+import type { LinkedProgram, ProgramSpec } from "../object/spec.ts";
+import type { AttachTarget } from "./attach_target.ts";
+import { Descriptor } from "./descriptor.ts";
+import { features } from "./features.ts";
+import { sourceLine } from "./line_info.ts";
+import type { PoisonReader } from "./poison.ts";
+import type { LoadState } from "./state.ts";
+import type { StructOpsTarget } from "./struct_ops.ts";
+import { VerifierError } from "./verifier_error.ts";
+
+/** Room for the first log: libbpf's figure. Only what the kernel writes is ever backed by memory. */
+const FIRST_LOG = (1 << 24) - 1;
+/** The kernel accepts logs up to this. */
+const LARGEST_LOG = 2 ** 30;
+/** How often EAGAIN is tried again: libbpf's figure. */
+const AGAIN = 5;
+/** Bytes of `struct bpf_func_info` and `struct bpf_line_info` that every kernel knows. */
+const FUNC_INFO = 8;
+const LINE_INFO = 16;
+
+/** All that a program's load takes beside its spec. */
+export interface ProgramParts {
+  /** The program and its code. */
+  readonly linked: LinkedProgram;
+  /** The code with every reference resolved. */
+  readonly instructions: Uint8Array<ArrayBuffer>;
+  /** The object's BTF in the kernel. */
+  readonly btfFd: number | undefined;
+  /** What it attaches to. */
+  readonly target: AttachTarget | undefined;
+  /** The struct_ops member that it serves. */
+  readonly structOps: StructOpsTarget | undefined;
+  /** Descriptors that kfunc calls index; the first stands for vmlinux. */
+  readonly descriptors: readonly number[];
+  /** What a poisoned call in its code stands for. */
+  readonly poison: PoisonReader;
+}
+
+/** How the load is called: on this thread, or off the event loop. */
+export type LoadCall = (attributes: ProgramLoad) => LoadResult | Promise<LoadResult>;
+
+/**
+ * Refuses what libbpf refuses before it asks the kernel: a program without a type or code, and a struct_ops
+ * program that no map names. Throws a {@linkcode SkepError} with EINVAL.
+ */
+export function checkProgram(program: ProgramSpec, structOps: StructOpsTarget | undefined): void {
+  if (program.type === "unspec") {
+    throw programError(
+      program,
+      `its section ${program.section} tells no program type`,
+      "use a section name that libbpf knows, or set the type on the program's spec",
+    );
+  }
+  if (program.type === "struct_ops" && structOps === undefined) {
+    throw programError(
+      program,
+      "no struct_ops map names it",
+      "name it in a struct in .struct_ops or .struct_ops.link, or turn off its autoload",
+    );
+  }
+}
+
+function programError(program: ProgramSpec, why: string, fix: string): SkepError {
+  return new SkepError({
+    doing: "load program",
+    subject: program.name,
+    errno: "EINVAL",
+    stage: "program",
+    why,
+    fix,
+  });
+}
+
+/** The arguments of BPF_PROG_LOAD for a program. */
+export function programLoadArguments(state: LoadState, parts: ProgramParts): ProgramLoad {
+  const { linked, instructions, btfFd, target, structOps, descriptors } = parts;
+  const { program } = linked;
+  const attachBtfId = structOps?.typeId ?? target?.attachBtfId;
+  const attachProgramFd = structOps?.moduleFd ?? target?.attachProgramFd;
+  // Line info without func info is refused by the kernel.
+  const withInfo = btfFd !== undefined && linked.funcInfo !== undefined;
+  return {
+    type: ProgramType[program.type],
+    instructions,
+    license: state.spec.license,
+    name: program.name.slice(0, 15),
+    expectedAttachType: expectedAttachType(state, program, structOps),
+    flags: program.flags,
+    ...(state.spec.kernelVersion !== 0 ? { kernelVersion: state.spec.kernelVersion } : {}),
+    ...(program.ifindex !== undefined ? { ifindex: program.ifindex } : {}),
+    ...(withInfo ? { btfFd, funcInfo: linked.funcInfo } : {}),
+    ...(withInfo && linked.lineInfo !== undefined ? { lineInfo: linked.lineInfo } : {}),
+    ...(attachBtfId !== undefined ? { attachBtfId } : {}),
+    ...(attachProgramFd !== undefined ? { attachProgramFd } : {}),
+    ...(descriptors.length > 1 ? { fdArray: descriptors } : {}),
+    ...(state.tokenFd !== undefined ? { tokenFd: state.tokenFd } : {}),
+  };
+}
+
+/** The number of the expected attach type: always sent, never dropped after a refused probe. */
+export function expectedAttachType(
+  state: LoadState,
+  program: ProgramSpec,
+  structOps: StructOpsTarget | undefined,
+): number {
+  if (structOps !== undefined) return structOps.member;
+  if (program.expectedAttachType !== undefined) return AttachType[program.expectedAttachType];
+  // USDT probes are attached many at once where the kernel can (Linux 6.6).
+  const many = program.attach.kind === "usdt" &&
+    features(state.kernel).has("attach", "trace_uprobe_multi");
+  return many ? AttachType.trace_uprobe_multi : 0;
+}
+
+/**
+ * Loads a program, first without a log.
+ *
+ * Refused, it is loaded a second time with one, in a buffer that grows to what the kernel says the log takes.
+ * Throws a {@linkcode VerifierError}, or with a token the error that names the missing word.
+ */
+export async function loadProgram(
+  state: LoadState,
+  parts: ProgramParts,
+  call: LoadCall,
+): Promise<Descriptor> {
+  const { program } = parts.linked;
+  const level = program.logLevel ?? (state.logLevel === "full" ? 2 : 0);
+  let attributes = programLoadArguments(state, parts);
+  if (level > 0) attributes = withLog(attributes, level, FIRST_LOG);
+  let answer = await retryAgain(attributes, call);
+  if (answer.result === -Errno.E2BIG && hasLongRecords(attributes)) {
+    attributes = trimRecords(attributes);
+    answer = await retryAgain(attributes, call);
+  }
+  if (answer.result < 0 && level === 0 && state.logLevel !== "none") {
+    attributes = withLog(attributes, 1, FIRST_LOG);
+    answer = await retryAgain(attributes, call);
+  }
+  while (answer.result === -Errno.ENOSPC && (attributes.logLevel ?? 0) > 0) {
+    const size = nextLogSize(attributes.logSize ?? 0, answer.logTrueSize);
+    if (size === undefined) break;
+    attributes = { ...attributes, logSize: size };
+    answer = await retryAgain(attributes, call);
+  }
+  if (answer.result >= 0) return new Descriptor(state.kernel, answer.result);
+  throw refusal(state, parts, answer, attributes);
+}
+
+async function retryAgain(attributes: ProgramLoad, call: LoadCall): Promise<LoadResult> {
+  let answer = await call(attributes);
+  for (let left = AGAIN - 1; left > 0 && answer.result === -Errno.EAGAIN; left--) {
+    answer = await call(attributes);
+  }
+  return answer;
+}
+
+function withLog(attributes: ProgramLoad, logLevel: number, logSize: number): ProgramLoad {
+  return { ...attributes, logLevel, logSize };
+}
+
+/** The size to try after a log did not fit: what the kernel says, else twice as much; undefined at the end. */
+export function nextLogSize(size: number, trueSize: number): number | undefined {
+  const wanted = trueSize > size ? trueSize : size * 2;
+  return wanted > LARGEST_LOG ? undefined : wanted;
+}
+
+/** Whether func or line info has records longer than the first kernels knew, which they refuse with E2BIG. */
+function hasLongRecords({ funcInfo, lineInfo }: ProgramLoad): boolean {
+  return (funcInfo?.recordSize ?? 0) > FUNC_INFO || (lineInfo?.recordSize ?? 0) > LINE_INFO;
+}
+
+/** The same load with records cut to what every kernel knows. */
+export function trimRecords(attributes: ProgramLoad): ProgramLoad {
+  const { funcInfo, lineInfo } = attributes;
+  return {
+    ...attributes,
+    ...(funcInfo !== undefined ? { funcInfo: cutRecords(funcInfo, FUNC_INFO) } : {}),
+    ...(lineInfo !== undefined ? { lineInfo: cutRecords(lineInfo, LINE_INFO) } : {}),
+  };
+}
+
+interface Records {
+  readonly recordSize: number;
+  readonly records: Uint8Array;
+}
+
+function cutRecords({ recordSize, records }: Records, size: number): Records {
+  if (recordSize <= size) return { recordSize, records };
+  const count = Math.floor(records.length / recordSize);
+  const cut = new Uint8Array(count * size);
+  for (let i = 0; i < count; i++) {
+    cut.set(records.subarray(i * recordSize, i * recordSize + size), i * size);
+  }
+  return { recordSize: size, records: cut };
+}
+
+function refusal(
+  state: LoadState,
+  parts: ProgramParts,
+  answer: LoadResult,
+  attributes: ProgramLoad,
+): SkepError {
+  const { linked } = parts;
+  const { program } = linked;
+  const attachType = attributes.expectedAttachType ?? 0;
+  const data = {
+    section: program.section,
+    type: program.type,
+    ...(program.expectedAttachType !== undefined
+      ? { expectedAttachType: program.expectedAttachType }
+      : {}),
+    instructions: parts.instructions.length / 8,
+    logTrueSize: answer.logTrueSize,
+  };
+  if (answer.log.trim() === "") {
+    // Nothing was verified: the kernel refused the command itself.
+    return state.refused({
+      doing: "load program",
+      subject: program.name,
+      command: "BPF_PROG_LOAD",
+      number: answer.result,
+      stage: "program",
+      data,
+    }, { kind: "program", program, attachType });
+  }
+  return new VerifierError({
+    program: program.name,
+    number: answer.result,
+    log: answer.log,
+    sourceOf: (instruction) => sourceLine(linked, state.spec.btf, instruction),
+    poison: parts.poison,
+    data,
+  });
+}
