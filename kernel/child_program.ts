@@ -67,8 +67,8 @@ export interface StepOutcome {
   readonly name: string;
   /** Its result or `-errno`; undefined when the child did not come that far (or is still in it). */
   readonly result: number | undefined;
-  /** Whether an error of it ends the child. */
-  readonly fatal: boolean;
+  /** Whether it ended the child: an error that is not tolerated. */
+  readonly failed: boolean;
 }
 
 /** A process that was started, by what its parent holds of it. */
@@ -164,10 +164,14 @@ export class ChildProgram implements Disposable {
     const outcomes = (): readonly StepOutcome[] =>
       last ?? steps.map(({ name, options }, index) => {
         const result = results[index] as bigint;
+        const answered = result !== UNANSWERED;
         return {
           name,
-          result: result === UNANSWERED ? undefined : Number(result),
-          fatal: options.tolerate !== true,
+          result: answered ? Number(result) : undefined,
+          failed: answered &&
+            (result < 0n
+              ? options.tolerate !== true
+              : result === 0n && options.stopAtZero === true),
         };
       });
     const release = (): void => {

@@ -80,7 +80,7 @@ export function filesystemLog(kernel: Kernel, contextFd: number): string[] {
   for (;;) {
     // Each read gives one message; ENODATA when there is none left.
     const { result, bytes } = kernel.read(contextFd, 1024);
-    if (result <= 0) return lines;
+    if (result < 0 || bytes.length === 0) return lines;
     lines.push(new TextDecoder().decode(bytes).trimEnd());
   }
 }

@@ -68,13 +68,8 @@ export class ChildProcess implements Disposable {
 
   /** The step that ended it, if one did. */
   failure(): FailedStep | undefined {
-    const outcomes = this.outcomes();
-    // What was tolerated stands in the way of none; the last answer decides.
-    const answered = outcomes.filter(({ result }) => result !== undefined);
-    const last = answered.at(-1);
-    if (last === undefined || last.result === undefined || !last.fatal) return undefined;
-    const ended = last.result < 0 || (last.result === 0 && answered.length < outcomes.length);
-    return ended ? { name: last.name, result: last.result } : undefined;
+    const failed = this.outcomes().find((outcome) => outcome.failed);
+    return failed === undefined ? undefined : { name: failed.name, result: failed.result ?? 0 };
   }
 
   /** Waits for its end, without blocking the event loop. */
@@ -162,7 +157,7 @@ export function runSteps(
   using child = startChild(kernel, program, { shareFiles: true });
   child.waitSync();
   const outcomes = child.outcomes();
-  const failed = outcomes.find(({ result, fatal }) => fatal && (result ?? 0) < 0);
+  const failed = outcomes.find((outcome) => outcome.failed);
   if (failed?.result !== undefined) {
     throw new KernelError({
       doing,
@@ -190,4 +185,17 @@ export function openProcess(pid: number): number {
 /** pidfd_send_signal(2): 0, or `-errno`. */
 export function signalProcess(pidfd: number, number: number): number {
   return native().call(processCalls.pidfd_send_signal, pidfd, number, 0, 0);
+}
+
+/** pipe2(2), close-on-exec: the end to read from, the end to write to. Throws a {@linkcode KernelError}. */
+export function openPipe(): readonly [number, number] {
+  using frame = native().frame();
+  const pair = frame.room(8);
+  check(native().call(processCalls.pipe2, pair.address, 0o2000000), {
+    doing: "make",
+    subject: "a pipe",
+    command: "pipe2",
+  });
+  const view = new DataView(pair.bytes.buffer, pair.bytes.byteOffset, 8);
+  return [view.getInt32(0, true), view.getInt32(4, true)];
 }

@@ -20,6 +20,7 @@ export interface ProcessCalls {
   readonly mount_setattr: number;
   readonly open_tree: number;
   readonly pidfd_getfd: number;
+  readonly pipe2: number;
   readonly pidfd_open: number;
   readonly pidfd_send_signal: number;
   readonly prctl: number;
@@ -53,6 +54,7 @@ const x86_64: ProcessCalls = {
   execve: 59,
   getsockopt: 55,
   listen: 50,
+  pipe2: 293,
   prctl: 157,
   rt_sigaction: 13,
   rt_sigprocmask: 14,
@@ -74,6 +76,7 @@ const aarch64: ProcessCalls = {
   execve: 221,
   getsockopt: 209,
   listen: 201,
+  pipe2: 59,
   prctl: 167,
   rt_sigaction: 134,
   rt_sigprocmask: 135,

@@ -9,4 +9,5 @@ export * from "./error.ts";
 export * from "./mounts.ts";
 export * from "./plan/mod.ts";
 export * from "./resolve.ts";
+export * from "./sandbox.ts";
 export * from "./token.ts";
