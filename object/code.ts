@@ -76,8 +76,8 @@ export class CodeUnits {
     return found ? unit : undefined;
   }
 
-  /** Whether a function is only ever called from others: it stands in `.text` and is not alone. */
+  /** Whether a function is only ever called from others: it stands in `.text`. */
   isSubprogram(unit: CodeUnit): boolean {
-    return unit.sectionIndex === this.textIndex && this.all.length > 1;
+    return unit.sectionIndex === this.textIndex;
   }
 }

@@ -9,6 +9,8 @@ export * from "./attach_plan.ts";
 export * from "./error.ts";
 export * from "./instruction.ts";
 export * from "./kernel_enums.ts";
+export * from "./link.ts";
+export { needsCoreTargets } from "./link_core.ts";
 export * from "./map_rules.ts";
 export * from "./map_spec.ts";
 export * from "./named.ts";

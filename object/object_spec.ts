@@ -9,7 +9,7 @@ import { BtfError } from "../btf/error.ts";
 import { BtfExt } from "../btf/ext.ts";
 import { ElfFile } from "../elf/elf.ts";
 import { SectionType } from "../elf/constants.ts";
-import type { CodeUnits, Relocation } from "./code.ts";
+import type { CodeUnit, CodeUnits, Relocation } from "./code.ts";
 import { type PlacedSection, placeSections } from "./datasec.ts";
 import { openError } from "./error.ts";
 import { readLegacyMaps } from "./legacy_maps.ts";
@@ -80,6 +80,8 @@ export interface ObjectParts {
   readonly sections: ObjectSections;
   /** The functions. */
   readonly units: CodeUnits;
+  /** The function of each entry program. */
+  readonly unitOf: ReadonlyMap<ProgramSpec, CodeUnit>;
   /** The externs. */
   readonly externs: Externs;
   /** The maps in libbpf's order. */
@@ -170,12 +172,12 @@ export class ObjectSpec {
 
     this.externs = externs.list;
     this.maps = new NamedList<MapSpec>("map", this.name, maps);
-    this.programs = new NamedList<ProgramSpec>(
-      "program",
-      this.name,
-      units.all.filter((unit) => !units.isSubprogram(unit)).map(programSpec),
-    );
-    this.parts = { sections, units, externs, maps, placed };
+    const unitOf = new Map<ProgramSpec, CodeUnit>();
+    for (const unit of units.all) {
+      if (!units.isSubprogram(unit)) unitOf.set(programSpec(unit), unit);
+    }
+    this.programs = new NamedList<ProgramSpec>("program", this.name, [...unitOf.keys()]);
+    this.parts = { sections, units, unitOf, externs, maps, placed };
   }
 
   /**

@@ -1,0 +1,130 @@
+/**
+ * Which type the events of a ring buffer or perf buffer have.
+ *
+ * @module
+ */
+
+import type { Btf } from "../btf/btf.ts";
+import type { BtfExt } from "../btf/ext.ts";
+import { Kind, type KindName } from "../btf/types.ts";
+import { MapType } from "./kernel_enums.ts";
+import { link } from "./link.ts";
+import type { ObjectSpec } from "./object_spec.ts";
+import { outputSites } from "./output_sites.ts";
+
+const TAG = "event_type:";
+const TAGGABLE: readonly KindName[] = ["struct", "union", "typedef", "enum", "enum64", "int"];
+
+/** Types that come with the kernel's headers and are never an event. */
+const KERNEL_NAMES =
+  /^(__sk_buff|xdp_md|pt_regs|user_pt_regs|sk_(msg|reuseport)_md|bpf_[a-z_]+|trace_event_raw_.*|(eth|ip|ipv6|tcp|udp|icmp|icmp6|arp|vlan_)hdr|sockaddr(_.*)?|in6?_addr|list_head|hlist_(node|head)|path|timespec64?)$/;
+
+/**
+ * The type ids (in the object's BTF) of the events that each ring buffer and perf event array carries,
+ * by the map's name. A map whose type cannot be told for sure is left out.
+ *
+ * Two ways lead to a type. The sure one is a tag on the map:
+ *
+ * ```c
+ * struct { ... } events SEC(".maps") __attribute__((btf_decl_tag("event_type:event")));
+ * ```
+ *
+ * Without it, the sizes of the events that the programs write are looked at: when they are one
+ * constant, and one named struct of the object's own has that size (of several, the one with "event"
+ * in its name), that is the type.
+ *
+ * @example
+ * ```ts ignore
+ * import { eventTypes, openObject } from "@skep/skep";
+ *
+ * const spec = await openObject("execsnoop.bpf.o");
+ * const type = eventTypes(spec).get("events");
+ * ```
+ */
+export function eventTypes(spec: ObjectSpec): Map<string, number> {
+  const types = new Map<string, number>();
+  const { btf } = spec;
+  if (btf === undefined) return types;
+  const buffers = [...spec.maps].filter((map) => isEventMap(map.type)).map((map) => map.name);
+  if (buffers.length === 0) return types;
+  const tags = taggedTypes(btf);
+  const rest: string[] = [];
+  for (const map of buffers) {
+    const type = tags.get(map);
+    if (type === undefined) rest.push(map);
+    else types.set(map, type);
+  }
+  if (rest.length === 0) return types;
+  const sizes = eventSizes(spec);
+  const kernelTypes = relocatedTypes(spec.btfExt);
+  for (const map of rest) {
+    const size = sizes.get(map);
+    if (size === undefined) continue;
+    const type = structOfSize(btf, size, kernelTypes);
+    if (type !== undefined) types.set(map, type);
+  }
+  return types;
+}
+
+/** Whether events come out of maps of this type. */
+function isEventMap(type: string | number): boolean {
+  const number = typeof type === "number" ? type : MapType[type as keyof typeof MapType];
+  return number === MapType.ringbuf || number === MapType.perf_event_array;
+}
+
+/** The types that tags on variables name, by the variable's name. */
+export function taggedTypes(btf: Btf): Map<string, number> {
+  const types = new Map<string, number>();
+  for (let id = btf.firstId; id < btf.endId; id++) {
+    if (btf.kind(id) !== Kind.decl_tag) continue;
+    const tag = btf.type(id);
+    if (tag.kind !== "decl_tag" || !tag.name.startsWith(TAG) || tag.componentIndex >= 0) continue;
+    const variable = btf.type(tag.type);
+    const type = btf.find(tag.name.slice(TAG.length), TAGGABLE);
+    if (variable.kind === "var" && type !== undefined) types.set(variable.name, type);
+  }
+  return types;
+}
+
+/** The one size of the events of each map; maps with several sizes, or unknown ones, are left out. */
+function eventSizes(spec: ObjectSpec): Map<string, number> {
+  const sizes = new Map<string, number | undefined>();
+  // Without CO-RE: relocations change offsets of fields in kernel types, not the size of an event.
+  const { programs } = link(spec, [...spec.programs], {});
+  for (const program of programs) {
+    const entries = [0, ...program.subprograms.map(({ instruction }) => instruction)];
+    for (const { map, size } of outputSites(program.instructions, program.references, entries)) {
+      sizes.set(map, !sizes.has(map) || sizes.get(map) === size ? size : undefined);
+    }
+  }
+  const known = new Map<string, number>();
+  for (const [map, size] of sizes) if (size !== undefined) known.set(map, size);
+  return known;
+}
+
+/** Types that CO-RE relocations are about: the kernel's, not the object's own. */
+function relocatedTypes(btfExt: BtfExt | undefined): Set<number> {
+  const types = new Set<number>();
+  for (const section of btfExt?.core ?? []) {
+    for (const { typeId } of section.records) types.add(typeId);
+  }
+  return types;
+}
+
+/** The one struct of the object's own that has this size. */
+export function structOfSize(
+  btf: Btf,
+  size: number,
+  kernelTypes: ReadonlySet<number>,
+): number | undefined {
+  const found: number[] = [];
+  for (let id = btf.firstId; id < btf.endId; id++) {
+    if (btf.kind(id) !== Kind.struct || kernelTypes.has(id)) continue;
+    const name = btf.nameOf(id);
+    if (name === "" || KERNEL_NAMES.test(name) || btf.size(id) !== size) continue;
+    found.push(id);
+  }
+  if (found.length < 2) return found[0];
+  const events = found.filter((id) => /event/i.test(btf.nameOf(id)));
+  return events.length === 1 ? events[0] : undefined;
+}
