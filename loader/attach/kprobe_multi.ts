@@ -1,0 +1,128 @@
+/**
+ * Many kernel functions with one link: kprobe.multi, and kprobe.session.
+ *
+ * @module
+ */
+
+import type { Kernel } from "../../kernel/kernel.ts";
+import { AttachType } from "../../object/kernel_enums.ts";
+import { attachError, checkAttach } from "./error.ts";
+import { globMatcher, isGlob } from "./glob.ts";
+import { noSuchFunction } from "./kprobe.ts";
+import { type AttachableProgram, Link } from "./link.ts";
+import { kernelFunctions, lines, tracefs } from "./nearest.ts";
+
+const BPF_F_KPROBE_MULTI_RETURN = 1;
+
+/** Where a kprobe.multi program goes: exactly one of pattern, functions and addresses. */
+export interface KprobeMultiOptions {
+  /** A function's name with `*` and `?`. */
+  readonly pattern?: string;
+  /** Functions by name. */
+  readonly functions?: readonly string[];
+  /** Functions by address. */
+  readonly addresses?: readonly bigint[];
+  /** What `bpf_get_attach_cookie` answers, one for each function or address. */
+  readonly cookies?: readonly bigint[];
+  /** On return instead of entry; the section says it. */
+  readonly returns?: boolean;
+  /** On both; the section says it (Linux 6.10). */
+  readonly session?: boolean;
+}
+
+/** Attaches to many kernel functions. Minimum kernel: Linux 5.18. */
+export function attachKprobeMulti(
+  kernel: Kernel,
+  program: AttachableProgram,
+  options: KprobeMultiOptions,
+): Link {
+  const { pattern, cookies, returns = false, session = false } = options;
+  const places = placesOf(kernel, program, options);
+  const count = places.symbols?.length ?? places.addresses?.length ?? 0;
+  if (cookies !== undefined && (pattern !== undefined || cookies.length !== count)) {
+    throw attachError(
+      program.name,
+      `${cookies.length} cookies were given for ${pattern === undefined ? count : "a pattern"}`,
+      { errno: "EINVAL", fix: "give one cookie for each of functions or addresses" },
+    );
+  }
+  const fd = kernel.linkCreate({
+    programFd: program.fd,
+    target: 0,
+    attachType: session ? AttachType.trace_kprobe_session : AttachType.trace_kprobe_multi,
+    extra: {
+      kind: "kprobe-multi",
+      flags: returns ? BPF_F_KPROBE_MULTI_RETURN : 0,
+      ...places,
+      ...(cookies === undefined ? {} : { cookies }),
+    },
+  });
+  const [first] = places.symbols ?? [];
+  // ESRCH: one of the names is no function that can be probed.
+  if ((fd === -3 || fd === -2) && first !== undefined && count === 1) {
+    throw noSuchFunction(kernel, program, first);
+  }
+  const target = pattern ?? `${count} functions`;
+  checkAttach(fd, program.name, "BPF_LINK_CREATE", {
+    data: { target, functions: count },
+    ...(fd === -3 ? { why: "one of the functions does not exist, or cannot be probed" } : {}),
+    ...(fd === -95 ? { why: "this kernel has no kprobe.multi (CONFIG_FPROBE)" } : {}),
+  });
+  const kind = session ? "kprobe.session" : returns ? "kretprobe.multi" : "kprobe.multi";
+  return new Link(kernel, { kind, program: program.name, target, fd });
+}
+
+interface Places {
+  readonly symbols?: readonly string[];
+  readonly addresses?: readonly bigint[];
+}
+
+function placesOf(
+  kernel: Kernel,
+  program: AttachableProgram,
+  options: KprobeMultiOptions,
+): Places {
+  const { pattern, functions, addresses } = options;
+  const given = [pattern, functions, addresses].filter((value) => value !== undefined);
+  if (given.length !== 1) {
+    throw attachError(program.name, "one of pattern, functions and addresses must be given", {
+      errno: "EINVAL",
+      fix: 'attach({ pattern: "vfs_*" })',
+    });
+  }
+  if (addresses !== undefined) return { addresses };
+  if (functions !== undefined) return { symbols: functions };
+  if (pattern === undefined || !isGlob(pattern)) return { symbols: [pattern ?? ""] };
+  const places = matching(kernel, pattern);
+  if ((places.symbols ?? places.addresses ?? []).length === 0) {
+    throw attachError(program.name, `no kernel function that can be probed matches "${pattern}"`, {
+      errno: "ENOENT",
+      data: { pattern },
+    });
+  }
+  return places;
+}
+
+/**
+ * Addresses where the kernel lists them (Linux 6.5): several functions may share a name, and a name
+ * that is not unique cannot be given as a name.
+ */
+function matching(kernel: Kernel, pattern: string): Places {
+  const matches = globMatcher(pattern);
+  const root = tracefs(kernel);
+  const listed = root === undefined
+    ? undefined
+    : kernel.readFile(`${root}/available_filter_functions_addrs`);
+  if (listed !== undefined && listed.result >= 0) {
+    const addresses: bigint[] = [];
+    for (const line of lines(listed.bytes)) {
+      const [address = "", name = ""] = line.split(" ", 2);
+      if (matches(name)) addresses.push(BigInt(`0x${address.replace(/^0x/, "")}`));
+    }
+    return { addresses };
+  }
+  const names = kernelFunctions(kernel).filter(matches);
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return { symbols: [...counts.keys()].filter((name) => counts.get(name) === 1) };
+}

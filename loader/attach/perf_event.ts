@@ -1,0 +1,126 @@
+/**
+ * Programs on perf events: software and hardware counters, by period or frequency.
+ *
+ * @module
+ */
+
+import type { Kernel } from "../../kernel/kernel.ts";
+import { attachError } from "./error.ts";
+import { type AttachableProgram, Link } from "./link.ts";
+import { attachToPerfEvent, checkPerfOpen, type PerfLinkOptions } from "./perf.ts";
+
+/** A perf event by its name in `include/uapi/linux/perf_event.h`, without the prefix. */
+export type PerfEventName =
+  | "cpu_cycles"
+  | "instructions"
+  | "cache_references"
+  | "cache_misses"
+  | "branch_instructions"
+  | "branch_misses"
+  | "bus_cycles"
+  | "cpu_clock"
+  | "task_clock"
+  | "page_faults"
+  | "context_switches"
+  | "cpu_migrations"
+  | "page_faults_minor"
+  | "page_faults_major";
+
+/** The type (0 hardware, 1 software) and the config of each. */
+const EVENTS: { readonly [name in PerfEventName]: readonly [type: number, config: number] } = {
+  cpu_cycles: [0, 0],
+  instructions: [0, 1],
+  cache_references: [0, 2],
+  cache_misses: [0, 3],
+  branch_instructions: [0, 4],
+  branch_misses: [0, 5],
+  bus_cycles: [0, 6],
+  cpu_clock: [1, 0],
+  task_clock: [1, 1],
+  page_faults: [1, 2],
+  context_switches: [1, 3],
+  cpu_migrations: [1, 4],
+  page_faults_minor: [1, 5],
+  page_faults_major: [1, 6],
+};
+
+/** Where a perf_event program goes. */
+export interface PerfEventOptions extends PerfLinkOptions {
+  /** The event, by name or by its type and config. */
+  readonly event?: PerfEventName | { readonly type: number; readonly config: bigint };
+  /** Runs the program at each so many events. */
+  readonly period?: number;
+  /** Runs the program about so many times per second. */
+  readonly frequency?: number;
+  /** A process; -1 is all. @default {-1} */
+  readonly pid?: number;
+  /** A CPU; without it all that are on. */
+  readonly cpu?: number;
+  /** An event that was opened elsewhere: its descriptor, which stays the caller's. */
+  readonly eventFd?: number;
+}
+
+/** Attaches to perf events, one per CPU. Minimum kernel: Linux 4.9. */
+export function attachPerfEvent(
+  kernel: Kernel,
+  program: AttachableProgram,
+  options: PerfEventOptions,
+): Link {
+  if (options.eventFd !== undefined) {
+    const fd = kernel.duplicate(options.eventFd);
+    checkPerfOpen(fd, program.name, { eventFd: options.eventFd });
+    const target = `event ${options.eventFd}`;
+    return attachToPerfEvent(kernel, program, { fd, kind: "perf_event", target }, options);
+  }
+  const { event } = options;
+  if (event === undefined || (options.period === undefined) === (options.frequency === undefined)) {
+    throw attachError(program.name, "an event, and either a period or a frequency, must be given", {
+      errno: "EINVAL",
+      fix: 'attach({ event: "cpu_clock", frequency: 99 })',
+    });
+  }
+  const named = typeof event === "string" ? EVENTS[event] : undefined;
+  if (typeof event === "string" && named === undefined) {
+    throw attachError(program.name, `there is no perf event "${event}"`, {
+      errno: "ENOENT",
+      fix: `use one of ${Object.keys(EVENTS).join(", ")}`,
+    });
+  }
+  const { type, config } = typeof event === "string"
+    ? { type: EVENTS[event][0], config: BigInt(EVENTS[event][1]) }
+    : event;
+  const target = typeof event === "string" ? event : `${type}:${config}`;
+  const pid = options.pid ?? -1;
+  const cpus = options.cpu !== undefined
+    ? [options.cpu]
+    : pid >= 0
+    ? [-1]
+    : kernel.machine.onlineCpus;
+  const links: Link[] = [];
+  try {
+    for (const cpu of cpus) {
+      const fd = kernel.perfEventOpen({
+        type,
+        config,
+        samplePeriod: BigInt(options.period ?? options.frequency ?? 0),
+        frequency: options.frequency !== undefined,
+        pid,
+        cpu,
+      });
+      checkPerfOpen(fd, program.name, { event: target, cpu });
+      links.push(attachToPerfEvent(kernel, program, { fd, kind: "perf_event", target }, options));
+    }
+  } catch (error) {
+    for (const link of links) link.close();
+    throw error;
+  }
+  const [only] = links;
+  if (links.length === 1 && only !== undefined) return only;
+  return new Link(kernel, {
+    kind: "perf_event",
+    program: program.name,
+    target,
+    fd: -1,
+    parts: links,
+  });
+}
