@@ -12,7 +12,7 @@ import { findAttachTarget } from "./attach_target.ts";
 import { loadBtf } from "./btf_step.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { btfForms } from "./btf_forms.ts";
-import { ExternTargets, resolveObjectExterns } from "./extern_step.ts";
+import { ReferenceResolver, resolveObjectExterns } from "./extern_step.ts";
 import { JumpTables } from "./jump_tables.ts";
 import { kernelTypes } from "./kernel_btf.ts";
 import { type Cleanup, createMaps, fillProgramSlots } from "./map_step.ts";
@@ -111,7 +111,7 @@ class Run {
     const { spec } = this.#state;
     this.#abortable();
     if (!spec.littleEndian) throw foreignOrder(spec.name);
-    const externs = resolveObjectExterns(this.#state, this.#modules);
+    const externs = resolveObjectExterns(this.#state);
     const structOps = this.#layOutStructOps();
     const targets = structOpsTargets(
       [...structOps].map(([name, structOps]) => ({ name, structOps })),
@@ -126,7 +126,7 @@ class Run {
       this.#cleanup,
     );
     this.#abortable();
-    const resolver = new ExternTargets(this.#state, externs, maps, this.#modules);
+    const resolver = new ReferenceResolver(this.#state, externs, maps, this.#modules);
     const tables = new JumpTables(this.#state, this.#cleanup.owned);
     await this.#loadPrograms(pending, async ({ program, linked }) => {
       const member = targets.get(program.name);
@@ -201,7 +201,7 @@ class Run {
     );
   }
 
-  #link(wanted: readonly ProgramSpec[]): { pending: Pending[]; decisions: CoreDecision[] } {
+  #link(wanted: readonly ProgramSpec[]): { pending: Pending[]; decisions: readonly CoreDecision[] } {
     const { spec } = this.#state;
     const { programs, decisions } = link(spec, wanted, { core: coreTargets(this.#state) });
     const pending: Pending[] = [];

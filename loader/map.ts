@@ -5,7 +5,7 @@
  */
 
 import type { Btf } from "../btf/btf.ts";
-import type { BtfValue } from "../btf/codec/mod.ts";
+import { type BtfValue, codecFor } from "../btf/codec/mod.ts";
 import { SkepError } from "../elf/error.ts";
 import { check, KernelError } from "../kernel/error.ts";
 import { Errno } from "../kernel/errno.ts";
@@ -19,6 +19,14 @@ import { pinMap } from "./map_pins.ts";
 import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG, isPerCpu, roundUp, transferSize } from "./map_rules.ts";
 import { openMap } from "./map_open.ts";
 import { RawMap } from "./map_raw.ts";
+import {
+  type Decoder,
+  type EventMap,
+  openRecords,
+  type RecordReader,
+  records,
+  type RecordsOptions,
+} from "./stream/mod.ts";
 import { descriptorCodec, perCpuCodec, type ValueCodec, valueCodec } from "./map_values.ts";
 
 /** When a key's value is set. */
@@ -66,8 +74,8 @@ export interface MapParts {
   readonly spec?: MapSpec;
   /** An arena's memory. */
   readonly arena?: Mapping;
-  /** What its stream of records needs to know of the object. */
-  readonly eventTypeId?: number;
+  /** The type id of the records of a ring or perf buffer, 0 for none: asked for at first use. */
+  readonly eventType?: () => number;
 }
 
 const MODES: { readonly [mode in SetMode]: number } = { always: 0, create: 1, replace: 2 };
@@ -190,8 +198,8 @@ export class BpfMap<K = BtfValue, V = BtfValue> implements Disposable, Iterable<
 
   /** Type ids of key and value in {@linkcode btf}, and of the records of a ring or perf buffer; 0 for none. */
   get typeIds(): { readonly key: number; readonly value: number; readonly event: number } {
-    const { keyTypeId: key, valueTypeId: value, eventTypeId: event = 0 } = this.#parts;
-    return { key, value, event };
+    const { keyTypeId: key, valueTypeId: value, eventType } = this.#parts;
+    return { key, value, event: eventType?.() ?? 0 };
   }
 
   /** The value of a key; undefined when there is none. */
@@ -325,6 +333,19 @@ export class BpfMap<K = BtfValue, V = BtfValue> implements Disposable, Iterable<
     return mapInfo(this.kernel, this.fd, this.name);
   }
 
+  /**
+   * The events of a ring buffer or perf buffer as they come, decoded by the object's BTF where it says what
+   * they are, else as bytes. Leaving the loop or aborting the signal ends it.
+   */
+  records<T = BtfValue>(options: RecordsOptions<T> = {}): AsyncGenerator<T, void, undefined> {
+    return records(this.kernel, this.#eventMap, { ...this.#eventDecoder<T>(), ...options });
+  }
+
+  /** Opens a ring buffer or perf buffer for reading by callback, in batches or without copies. */
+  openRecords<T = BtfValue>(options: RecordsOptions<T> = {}): RecordReader<T> {
+    return openRecords(this.kernel, this.#eventMap, { ...this.#eventDecoder<T>(), ...options });
+  }
+
   /** Opens the map that a map of maps has under a key; undefined when there is none. Needs CAP_SYS_ADMIN. */
   openInner(key: K): BpfMap | undefined {
     const id = this.get(key);
@@ -356,6 +377,16 @@ export class BpfMap<K = BtfValue, V = BtfValue> implements Disposable, Iterable<
     this.#keyView = undefined;
     this.#valueView = undefined;
     this.#parts.descriptor[Symbol.dispose]();
+  }
+
+  get #eventMap(): EventMap {
+    return { fd: this.fd, name: this.name, type: this.#number, maxEntries: this.maxEntries };
+  }
+
+  #eventDecoder<T>(): RecordsOptions<T> {
+    const { event } = this.typeIds;
+    if (this.btf === undefined || event === 0) return {};
+    return { decoder: codecFor(this.btf, event) as unknown as Decoder<T> };
   }
 
   get #keyCodec(): ValueCodec {

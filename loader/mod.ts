@@ -1,0 +1,22 @@
+/**
+ * Loading: from a spec to live programs, maps, variables, links and streams.
+ *
+ * @module
+ */
+
+export * from "./attach/mod.ts";
+export * from "./stream/mod.ts";
+export * from "./descriptor.ts";
+export * from "./features.ts";
+export * from "./info.ts";
+export * from "./kernel_btf.ts";
+export * from "./links.ts";
+export * from "./map.ts";
+export * from "./map_raw.ts";
+export * from "./object.ts";
+export * from "./outcome.ts";
+export { type LoadOptions, type ObjectInput, openObject, readUserFile } from "./prepare.ts";
+export * from "./program.ts";
+export * from "./variable.ts";
+export * from "./verifier_error.ts";
+export * from "./verifier_log.ts";

@@ -1,0 +1,256 @@
+/**
+ * A loaded object: its programs, maps and variables, live.
+ *
+ * @module
+ */
+
+import type { CoreDecision } from "../btf/core/mod.ts";
+import { SkepError } from "../elf/error.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { eventTypes } from "../object/event_type.ts";
+import { NamedList } from "../object/named.ts";
+import type { ObjectSpec } from "../object/object_spec.ts";
+import type { Named } from "../object/spec.ts";
+import type { Token } from "../token/token.ts";
+import type { AttachOptions } from "./attach/attach.ts";
+import type { Link } from "./attach/link.ts";
+import { attachStructOps } from "./attach/struct_ops.ts";
+import { Links, type SkippedAttachment } from "./links.ts";
+import { type Loaded, runLoad } from "./load.ts";
+import { BpfMap } from "./map.ts";
+import { effectiveMaxEntries, mapTypeNumber } from "./map_rules.ts";
+import type { ProgramOutcome } from "./outcome.ts";
+import { type LoadOptions, type ObjectInput, prepare, type Prepared } from "./prepare.ts";
+import { Program } from "./program.ts";
+import type { CreatedMap } from "./state.ts";
+import { Variable } from "./variable.ts";
+
+/** How {@linkcode BpfObject.attach} attaches. */
+export interface ObjectAttachOptions extends AttachOptions {
+  /** Options of single programs by name; they come before those for all. */
+  readonly programs?: { readonly [name: string]: AttachOptions };
+  /** Whether a refused program ends it and takes the others away (the default), or is listed in `skipped`. */
+  readonly onError?: "throw" | "collect";
+}
+
+/**
+ * An object in the kernel: what `BpfObject.load` gives. Disposing of it closes everything that it opened.
+ *
+ * Programs that are attached stay as long as their links, pinned things as long as their pins.
+ *
+ * @example
+ * ```ts ignore
+ * import { BpfObject } from "@skep/skep";
+ *
+ * using object = await BpfObject.load("execsnoop.bpf.o");
+ * using links = object.attach();
+ * for await (const event of object.maps.get("events").records()) console.log(event);
+ * ```
+ */
+export class BpfObject implements Disposable {
+  /** What was loaded. */
+  readonly spec: ObjectSpec;
+  /** The kernel that it is in. */
+  readonly kernel: Kernel;
+  /** The programs that are loaded. */
+  readonly programs: Named<Program>;
+  /** The maps that are there. */
+  readonly maps: Named<BpfMap>;
+  /** The global variables. */
+  readonly variables: Named<Variable>;
+  /** The token that it was loaded with. */
+  readonly token?: Token;
+  /** How the token was chosen, or why there is none: one line for people. */
+  readonly tokenChoice: string;
+  /** What became of each program, in the object's order. */
+  readonly outcomes: readonly ProgramOutcome[];
+  /** How each CO-RE relocation was decided. */
+  readonly coreDecisions: readonly CoreDecision[];
+
+  readonly #owned: DisposableStack;
+  readonly #created: ReadonlyMap<string, CreatedMap>;
+
+  private constructor(prepared: Prepared, loaded: Loaded, owned: DisposableStack) {
+    const { state, token, tokenChoice } = prepared;
+    const { spec, kernel } = state;
+    this.spec = spec;
+    this.kernel = kernel;
+    if (token !== undefined) this.token = token;
+    this.tokenChoice = tokenChoice;
+    this.outcomes = loaded.outcomes;
+    this.coreDecisions = loaded.decisions;
+    this.#owned = owned;
+    this.#created = loaded.maps;
+    let events: ReadonlyMap<string, number> | undefined;
+    const eventType = (name: string): number => (events ??= eventTypes(spec)).get(name) ?? 0;
+    const maps = [...loaded.maps.values()].map((map) => liveMap(kernel, spec, map, eventType));
+    const programs = [...loaded.programs.values()].map(({ linked, descriptor }) =>
+      new Program({ kernel, descriptor, spec: linked.program, linked })
+    );
+    for (const map of maps) owned.use(map);
+    for (const program of programs) owned.use(program);
+    this.maps = new NamedList("map", spec.name, maps);
+    this.programs = new NamedList("program", spec.name, programs);
+    this.variables = new LiveVariables(spec, this.maps);
+  }
+
+  /**
+   * Loads an object: a path, bytes, or a spec that was parsed and edited before.
+   *
+   * All or nothing: when it throws, everything that was opened is closed and everything pinned is unpinned.
+   *
+   * Throws a {@linkcode SkepError}: an `ObjectError` for an object that cannot be used, a `KernelError` when the
+   * kernel refuses, a `VerifierError` with the log when it refuses a program, a `DelegationError` when the
+   * token does not do.
+   */
+  static async load(input: ObjectInput, options: LoadOptions = {}): Promise<BpfObject> {
+    options.signal?.throwIfAborted();
+    using owned = new DisposableStack();
+    using undo = new DisposableStack();
+    const prepared = await prepare(input, options, owned);
+    const { kernel } = prepared.state;
+    const loaded = await runLoad(prepared.state, {
+      onError: options.onError ?? "throw",
+      wanted: (program) => program.autoload,
+      jobs: options.jobs ?? Math.min(8, kernel.machine.onlineCpus.length),
+      call: (attributes) => kernel.programLoad(attributes),
+      signal: options.signal,
+    }, { owned, undo });
+    const object = new BpfObject(prepared, loaded, owned.move());
+    undo.move();
+    return object;
+  }
+
+  /**
+   * Attaches every program whose section names its target, and every struct_ops map.
+   *
+   * Programs whose section does not say where are left out, and listed in `skipped` with the reason.
+   * Throws when one that names its target cannot be attached, and takes the others away again.
+   */
+  attach(options: ObjectAttachOptions = {}): Links {
+    const { programs: single = {}, onError = "throw", ...shared } = options;
+    using made = new DisposableStack();
+    const links: Link[] = [];
+    const skipped: SkippedAttachment[] = [];
+    const attempt = (name: string, attach: () => Link): void => {
+      try {
+        links.push(made.use(attach()));
+      } catch (error) {
+        if (onError === "throw" || !(error instanceof SkepError)) throw error;
+        skipped.push({ name, reason: error.message, error });
+      }
+    };
+    for (const program of this.programs) {
+      const own = single[program.name];
+      const reason = own === undefined ? leftOut(program) : undefined;
+      if (reason !== undefined) skipped.push({ name: program.name, reason });
+      else attempt(program.name, () => program.attach({ ...shared, ...own }));
+    }
+    for (const { spec, descriptor, structOps } of this.#created.values()) {
+      if (structOps === undefined || !spec.autoattach) continue;
+      const { name, flags } = spec;
+      const map = { fd: descriptor.fd, name, flags, value: structOps.value };
+      attempt(name, () => attachStructOps(this.kernel, map));
+    }
+    made.move();
+    return new Links(links, skipped);
+  }
+
+  /** Closes programs, maps and the token, where the load opened it. */
+  [Symbol.dispose](): void {
+    this.#owned[Symbol.dispose]();
+  }
+}
+
+/** Why a program is not attached by itself; undefined when it is. */
+function leftOut(program: Program): string | undefined {
+  const { attach, autoattach, section } = program.spec;
+  if (!autoattach) return "its autoattach is off";
+  if (attach.kind === "struct_ops") return "it is attached through its map";
+  if (attach.attachable === "no") return `programs of section ${section} are not attached`;
+  if (attach.attachable === "needs-target") {
+    return `section ${section} does not say where: attach it with a target`;
+  }
+  return undefined;
+}
+
+function liveMap(
+  kernel: Kernel,
+  spec: ObjectSpec,
+  created: CreatedMap,
+  eventType: (name: string) => number,
+): BpfMap {
+  const { spec: map, descriptor, arena, structOps } = created;
+  const type = mapTypeNumber(map);
+  return new BpfMap({
+    kernel,
+    descriptor,
+    name: map.name,
+    type,
+    keySize: map.keySize,
+    valueSize: structOps?.value.length ?? map.valueSize,
+    maxEntries: effectiveMaxEntries(type, map.maxEntries, kernel.machine),
+    flags: map.flags,
+    btf: spec.btf,
+    keyTypeId: map.keyTypeId,
+    valueTypeId: structOps === undefined ? map.valueTypeId : 0,
+    spec: map,
+    eventType: () => eventType(map.name),
+    ...(arena !== undefined ? { arena } : {}),
+  });
+}
+
+/** The variables, made when they are asked for: an object can have thousands. */
+class LiveVariables implements Named<Variable> {
+  readonly #spec: ObjectSpec;
+  readonly #maps: Named<BpfMap>;
+  readonly #made = new Map<string, Variable>();
+
+  constructor(spec: ObjectSpec, maps: Named<BpfMap>) {
+    this.#spec = spec;
+    this.#maps = maps;
+  }
+
+  get size(): number {
+    return this.names().length;
+  }
+
+  get(name: string): Variable {
+    const found = this.find(name);
+    if (found !== undefined) return found;
+    const { map } = this.#spec.variables.get(name);
+    throw new SkepError({
+      doing: "find variable",
+      subject: `${name} in ${this.#spec.name}`,
+      errno: "ENOENT",
+      stage: "usage",
+      why: `its map ${map.name} was not created`,
+    });
+  }
+
+  find(name: string): Variable | undefined {
+    const known = this.#made.get(name);
+    if (known !== undefined) return known;
+    const spec = this.#spec.variables.find(name);
+    const map = spec === undefined ? undefined : this.#maps.find(spec.map.name);
+    if (spec === undefined || map === undefined) return undefined;
+    const variable = new Variable(spec, map, this.#spec.btf);
+    this.#made.set(name, variable);
+    return variable;
+  }
+
+  has(name: string): boolean {
+    return this.find(name) !== undefined;
+  }
+
+  names(): string[] {
+    return this.#spec.variables.names().filter((name) => this.has(name));
+  }
+
+  *[Symbol.iterator](): Iterator<Variable> {
+    for (const name of this.#spec.variables.names()) {
+      const variable = this.find(name);
+      if (variable !== undefined) yield variable;
+    }
+  }
+}

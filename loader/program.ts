@@ -1,0 +1,219 @@
+/**
+ * A loaded program: inspect, run, attach, pin.
+ *
+ * @module
+ */
+
+import { check } from "../kernel/error.ts";
+import { Errno } from "../kernel/errno.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import type { LinkedProgram, ProgramSpec } from "../object/spec.ts";
+import { attachProgram } from "./attach/attach.ts";
+import type { AttachOptions } from "./attach/attach.ts";
+import type { Link } from "./attach/link.ts";
+import type { Descriptor } from "./descriptor.ts";
+import { decodeProgramInfo, type ProgramInfo } from "./info.ts";
+import { pinMap } from "./map_pins.ts";
+
+/** BPF_F_TEST_RUN_ON_CPU. */
+const ON_CPU = 1;
+/** BPF_F_TEST_XDP_LIVE_FRAMES. */
+const LIVE_FRAMES = 2;
+/** Room for what a program puts before and behind the data. */
+const HEADROOM = 512;
+
+/** How a program is run for a test. */
+export interface TestRunOptions {
+  /** The packet or other input; XDP and tc need at least 14 bytes. */
+  readonly data?: Uint8Array;
+  /** The context struct's bytes (`struct xdp_md`, `struct __sk_buff`, a raw tracepoint's arguments). */
+  readonly context?: Uint8Array;
+  /** Bytes of room for the data that comes back; default is the input's length and 512. */
+  readonly dataOutSize?: number;
+  /** Bytes of room for the context that comes back; default is the input's length. */
+  readonly contextOutSize?: number;
+  /** How often; default 1. */
+  readonly repeat?: number;
+  /** On which CPU (raw tracepoints). */
+  readonly cpu?: number;
+  /** Sends XDP frames through the real network path (Linux 5.18). */
+  readonly liveFrames?: boolean;
+  /** With `liveFrames`: how many at once. */
+  readonly batchSize?: number;
+}
+
+/** What a test run gave. */
+export interface TestRunOutcome {
+  /** What the program returned, unsigned. */
+  readonly returnValue: number;
+  /** Mean nanoseconds of one run. */
+  readonly duration: number;
+  /** What the program left of the data. */
+  readonly data: Uint8Array;
+  /** What the program left of the context. */
+  readonly context: Uint8Array;
+}
+
+/** How often and how long a program ran, while statistics were on. */
+export interface ProgramStatistics {
+  /** Runs. */
+  readonly runCount: bigint;
+  /** Nanoseconds of all runs. */
+  readonly runTime: bigint;
+  /** Runs that were left out because the program was running already. */
+  readonly recursionMisses: bigint;
+}
+
+/** What a live program is made from. */
+export interface ProgramParts {
+  /** The kernel. */
+  readonly kernel: Kernel;
+  /** Its descriptor, which the program will own. */
+  readonly descriptor: Descriptor;
+  /** Its spec. */
+  readonly spec: ProgramSpec;
+  /** Its code as it was loaded, before descriptors were put in. */
+  readonly linked: LinkedProgram;
+}
+
+/**
+ * A program in the kernel.
+ *
+ * @example
+ * ```ts ignore
+ * import { BpfObject } from "@skep/skep";
+ *
+ * using object = await BpfObject.load("xdp_count.bpf.o");
+ * const program = object.programs.get("count");
+ * const { returnValue } = program.testRun({ data: new Uint8Array(64) });
+ * console.log(program.info().tag, returnValue);
+ * ```
+ */
+export class Program implements Disposable {
+  /** The function's name. */
+  readonly name: string;
+  /** What the object says of it. */
+  readonly spec: ProgramSpec;
+  /** Its code as it was loaded, before descriptors were put in: subprograms, line info, CO-RE decisions. */
+  readonly linked: LinkedProgram;
+
+  readonly #kernel: Kernel;
+  readonly #descriptor: Descriptor;
+
+  /** Takes over the parts' descriptor. Programs are made by `BpfObject.load`. */
+  constructor(parts: ProgramParts) {
+    this.name = parts.spec.name;
+    this.spec = parts.spec;
+    this.linked = parts.linked;
+    this.#kernel = parts.kernel;
+    this.#descriptor = parts.descriptor;
+  }
+
+  /** The descriptor; -1 once disposed. */
+  get fd(): number {
+    return this.#descriptor.fd;
+  }
+
+  /** The kernel that it is in. */
+  get kernel(): Kernel {
+    return this.#kernel;
+  }
+
+  /** What the kernel says about it, with the ids of its maps when `mapIds` is set. */
+  info(options: { readonly mapIds?: boolean } = {}): ProgramInfo {
+    const raw = this.#kernel.programInfo(this.fd, { mapIds: options.mapIds === true });
+    check(raw.result, {
+      doing: "inspect program",
+      subject: this.name,
+      command: "BPF_OBJ_GET_INFO_BY_FD",
+    });
+    return decodeProgramInfo(raw);
+  }
+
+  /** The hash of its instructions, as the kernel shows it. */
+  get tag(): string {
+    return this.info().tag;
+  }
+
+  /** How often and how long it ran, while statistics were on (see `enableStatistics`). */
+  get statistics(): ProgramStatistics {
+    const { runCount, runTime, recursionMisses } = this.info();
+    return { runCount, runTime, recursionMisses };
+  }
+
+  /**
+   * Runs it once (or `repeat` times) on given data, without attaching it.
+   *
+   * Throws a `KernelError`: ENOTSUPP or EOPNOTSUPP for program types that the kernel cannot run so, EINVAL
+   * for input that does not suit the type.
+   */
+  testRun(options: TestRunOptions = {}): TestRunOutcome {
+    const { data, context, repeat, cpu, liveFrames, batchSize } = options;
+    const flags = (cpu === undefined ? 0 : ON_CPU) | (liveFrames === true ? LIVE_FRAMES : 0);
+    // Live frames go away, and the kernel then wants no room for data.
+    const dataOutSize = options.dataOutSize ??
+      (data === undefined || liveFrames === true ? 0 : data.length + HEADROOM);
+    const contextOutSize = options.contextOutSize ??
+      (context === undefined || cpu !== undefined || !this.#returnsContext ? 0 : context.length);
+    const answer = this.#kernel.programTestRun({
+      programFd: this.fd,
+      ...(data !== undefined ? { dataIn: data } : {}),
+      ...(context !== undefined ? { contextIn: context } : {}),
+      ...(dataOutSize > 0 ? { dataOutSize } : {}),
+      ...(contextOutSize > 0 ? { contextOutSize } : {}),
+      ...(repeat !== undefined ? { repeat } : {}),
+      ...(cpu !== undefined ? { cpu } : {}),
+      ...(flags !== 0 ? { flags } : {}),
+      ...(batchSize !== undefined ? { batchSize } : {}),
+    });
+    check(answer.result, {
+      doing: "run program",
+      subject: this.name,
+      command: "BPF_PROG_TEST_RUN",
+      ...(answer.result === -Errno.ENOTSUPP || answer.result === -Errno.EOPNOTSUPP
+        ? { why: `the kernel cannot run ${this.spec.type} programs this way` }
+        : {}),
+    });
+    return {
+      returnValue: answer.returnValue >>> 0,
+      duration: answer.duration,
+      data: answer.dataOut,
+      context: answer.contextOut,
+    };
+  }
+
+  /**
+   * Attaches it where its section or `options` say, and gives the link: attached until that is disposed of.
+   */
+  attach(options: AttachOptions = {}): Link {
+    return attachProgram(this.#kernel, this, this.spec.attach, options);
+  }
+
+  /** Pins it in a BPF file system: it outlives this process until the file is removed. */
+  pin(path: string): void {
+    const result = pinMap(this.#kernel, this.fd, path, this.name);
+    const subject = `${this.name} at ${path}`;
+    check(result, { doing: "pin program", subject, command: "BPF_OBJ_PIN" });
+  }
+
+  /** Closes it. What is attached or pinned lives on in the kernel. */
+  [Symbol.dispose](): void {
+    this.#descriptor[Symbol.dispose]();
+  }
+
+  /** Types whose context comes back; the others refuse room for it. */
+  get #returnsContext(): boolean {
+    return [
+      "xdp",
+      "sched_cls",
+      "sched_act",
+      "cgroup_skb",
+      "flow_dissector",
+      "lwt_in",
+      "lwt_out",
+      "lwt_xmit",
+      "syscall",
+      "socket_filter",
+    ].includes(this.spec.type);
+  }
+}
