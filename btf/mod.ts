@@ -13,4 +13,7 @@ export { type IntDefinition, type TypeDefinition } from "./encode.ts";
 export * from "./error.ts";
 export * from "./essential_name.ts";
 export * from "./ext.ts";
+export * from "./json.ts";
+export * from "./print_c.ts";
+export * from "./print_typescript.ts";
 export * from "./types.ts";
