@@ -59,6 +59,8 @@ export interface SandboxOptions {
   readonly forwardSignals?: boolean;
   /** Ends it: SIGTERM, five seconds later SIGKILL. */
   readonly signal?: AbortSignal;
+  /** Is told of each step on the way: one line for people. */
+  readonly onStep?: (text: string) => void;
   /** The kernel to speak to; default this machine's. */
   readonly kernel?: Kernel;
 }
@@ -104,8 +106,15 @@ export async function runInSandbox(options: SandboxOptions): Promise<SandboxStat
     ownerMapFd: owner.fd,
     standard: pipes.childEnds,
   });
+  const step = options.onStep ?? ((): void => {});
+  const spaces = isolated.newNetwork
+    ? "user, mount and network namespace"
+    : "user and mount namespace";
+  step(`new ${spaces}: uid ${isolated.uid} outside, root inside, no capability outside`);
   writeIdMaps(kernel, child.process.pid, isolated.uid, isolated.gid);
-  delegate(child.contextFd, delegationOf(options));
+  const delegation = delegationOf(options);
+  delegate(child.contextFd, delegation);
+  step(`bpffs at ${isolated.mountAt} with ${delegation}`);
   using namespace = userNamespaceOf(kernel, child.process.pid);
   pipes.closeChildEnds();
   const forwarding = new Forwarding(options, child.process, kernel);
