@@ -1,0 +1,133 @@
+// What skep answers for one object: loaded whole, and each program alone.
+
+import { SkepError } from "../../elf/error.ts";
+import { AttachType, ProgramType } from "../../object/kernel_enums.ts";
+import { BpfObject, openObject } from "../../loader/mod.ts";
+import { LinuxKernel } from "../../kernel/mod.ts";
+import type { ProgramFacts } from "./baseline.ts";
+
+/** A verdict with its errno. */
+export interface Verdict {
+  readonly ok: boolean;
+  readonly errno: string;
+  readonly stage: string;
+  readonly error: string;
+}
+
+/** A program's verdict, and the kernel's facts when it loaded. */
+export interface ProgramAnswer extends Verdict {
+  readonly program: string;
+  readonly section: string;
+  readonly type: number;
+  readonly attachType: number;
+  readonly facts?: ProgramFacts;
+}
+
+/** All that skep answers for an object. */
+export interface ObjectAnswer extends Verdict {
+  readonly object: string;
+  readonly maps: number;
+  readonly programs: readonly ProgramAnswer[];
+  /** Descriptors that were open after it and not before. */
+  readonly leaked: number;
+}
+
+const sharedKernel = new LinuxKernel();
+const LOADED: Verdict = { ok: true, errno: "", stage: "", error: "" };
+
+/** Tries an object. `skip` names programs that are not to be tried: the kernel takes minutes for them. */
+export async function answerFor(
+  object: string,
+  path: string,
+  skip: ReadonlySet<string>,
+): Promise<ObjectAnswer> {
+  const before = descriptors();
+  const kernel = sharedKernel;
+  let spec;
+  try {
+    spec = await openObject(path);
+  } catch (error) {
+    return { object, ...refusal(error, "open"), maps: 0, programs: [], leaked: 0 };
+  }
+  let whole: Verdict = LOADED;
+  if (!spec.programs.names().some((name) => skip.has(name))) {
+    try {
+      using _loaded = await BpfObject.load(spec, { kernel, token: false, logLevel: "none" });
+    } catch (error) {
+      whole = refusal(error, "program");
+    }
+    await clearPins();
+  }
+  const programs: ProgramAnswer[] = [];
+  for (const name of spec.programs.names()) {
+    if (skip.has(name)) continue;
+    programs.push(await answerAlone(kernel, path, name));
+    await clearPins();
+  }
+  const maps = spec.maps.size;
+  return { object, ...whole, maps, programs, leaked: descriptors() - before };
+}
+
+async function answerAlone(
+  kernel: LinuxKernel,
+  path: string,
+  name: string,
+): Promise<ProgramAnswer> {
+  const spec = await openObject(path);
+  for (const each of spec.programs) each.autoload = each.name === name;
+  const program = spec.programs.get(name);
+  let verdict: Verdict = LOADED;
+  let facts: ProgramFacts | undefined;
+  try {
+    using object = await BpfObject.load(spec, { kernel, token: false, logLevel: "none" });
+    const info = object.programs.get(name).info();
+    facts = {
+      tag: info.tag,
+      xlatedLength: info.xlatedLength,
+      mapCount: info.mapCount,
+      funcInfoCount: info.funcInfoCount,
+      lineInfoCount: info.lineInfoCount,
+      hasBtf: info.btfId !== 0,
+      attachBtfId: info.attachBtfId,
+    };
+  } catch (error) {
+    verdict = refusal(error, "program");
+  }
+  return {
+    program: name,
+    section: program.section,
+    type: ProgramType[program.type],
+    attachType: program.expectedAttachType === undefined
+      ? 0
+      : AttachType[program.expectedAttachType],
+    ...verdict,
+    ...(facts === undefined ? {} : { facts }),
+  };
+}
+
+function refusal(error: unknown, stage: string): Verdict {
+  if (!(error instanceof SkepError)) {
+    // Not one of ours: a defect, shown as what it is.
+    const text = error instanceof Error ? error.stack ?? error.message : String(error);
+    return { ok: false, errno: "UNTYPED", stage, error: text.replaceAll("\n", " | ") };
+  }
+  return {
+    ok: false,
+    errno: error.errno ?? "",
+    stage: error.stage ?? stage,
+    error: error.message.slice(0, 400),
+  };
+}
+
+function descriptors(): number {
+  return Array.from(Deno.readDirSync("/proc/self/fd")).length;
+}
+
+/** Objects pin maps by name: the next one must find an empty file system, as libbpf's runs did. */
+async function clearPins(): Promise<void> {
+  for await (const entry of Deno.readDir("/sys/fs/bpf")) {
+    // The kernel's own maps.debug and progs.debug stay.
+    if (entry.name.endsWith(".debug")) continue;
+    await Deno.remove(`/sys/fs/bpf/${entry.name}`, { recursive: true });
+  }
+}

@@ -1,0 +1,109 @@
+// Compares what skep answers with what libbpf answered.
+
+import type { ObjectAnswer, ProgramAnswer } from "./answer.ts";
+import type { BaselineObject, BaselineProgram, ProgramFacts } from "./baseline.ts";
+
+/** One thing that is not the same. */
+export interface Disagreement {
+  readonly object: string;
+  /** Absent for the object as a whole. */
+  readonly program?: string;
+  /** `verdict`, `errno`, or the name of a fact. */
+  readonly what: string;
+  readonly libbpf: string;
+  readonly skep: string;
+  /** libbpf's reason, or skep's error. */
+  readonly why: string;
+}
+
+/** An entry of differences.json: a disagreement that is right, and why. */
+export interface KnownDifference {
+  readonly object: string;
+  readonly program?: string;
+  readonly what: string;
+  readonly reason: string;
+}
+
+/** Two names of errno that are one number. */
+const SAME: { readonly [name: string]: string } = { EWOULDBLOCK: "EAGAIN" };
+
+function sameErrno(libbpf: string, skep: string): boolean {
+  return (SAME[libbpf] ?? libbpf) === (SAME[skep] ?? skep);
+}
+
+/** What is not the same about an object loaded whole. */
+export function compareObject(libbpf: BaselineObject, skep: ObjectAnswer): Disagreement[] {
+  const { object } = libbpf;
+  const differ = (what: string, theirs: string, ours: string): Disagreement => ({
+    object,
+    what,
+    libbpf: theirs,
+    skep: ours,
+    why: skep.error || libbpf.reason,
+  });
+  if (libbpf.ok !== skep.ok) {
+    return [differ("verdict", verdict(libbpf.ok, libbpf.errno), verdict(skep.ok, skep.errno))];
+  }
+  const found: Disagreement[] = [];
+  if (!libbpf.ok && !sameErrno(libbpf.errno, skep.errno)) {
+    found.push(differ("errno", libbpf.errno, skep.errno));
+  }
+  if (libbpf.stage !== "open" && libbpf.maps !== skep.maps) {
+    found.push(differ("maps", `${libbpf.maps}`, `${skep.maps}`));
+  }
+  if (skep.leaked !== 0) found.push(differ("descriptors", "0 leaked", `${skep.leaked} leaked`));
+  return found;
+}
+
+/** What is not the same about a program loaded alone. */
+export function compareProgram(
+  libbpf: BaselineProgram,
+  skep: ProgramAnswer | undefined,
+): Disagreement[] {
+  const { object, program } = libbpf;
+  const differ = (what: string, theirs: string, ours: string): Disagreement => ({
+    object,
+    program,
+    what,
+    libbpf: theirs,
+    skep: ours,
+    why: skep?.error || libbpf.reason,
+  });
+  if (skep === undefined) return [differ("program", "there", "missing")];
+  const found: Disagreement[] = [];
+  if (libbpf.section !== skep.section) {
+    found.push(differ("section", libbpf.section, skep.section));
+  }
+  if (libbpf.ok !== skep.ok) {
+    found.push(differ("verdict", verdict(libbpf.ok, libbpf.errno), verdict(skep.ok, skep.errno)));
+    return found;
+  }
+  if (!libbpf.ok) {
+    if (!sameErrno(libbpf.errno, skep.errno)) {
+      found.push(differ("errno", libbpf.errno, skep.errno));
+    }
+    return found;
+  }
+  if (libbpf.type !== skep.type) found.push(differ("type", `${libbpf.type}`, `${skep.type}`));
+  for (const name of Object.keys(libbpf.facts) as (keyof ProgramFacts)[]) {
+    const [theirs, ours] = [libbpf.facts[name], skep.facts?.[name]];
+    if (theirs !== ours) found.push(differ(name, `${theirs}`, `${ours}`));
+  }
+  return found;
+}
+
+function verdict(ok: boolean, errno: string): string {
+  return ok ? "loads" : `refused (${errno})`;
+}
+
+/** Finds the entry that says why a disagreement is right; `*` stands for any object or program. */
+export function explanation(
+  disagreement: Disagreement,
+  known: readonly KnownDifference[],
+): KnownDifference | undefined {
+  return known.find((entry) =>
+    (entry.object === "*" || entry.object === disagreement.object) &&
+    (entry.program === "*" || entry.program === disagreement.program) &&
+    entry.what === disagreement.what
+  );
+}

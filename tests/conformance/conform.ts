@@ -1,0 +1,246 @@
+// Loads every object of the corpus, whole and program by program, and compares the answers with libbpf's.
+//
+//   deno run -A tests/conformance/conform.ts [--only TEXT] [--objects N] [CORPUS]
+//
+// Needs root. Works in a private mount namespace with an empty bpffs, as libbpf's runs did.
+
+import { answerFor, type ObjectAnswer } from "./answer.ts";
+import { type Baseline, readBaseline } from "./baseline.ts";
+import {
+  compareObject,
+  compareProgram,
+  type Disagreement,
+  explanation,
+  type KnownDifference,
+} from "./compare.ts";
+import differences from "./differences.json" with { type: "json" };
+
+/** What a run found. */
+export interface Conformance {
+  readonly objects: number;
+  readonly objectsAgreeing: number;
+  readonly programs: number;
+  readonly programsAgreeing: number;
+  /** Not the same, and nobody says why that is right. */
+  readonly disagreements: readonly Disagreement[];
+  /** Not the same, with the reason why that is right. */
+  readonly explained: readonly (Disagreement & { readonly reason: string })[];
+}
+
+/** Which part of the corpus is tried. */
+export interface ConformOptions {
+  /** Only objects whose path has this in it. */
+  readonly only?: string | undefined;
+  /** Only every n-th object, so that about this many are tried. */
+  readonly objects?: number | undefined;
+  /** Called after each object. */
+  readonly onObject?: (done: number, of: number) => void;
+}
+
+/** The corpus beside the project. */
+export const CORPUS: URL = new URL("../../../shared/corpus/", import.meta.url);
+
+/** Runs over a corpus. */
+export async function conform(corpus: URL, options: ConformOptions = {}): Promise<Conformance> {
+  const baseline = await readBaseline(corpus);
+  let objects = baseline.objects.filter(({ object }) => object.includes(options.only ?? ""));
+  if (options.objects !== undefined && options.objects < objects.length) {
+    const step = objects.length / options.objects;
+    objects = Array.from(
+      { length: options.objects },
+      (_, index) => objects[Math.floor(index * step)] as typeof objects[number],
+    );
+  }
+  const skips = new Map(objects.map(({ object }) => [object, tooSlow(baseline, object)]));
+  const answers = new Map<string, ObjectAnswer>();
+  const names = objects.map(({ object }) => object);
+  for await (const answer of answersOf(corpus, names, skips)) {
+    answers.set(answer.object, answer);
+    options.onObject?.(answers.size, names.length);
+  }
+  return judge(baseline, names, answers, skips);
+}
+
+/** Programs that libbpf's run gave up on: the verifier takes minutes. */
+function tooSlow(baseline: Baseline, object: string): Set<string> {
+  const programs = baseline.programs.get(object) ?? [];
+  return new Set(programs.filter((each) => each.stage === "timeout").map((each) => each.program));
+}
+
+function judge(
+  baseline: Baseline,
+  names: readonly string[],
+  answers: ReadonlyMap<string, ObjectAnswer>,
+  skips: ReadonlyMap<string, ReadonlySet<string>>,
+): Conformance {
+  const count = { objects: 0, objectsAgreeing: 0, programs: 0, programsAgreeing: 0 };
+  const disagreements: Disagreement[] = [];
+  const explained: (Disagreement & { reason: string })[] = [];
+  /** Whether all is the same, or differs for a reason. */
+  const settle = (found: readonly Disagreement[]): boolean => {
+    let agrees = true;
+    for (const each of found) {
+      const known = explanation(each, differences as readonly KnownDifference[]);
+      if (known !== undefined) explained.push({ ...each, reason: known.reason });
+      else {
+        disagreements.push(each);
+        agrees = false;
+      }
+    }
+    return agrees;
+  };
+  for (const libbpf of baseline.objects.filter(({ object }) => names.includes(object))) {
+    const skep = answers.get(libbpf.object);
+    const skip = skips.get(libbpf.object) ?? new Set();
+    if (skip.size === 0) {
+      count.objects++;
+      const found: Disagreement[] = skep === undefined
+        ? [{
+          object: libbpf.object,
+          what: "verdict",
+          libbpf: libbpf.ok ? "loads" : "refused",
+          skep: "no answer",
+          why: "the process ended or hung",
+        }]
+        : compareObject(libbpf, skep);
+      if (settle(found)) count.objectsAgreeing++;
+    }
+    for (const theirs of baseline.programs.get(libbpf.object) ?? []) {
+      if (skip.has(theirs.program)) continue;
+      count.programs++;
+      const ours = skep?.programs.find(({ program }) => program === theirs.program);
+      if (settle(compareProgram(theirs, ours))) count.programsAgreeing++;
+    }
+  }
+  return { ...count, disagreements, explained };
+}
+
+/** Seconds that one object may take before its process is given up. */
+const PATIENCE = 120;
+
+/** Answers from child processes; one that dies or hangs costs its object and is followed by another. */
+async function* answersOf(
+  corpus: URL,
+  names: readonly string[],
+  skips: ReadonlyMap<string, ReadonlySet<string>>,
+): AsyncGenerator<ObjectAnswer> {
+  let next = 0;
+  while (next < names.length) {
+    const started = next;
+    for await (const answer of fromChild(corpus, names.slice(next), skips)) {
+      next = names.indexOf(answer.object) + 1;
+      yield answer;
+    }
+    // The child ended early: the object that it was at is left without an answer.
+    if (next < names.length) next = Math.max(next, started) + 1;
+  }
+}
+
+async function* fromChild(
+  corpus: URL,
+  names: readonly string[],
+  skips: ReadonlyMap<string, ReadonlySet<string>>,
+): AsyncGenerator<ObjectAnswer> {
+  const script = 'mount -t bpf bpf /sys/fs/bpf && exec "$@"';
+  const child = new Deno.Command("unshare", {
+    args: [
+      "--mount",
+      "--propagation",
+      "private",
+      "sh",
+      "-c",
+      script,
+      "sh",
+      Deno.execPath(),
+      "run",
+      "-A",
+      import.meta.url,
+      "--answer",
+      corpus.href,
+    ],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const work = names.map((name) => JSON.stringify({ name, skip: [...skips.get(name) ?? []] }));
+  const feeding = new Blob([work.join("\n") + "\n"]).stream().pipeTo(child.stdin).catch(() => {});
+  let patience: ReturnType<typeof setTimeout> | undefined;
+  const rearm = (): void => {
+    clearTimeout(patience);
+    patience = setTimeout(() => child.kill("SIGKILL"), PATIENCE * 1000);
+  };
+  rearm();
+  try {
+    let rest = "";
+    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+      rearm();
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) yield JSON.parse(line) as ObjectAnswer;
+    }
+  } finally {
+    clearTimeout(patience);
+    await feeding;
+    await child.status;
+  }
+}
+
+/** The child: reads what to try from stdin, writes one line per object. */
+async function answer(corpus: URL): Promise<void> {
+  const text = await new Response(Deno.stdin.readable).text();
+  for (const line of text.split("\n").filter((each) => each !== "")) {
+    const { name, skip } = JSON.parse(line) as { name: string; skip: string[] };
+    const path = new URL(`objs/${name}`, corpus).pathname;
+    const result = await answerFor(name, path, new Set(skip));
+    console.log(JSON.stringify(result));
+  }
+}
+
+/** Prints what a run found: each disagreement on a line of its own. */
+export function report(result: Conformance): string {
+  const lines = result.disagreements.map(describe);
+  if (result.explained.length > 0) {
+    lines.push(`${result.explained.length} known differences:`);
+    for (const each of result.explained) {
+      lines.push(`  ${describe(each)}\n    right: ${each.reason}`);
+    }
+  }
+  lines.push(
+    `agree ${result.objectsAgreeing} of ${result.objects} objects, ` +
+      `${result.programsAgreeing} of ${result.programs} programs`,
+  );
+  return lines.join("\n");
+}
+
+function describe({ object, program, what, libbpf, skep, why }: Disagreement): string {
+  const subject = program === undefined ? object : `${object} ${program}`;
+  return `${subject}: ${what}: libbpf ${libbpf}, skep ${skep} (${why})`;
+}
+
+if (import.meta.main) {
+  const args = [...Deno.args];
+  const option = (name: string): string | undefined => {
+    const at = args.indexOf(name);
+    return at < 0 ? undefined : args.splice(at, 2)[1];
+  };
+  const forChild = option("--answer");
+  if (forChild !== undefined) {
+    await answer(new URL(forChild));
+  } else {
+    const only = option("--only");
+    const objects = option("--objects");
+    const [folder] = args;
+    const corpus = folder === undefined
+      ? CORPUS
+      : new URL(`file://${await Deno.realPath(folder)}/`);
+    const result = await conform(corpus, {
+      only,
+      objects: objects === undefined ? undefined : Number(objects),
+      onObject: (done, of) => {
+        if (done % 50 === 0) console.error(`${done} of ${of} objects`);
+      },
+    });
+    console.log(report(result));
+    Deno.exit(result.disagreements.length === 0 ? 0 : 1);
+  }
+}
