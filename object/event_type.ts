@@ -8,7 +8,6 @@ import type { Btf } from "../btf/btf.ts";
 import type { BtfExt } from "../btf/ext.ts";
 import { Kind, type KindName } from "../btf/types.ts";
 import { MapType } from "./kernel_enums.ts";
-import { link } from "./link.ts";
 import type { ObjectSpec } from "./object_spec.ts";
 import { outputSites } from "./output_sites.ts";
 
@@ -89,11 +88,15 @@ export function taggedTypes(btf: Btf): Map<string, number> {
 /** The one size of the events of each map; maps with several sizes, or unknown ones, are left out. */
 function eventSizes(spec: ObjectSpec): Map<string, number> {
   const sizes = new Map<string, number | undefined>();
-  // Without CO-RE: relocations change offsets of fields in kernel types, not the size of an event.
-  const { programs } = link(spec, [...spec.programs], {});
-  for (const program of programs) {
-    const entries = [0, ...program.subprograms.map(({ instruction }) => instruction)];
-    for (const { map, size } of outputSites(program.instructions, program.references, entries)) {
+  const { units, maps } = spec.parts;
+  for (const unit of units.all) {
+    const loads = new Map<number, string>();
+    for (const { kind, instruction, target } of unit.relocations) {
+      const map = kind === "map" ? maps[target] : undefined;
+      if (map !== undefined) loads.set(instruction, map.name);
+    }
+    if (loads.size === 0) continue;
+    for (const { map, size } of outputSites(unit.code, loads)) {
       sizes.set(map, !sizes.has(map) || sizes.get(map) === size ? size : undefined);
     }
   }

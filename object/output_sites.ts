@@ -6,7 +6,6 @@
 
 import { Helper } from "./kernel_enums.ts";
 import { immediateOf, InstructionClass, isLoad64, Opcode, opcodeOf } from "./instruction.ts";
-import type { Reference } from "./spec.ts";
 
 /** A call that writes an event. */
 export interface OutputSite {
@@ -33,25 +32,16 @@ type Value = number | string | undefined;
 type Registers = Value[];
 
 /**
- * The calls in linked code that write events to a map that can be told.
+ * The calls in a function that write events to a map that can be told.
  *
  * Values are followed through moves of constants, maps and registers, and along both ways of every
  * branch; whatever else is done to a register makes it unknown. What is known is kept at the targets of
  * branches alone, and shrinks at most eleven times at each: time and memory are linear in the code.
  *
- * @param code Linked instructions with their subprograms, eight bytes each.
- * @param references Which instructions load maps.
- * @param entries First instructions of the program and its subprograms.
+ * @param code The function's instructions, eight bytes each, linked or not.
+ * @param maps Which instructions load which map, by its name.
  */
-export function outputSites(
-  code: Uint8Array,
-  references: readonly Reference[],
-  entries: readonly number[],
-): OutputSite[] {
-  const maps = new Map<number, string>();
-  for (const reference of references) {
-    if (reference.kind === "map") maps.set(reference.instruction, reference.map);
-  }
+export function outputSites(code: Uint8Array, maps: ReadonlyMap<number, string>): OutputSite[] {
   const count = Math.floor(code.length / 8);
   const targets = branchTargets(code, count);
   const known = new Map<number, Registers>();
@@ -80,10 +70,8 @@ export function outputSites(
   };
 
   const nothing = (): void => {};
-  for (const entry of entries) {
-    targets.add(entry);
-    reach(entry, new Array<Value>(11).fill(undefined));
-  }
+  targets.add(0);
+  reach(0, new Array<Value>(11).fill(undefined));
   for (let index = work.pop(); index !== undefined; index = work.pop()) walk(index, nothing);
 
   const found: OutputSite[] = [];
