@@ -14,7 +14,7 @@ import { outputSites } from "./output_sites.ts";
 const TAG = "event_type:";
 const TAGGABLE: readonly KindName[] = ["struct", "union", "typedef", "enum", "enum64", "int"];
 
-/** Types that come with the kernel's headers and are never an event. */
+/** Types of program contexts and packets: they have a fixed meaning, and are never an event. */
 const KERNEL_NAMES =
   /^(__sk_buff|xdp_md|pt_regs|user_pt_regs|sk_(msg|reuseport)_md|bpf_[a-z_]+|trace_event_raw_.*|(eth|ip|ipv6|tcp|udp|icmp|icmp6|arp|vlan_)hdr|sockaddr(_.*)?|in6?_addr|list_head|hlist_(node|head)|path|timespec64?)$/;
 
@@ -28,9 +28,12 @@ const KERNEL_NAMES =
  * struct { ... } events SEC(".maps") __attribute__((btf_decl_tag("event_type:event")));
  * ```
  *
- * Without it, the sizes of the events that the programs write are looked at: when they are one
- * constant, and one named struct of the object's own has that size (of several, the one with "event"
- * in its name), that is the type.
+ * (clang writes a struct into BTF only when a global, a map or a function's parameter mentions it: a
+ * pointer in a section of its own, `const struct event *const event_type SEC(".event_types")`, does.)
+ *
+ * Without a tag, the sizes of the events that the programs write are looked at. When they are one
+ * constant, and one struct that the object itself uses in a map, a global or a parameter has that size
+ * (of several, the one with "event" in its name), that is the type.
  *
  * @example
  * ```ts ignore
@@ -55,11 +58,11 @@ export function eventTypes(spec: ObjectSpec): Map<string, number> {
   }
   if (rest.length === 0) return types;
   const sizes = eventSizes(spec);
-  const kernelTypes = relocatedTypes(spec.btfExt);
+  if (sizes.size === 0) return types;
+  const own = ownStructs(btf, spec);
   for (const map of rest) {
     const size = sizes.get(map);
-    if (size === undefined) continue;
-    const type = structOfSize(btf, size, kernelTypes);
+    const type = size === undefined ? undefined : structOfSize(btf, size, own);
     if (type !== undefined) types.set(map, type);
   }
   return types;
@@ -72,7 +75,7 @@ function isEventMap(type: string | number): boolean {
 }
 
 /** The types that tags on variables name, by the variable's name. */
-export function taggedTypes(btf: Btf): Map<string, number> {
+function taggedTypes(btf: Btf): Map<string, number> {
   const types = new Map<string, number>();
   for (let id = btf.firstId; id < btf.endId; id++) {
     if (btf.kind(id) !== Kind.decl_tag) continue;
@@ -105,6 +108,47 @@ function eventSizes(spec: ObjectSpec): Map<string, number> {
   return known;
 }
 
+/**
+ * Structs that the object's own definitions mention: keys and values of maps, globals, parameters of
+ * functions. The kernel's, known by CO-RE relocations or by name, are left out.
+ */
+function ownStructs(btf: Btf, spec: ObjectSpec): Set<number> {
+  const mentioned: number[] = [];
+  for (const map of spec.maps) mentioned.push(map.keyTypeId, map.valueTypeId);
+  for (let id = btf.firstId; id < btf.endId; id++) {
+    const kind = btf.kind(id);
+    if (kind !== Kind.var && kind !== Kind.func) continue;
+    const type = btf.type(id);
+    if (type.kind === "var") mentioned.push(type.type);
+    if (type.kind !== "func") continue;
+    const prototype = btf.type(type.type);
+    if (prototype.kind !== "func_proto") continue;
+    mentioned.push(...prototype.parameters.map((parameter) => parameter.type));
+  }
+  const kernelTypes = relocatedTypes(spec.btfExt);
+  const structs = new Set<number>();
+  for (const id of mentioned) {
+    const struct = pointee(btf, id);
+    if (struct === undefined || kernelTypes.has(struct)) continue;
+    const name = btf.nameOf(struct);
+    if (name !== "" && !KERNEL_NAMES.test(name)) structs.add(struct);
+  }
+  return structs;
+}
+
+/** The struct at the end of pointers, qualifiers, typedefs and arrays. */
+function pointee(btf: Btf, start: number): number | undefined {
+  let id = start;
+  // No chain in a sane BTF is as long as this; a cycle ends here too.
+  for (let step = 0; step < 32 && id !== 0; step++) {
+    const type = btf.type(id);
+    if (type.kind === "struct") return id;
+    if (!("type" in type) || type.kind === "func" || type.kind === "decl_tag") return undefined;
+    id = type.type;
+  }
+  return undefined;
+}
+
 /** Types that CO-RE relocations are about: the kernel's, not the object's own. */
 function relocatedTypes(btfExt: BtfExt | undefined): Set<number> {
   const types = new Set<number>();
@@ -114,19 +158,9 @@ function relocatedTypes(btfExt: BtfExt | undefined): Set<number> {
   return types;
 }
 
-/** The one struct of the object's own that has this size. */
-export function structOfSize(
-  btf: Btf,
-  size: number,
-  kernelTypes: ReadonlySet<number>,
-): number | undefined {
-  const found: number[] = [];
-  for (let id = btf.firstId; id < btf.endId; id++) {
-    if (btf.kind(id) !== Kind.struct || kernelTypes.has(id)) continue;
-    const name = btf.nameOf(id);
-    if (name === "" || KERNEL_NAMES.test(name) || btf.size(id) !== size) continue;
-    found.push(id);
-  }
+/** The one struct of this size. */
+function structOfSize(btf: Btf, size: number, structs: ReadonlySet<number>): number | undefined {
+  const found = [...structs].filter((id) => btf.size(id) === size);
   if (found.length < 2) return found[0];
   const events = found.filter((id) => /event/i.test(btf.nameOf(id)));
   return events.length === 1 ? events[0] : undefined;
