@@ -4,11 +4,25 @@
  * @module
  */
 
-import { BTF_GENERATIONS, kernelBtf } from "../object/mod.ts";
+import { kernelBtf } from "../object/kernel_btf.ts";
 import type { ObjectSpec } from "../object/object_spec.ts";
+import { BTF_GENERATIONS } from "../object/sanitize_btf.ts";
 
-/** The BTF to load: as new kernels take it, then in forms for ever older ones. */
+/**
+ * The BTF to load: first as new kernels take it, then in forms for ever older ones.
+ *
+ * Each is made when it is asked for; one that is the same as the form before is left out.
+ */
 export function* btfForms(spec: ObjectSpec): Generator<Uint8Array, void, undefined> {
   if (spec.btf === undefined) return;
-  for (const features of BTF_GENERATIONS) yield kernelBtf(spec, features);
+  let last: Uint8Array | undefined;
+  for (const generation of BTF_GENERATIONS) {
+    const bytes = kernelBtf(spec, generation);
+    if (last === undefined || !sameBytes(last, bytes)) yield bytes;
+    last = bytes;
+  }
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }

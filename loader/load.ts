@@ -73,8 +73,7 @@ export async function runLoad(
   options: RunOptions,
   cleanup: Cleanup,
 ): Promise<Loaded> {
-  using transient = new DisposableStack();
-  const run = new Run(state, options, cleanup, transient);
+  using run = new LoadRun(state, options, cleanup);
   return await run.all();
 }
 
@@ -84,29 +83,35 @@ interface Pending {
   readonly linked: LinkedProgram;
 }
 
-/** One load, step by step. */
-class Run {
+/** One load, step by step. Disposing of it closes what only the load itself needed. */
+export class LoadRun implements Disposable {
   readonly #state: LoadState;
   readonly #options: RunOptions;
   readonly #cleanup: Cleanup;
-  readonly #transient: DisposableStack;
+  readonly #transient = new DisposableStack();
   readonly #modules: ModuleDescriptors;
   readonly #outcomes = new Map<ProgramSpec, ProgramOutcome>();
   readonly #programs = new Map<string, LoadedProgram>();
 
-  constructor(
-    state: LoadState,
-    options: RunOptions,
-    cleanup: Cleanup,
-    transient: DisposableStack,
-  ) {
+  /** A load that has not started. */
+  constructor(state: LoadState, options: RunOptions, cleanup: Cleanup) {
     this.#state = state;
     this.#options = options;
     this.#cleanup = cleanup;
-    this.#transient = transient;
-    this.#modules = transient.use(new ModuleDescriptors(state.kernel, state.tokenFd));
+    this.#modules = this.#transient.use(new ModuleDescriptors(state.kernel, state.tokenFd));
   }
 
+  /** Why a program was refused so far: known also when the load as a whole threw. */
+  errorOf(program: ProgramSpec): SkepError | undefined {
+    return this.#outcomes.get(program)?.error;
+  }
+
+  /** Closes what only the load itself needed. */
+  [Symbol.dispose](): void {
+    this.#transient[Symbol.dispose]();
+  }
+
+  /** Goes all the way. */
   async all(): Promise<Loaded> {
     const { spec } = this.#state;
     this.#abortable();
@@ -201,7 +206,9 @@ class Run {
     );
   }
 
-  #link(wanted: readonly ProgramSpec[]): { pending: Pending[]; decisions: readonly CoreDecision[] } {
+  #link(
+    wanted: readonly ProgramSpec[],
+  ): { pending: Pending[]; decisions: readonly CoreDecision[] } {
     const { spec } = this.#state;
     const { programs, decisions } = link(spec, wanted, { core: coreTargets(this.#state) });
     const pending: Pending[] = [];

@@ -19,4 +19,5 @@ export { type LoadOptions, type ObjectInput, openObject, readUserFile } from "./
 export * from "./program.ts";
 export * from "./variable.ts";
 export * from "./verifier_error.ts";
+export * from "./verify.ts";
 export * from "./verifier_log.ts";
