@@ -6,6 +6,8 @@
 
 export * from "./discover.ts";
 export * from "./error.ts";
+export { explainRefusal, type Refusal } from "./explain/refusal.ts";
+export { type VerifierHint, verifierHint } from "./explain/verifier.ts";
 export * from "./mounts.ts";
 export * from "./plan/mod.ts";
 export * from "./resolve.ts";

@@ -100,6 +100,11 @@ export class Token implements Disposable {
     return new Token(options.kernel, fd, `descriptor ${fd}`, false);
   }
 
+  /** Whether this process made it, in its own user namespace. */
+  get fresh(): boolean {
+    return this.#fresh;
+  }
+
   /** The descriptor; -1 after disposal. */
   get fd(): number {
     return this.#fd;

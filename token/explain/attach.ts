@@ -1,0 +1,88 @@
+/**
+ * Why the kernel refused to attach, or another command that looks at no token.
+ *
+ * @module
+ */
+
+import { Errno } from "../../kernel/errno.ts";
+import { type ProgramTypeName, programTypeName } from "../../object/kernel_enums.ts";
+import type { Case, Finding } from "./refusal.ts";
+
+/** What attaches through perf_event_open, and what does the same without. */
+const INSTEAD: readonly (readonly [pattern: RegExp, instead: string])[] = [
+  [/^(kprobe|kretprobe)(?!\.)/, 'SEC("kprobe.multi/…")'],
+  [/^(ksyscall|kretsyscall)/, 'SEC("kprobe.multi/…") or SEC("tp_btf/sys_enter")'],
+  [/^(uprobe|uretprobe)(?!\.multi)/, 'SEC("uprobe.multi/…")'],
+  [/^(tracepoint|tp)\//, 'SEC("tp_btf/…") or SEC("raw_tp/…")'],
+  [/^usdt/, 'SEC("uprobe.multi/…")'],
+];
+
+/** Commands that only the initial namespace's administrator may give. */
+const ADMINISTRATION: { readonly [command: string]: string } = {
+  BPF_PROG_GET_NEXT_ID: "looking through the programs of the machine",
+  BPF_MAP_GET_NEXT_ID: "looking through the maps of the machine",
+  BPF_LINK_GET_NEXT_ID: "looking through the links of the machine",
+  BPF_BTF_GET_NEXT_ID: "looking through the BTF of the machine",
+  BPF_PROG_GET_FD_BY_ID: "opening a program by its id",
+  BPF_MAP_GET_FD_BY_ID: "opening a map by its id",
+  BPF_LINK_GET_FD_BY_ID: "opening a link by its id",
+  BPF_PROG_QUERY: "asking what is attached",
+  BPF_ENABLE_STATS: "switching statistics on",
+  BPF_TASK_FD_QUERY: "asking what a process has attached",
+};
+
+/** Finds the cause; undefined when the errno has nothing to do with privileges. */
+export function explainAttach(one: Case): Finding | undefined {
+  const { refusal, facts, evidence } = one;
+  const { command, errno } = refusal;
+  if (errno !== -Errno.EPERM && errno !== -Errno.EACCES) return undefined;
+  if (command === "perf_event_open") return perfEvent(one);
+  const administration = ADMINISTRATION[command];
+  if (administration !== undefined && errno === -Errno.EPERM) {
+    evidence.push(`${command} looks at no token`);
+    return {
+      reason: "not-delegable",
+      why:
+        `${administration} takes privileges in the initial user namespace, whatever is delegated`,
+      fix: "do it as root",
+    };
+  }
+  const type = typeName(refusal.program?.type);
+  if (type === "cgroup_skb" && !facts.capabilities.includes("net_admin")) {
+    evidence.push("the kernel asks for CAP_NET_ADMIN again when a cgroup_skb program is attached");
+    return {
+      reason: "capability-missing",
+      why:
+        "CAP_NET_ADMIN is missing in the user namespace, and cgroup_skb programs take it at attach",
+      fix: "keep CAP_NET_ADMIN in the user namespace",
+    };
+  }
+  if (command === "RTM_NEWTFILTER" || command === "RTM_SETLINK" || command === "RTM_NEWQDISC") {
+    evidence.push("rtnetlink looks at the owner of the network namespace, and at no token");
+    return {
+      reason: "target-not-owned",
+      why: "it takes CAP_NET_ADMIN in the user namespace that owns the network namespace",
+      fix:
+        "use a network namespace of one's own (--net new), or a link: tcx instead of tc, XDP by link",
+    };
+  }
+  return undefined;
+}
+
+function perfEvent({ refusal, evidence, facts }: Case): Finding | undefined {
+  if (facts.capabilities.includes("perfmon") && facts.initialUserNamespace === true) {
+    return undefined;
+  }
+  const section = refusal.program?.section ?? "";
+  const instead = INSTEAD.find(([pattern]) => pattern.test(section))?.[1];
+  evidence.push("perf_event_open looks at the initial user namespace, and at no token");
+  return {
+    reason: "perf-event-not-delegable",
+    why: "perf_event_open takes CAP_PERFMON in the initial user namespace: no token helps",
+    fix: instead === undefined ? "attach in a way that needs no perf event" : `use ${instead}`,
+  };
+}
+
+function typeName(type: ProgramTypeName | number | undefined): ProgramTypeName | undefined {
+  return typeof type === "number" ? programTypeName(type) : type;
+}

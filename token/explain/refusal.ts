@@ -1,0 +1,368 @@
+/**
+ * Why the kernel refused to create, load or attach: the words, namespaces and capabilities behind an errno.
+ *
+ * @module
+ */
+
+import { Errno } from "../../kernel/errno.ts";
+import type { Kernel, MapCreate } from "../../kernel/kernel.ts";
+import {
+  AttachType,
+  Command,
+  MapType,
+  type MapTypeName,
+  mapTypeName,
+  ProgramType,
+  type ProgramTypeName,
+  programTypeName,
+} from "../../object/kernel_enums.ts";
+import { DelegationError, type DelegationFacts, type RefusalCause } from "../error.ts";
+import { Delegation, type DelegationWord, wordsText } from "../plan/delegation.ts";
+import { type BpfCapability, mapTypeCapabilities, programTypeFacts } from "../plan/reach.ts";
+import type { Token } from "../token.ts";
+import { explainAttach } from "./attach.ts";
+import {
+  hasWordsForProgram,
+  mayCreateMap,
+  mayLoadBtf,
+  mayLoadProgram,
+  plausibleMap,
+} from "./probes.ts";
+import { capabilityText, localPolicy, type ProcessFacts, processFacts } from "./process.ts";
+import { verifierHint } from "./verifier.ts";
+
+/** What was refused. */
+export interface Refusal {
+  /** The bpf(2) command or system call: `"BPF_MAP_CREATE"`, `"perf_event_open"`. */
+  readonly command: string;
+  /** What was being done: `"create map"`. */
+  readonly doing: string;
+  /** To what: the name. */
+  readonly subject: string;
+  /** `-errno`. */
+  readonly errno: number;
+  /** The token that was used. */
+  readonly token?: Token | undefined;
+  /** A token's descriptor, where there is no {@linkcode Token}. */
+  readonly tokenFd?: number | undefined;
+  /** The map. */
+  readonly map?: Omit<MapCreate, "type" | "tokenFd" | "name"> & {
+    /** Its type, by name or number. */
+    readonly type: MapTypeName | number;
+  };
+  /** The program. */
+  readonly program?: {
+    /** Its type, by name or number. */
+    readonly type: ProgramTypeName | number;
+    /** The number of the expected attach type; 0 is none. */
+    readonly attachType: number;
+    /** The section's name, for attach. */
+    readonly section?: string;
+    /** Network device, when it is bound to one. */
+    readonly ifindex?: number;
+  };
+  /** The verifier's log. */
+  readonly log?: string;
+}
+
+/** A decision, before it becomes an error. */
+export interface Finding {
+  /** The cause. */
+  readonly reason: RefusalCause;
+  /** In the words of a person. */
+  readonly why: string;
+  /** What to do. */
+  readonly fix?: string;
+  /** Words that are missing. */
+  readonly missing?: readonly DelegationWord[];
+}
+
+/** What all deciding functions share. */
+export interface Case {
+  /** The kernel. */
+  readonly kernel: Kernel;
+  /** What was refused. */
+  readonly refusal: Refusal;
+  /** The process. */
+  readonly facts: ProcessFacts;
+  /** The token's descriptor. */
+  readonly tokenFd: number | undefined;
+  /** Grows as the decision is made. */
+  readonly evidence: string[];
+}
+
+const BPF_F_ZERO_SEED = 1 << 6;
+
+const STAGES: { readonly [command: string]: NonNullable<DelegationFacts["stage"]> } = {
+  BPF_MAP_CREATE: "map",
+  BPF_PROG_LOAD: "program",
+  BPF_BTF_LOAD: "btf",
+  BPF_BTF_GET_FD_BY_ID: "btf",
+};
+
+/** Commands that look at a token. */
+const TOKEN_COMMANDS: { readonly [command: string]: number } = {
+  BPF_MAP_CREATE: Command.map_create,
+  BPF_PROG_LOAD: Command.prog_load,
+  BPF_BTF_LOAD: Command.btf_load,
+  BPF_BTF_GET_FD_BY_ID: Command.btf_get_fd_by_id,
+};
+
+/**
+ * Finds out why a command was refused, as far as tokens, words, namespaces, capabilities and local
+ * policy explain it; undefined when none of these does, so that the caller's own error stands.
+ *
+ * It reads /proc and asks the kernel for things that create nothing, and only when something was
+ * refused: it costs nothing otherwise.
+ */
+export function explainRefusal(kernel: Kernel, refusal: Refusal): DelegationError | undefined {
+  const facts = processFacts(kernel);
+  const tokenFd = refusal.token?.fd ?? refusal.tokenFd;
+  const evidence: string[] = [];
+  const one: Case = { kernel, refusal, facts, tokenFd, evidence };
+  const finding = refusal.command in TOKEN_COMMANDS ? decide(one) : explainAttach(one);
+  if (finding === undefined) return undefined;
+  return new DelegationError({
+    doing: refusal.doing,
+    subject: refusal.subject,
+    command: refusal.command,
+    number: refusal.errno,
+    stage: STAGES[refusal.command] ?? "attach",
+    evidence,
+    ...finding,
+  });
+}
+
+function decide(one: Case): Finding | undefined {
+  const { refusal: { errno, log = "" }, tokenFd } = one;
+  switch (-errno) {
+    case Errno.EBADF:
+      return tokenFd === undefined ? undefined : closedToken(one, tokenFd);
+    case Errno.EINVAL:
+    case Errno.EACCES:
+    case Errno.E2BIG:
+      return log.trim() === "" ? invalid(one) : verifier(one);
+    case Errno.EPERM:
+      return log.trim() === "" ? notPermitted(one) : verifier(one);
+    default:
+      return undefined;
+  }
+}
+
+function closedToken({ kernel, evidence }: Case, tokenFd: number): Finding | undefined {
+  if (kernel.stat(tokenFd).result >= 0) return undefined;
+  evidence.push(`descriptor ${tokenFd} is not open`);
+  return {
+    reason: "token-closed",
+    why: "the descriptor that was given as a token is closed",
+    fix: "keep the token open for as long as objects are loaded with it",
+  };
+}
+
+function invalid({ kernel, refusal, tokenFd, evidence }: Case): Finding | undefined {
+  if (tokenFd === undefined) return undefined;
+  const link = kernel.readLink(`/proc/self/fd/${tokenFd}`);
+  if (link !== undefined && !link.includes("bpf-token")) {
+    evidence.push(`descriptor ${tokenFd} is ${link}`);
+    return {
+      reason: "not-a-token",
+      why: `the descriptor that was given as a token is something else (${link})`,
+      fix: "create a token of the mount (Token.open) and give that",
+    };
+  }
+  if (-refusal.errno !== Errno.EINVAL) return undefined;
+  if (refusal.program?.ifindex !== undefined && refusal.program.ifindex !== 0) {
+    return {
+      reason: "not-delegable",
+      why: "programs bound to a network device take CAP_NET_ADMIN in the initial user namespace",
+      fix: "load it as root",
+    };
+  }
+  evidence.push("the kernel looks at the arguments before the token, and does not accept them");
+  return {
+    reason: "invalid-arguments",
+    why: "the arguments are not valid: neither a word nor a capability would help",
+  };
+}
+
+function verifier({ kernel, refusal, facts, evidence }: Case): Finding | undefined {
+  const { lockdown } = localPolicy(kernel);
+  const hint = verifierHint(refusal.errno, refusal.log ?? "", facts.capabilities, lockdown);
+  if (hint === undefined) return undefined;
+  evidence.push(
+    `verifier: ${hint.evidence}`,
+    `capabilities: ${capabilityText(facts.capabilities)}`,
+  );
+  return { reason: hint.reason, why: hint.why, fix: hint.fix };
+}
+
+/** EPERM without a log: token, words, capabilities, namespace and policy, in this order. */
+function notPermitted(one: Case): Finding | undefined {
+  const { refusal, facts, evidence, tokenFd } = one;
+  evidence.push(
+    facts.initialUserNamespace === true
+      ? "initial user namespace"
+      : `user namespace ${facts.userNamespace} (uid map ${facts.uidMap})`,
+    `capabilities: ${capabilityText(facts.capabilities)}`,
+  );
+  const special = neverDelegated(refusal);
+  if (special !== undefined) return special;
+  const needed = capabilitiesFor(refusal);
+  const lacking = lackingCapabilities(needed, facts);
+  if (tokenFd === undefined) return withoutToken(one, lacking);
+
+  const allowed = refusal.token?.info();
+  const need = wordsFor(refusal);
+  if (allowed === undefined) {
+    evidence.push("what the token allows is not known: it was not made by this process");
+  } else {
+    evidence.push(`the token allows ${allowed}`);
+    const missing = allowed.missing(need);
+    if (missing.length > 0) return wordsMissing(missing);
+  }
+  if (lacking.length > 0) return capabilityMissing(lacking, refusal);
+  return namespaceOrPolicy(one, allowed !== undefined);
+}
+
+/** What no delegation reaches. */
+function neverDelegated({ map }: Refusal): Finding | undefined {
+  if (map !== undefined && ((map.flags ?? 0) & BPF_F_ZERO_SEED) !== 0) {
+    return {
+      reason: "not-delegable",
+      why: "BPF_F_ZERO_SEED takes CAP_SYS_ADMIN in the initial user namespace",
+      fix: "leave the flag out",
+    };
+  }
+  return undefined;
+}
+
+function withoutToken(one: Case, lacking: readonly BpfCapability[]): Finding {
+  const { refusal, facts, evidence } = one;
+  const words = wordsText(Delegation.none.missing(wordsFor(refusal)));
+  if (facts.initialUserNamespace === true && facts.capabilities.includes("bpf")) {
+    if (lacking.length > 0) return capabilityMissing(lacking, refusal);
+    return localPolicyFinding(one);
+  }
+  evidence.push("no token was used");
+  return {
+    reason: "no-token",
+    why: facts.initialUserNamespace === true
+      ? "it takes privileges that this process does not have, and no token was used"
+      : "in a user namespace it takes a BPF token, and none was used",
+    fix: `run it as root, or in a sandbox that delegates ${words}`,
+    missing: Delegation.none.missing(wordsFor(refusal)),
+  };
+}
+
+function wordsMissing(missing: readonly DelegationWord[]): Finding {
+  const words = missing.map(({ option, word }) => `${option}=${word}`).join(", ");
+  const zero = missing.some(({ set, number }) =>
+    set === "attachments" && number === AttachType.cgroup_inet_ingress
+  );
+  return {
+    reason: "word-missing",
+    why: `the token lacks ${words}` +
+      (zero
+        ? " (attach type 0, which programs without one need as well, is cgroup_inet_ingress)"
+        : ""),
+    fix: `mount the bpffs with ${wordsText(missing)} added`,
+    missing,
+  };
+}
+
+function capabilityMissing(lacking: readonly BpfCapability[], { subject }: Refusal): Finding {
+  const names = lacking.map((name) => `CAP_${name.toUpperCase()}`).join(" and ");
+  return {
+    reason: "capability-missing",
+    why: `${names} ${lacking.length === 1 ? "is" : "are"} missing in this user namespace`,
+    fix: `keep ${names} for the process that loads ${subject}`,
+  };
+}
+
+/** Words and capabilities are there: is it the namespace, or somebody else? */
+function namespaceOrPolicy(one: Case, wordsKnown: boolean): Finding {
+  const { refusal, evidence } = one;
+  if (probe(one)) {
+    evidence.push("the same command is allowed for something of the same type that cannot load");
+    return localPolicyFinding(one);
+  }
+  evidence.push("the same command is refused for whatever is loaded");
+  if (refusal.token?.fresh === true) return localPolicyFinding(one);
+  return {
+    reason: "wrong-user-namespace",
+    why: "the token belongs to a user namespace in which this process has no rights" +
+      (wordsKnown ? "" : ", or it lacks a word"),
+    fix: "make the token in the user namespace of the process that uses it",
+  };
+}
+
+function localPolicyFinding({ kernel, evidence }: Case): Finding {
+  const { modules, lockdown } = localPolicy(kernel);
+  if (modules.length > 0) evidence.push(`security modules: ${modules.join(", ")}`);
+  if (lockdown !== undefined) evidence.push(`lockdown: ${lockdown}`);
+  return {
+    reason: "local-policy",
+    why:
+      "token, words and capabilities are right: a security module or a local rule of this kernel " +
+      "refuses it, and root would be refused too",
+    fix: "look at the audit log, and try as root",
+  };
+}
+
+/** Asks for the same without creating anything. */
+function probe({ kernel, refusal, tokenFd }: Case): boolean {
+  const { map, program, command } = refusal;
+  if (map !== undefined) {
+    const { type, ...attributes } = map;
+    const number = typeof type === "number" ? type : MapType[type];
+    const given = attributes.maxEntries === undefined ? plausibleMap(number) : attributes;
+    return mayCreateMap(kernel, number, tokenFd, given);
+  }
+  if (program !== undefined) {
+    const type = typeof program.type === "number" ? program.type : ProgramType[program.type];
+    return mayLoadProgram(kernel, type, program.attachType, tokenFd) &&
+      hasWordsForProgram(kernel, type, program.attachType, tokenFd);
+  }
+  return command === "BPF_BTF_LOAD" && mayLoadBtf(kernel, tokenFd);
+}
+
+/** The words that the kernel compares for this command. */
+function wordsFor({ command, map, program }: Refusal): Delegation {
+  const commands = [TOKEN_COMMANDS[command] ?? 0];
+  if (map !== undefined) return Delegation.of({ commands, maps: [map.type] });
+  if (program === undefined) return Delegation.of({ commands });
+  const type = typeof program.type === "number" ? programTypeName(program.type) : program.type;
+  return Delegation.of({
+    commands,
+    programs: [program.type],
+    attachments: [fixedUp(type, program.attachType)],
+  });
+}
+
+/** As `comparedAttachType`, for numbers. */
+function fixedUp(type: ProgramTypeName | undefined, attachType: number): number {
+  if (attachType !== 0) return attachType;
+  if (type === "cgroup_sock") return AttachType.cgroup_inet_sock_create;
+  if (type === "sk_reuseport") return AttachType.sk_reuseport_select;
+  return 0;
+}
+
+function capabilitiesFor({ command, map, program }: Refusal): readonly BpfCapability[] {
+  if (command === "BPF_BTF_GET_FD_BY_ID") return ["sys_admin"];
+  if (map !== undefined) {
+    const name = typeof map.type === "number" ? mapTypeName(map.type) ?? map.type : map.type;
+    return ["bpf", ...mapTypeCapabilities(name)];
+  }
+  if (program === undefined) return ["bpf"];
+  const name = typeof program.type === "number" ? programTypeName(program.type) : program.type;
+  return name === undefined ? ["bpf"] : ["bpf", ...programTypeFacts(name).capabilities];
+}
+
+/** Those of the needed capabilities that are not in effect; CAP_SYS_ADMIN stands for each. */
+function lackingCapabilities(
+  needed: readonly BpfCapability[],
+  { effective, capabilities }: ProcessFacts,
+): BpfCapability[] {
+  if (effective === undefined || capabilities.includes("sys_admin")) return [];
+  return needed.filter((name) => !capabilities.includes(name));
+}

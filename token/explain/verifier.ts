@@ -1,0 +1,123 @@
+/**
+ * Which capability would have changed the verifier's mind.
+ *
+ * @module
+ */
+
+import { Errno } from "../../kernel/errno.ts";
+import type { RefusalCause } from "../error.ts";
+import type { BpfCapability } from "../plan/reach.ts";
+import { helperCapability, helperText } from "../plan/scan.ts";
+
+/** What a log tells about privileges. */
+export interface VerifierHint {
+  /** The cause. */
+  readonly reason: RefusalCause;
+  /** In the words of a person. */
+  readonly why: string;
+  /** What to do. */
+  readonly fix: string;
+  /** The line of the log that tells. */
+  readonly evidence: string;
+}
+
+/** What the verifier allows only with CAP_PERFMON (`allow_ptr_leaks`, `bypass_spec_v1`, `bypass_spec_v4`, `allow_uninit_stack`). */
+const PERFMON_LINES: readonly (readonly [RegExp, string])[] = [
+  [/pointer comparison prohibited/, "the program compares a pointer with a number"],
+  [
+    /invalid read from stack|invalid indirect read from stack/,
+    "the program reads stack that it has not written",
+  ],
+  [/leaks addr|attempts? to leak|leak pointer/, "the program hands out a kernel address"],
+  [
+    /pointer arithmetic (?:.* )?prohibited|prohibited for !root/,
+    "the program calculates with a pointer",
+  ],
+  [
+    /tried to .* from different maps, paths/,
+    "the program adds to pointers in ways that differ by path",
+  ],
+  [/attempt to corrupt spilled pointer/, "the program writes over a part of a spilled pointer"],
+];
+
+const CANNOT_USE_HELPER =
+  /^.*(?:program of this type cannot use helper|unknown func|helper call is not allowed in probe|cannot use helper) .*?#(\d+).*$/m;
+
+/**
+ * Finds the privilege that a refused program lacked, in the last lines of its log; undefined when no
+ * privilege would help, or when the log does not tell.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { verifierHint } from "@skep/skep";
+ *
+ * const log = "0: (85) call bpf_trace_printk#6\nprogram of this type cannot use helper bpf_trace_printk#6\n";
+ * assertEquals(verifierHint(-22, log, ["bpf"])?.reason, "verifier-needs-perfmon");
+ * assertEquals(verifierHint(-22, log, ["bpf", "perfmon"]), undefined);
+ * ```
+ */
+export function verifierHint(
+  errno: number,
+  log: string,
+  capabilities: readonly BpfCapability[],
+  lockdown?: string,
+): VerifierHint | undefined {
+  const helper = CANNOT_USE_HELPER.exec(log);
+  if (helper?.[1] !== undefined) {
+    return helperHint(Number(helper[1]), helper[0], capabilities, lockdown);
+  }
+  if (capabilities.includes("perfmon") || capabilities.includes("sys_admin")) return undefined;
+  const tail = log.slice(-4096);
+  for (const [pattern, what] of PERFMON_LINES) {
+    const line = tail.split("\n").find((text) => pattern.test(text));
+    if (line !== undefined) return perfmon(`${what}, which takes CAP_PERFMON`, line);
+  }
+  if (Math.abs(errno) === Errno.E2BIG) {
+    const line = tail.trimEnd().split("\n").at(-1) ?? "";
+    return perfmon(
+      "without CAP_PERFMON the verifier also walks paths that only speculation takes, and a loop has no end there",
+      line,
+    );
+  }
+  return undefined;
+}
+
+function helperHint(
+  number: number,
+  evidence: string,
+  capabilities: readonly BpfCapability[],
+  lockdown: string | undefined,
+): VerifierHint | undefined {
+  const needed = helperCapability(number);
+  if (needed === undefined) return undefined;
+  const has = capabilities.includes(needed) || capabilities.includes("sys_admin");
+  const name = helperText(number);
+  if (has) {
+    if (lockdown === undefined || lockdown === "none") return undefined;
+    return {
+      reason: "local-policy",
+      why: `kernel lockdown (${lockdown}) forbids ${name}: root would be refused too`,
+      fix: `do without ${name}, or boot without lockdown`,
+      evidence,
+    };
+  }
+  if (needed === "perfmon") {
+    return perfmon(`${name} takes CAP_PERFMON in the user namespace`, evidence);
+  }
+  return {
+    reason: "verifier-needs-sys-admin",
+    why: `${name} takes CAP_SYS_ADMIN in the user namespace`,
+    fix: "keep CAP_SYS_ADMIN in the user namespace",
+    evidence,
+  };
+}
+
+function perfmon(why: string, evidence: string): VerifierHint {
+  return {
+    reason: "verifier-needs-perfmon",
+    why,
+    fix: "keep CAP_PERFMON in the user namespace",
+    evidence,
+  };
+}
