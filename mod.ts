@@ -24,3 +24,5 @@ export * from "./object/mod.ts";
 export * from "./kernel/mod.ts";
 export * from "./token/mod.ts";
 export * from "./loader/mod.ts";
+// Two layers have one: the kernel's own types are what users ask for, not those of an object to load.
+export { kernelBtf } from "./loader/mod.ts";

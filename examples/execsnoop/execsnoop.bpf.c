@@ -30,15 +30,23 @@ const volatile int target_uid = -1;
 /* Events that found the ring buffer full. */
 __u64 dropped;
 
+static __noinline void describe(struct event *event, struct task_struct *task, const char *file)
+{
+	event->pid = task->tgid;
+	event->ppid = task->real_parent->tgid;
+	event->uid = (__u32)bpf_get_current_uid_gid();
+	bpf_get_current_comm(event->comm, sizeof(event->comm));
+	bpf_probe_read_kernel_str(event->filename, sizeof(event->filename), file);
+}
+
 SEC("tp_btf/sched_process_exec")
 int handle_exec(__u64 *context)
 {
 	struct task_struct *task = ARGUMENT(context, 0, struct task_struct *);
 	struct linux_binprm *binprm = ARGUMENT(context, 2, struct linux_binprm *);
-	__u32 uid = (__u32)bpf_get_current_uid_gid();
 	struct event *event;
 
-	if (target_uid >= 0 && uid != (__u32)target_uid)
+	if (target_uid >= 0 && (__u32)bpf_get_current_uid_gid() != (__u32)target_uid)
 		return 0;
 
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
@@ -46,11 +54,7 @@ int handle_exec(__u64 *context)
 		__sync_fetch_and_add(&dropped, 1);
 		return 0;
 	}
-	event->pid = task->tgid;
-	event->ppid = task->real_parent->tgid;
-	event->uid = uid;
-	bpf_get_current_comm(event->comm, sizeof(event->comm));
-	bpf_probe_read_kernel_str(event->filename, sizeof(event->filename), binprm->filename);
+	describe(event, task, binprm->filename);
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }

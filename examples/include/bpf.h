@@ -16,7 +16,7 @@ typedef __u16 __be16;
 typedef __u32 __be32;
 
 #define SEC(name) __attribute__((section(name), used))
-#define __always_inline inline __attribute__((always_inline))
+#define __noinline __attribute__((noinline))
 
 /* A field access through a type with this attribute becomes a CO-RE relocation. */
 #define KERNEL_TYPE __attribute__((preserve_access_index))
@@ -25,7 +25,9 @@ typedef __u32 __be32;
 #define __uint(name, value) int(*name)[value]
 #define __type(name, type) typeof(type) *name
 
-/* Which struct a ring buffer carries. Loaders that know the tag decode records by it. */
+/* Which struct a ring buffer carries. Loaders that know the tag decode records by it. clang describes
+ * only types that functions, maps and global variables have, not those of local variables alone: a
+ * function that is not inlined and takes the struct is enough. */
 #if __has_attribute(btf_decl_tag)
 #define EVENT_TYPE(name) __attribute__((btf_decl_tag("event_type:" #name)))
 #else

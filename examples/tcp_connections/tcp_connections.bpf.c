@@ -59,23 +59,9 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } events SEC(".maps") EVENT_TYPE(event);
 
-SEC("tp_btf/inet_sock_set_state")
-int handle_state(__u64 *context)
+static __noinline void describe(struct event *event, struct sock_common *common)
 {
-	struct sock *sock = ARGUMENT(context, 0, struct sock *);
-	int from = ARGUMENT(context, 1, int);
-	int to = ARGUMENT(context, 2, int);
-	struct sock_common *common = &sock->__sk_common;
-	struct event *event;
-
-	if (sock->sk_protocol != IPPROTO_TCP)
-		return 0;
-	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-	if (!event)
-		return 0;
 	event->pid = bpf_get_current_pid_tgid() >> 32;
-	event->from = from;
-	event->to = to;
 	event->family = common->skc_family;
 	event->local_port = common->skc_num;
 	event->remote_port = bpf_ntohs(common->skc_dport);
@@ -92,6 +78,22 @@ int handle_state(__u64 *context)
 		}
 	}
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int handle_state(__u64 *context)
+{
+	struct sock *sock = ARGUMENT(context, 0, struct sock *);
+	struct event *event;
+
+	if (sock->sk_protocol != IPPROTO_TCP)
+		return 0;
+	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (!event)
+		return 0;
+	event->from = ARGUMENT(context, 1, int);
+	event->to = ARGUMENT(context, 2, int);
+	describe(event, &sock->__sk_common);
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }
