@@ -7,7 +7,7 @@
 /** How to wait. */
 export interface WaitOptions {
   /** Ends the wait at once with its reason as the error. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Milliseconds after which the wait ends with `false`; without it, no end. */
   readonly timeout?: number;
   /** What to wait for; default readable. Errors and hang-up always end a wait. */

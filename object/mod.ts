@@ -7,6 +7,7 @@
 
 export * from "./attach_plan.ts";
 export * from "./error.ts";
+export * from "./event_type.ts";
 export * from "./instruction.ts";
 export * from "./kernel_enums.ts";
 export * from "./kernel_btf.ts";

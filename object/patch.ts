@@ -8,6 +8,7 @@
  * @module
  */
 
+import { CORE_POISON } from "../btf/core/patch.ts";
 import {
   immediateOf,
   INSTRUCTION_SIZE,
@@ -19,8 +20,8 @@ import {
   setSource,
 } from "./instruction.ts";
 
-/** The helper number of a CO-RE relocation that could not be resolved: 0xbad2310. */
-export const CORE_POISON = 195896080;
+export { CORE_POISON };
+
 /** Helper numbers from here on: a map that was not created; the map's index is added. */
 export const MAP_POISON = 2_001_000_000;
 /** Helper numbers from here on: a kfunc that the kernel does not have; the extern's index is added. */

@@ -280,7 +280,7 @@ class Forwarding {
   readonly #listeners: (readonly [Deno.Signal, () => void])[] = [];
   readonly #abort: (() => void) | undefined;
   readonly #signal: AbortSignal | undefined;
-  #timer: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: SandboxOptions, child: ChildProcess, kernel: Kernel) {
     if (options.forwardSignals === true) {

@@ -15,7 +15,7 @@ export interface Decoder<T> {
 /** How a stream of records is read. */
 export interface ReadOptions {
   /** Ends the stream, also while it waits. The loop ends without an error. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Called for each record. The record's bytes are `view`'s from `offset` on, `length` of them, and are valid during the call alone. Answer `false` to stop. */

@@ -25,7 +25,7 @@ export class Waiter implements Disposable {
    */
   async ready(
     options: {
-      readonly signal?: AbortSignal;
+      readonly signal?: AbortSignal | undefined;
       readonly timeout?: number;
       readonly writable?: boolean;
     },
@@ -33,7 +33,13 @@ export class Waiter implements Disposable {
     if (this.#closed || options.signal?.aborted) return false;
     this.#waiting++;
     try {
-      return await this.#kernel.poller.wait(this.#fd, options) && !this.#closed;
+      const { signal, timeout, writable } = options;
+      const wait = {
+        ...(signal === undefined ? {} : { signal }),
+        ...(timeout === undefined ? {} : { timeout }),
+        ...(writable === undefined ? {} : { writable }),
+      };
+      return await this.#kernel.poller.wait(this.#fd, wait) && !this.#closed;
     } catch (error) {
       // The end of a stream by its signal is not an error: the loop ends.
       if (options.signal?.aborted) return false;
