@@ -1,0 +1,295 @@
+/**
+ * `skep inspect`: what is in a compiled object. Nothing is loaded, no privilege is needed.
+ *
+ * @module
+ */
+
+import { bold, dim } from "@std/fmt/colors";
+import { printC } from "../btf/mod.ts";
+import { eventTypes, type ObjectSpec, printInstructions, type ProgramSpec } from "../object/mod.ts";
+import { openObject } from "../loader/mod.ts";
+import { type Command, exitStatus } from "./command.ts";
+import { stringify } from "./json.ts";
+import { jsonOption, UsageError } from "./options.ts";
+import { printable, table } from "./table.ts";
+import { typeName } from "./type_name.ts";
+import { cell } from "./values.ts";
+
+type Part = (spec: ObjectSpec, colour: boolean) => string;
+
+const parts: { readonly [name: string]: Part } = {
+  sections: sectionTable,
+  programs: programTable,
+  maps: mapTable,
+  variables: variableTable,
+  externs: externTable,
+  types: typeText,
+  relocations: relocationTable,
+  instructions: instructionText,
+};
+const shownByDefault = ["programs", "maps", "variables", "externs"];
+
+/** The command. */
+export const inspect: Command = {
+  name: "inspect",
+  summary: "Shows what is in a compiled object",
+  usage: "FILE [options]",
+  options: [
+    {
+      name: "show",
+      short: "s",
+      kind: "list",
+      placeholder: "PART",
+      help: `What to show: ${Object.keys(parts).join(", ")}, all (default: ${
+        shownByDefault.join(", ")
+      })`,
+    },
+    {
+      name: "program",
+      short: "p",
+      kind: "value",
+      placeholder: "NAME",
+      help: "Show the instructions of this program",
+    },
+    jsonOption,
+  ],
+  details:
+    `The JSON is stable: the same object gives the same text on every machine. It has all parts;
+types and instructions are added when --show names them.
+
+Examples:
+  skep inspect execsnoop.bpf.o
+  skep inspect execsnoop.bpf.o --show types
+  skep inspect execsnoop.bpf.o --program handle_exec`,
+  async run(parsed, io) {
+    const [file, ...rest] = parsed.operands;
+    if (file === undefined || rest.length > 0) {
+      throw new UsageError("skep inspect", "it takes one file", "write skep inspect FILE");
+    }
+    const program = parsed.value("program");
+    const wanted = wantedParts(parsed.list("show"), program !== undefined);
+    const spec = await openObject(file);
+    const chosen = program === undefined ? undefined : spec.programs.get(program);
+    if (parsed.has("json")) {
+      io.out(`${stringify(inspectJson(spec, wanted, chosen), 2)}\n`);
+      return exitStatus.ok;
+    }
+    io.out(headLine(spec, io.colour));
+    for (const name of wanted) {
+      const text = name === "instructions" && chosen !== undefined
+        ? programText(spec, chosen, io.colour)
+        : parts[name]?.(spec, io.colour) ?? "";
+      if (text !== "") io.out(`\n${text}`);
+    }
+    return exitStatus.ok;
+  },
+};
+
+function wantedParts(given: readonly string[], program: boolean): readonly string[] {
+  const names = given.flatMap((text) => text.split(","));
+  const unknown = names.find((name) => name !== "all" && !Object.hasOwn(parts, name));
+  if (unknown !== undefined) {
+    throw new UsageError(
+      "skep inspect",
+      `there is no part "${unknown}"`,
+      `write one of ${Object.keys(parts).join(", ")}, all`,
+    );
+  }
+  if (names.includes("all")) return Object.keys(parts);
+  if (program) return [...new Set([...names, "instructions"])];
+  return names.length > 0 ? names : shownByDefault;
+}
+
+function inspectJson(
+  spec: ObjectSpec,
+  wanted: readonly string[],
+  chosen: ProgramSpec | undefined,
+): unknown {
+  const listed = chosen === undefined ? [...spec.programs] : [chosen];
+  return {
+    ...spec.toJSON(),
+    ...(wanted.includes("types") ? { types: typeText(spec) } : {}),
+    ...(wanted.includes("instructions")
+      ? {
+        instructions: Object.fromEntries(
+          listed.map(({ name, instructions }) => [name, [...printInstructions(instructions)]]),
+        ),
+      }
+      : {}),
+  };
+}
+
+function headLine(spec: ObjectSpec, colour: boolean): string {
+  const facts = [
+    spec.littleEndian ? "little-endian" : "big-endian",
+    spec.license === "" ? "no license" : `license ${spec.license}`,
+    spec.btf === undefined ? "no BTF" : `${spec.btf.endId - 1} types`,
+    `${spec.btfExt?.core.reduce((sum, { count }) => sum + count, 0) ?? 0} CO-RE relocations`,
+  ];
+  const name = printable(spec.name);
+  return `${colour ? bold(name) : name}: ${printable(facts.join(", "))}\n`;
+}
+
+function sectionTable(spec: ObjectSpec, colour: boolean): string {
+  return table(
+    [{ head: "SECTION" }, { head: "TYPE", align: "right" }, { head: "FLAGS" }, {
+      head: "BYTES",
+      align: "right",
+    }],
+    spec.sections.map(({ name, type, flags, size }) => [
+      name,
+      String(type),
+      `0x${flags.toString(16)}`,
+      String(size),
+    ]),
+    { colour },
+  );
+}
+
+function programTable(spec: ObjectSpec, colour: boolean): string {
+  if (spec.programs.size === 0) return "";
+  return table(
+    [{ head: "PROGRAM" }, { head: "SECTION" }, { head: "TYPE" }, { head: "ATTACH TYPE" }, {
+      head: "INSNS",
+      align: "right",
+    }, { head: "AUTOLOAD" }],
+    Array.from(spec.programs, (program) => [
+      program.name,
+      program.section,
+      program.type,
+      program.expectedAttachType ?? "",
+      String(program.instructions.length / 8),
+      program.autoload ? "yes" : "no",
+    ]),
+    { colour },
+  );
+}
+
+function mapTable(spec: ObjectSpec, colour: boolean): string {
+  if (spec.maps.size === 0) return "";
+  const { btf } = spec;
+  const events = eventTypes(spec);
+  const name = (id: number): string => btf === undefined || id === 0 ? "" : typeName(btf, id);
+  return table(
+    [
+      { head: "MAP" },
+      { head: "TYPE" },
+      { head: "KEY", align: "right" },
+      { head: "VALUE", align: "right" },
+      { head: "ENTRIES", align: "right" },
+      { head: "FLAGS" },
+      { head: "TYPES" },
+    ],
+    Array.from(spec.maps, (map) => {
+      const event = events.get(map.name);
+      const types = event !== undefined
+        ? `events: ${name(event)}`
+        : [map.keyTypeId, map.valueTypeId].map(name).filter((text) => text !== "").join(" → ");
+      return [
+        map.name,
+        String(map.type),
+        String(map.keySize),
+        String(map.valueSize),
+        String(map.maxEntries),
+        `0x${map.flags.toString(16)}`,
+        types,
+      ];
+    }),
+    { colour },
+  );
+}
+
+function variableTable(spec: ObjectSpec, colour: boolean): string {
+  if (spec.variables.size === 0) return "";
+  const { btf } = spec;
+  return table(
+    [{ head: "VARIABLE" }, { head: "TYPE" }, { head: "IN" }, { head: "BYTES", align: "right" }, {
+      head: "VALUE",
+    }],
+    Array.from(spec.variables, (variable) => {
+      const typed = btf !== undefined && variable.typeId !== 0;
+      const value = typed ? cell(variable.get()) : variable.bytes.toHex();
+      return [
+        variable.name,
+        typed ? typeName(btf, variable.typeId) : "",
+        variable.map.name,
+        String(variable.size),
+        // A table of a kilobyte in a cell helps nobody; the JSON has it all.
+        value.length > 60 ? `${value.slice(0, 57)}…` : value,
+      ];
+    }),
+    { colour },
+  );
+}
+
+function externTable(spec: ObjectSpec, colour: boolean): string {
+  if (spec.externs.length === 0) return "";
+  return table(
+    [{ head: "EXTERN" }, { head: "KIND" }, { head: "WEAK" }],
+    spec.externs.map(({ name, kind, weak }) => [name, kind, weak ? "yes" : "no"]),
+    { colour },
+  );
+}
+
+function relocationTable(spec: ObjectSpec, colour: boolean): string {
+  const code = spec.relocations.map(({ function: name, instruction, kind, target, offset }) => [
+    name,
+    String(instruction),
+    kind,
+    target,
+    offset === 0 ? "" : `+${offset}`,
+  ]);
+  const core = (spec.btfExt?.core ?? []).flatMap(({ section, records }) =>
+    records.map(({ offset, typeId, access, kind }) => [
+      section,
+      String(offset / 8),
+      kind,
+      spec.btf === undefined ? "" : typeName(spec.btf, typeId),
+      access,
+    ])
+  );
+  if (code.length + core.length === 0) return "";
+  return table(
+    [{ head: "IN" }, { head: "INSN", align: "right" }, { head: "KIND" }, { head: "TARGET" }, {
+      head: "AT",
+    }],
+    [...code, ...core],
+    { colour },
+  );
+}
+
+function typeText(spec: ObjectSpec): string {
+  const { btf } = spec;
+  if (btf === undefined) return "";
+  const ids: number[] = [];
+  for (let id = 1; id < btf.endId; id++) {
+    const kind = btf.kindName(id);
+    const named = kind === "struct" || kind === "union" || kind === "enum" || kind === "enum64";
+    if (named && btf.nameOf(id) !== "") ids.push(id);
+  }
+  return ids.length === 0 ? "" : printC(btf, ids);
+}
+
+function instructionText(spec: ObjectSpec, colour: boolean): string {
+  return Array.from(spec.programs, (program) => programText(spec, program, colour)).join("\n");
+}
+
+/** The instructions of one program, each under the source line that it comes from. */
+function programText(spec: ObjectSpec, program: ProgramSpec, colour: boolean): string {
+  const section = spec.btfExt?.lines.find(({ section }) => section === program.section);
+  const lines = new Map(
+    section?.records.map((record) => [record.offset, `${record.line}: ${record.source.trim()}`]),
+  );
+  const head = `${program.name} (${program.section}):`;
+  const text = [colour ? bold(printable(head)) : printable(head)];
+  for (const line of printInstructions(program.instructions)) {
+    const index = Number(/^\s*(\d+)/.exec(line)?.[1] ?? Number.NaN);
+    const source = lines.get(program.sectionOffset + index * 8);
+    if (source !== undefined) {
+      const comment = printable(`; ${source}`);
+      text.push(colour ? dim(comment) : comment);
+    }
+    text.push(printable(line));
+  }
+  return `${text.join("\n")}\n`;
+}

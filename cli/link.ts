@@ -1,0 +1,90 @@
+/**
+ * `skep link`: links in the kernel. JSON names are bpftool's.
+ *
+ * @module
+ */
+
+import { check, type Kernel, linuxKernel } from "../kernel/mod.ts";
+import { parseLinkInfo } from "../loader/mod.ts";
+import { openAll, openOne } from "./by_id.ts";
+import { type Command, exitStatus } from "./command.ts";
+import { stringify } from "./json.ts";
+import { jsonOption } from "./options.ts";
+import { table } from "./table.ts";
+
+/** A link as bpftool's JSON has it: what all have, and its kind's own fields. */
+export interface LinkFacts {
+  /** The id. */
+  readonly id: number;
+  /** The kernel's name of the type. */
+  readonly type: string;
+  /** The program; 0 for struct_ops. */
+  readonly prog_id: number;
+  /** The hook, where the kind has attach types. */
+  readonly attach_type?: string | number;
+  /** The kind's own fields. */
+  readonly [field: string]: string | number | bigint | undefined;
+}
+
+/** Asks the kernel about one link. */
+export function linkFacts(kernel: Kernel, fd: number): LinkFacts {
+  const { result, bytes } = kernel.objectInfo(fd, 128);
+  check(result, { doing: "read", subject: "link", command: "BPF_OBJ_GET_INFO_BY_FD" });
+  const info = parseLinkInfo(bytes);
+  return {
+    id: info.id,
+    type: info.type === "unknown" ? String(info.typeNumber) : info.type,
+    prog_id: info.programId,
+    ...(info.attachType === undefined ? {} : { attach_type: info.attachType }),
+    ...info.details,
+  };
+}
+
+function linkTable(facts: readonly LinkFacts[], colour: boolean): string {
+  return table(
+    [
+      { head: "ID", align: "right" },
+      { head: "TYPE" },
+      { head: "PROG", align: "right" },
+      { head: "ATTACH TYPE" },
+      { head: "DETAILS" },
+    ],
+    facts.map(({ id, type, prog_id, attach_type, ...details }) => [
+      String(id),
+      type,
+      String(prog_id),
+      String(attach_type ?? ""),
+      Object.entries(details).map(([name, value]) => `${name} ${value}`).join("  "),
+    ]),
+    { colour },
+  );
+}
+
+/** `skep link list`. */
+export const list: Command = {
+  name: "link list",
+  summary: "Lists the links in the kernel",
+  usage: "[options]",
+  options: [jsonOption],
+  run(parsed, io) {
+    const kernel = linuxKernel();
+    const facts = Array.from(openAll(kernel, "link"), ({ fd }) => linkFacts(kernel, fd));
+    io.out(parsed.has("json") ? `${stringify(facts)}\n` : linkTable(facts, io.colour));
+    return exitStatus.ok;
+  },
+};
+
+/** `skep link show`. */
+export const show: Command = {
+  name: "link show",
+  summary: "Shows one link",
+  usage: "ID | PATH",
+  options: [jsonOption],
+  run(parsed, io) {
+    const kernel = linuxKernel();
+    using opened = openOne(kernel, "link", parsed);
+    const facts = linkFacts(kernel, opened.fd);
+    io.out(parsed.has("json") ? `${stringify(facts)}\n` : linkTable([facts], io.colour));
+    return exitStatus.ok;
+  },
+};

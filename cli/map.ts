@@ -1,0 +1,148 @@
+/**
+ * `skep map`: maps in the kernel. JSON names are bpftool's.
+ *
+ * @module
+ */
+
+import { type Kernel, linuxKernel } from "../kernel/mod.ts";
+import { programTypeName } from "../object/mod.ts";
+import { BpfMap, mapInfo } from "../loader/mod.ts";
+import { descriptorInfo, infoNumber, openAll, openOne } from "./by_id.ts";
+import { type Command, exitStatus } from "./command.ts";
+import { stringify } from "./json.ts";
+import { jsonOption } from "./options.ts";
+import { table } from "./table.ts";
+import { cell } from "./values.ts";
+
+/** A map as bpftool's JSON has it. */
+export interface MapFacts {
+  /** The id. */
+  readonly id: number;
+  /** The kernel's name of the type. */
+  readonly type: string;
+  /** At most 15 characters. */
+  readonly name?: string;
+  /** BPF_F_… */
+  readonly flags: number;
+  /** Bytes. */
+  readonly bytes_key: number;
+  /** Bytes. */
+  readonly bytes_value: number;
+  /** Most elements. */
+  readonly max_entries: number;
+  /** Bytes of memory. */
+  readonly bytes_memlock?: number;
+  /** Type of the programs of a prog array. */
+  readonly owner_prog_type?: string;
+  /** 1 when programs may write it and bpf(2) may not. */
+  readonly frozen: number;
+  /** Its BTF. */
+  readonly btf_id?: number;
+}
+
+/** Asks the kernel about one map. */
+export function mapFacts(kernel: Kernel, fd: number): MapFacts {
+  const info = mapInfo(kernel, fd, "map");
+  const more = descriptorInfo(kernel, fd);
+  const memory = infoNumber(more, "memlock");
+  const owner = infoNumber(more, "owner_prog_type");
+  return {
+    id: info.id,
+    type: info.typeName ?? String(info.type),
+    ...(info.name === "" ? {} : { name: info.name }),
+    flags: info.flags,
+    bytes_key: info.keySize,
+    bytes_value: info.valueSize,
+    max_entries: info.maxEntries,
+    ...(memory === undefined ? {} : { bytes_memlock: memory }),
+    ...(owner === undefined ? {} : { owner_prog_type: programTypeName(owner) ?? String(owner) }),
+    frozen: infoNumber(more, "frozen") ?? 0,
+    ...(info.btfId > 0 ? { btf_id: info.btfId } : {}),
+  };
+}
+
+function mapTable(facts: readonly MapFacts[], colour: boolean): string {
+  return table(
+    [
+      { head: "ID", align: "right" },
+      { head: "TYPE" },
+      { head: "NAME" },
+      { head: "KEY", align: "right" },
+      { head: "VALUE", align: "right" },
+      { head: "ENTRIES", align: "right" },
+      { head: "FLAGS" },
+      { head: "MEMORY", align: "right" },
+      { head: "FROZEN" },
+    ],
+    facts.map((fact) => [
+      String(fact.id),
+      fact.type,
+      fact.name ?? "",
+      String(fact.bytes_key),
+      String(fact.bytes_value),
+      String(fact.max_entries),
+      `0x${fact.flags.toString(16)}`,
+      String(fact.bytes_memlock ?? ""),
+      fact.frozen === 1 ? "yes" : "",
+    ]),
+    { colour },
+  );
+}
+
+/** `skep map list`. */
+export const list: Command = {
+  name: "map list",
+  summary: "Lists the maps in the kernel",
+  usage: "[options]",
+  options: [jsonOption],
+  run(parsed, io) {
+    const kernel = linuxKernel();
+    const facts = Array.from(openAll(kernel, "map"), ({ fd }) => mapFacts(kernel, fd));
+    io.out(parsed.has("json") ? `${stringify(facts)}\n` : mapTable(facts, io.colour));
+    return exitStatus.ok;
+  },
+};
+
+/** `skep map show`. */
+export const show: Command = {
+  name: "map show",
+  summary: "Shows one map",
+  usage: "ID | PATH | NAME",
+  options: [jsonOption],
+  run(parsed, io) {
+    const kernel = linuxKernel();
+    using opened = openOne(kernel, "map", parsed, mapNames(kernel));
+    const facts = mapFacts(kernel, opened.fd);
+    io.out(parsed.has("json") ? `${stringify(facts)}\n` : mapTable([facts], io.colour));
+    return exitStatus.ok;
+  },
+};
+
+/** `skep map dump`. */
+export const dump: Command = {
+  name: "map dump",
+  summary: "Prints the elements of a map",
+  usage: "ID | PATH | NAME",
+  options: [jsonOption],
+  details: "Keys and values are decoded where the map has BTF, and are bytes where it has none.",
+  run(parsed, io) {
+    const kernel = linuxKernel();
+    using opened = openOne(kernel, "map", parsed, mapNames(kernel));
+    using map = BpfMap.open(mapInfo(kernel, opened.fd, "map").id, { kernel });
+    const json = parsed.has("json");
+    const rows: (readonly [unknown, unknown])[] = [];
+    for (const [key, value] of map.entries()) rows.push([key, value]);
+    io.out(
+      json ? `${stringify(rows.map(([key, value]) => ({ key, value })))}\n` : table(
+        [{ head: "KEY" }, { head: "VALUE" }],
+        rows.map(([key, value]) => [cell(key), cell(value)]),
+        { colour: io.colour },
+      ),
+    );
+    return exitStatus.ok;
+  },
+};
+
+function mapNames(kernel: Kernel): (fd: number) => string[] {
+  return (fd) => [mapInfo(kernel, fd, "map").name];
+}

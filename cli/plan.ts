@@ -1,0 +1,111 @@
+/**
+ * `skep plan`: which delegation objects need.
+ *
+ * @module
+ */
+
+import { bold, dim, yellow } from "@std/fmt/colors";
+import { openObject } from "../loader/mod.ts";
+import { type Plan, plan as planFor, type PlanProfile } from "../token/plan/mod.ts";
+import { type Command, exitStatus } from "./command.ts";
+import { jsonOption, UsageError } from "./options.ts";
+import { stringify } from "./json.ts";
+import { printable, table } from "./table.ts";
+
+const forms: { readonly [form: string]: (plan: Plan) => string } = {
+  mount: (plan) => plan.toMountOptions(),
+  hex: (plan) => plan.toHex(),
+  fsconfig: (plan) =>
+    plan.toFsconfig().map(({ key, value }) =>
+      `fsconfig(fd, FSCONFIG_SET_STRING, "${key}", "${value}", 0);`
+    ).join("\n"),
+  systemd: (plan) => plan.toSystemd(),
+  incus: (plan) => plan.toIncus(),
+  lxd: (plan) => plan.toLxd(),
+  json: (plan) => stringify(plan, 2),
+};
+
+/** The command. */
+export const plan: Command = {
+  name: "plan",
+  summary: "Tells which delegation objects need, before anything is loaded",
+  usage: "FILE… [options]",
+  options: [
+    {
+      name: "format",
+      short: "f",
+      kind: "value",
+      placeholder: "FORM",
+      help: `table (default), ${Object.keys(forms).join(", ")}`,
+    },
+    {
+      name: "profile",
+      kind: "value",
+      placeholder: "skep|libbpf",
+      help:
+        "Who will load: skep (exactly what the kernel checks) or libbpf (and what its probes need)",
+    },
+    jsonOption,
+  ],
+  details: `No privilege and no kernel is needed. Several objects make one plan.
+
+Examples:
+  skep plan execsnoop.bpf.o
+  mount -t bpf bpf DIR -o "$(skep plan --format mount execsnoop.bpf.o)"   # in a user namespace's mount
+  skep plan --format systemd a.bpf.o b.bpf.o > /etc/systemd/system/x.service.d/bpf.conf`,
+  async run(parsed, io) {
+    if (parsed.operands.length === 0) {
+      throw new UsageError("skep plan", "no file is named", "write skep plan FILE…");
+    }
+    const profile = parsed.value("profile") ?? "skep";
+    if (profile !== "skep" && profile !== "libbpf") {
+      throw new UsageError("skep plan", `there is no profile "${profile}"`, "write skep or libbpf");
+    }
+    const form = parsed.has("json") ? "json" : parsed.value("format") ?? "table";
+    const print = form === "table" ? undefined : Object.hasOwn(forms, form) ? forms[form] : null;
+    if (print === null) {
+      throw new UsageError(
+        "skep plan",
+        `there is no format "${form}"`,
+        `write one of table, ${Object.keys(forms).join(", ")}`,
+      );
+    }
+    const specs = [];
+    for (const file of parsed.operands) specs.push(await openObject(file));
+    const made = planFor(specs, { profile: profile satisfies PlanProfile });
+    io.out(print === undefined ? planTable(made, io.colour) : `${print(made).trimEnd()}\n`);
+    return exitStatus.ok;
+  },
+};
+
+const reaches: { readonly [reach: string]: string } = {
+  "own-sockets": "the loading process's own sockets",
+  "network-namespace": "the network namespace",
+  "cgroup": "a cgroup",
+  "host": "the whole host",
+};
+
+/** A plan for people. */
+export function planTable(plan: Plan, colour: boolean): string {
+  const words = plan.reasons.map(({ word, because }) => {
+    const shown = because.slice(0, 3).join(", ");
+    const more = because.length > 3 ? ` and ${because.length - 3} more` : "";
+    return [word, shown + more];
+  });
+  const lines = [
+    table([{ head: "NEEDED" }, { head: "BY" }], words, { colour }),
+    `${colour ? bold("Mount options:") : "Mount options:"} ${printable(plan.toMountOptions())}`,
+    `${colour ? bold("Reach:") : "Reach:"} ${reaches[plan.reach] ?? plan.reach}`,
+  ];
+  for (const note of plan.notes) {
+    const text = `${note.subject}: ${note.text}`;
+    const label = note.level === "warning" ? "warning" : "note";
+    const shown = printable(text);
+    lines.push(
+      colour
+        ? label === "warning" ? `${yellow(label)}: ${shown}` : dim(`${label}: ${shown}`)
+        : `${label}: ${shown}`,
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}

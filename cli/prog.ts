@@ -1,0 +1,180 @@
+/**
+ * `skep prog`: programs in the kernel. JSON names are bpftool's.
+ *
+ * @module
+ */
+
+import { type Kernel, linuxKernel } from "../kernel/mod.ts";
+import { printInstructions } from "../object/mod.ts";
+import { decodeProgramInfo } from "../loader/mod.ts";
+import { descriptorInfo, infoNumber, openAll, type Opened, openOne } from "./by_id.ts";
+import { type Command, exitStatus } from "./command.ts";
+import { stringify } from "./json.ts";
+import { jsonOption } from "./options.ts";
+import { table } from "./table.ts";
+
+/** A program as bpftool's JSON has it. */
+export interface ProgramFacts {
+  /** The id. */
+  readonly id: number;
+  /** The kernel's name of the type. */
+  readonly type: string;
+  /** At most 15 characters. */
+  readonly name?: string;
+  /** The hash of the instructions. */
+  readonly tag: string;
+  /** Whether the license is compatible with the GPL. */
+  readonly gpl_compatible: boolean;
+  /** Nanoseconds it ran, where statistics are kept. */
+  readonly run_time_ns?: bigint;
+  /** How often it ran. */
+  readonly run_cnt?: bigint;
+  /** Runs left out because it was running already. */
+  readonly recursion_misses?: bigint;
+  /** When it was loaded, in seconds since 1970. */
+  readonly loaded_at: number;
+  /** Who loaded it. */
+  readonly uid: number;
+  /** Bytes of the translated instructions. */
+  readonly bytes_xlated: number;
+  /** Whether there is machine code. */
+  readonly jited: boolean;
+  /** Bytes of machine code. */
+  readonly bytes_jited?: number;
+  /** Bytes of memory. */
+  readonly bytes_memlock?: number;
+  /** The maps it uses. */
+  readonly map_ids?: readonly number[];
+  /** Its BTF. */
+  readonly btf_id?: number;
+}
+
+/** Asks the kernel about one program. */
+export function programFacts(kernel: Kernel, fd: number, bootTime: number): ProgramFacts {
+  const info = decodeProgramInfo(kernel.programInfo(fd, { mapIds: true }));
+  const memory = infoNumber(descriptorInfo(kernel, fd), "memlock");
+  return {
+    id: info.id,
+    type: info.typeName ?? String(info.type),
+    ...(info.name === "" ? {} : { name: info.name }),
+    tag: info.tag,
+    gpl_compatible: info.gplCompatible,
+    ...(info.runTime > 0n ? { run_time_ns: info.runTime, run_cnt: info.runCount } : {}),
+    ...(info.recursionMisses > 0n ? { recursion_misses: info.recursionMisses } : {}),
+    loaded_at: Math.floor(bootTime + Number(info.loadTime) / 1e9),
+    uid: info.uid,
+    bytes_xlated: info.xlatedLength,
+    jited: info.jitedLength > 0,
+    ...(info.jitedLength > 0 ? { bytes_jited: info.jitedLength } : {}),
+    ...(memory === undefined ? {} : { bytes_memlock: memory }),
+    ...(info.mapIds.length > 0 ? { map_ids: info.mapIds } : {}),
+    ...(info.btfId > 0 ? { btf_id: info.btfId } : {}),
+  };
+}
+
+/** Seconds since 1970 at which the machine started. */
+function bootTime(kernel: Kernel): number {
+  const text = new TextDecoder().decode(kernel.readFile("/proc/uptime").bytes);
+  return Date.now() / 1000 - Number(text.split(" ")[0]);
+}
+
+function programNames(kernel: Kernel): (fd: number) => string[] {
+  return (fd) => {
+    const { name, tag } = decodeProgramInfo(kernel.programInfo(fd));
+    return [name, tag];
+  };
+}
+
+function programTable(facts: readonly ProgramFacts[], colour: boolean): string {
+  return table(
+    [
+      { head: "ID", align: "right" },
+      { head: "TYPE" },
+      { head: "NAME" },
+      { head: "TAG" },
+      { head: "UID", align: "right" },
+      { head: "XLATED", align: "right" },
+      { head: "JITED", align: "right" },
+      { head: "MAPS" },
+      { head: "LOADED" },
+    ],
+    facts.map((fact) => [
+      String(fact.id),
+      fact.type,
+      fact.name ?? "",
+      fact.tag,
+      String(fact.uid),
+      String(fact.bytes_xlated),
+      String(fact.bytes_jited ?? ""),
+      fact.map_ids?.join(",") ?? "",
+      new Date(fact.loaded_at * 1000).toISOString().slice(0, 19),
+    ]),
+    { colour },
+  );
+}
+
+/** `skep prog list`. */
+export const list: Command = {
+  name: "prog list",
+  summary: "Lists the programs in the kernel",
+  usage: "[options]",
+  options: [jsonOption],
+  run(parsed, io) {
+    const kernel = linuxKernel();
+    const boot = bootTime(kernel);
+    const facts = Array.from(
+      openAll(kernel, "program"),
+      ({ fd }) => programFacts(kernel, fd, boot),
+    );
+    io.out(parsed.has("json") ? `${stringify(facts)}\n` : programTable(facts, io.colour));
+    return exitStatus.ok;
+  },
+};
+
+/** `skep prog show`. */
+export const show: Command = {
+  name: "prog show",
+  summary: "Shows one program",
+  usage: "ID | PATH | NAME | tag TAG",
+  options: [jsonOption],
+  run(parsed, io) {
+    const kernel = linuxKernel();
+    using opened = open(kernel, parsed);
+    const facts = programFacts(kernel, opened.fd, bootTime(kernel));
+    io.out(parsed.has("json") ? `${stringify(facts)}\n` : programTable([facts], io.colour));
+    return exitStatus.ok;
+  },
+};
+
+/** `skep prog dump`. */
+export const dump: Command = {
+  name: "prog dump",
+  summary: "Prints a program's instructions as the kernel holds them",
+  usage: "ID | PATH | NAME | tag TAG",
+  options: [
+    { name: "raw", kind: "flag", help: "Write the bytes of the instructions" },
+    { name: "jited", kind: "flag", help: "With --raw: the machine code" },
+    jsonOption,
+  ],
+  run(parsed, io) {
+    const kernel = linuxKernel();
+    using opened = open(kernel, parsed);
+    const jited = parsed.has("jited");
+    const answer = kernel.programInfo(opened.fd, { xlated: true, jited });
+    if (parsed.has("raw")) {
+      io.outBytes(jited ? answer.jited : answer.xlated);
+      return exitStatus.ok;
+    }
+    const lines = Array.from(printInstructions(answer.xlated), (line) => line);
+    io.out(
+      parsed.has("json")
+        ? `${stringify(lines.map((disasm) => ({ disasm })))}\n`
+        : lines.map((line) => `${line}\n`).join(""),
+    );
+    return exitStatus.ok;
+  },
+};
+
+function open(kernel: Kernel, parsed: Parameters<Command["run"]>[0]): Opened {
+  return openOne(kernel, "program", parsed, programNames(kernel));
+}

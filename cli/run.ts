@@ -1,0 +1,146 @@
+/**
+ * `skep run`: load an object, attach its programs, print what they send.
+ *
+ * @module
+ */
+
+import { dim, yellow } from "@std/fmt/colors";
+import type { ObjectSpec } from "../object/mod.ts";
+import { BpfObject, openObject } from "../loader/mod.ts";
+import { type Command, exitStatus } from "./command.ts";
+import { EventPrinter } from "./events.ts";
+import type { Io } from "./io.ts";
+import { stringify } from "./json.ts";
+import { jsonOption, type Parsed, parseDuration, UsageError } from "./options.ts";
+import { printable, table } from "./table.ts";
+import { tokenOf, tokenOption } from "./token_option.ts";
+import { cell, parseVariable } from "./values.ts";
+
+/** The command. */
+export const run: Command = {
+  name: "run",
+  summary: "Loads an object, attaches its programs and prints the events of its ring buffers",
+  usage: "FILE [options]",
+  options: [
+    {
+      name: "var",
+      short: "v",
+      kind: "list",
+      placeholder: "NAME=VALUE",
+      help: "Set a global variable before loading; may be given several times",
+    },
+    tokenOption,
+    jsonOption,
+    {
+      name: "duration",
+      short: "d",
+      kind: "value",
+      placeholder: "TIME",
+      help: "End after this time: 5 (seconds), 500ms, 2m",
+    },
+    { name: "quiet", short: "q", kind: "flag", help: "Print events only" },
+  ],
+  details: `Ends on Ctrl-C, and then prints the object's variables when it has no ring buffer.
+
+Examples:
+  skep run execsnoop.bpf.o
+  skep run execsnoop.bpf.o --var target_uid=1000 --json --duration 10`,
+  async run(parsed, io) {
+    const [file, ...rest] = parsed.operands;
+    if (file === undefined || rest.length > 0) {
+      throw new UsageError("skep run", "it takes one file", "write skep run FILE");
+    }
+    const duration = parsed.value("duration");
+    const milliseconds = duration === undefined ? undefined : parseDuration("run", duration);
+    const spec = await openObject(file);
+    setVariables(spec, parsed.list("var"));
+    return await runSpec(spec, parsed, io, milliseconds);
+  },
+};
+
+function setVariables(spec: ObjectSpec, assignments: readonly string[]): void {
+  for (const assignment of assignments) {
+    const { name, value } = parseVariable(assignment);
+    spec.variables.get(name).set(value);
+  }
+}
+
+async function runSpec(
+  spec: ObjectSpec,
+  parsed: Parsed,
+  io: Io,
+  milliseconds: number | undefined,
+): Promise<number> {
+  const say = (text: string, warn = false): void => {
+    if (parsed.has("quiet") && !warn) return;
+    const shown = printable(text);
+    io.error(`${io.errorColour ? (warn ? yellow(shown) : dim(shown)) : shown}\n`);
+  };
+  using object = await BpfObject.load(spec, { token: tokenOf(parsed), signal: io.signal });
+  using links = object.attach();
+  const attached = Array.from(links, (link) => link.program);
+  for (const { name, reason } of links.skipped) {
+    say(`${name} is not attached: ${reason}`, true);
+  }
+  if (attached.length === 0) say("nothing is attached: no section names its target", true);
+  const how = object.token === undefined ? "" : `, with the token of ${object.token.source}`;
+  const streams = [...object.maps].filter(({ type }) =>
+    type === "ringbuf" || type === "perf_event_array"
+  );
+  const end = milliseconds === undefined ? "Ctrl-C ends" : `ends after ${milliseconds / 1000} s`;
+  say(`${spec.name}: ${attached.length} attached${how}; ${end}`);
+
+  const ending = new AbortController();
+  const stop = (): void => ending.abort();
+  io.signal.addEventListener("abort", stop, { once: true });
+  const timer = milliseconds === undefined ? undefined : setTimeout(stop, milliseconds);
+  try {
+    if (io.signal.aborted) stop();
+    const printer = new EventPrinter(io, {
+      json: parsed.has("json"),
+      named: streams.length > 1,
+      closed: stop,
+    });
+    // One stream that breaks ends the others: half of the events would look like all of them.
+    await Promise.all(streams.map(async (map) => {
+      try {
+        for await (const event of map.records({ signal: ending.signal })) {
+          printer.print(map.name, event);
+        }
+      } finally {
+        stop();
+      }
+    }));
+    if (streams.length === 0) await aborted(ending.signal);
+    printer.flush();
+  } finally {
+    clearTimeout(timer);
+    io.signal.removeEventListener("abort", stop);
+  }
+  if (streams.length === 0) showVariables(object, parsed.has("json"), io);
+  return exitStatus.ok;
+}
+
+function showVariables(object: BpfObject, json: boolean, io: Io): void {
+  const variables = Array.from(object.variables, (variable) => ({
+    name: variable.name,
+    value: variable.get(),
+  }));
+  if (json) {
+    const values = Object.fromEntries(variables.map(({ name, value }) => [name, value]));
+    return io.out(`${stringify(values)}\n`);
+  }
+  if (variables.length === 0) return;
+  io.out(table(
+    [{ head: "VARIABLE" }, { head: "VALUE" }],
+    variables.map(({ name, value }) => [name, cell(value)]),
+    { colour: io.colour },
+  ));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

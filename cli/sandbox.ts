@@ -1,0 +1,135 @@
+/**
+ * `skep sandbox`: a command without privileges, with a delegation.
+ *
+ * @module
+ */
+
+import { dim } from "@std/fmt/colors";
+import { openObject } from "../loader/mod.ts";
+import {
+  Delegation,
+  DELEGATION_OPTIONS,
+  plan,
+  runInSandbox,
+  type SandboxOptions,
+} from "../token/mod.ts";
+import type { Command } from "./command.ts";
+import { type Option, parseCount, type Parsed, UsageError } from "./options.ts";
+
+const wordOptions: readonly Option[] = Object.values(DELEGATION_OPTIONS).map((option) => ({
+  name: option.replace("_", "-"),
+  kind: "list",
+  placeholder: "WORD[:WORD…]",
+  help: `Words of ${option}, or a hexadecimal mask, or any`,
+}));
+
+/** The command. */
+export const sandbox: Command = {
+  name: "sandbox",
+  summary: "Runs a command as an unprivileged user with exactly the delegation that it needs",
+  usage: "[--for FILE…] [options] -- COMMAND…",
+  options: [
+    {
+      name: "for",
+      short: "f",
+      kind: "list",
+      placeholder: "FILE",
+      help: "Delegate what this object needs; may be given several times",
+    },
+    ...wordOptions,
+    {
+      name: "profile",
+      kind: "value",
+      placeholder: "skep|libbpf",
+      help: "With --for: who will load (default skep; libbpf needs more)",
+    },
+    {
+      name: "user",
+      short: "u",
+      kind: "value",
+      placeholder: "UID[:GID]",
+      help: "The user outside; root inside (default 65534)",
+    },
+    {
+      name: "net",
+      kind: "value",
+      placeholder: "new|keep",
+      help: "A network namespace of its own (default), or that of the caller",
+    },
+    {
+      name: "readable",
+      kind: "list",
+      placeholder: "PATH",
+      help: "Show this path to the command, although the user may not read it",
+    },
+    { name: "verbose", short: "v", kind: "flag", help: "Tell what is delegated" },
+  ],
+  details:
+    `Needs root and Linux 6.9. The command finds the delegated BPF filesystem at /sys/fs/bpf and in
+LIBBPF_BPF_TOKEN_PATH; it may be skep, bpftool, or any libbpf program. Exit status, signals, terminal
+and working directory pass through, and nothing remains after it ends.
+
+Examples:
+  skep sandbox --for execsnoop.bpf.o -- skep run execsnoop.bpf.o
+  skep sandbox --delegate-cmds map_create --delegate-maps array -- bpftool map create /sys/fs/bpf/m \\
+    type array key 4 value 4 entries 1 name m`,
+  async run(parsed, io) {
+    const command = [...parsed.operands, ...parsed.after];
+    if (command.length === 0) {
+      throw new UsageError("skep sandbox", "no command is named", "write -- COMMAND…");
+    }
+    const delegation = await delegationOf(parsed);
+    if (parsed.has("verbose")) {
+      const text = `delegated: ${delegation.empty ? "nothing" : delegation.toMountOptions()}`;
+      io.error(`${io.errorColour ? dim(text) : text}\n`);
+    }
+    const { code } = await runInSandbox({
+      command,
+      delegation,
+      network: networkOf(parsed.value("net") ?? "new"),
+      readable: parsed.list("readable"),
+      forwardSignals: true,
+      ...userOf(parsed.value("user")),
+    });
+    return code;
+  },
+};
+
+async function delegationOf(parsed: Parsed): Promise<Delegation> {
+  const profile = parsed.value("profile") ?? "skep";
+  if (profile !== "skep" && profile !== "libbpf") {
+    throw new UsageError(
+      "skep sandbox",
+      `there is no profile "${profile}"`,
+      "write skep or libbpf",
+    );
+  }
+  const options = wordOptions.flatMap(({ name }) =>
+    parsed.list(name).map((words) => `${name.replace("-", "_")}=${words}`)
+  );
+  const files = parsed.list("for");
+  if (files.length === 0 && options.length === 0) {
+    throw new UsageError(
+      "skep sandbox",
+      "nothing is delegated",
+      "write --for FILE, or --delegate-cmds and its like",
+    );
+  }
+  const words = Delegation.parse(options.join(","));
+  if (files.length === 0) return words;
+  const specs = [];
+  for (const file of files) specs.push(await openObject(file));
+  return words.union(plan(specs, { profile }).delegation);
+}
+
+function networkOf(text: string): "new" | "keep" {
+  if (text === "new" || text === "keep") return text;
+  throw new UsageError("skep sandbox", `--net is "${text}"`, "write new or keep");
+}
+
+function userOf(text: string | undefined): Pick<SandboxOptions, "user"> {
+  if (text === undefined) return {};
+  const [user = "", group = user] = text.split(":");
+  const uid = parseCount("sandbox", "user", user, 0);
+  return { user: { uid, gid: parseCount("sandbox", "user", group, 0) } };
+}

@@ -1,0 +1,47 @@
+/**
+ * Values of variables and events: from the command line, and to a table.
+ *
+ * @module
+ */
+
+import { stringify } from "./json.ts";
+import { UsageError } from "./options.ts";
+
+/**
+ * `NAME=VALUE` of the command line. The value is JSON where it is any (`7`, `true`, `[1,2]`), a
+ * hexadecimal number, or else text. Integers too large for a JS number become bigint.
+ */
+export function parseVariable(
+  assignment: string,
+): { readonly name: string; readonly value: unknown } {
+  const at = assignment.indexOf("=");
+  if (at <= 0) {
+    throw new UsageError("skep run", `--var ${assignment} has no value`, "write --var NAME=VALUE");
+  }
+  return { name: assignment.slice(0, at), value: parseValue(assignment.slice(at + 1)) };
+}
+
+function parseValue(text: string): unknown {
+  if (/^[+-]?(?:\d+|0x[0-9a-f]+)$/i.test(text)) {
+    const unsigned = BigInt(text.replace(/^[+-]/, ""));
+    const value = text.startsWith("-") ? -unsigned : unsigned;
+    const number = Number(value);
+    return Number.isSafeInteger(number) ? number : value;
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+/** A value in one cell of a table: text as it is, bytes as hexadecimal, the rest as JSON. */
+export function cell(value: unknown): string {
+  if (value === undefined || value === null) return "";
+  if (typeof value === "string") return value;
+  if (typeof value === "bigint" || typeof value === "number" || typeof value === "boolean") {
+    return String(value);
+  }
+  if (value instanceof Uint8Array) return value.toHex();
+  return stringify(value);
+}
