@@ -13,3 +13,4 @@ export * from "./plan/mod.ts";
 export * from "./resolve.ts";
 export * from "./sandbox.ts";
 export * from "./token.ts";
+export * from "./with_token.ts";

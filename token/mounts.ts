@@ -39,21 +39,25 @@ export interface BpffsMount {
  * ```
  */
 export function parseBpffsMounts(mountinfo: string): BpffsMount[] {
-  const mounts: BpffsMount[] = [];
+  // Of several mounts at one place the last covers the others.
+  const byPath = new Map<string, BpffsMount>();
   for (const line of mountinfo.split("\n")) {
     const separator = line.indexOf(" - bpf ");
     if (separator < 0) continue;
     const [, , device, root, path] = line.slice(0, separator).split(" ");
     const options = line.slice(separator + 7).split(" ")[1] ?? "";
     if (device === undefined || root === undefined || path === undefined) continue;
-    mounts.push({
-      path: unescapePath(path),
+    const place = unescapePath(path);
+    byPath.delete(place);
+    byPath.set(place, {
+      path: place,
       root: unescapePath(root),
       device,
       options,
       delegation: delegationOf(options),
     });
   }
+  const mounts = [...byPath.values()];
   return [
     ...mounts.filter(({ path }) => path === DEFAULT_MOUNT),
     ...mounts.filter(({ path }) => path !== DEFAULT_MOUNT),

@@ -44,20 +44,8 @@ export class Pipes implements Disposable {
 
   /** What is written to standard output and error, when all writers are gone. */
   async read(): Promise<readonly [string, string]> {
-    const texts = await Promise.all(this.#reading.map((fd) => this.#readAll(fd)));
+    const texts = await Promise.all(this.#reading.map((fd) => readToEnd(this.#kernel, fd)));
     return [texts[0] ?? "", texts[1] ?? ""];
-  }
-
-  async #readAll(fd: number): Promise<string> {
-    const decoder = new TextDecoder();
-    let text = "";
-    for (;;) {
-      if (!await this.#kernel.poller.wait(fd)) break;
-      const { result, bytes } = this.#kernel.read(fd, 65536);
-      if (result < 0 || bytes.length === 0) break;
-      text += decoder.decode(bytes, { stream: true });
-    }
-    return text + decoder.decode();
   }
 
   /** Closes what is open. */
@@ -69,4 +57,16 @@ export class Pipes implements Disposable {
     }
     this.#reading.length = 0;
   }
+}
+
+/** All that comes through a pipe until its writers are gone, as text. */
+export async function readToEnd(kernel: Kernel, fd: number): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  while (await kernel.poller.wait(fd)) {
+    const { result, bytes } = kernel.read(fd, 65536);
+    if (result < 0 || bytes.length === 0) break;
+    text += decoder.decode(bytes, { stream: true });
+  }
+  return text + decoder.decode();
 }
