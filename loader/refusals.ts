@@ -7,21 +7,43 @@
 
 import type { SkepError } from "../elf/error.ts";
 import { KernelError, type KernelErrorFacts } from "../kernel/error.ts";
-import { Errno } from "../kernel/errno.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import { explainRefusal } from "../token/explain/refusal.ts";
 import type { Token } from "../token/token.ts";
 import type { Subject } from "./state.ts";
 
-/** The error of a refused command. */
+/** The error of a refused command: a `DelegationError` where delegation explains it. */
 export function explainRefused(
-  _kernel: Kernel,
-  _token: Token | undefined,
+  kernel: Kernel,
+  token: Token | undefined,
   facts: KernelErrorFacts,
-  _subject: Subject,
+  subject: Subject,
 ): SkepError {
-  if (Math.abs(facts.number) !== Errno.EPERM) return new KernelError(facts);
-  return new KernelError({
-    ...facts,
-    fix: "run as root, or get a token that delegates what `skep plan` says",
+  const log = facts.data?.["log"];
+  const explained = explainRefusal(kernel, {
+    command: facts.command,
+    doing: facts.doing,
+    subject: facts.subject,
+    errno: -Math.abs(facts.number),
+    token,
+    ...(typeof log === "string" ? { log } : {}),
+    ...(subject.kind === "map"
+      ? {
+        map: {
+          type: subject.map.type,
+          keySize: subject.map.keySize,
+          valueSize: subject.map.valueSize,
+          maxEntries: subject.map.maxEntries,
+          flags: subject.map.flags,
+        },
+      }
+      : {}),
+    ...(subject.kind === "program"
+      ? { program: { type: subject.program.type, attachType: subject.attachType } }
+      : {}),
   });
+  // What is wrong with the arguments the caller knows better.
+  return explained === undefined || explained.reason === "invalid-arguments"
+    ? new KernelError(facts)
+    : explained;
 }
