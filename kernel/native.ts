@@ -53,8 +53,8 @@ const MAP_ANONYMOUS = 0x20;
 
 /** How memory is mapped. */
 export interface MapOptions {
-  /** The descriptor, -1 for anonymous memory. */
-  readonly fd: number;
+  /** The descriptor; `undefined` for anonymous memory. */
+  readonly fd: number | undefined;
   /** Whether it can be written. */
   readonly writable: boolean;
   /** Bytes from the file's start, a multiple of the page size. */
@@ -106,7 +106,7 @@ export class Native {
     this.epollWaitAside = epollWaitAside;
     this.memory = new Memory(
       (size) => {
-        const address = this.map(size, { fd: -1, writable: true, offset: 0, private: true });
+        const address = this.map(size, { fd: undefined, writable: true, offset: 0, private: true });
         if (address >= 0) return address;
         throw new KernelError({
           doing: "map",
@@ -143,14 +143,14 @@ export class Native {
   map(size: number, options: MapOptions): number {
     const protection = options.writable ? PROT_READ | PROT_WRITE : PROT_READ;
     const flags = (options.private ? MAP_PRIVATE : MAP_SHARED) |
-      (options.fd < 0 ? MAP_ANONYMOUS : 0);
+      (options.fd === undefined ? MAP_ANONYMOUS : 0);
     const errno = this.errno;
     const [p, q, r, s, t, u] = [
       0n,
       word(size),
       word(protection),
       word(flags),
-      word(options.fd),
+      word(options.fd ?? -1),
       word(options.offset),
     ];
     const result = this.#wide(systemCalls.mmap, p, q, r, s, t, u);
