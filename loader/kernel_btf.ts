@@ -114,7 +114,7 @@ export class KernelTypes {
       const bytes = this.#map(path);
       if (bytes === undefined) continue;
       this.#reads++;
-      return Btf.parse(bytes, { name: "vmlinux" });
+      return Btf.parse(bytes, { name: "vmlinux", trusted: true });
     }
     throw new SkepError({
       doing: "read types of",

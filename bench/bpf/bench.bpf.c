@@ -36,6 +36,9 @@ struct {
   __type(value, __u64);
 } table SEC(".maps");
 
+// Makes clang describe the record in BTF: a type that only local variables have is left out.
+const struct event *unused_event __attribute__((unused));
+
 __u64 sequence = 0;
 __u64 dropped = 0;
 
