@@ -124,7 +124,12 @@ export class ChildProgram implements Disposable {
     const libc = native();
     const count = this.#steps.length;
     const resultsSize = count * 8;
-    const shared = libc.map(resultsSize, { fd: -1, writable: true, offset: 0, private: false });
+    const shared = libc.map(resultsSize, {
+      fd: undefined,
+      writable: true,
+      offset: 0,
+      private: false,
+    });
     if (shared < 0) throw refused("mmap", shared);
     const results = new BigInt64Array(libc.buffer(shared, resultsSize));
     results.fill(UNANSWERED);

@@ -50,7 +50,7 @@ function mapStub(): StartChild {
   }
   const code = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   const size = 4096;
-  const address = native().map(size, { fd: -1, writable: true, offset: 0, private: true });
+  const address = native().map(size, { fd: undefined, writable: true, offset: 0, private: true });
   if (address >= 0) new Uint8Array(native().buffer(address, size)).set(code);
   const result = address < 0
     ? address
