@@ -25,7 +25,7 @@ import {
 import { CoreCode } from "./link_core.ts";
 import { linkInfo, type Placed } from "./link_info.ts";
 import type { ObjectSpec } from "./object_spec.ts";
-import { poisonMap } from "./patch.ts";
+import { poisonMap } from "./poison.ts";
 import type { LinkedProgram, ProgramSpec, Reference } from "./spec.ts";
 
 /** What linking may need from a kernel. */
