@@ -28,7 +28,7 @@ export interface UprobeMultiOptions {
   readonly cookies?: readonly bigint[];
   /** Counters in the file that the kernel raises while a probe is there, one for each offset. */
   readonly referenceCounterOffsets?: readonly bigint[];
-  /** A process; without it all that run the file. */
+  /** A process; 0 is this one, -1 all that run the file. @default {-1} */
   readonly pid?: number;
   /** On return instead of entry; the section says it. */
   readonly returns?: boolean;
@@ -45,6 +45,8 @@ export function attachUprobeMulti(
   const { cookies, referenceCounterOffsets, returns = false, session = false } = options;
   const path = requirePath(kernel, program, options.path);
   const offsets = offsetsOf(kernel, program, path, options);
+  // The kernel's 0 means all; ours means this process, as for other uprobes.
+  const pid = options.pid === 0 ? Number(kernel.readLink("/proc/self")) : options.pid ?? -1;
   for (const list of [cookies, referenceCounterOffsets]) {
     if (list !== undefined && (options.pattern !== undefined || list.length !== offsets.length)) {
       throw attachError(
@@ -65,13 +67,13 @@ export function attachUprobeMulti(
       offsets,
       ...(cookies === undefined ? {} : { cookies }),
       ...(referenceCounterOffsets === undefined ? {} : { referenceCounterOffsets }),
-      ...(options.pid === undefined || options.pid < 0 ? {} : { pid: options.pid }),
+      ...(pid < 0 ? {} : { pid }),
     },
   });
   const target = `${path}:${options.pattern ?? options.functions?.join(",") ?? offsets.join(",")}`;
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data: { target, places: offsets.length },
-    ...(fd === -3 ? { why: `there is no process ${options.pid}` } : {}),
+    ...(fd === -3 ? { why: `there is no process ${pid}` } : {}),
   });
   const kind = session ? "uprobe.session" : returns ? "uretprobe.multi" : "uprobe.multi";
   return new Link(kernel, { kind, program: program.name, target, fd });

@@ -1,0 +1,127 @@
+/**
+ * Classic traffic control: a filter on a clsact qdisc, set up over netlink.
+ *
+ * @module
+ */
+
+import type { Kernel } from "../../kernel/kernel.ts";
+import { attachError, checkAttach } from "./error.ts";
+import { type AttachableProgram, Link } from "./link.ts";
+import { attributes, CREATE, EXCLUSIVE, NetlinkMessage, REPLACE, REQUEST_ACK } from "./netlink.ts";
+import { interfaceIndex } from "./targets.ts";
+
+const RTM_NEWQDISC = 36;
+const RTM_DELQDISC = 37;
+const RTM_NEWTFILTER = 44;
+const RTM_DELTFILTER = 45;
+const NLM_F_ECHO = 8;
+const TC_H_CLSACT = 0xfffffff1;
+const TC_H_CLSACT_HANDLE = 0xffff0000;
+const PARENTS = { ingress: 0xfffffff2, egress: 0xfffffff3 } as const;
+const TCA_KIND = 1;
+const TCA_OPTIONS = 2;
+const TCA_BPF_FD = 6;
+const TCA_BPF_NAME = 7;
+const TCA_BPF_FLAGS = 8;
+const TCA_BPF_FLAG_ACT_DIRECT = 1;
+const ETH_P_ALL_BE = 0x0300;
+
+/** Where a classic tc program goes. */
+export interface TcOptions {
+  /** The network interface, by name or index. */
+  readonly interface?: string | number;
+  /** Packets coming in or going out. @default {"ingress"} */
+  readonly direction?: "ingress" | "egress";
+  /** The filter's preference, 1 to 65535: lower runs earlier. Default: the kernel chooses. */
+  readonly priority?: number;
+  /** The filter's handle. Default: the kernel chooses. */
+  readonly handle?: number;
+}
+
+/**
+ * Attaches to a network interface as a direct-action filter of its clsact qdisc, which is made if it is
+ * not there and then stays.
+ *
+ * There is no link: the filter stays until it is taken away or the interface goes. Prefer
+ * `SEC("tcx/ingress")` on Linux 6.6 and later. Minimum kernel: Linux 4.5.
+ */
+export function attachTc(kernel: Kernel, program: AttachableProgram, options: TcOptions): Link {
+  const index = interfaceIndex(kernel, program.name, options.interface);
+  const { direction = "ingress", priority = 0, handle = 0 } = options;
+  if (priority < 0 || priority > 0xffff || !Number.isInteger(priority)) {
+    throw attachError(program.name, `${priority} is no priority from 1 to 65535`, {
+      errno: "EINVAL",
+    });
+  }
+  const qdisc = kernel.netlink(
+    new NetlinkMessage(RTM_NEWQDISC, REQUEST_ACK | CREATE | EXCLUSIVE)
+      .u8(0, 0, 0, 0).u32(index, TC_H_CLSACT_HANDLE, TC_H_CLSACT, 0)
+      .attributeText(TCA_KIND, "clsact").build(),
+  ).result;
+  // EEXIST: it is there, made by us before or by somebody else.
+  if (qdisc !== -17) {
+    checkAttach(qdisc, program.name, "RTM_NEWQDISC", { data: { interface: index } });
+  }
+  const parent = PARENTS[direction];
+  const filter = (programFd: number, flags: number, at: Filter): ReturnType<Kernel["netlink"]> =>
+    kernel.netlink(
+      new NetlinkMessage(RTM_NEWTFILTER, REQUEST_ACK | CREATE | NLM_F_ECHO | flags)
+        .u8(0, 0, 0, 0).u32(index, at.handle, parent, ((at.priority << 16) | ETH_P_ALL_BE) >>> 0)
+        .attributeText(TCA_KIND, "bpf")
+        .begin(TCA_OPTIONS)
+        .attribute32(TCA_BPF_FD, programFd)
+        .attributeText(TCA_BPF_NAME, program.name)
+        .attribute32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT)
+        .end().build(),
+    );
+  const made = filter(program.fd, EXCLUSIVE, { priority, handle });
+  checkAttach(made.result, program.name, "RTM_NEWTFILTER", {
+    data: { interface: index, direction, priority, handle },
+    ...(made.result === -17
+      ? { why: "there is a filter of this priority and handle already" }
+      : {}),
+  });
+  const place = placeOf(made.answers) ?? { priority, handle };
+  return new Link(kernel, {
+    kind: "tc",
+    program: program.name,
+    target: `${options.interface} ${direction}`,
+    fd: -1,
+    legacy: {
+      detach: () =>
+        kernel.netlink(
+          new NetlinkMessage(RTM_DELTFILTER, REQUEST_ACK)
+            .u8(0, 0, 0, 0)
+            .u32(index, place.handle, parent, ((place.priority << 16) | ETH_P_ALL_BE) >>> 0)
+            .attributeText(TCA_KIND, "bpf").build(),
+        ).result,
+      update: (programFd) => filter(programFd, REPLACE, place).result,
+    },
+  });
+}
+
+/** Takes the clsact qdisc of an interface away, with all filters on it. Answers zero or `-errno`. */
+export function removeClsact(kernel: Kernel, index: number): number {
+  return kernel.netlink(
+    new NetlinkMessage(RTM_DELQDISC, REQUEST_ACK)
+      .u8(0, 0, 0, 0).u32(index, TC_H_CLSACT_HANDLE, TC_H_CLSACT, 0)
+      .attributeText(TCA_KIND, "clsact").build(),
+  ).result;
+}
+
+interface Filter {
+  readonly priority: number;
+  readonly handle: number;
+}
+
+/** Where the kernel put the filter, from its echo: `struct tcmsg` after the header. */
+function placeOf(answers: readonly Uint8Array[]): Filter | undefined {
+  for (const answer of answers) {
+    const view = new DataView(answer.buffer, answer.byteOffset, answer.byteLength);
+    if (answer.length < 36 || view.getUint16(4, true) !== RTM_NEWTFILTER) continue;
+    const kind = attributes(answer.subarray(36)).get(TCA_KIND);
+    if (kind === undefined || !new TextDecoder().decode(kind).startsWith("bpf")) continue;
+    return { handle: view.getUint32(24, true), priority: view.getUint32(32, true) >>> 16 };
+  }
+  return undefined;
+}

@@ -1,0 +1,236 @@
+/**
+ * USDT: probes that programs were built with.
+ *
+ * @module
+ */
+
+import type { Kernel } from "../../kernel/kernel.ts";
+import { nearestNames } from "../../object/named.ts";
+import { attachError, checkAttach, noSuchTarget } from "./error.ts";
+import { withExecutable } from "./executable.ts";
+import { type AttachableProgram, Link } from "./link.ts";
+import { attachUprobeAt, requirePath } from "./uprobe.ts";
+import { attachUprobeMulti } from "./uprobe_multi.ts";
+import { encodeUsdtSpec, parseUsdtArguments, USDT_SPEC_SIZE } from "./usdt_arguments.ts";
+import { type UsdtNote, usdtNotes } from "./usdt_notes.ts";
+
+const SPECS = "__bpf_usdt_specs";
+
+/** Where a USDT program goes. */
+export interface UsdtOptions {
+  /** The file: a path, or a name that is looked for in PATH or among the libraries. */
+  readonly path?: string;
+  /** The provider. */
+  readonly provider?: string;
+  /** The probe's name. */
+  readonly name?: string;
+  /** What `bpf_usdt_cookie` answers in the program. */
+  readonly cookie?: bigint;
+  /** A process; -1 is all that run the file. @default {-1} */
+  readonly pid?: number;
+}
+
+/** Spec numbers in use, by the map's id: several attachments share one map. */
+const used = new Map<number, Set<number>>();
+
+/**
+ * Attaches to every place of a USDT probe.
+ *
+ * The program must be built with libbpf's `usdt.bpf.h`, whose map tells it where the arguments are.
+ * Minimum kernel: Linux 5.15 (cookies); a semaphore needs 4.20.
+ */
+export function attachUsdt(
+  kernel: Kernel,
+  program: AttachableProgram,
+  options: UsdtOptions,
+): Link {
+  const { provider, name, cookie = 0n } = options;
+  const path = requirePath(kernel, program, options.path);
+  if (provider === undefined || name === undefined) {
+    throw attachError(program.name, "no USDT probe was given as provider and name", {
+      errno: "EINVAL",
+      fix: "attach({ path, provider, name }), or name it in the section: usdt/PATH:PROVIDER:NAME",
+    });
+  }
+  const notes = withExecutable(kernel, program.name, path, (file) => {
+    const all = usdtNotes(file);
+    const found = all.filter((note) => note.provider === provider && note.name === name);
+    if (found.length > 0) return found;
+    const names = [...new Set(all.map((note) => `${note.provider}:${note.name}`))];
+    throw noSuchTarget(
+      program.name,
+      `USDT probe in ${path}`,
+      `${provider}:${name}`,
+      nearestNames(`${provider}:${name}`, names),
+      "the file has no such notes: is it built with USDT probes?",
+    );
+  });
+  const specs = specsMap(kernel, program);
+  const ids: number[] = [];
+  const release = (): void => {
+    for (const id of ids) specs.used.delete(id);
+    kernel.close(specs.fd);
+  };
+  try {
+    const cookies = specIds(kernel, program, specs, notes, cookie, ids);
+    return join(kernel, program, path, notes, cookies, options, release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+interface SpecsMap {
+  readonly fd: number;
+  readonly size: number;
+  readonly used: Set<number>;
+}
+
+/** A descriptor of our own on the map that the program reads arguments from. */
+function specsMap(kernel: Kernel, program: AttachableProgram): SpecsMap {
+  const known = program.maps?.find(SPECS)?.fd;
+  const fd = known === undefined ? findByProgram(kernel, program) : kernel.duplicate(known);
+  if (fd === undefined) {
+    throw attachError(program.name, `its object has no map "${SPECS}"`, {
+      errno: "ESRCH",
+      fix: "include usdt.bpf.h of libbpf, and read arguments with bpf_usdt_arg()",
+    });
+  }
+  checkAttach(fd, program.name, "fcntl");
+  const { result, bytes } = kernel.objectInfo(fd, 80);
+  if (result < 0) kernel.close(fd);
+  checkAttach(result, program.name, "BPF_OBJ_GET_INFO_BY_FD");
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const [id, valueSize, size] = [
+    view.getUint32(4, true),
+    view.getUint32(12, true),
+    view.getUint32(16, true),
+  ];
+  if (valueSize !== USDT_SPEC_SIZE) {
+    kernel.close(fd);
+    throw attachError(
+      program.name,
+      `the values of "${SPECS}" have ${valueSize} bytes, not ${USDT_SPEC_SIZE}`,
+      {
+        errno: "EINVAL",
+        fix: "build it with a usdt.bpf.h that can be trusted",
+      },
+    );
+  }
+  const ids = used.get(id) ?? new Set<number>();
+  used.set(id, ids);
+  return { fd, size, used: ids };
+}
+
+/** The map among those that the program uses, by its (cut) name. */
+function findByProgram(kernel: Kernel, program: AttachableProgram): number | undefined {
+  for (const id of kernel.programInfo(program.fd, { mapIds: true }).mapIds) {
+    const fd = kernel.getFdById("map", id);
+    if (fd < 0) continue;
+    const { bytes } = kernel.objectInfo(fd, 80);
+    const name = new TextDecoder().decode(bytes.subarray(24, 40)).split("\0", 1)[0];
+    if (name === SPECS.slice(0, 15)) return fd;
+    kernel.close(fd);
+  }
+  return undefined;
+}
+
+/** The number of each place's spec, written into the map; places with the same arguments share one. */
+function specIds(
+  kernel: Kernel,
+  program: AttachableProgram,
+  specs: SpecsMap,
+  notes: readonly UsdtNote[],
+  cookie: bigint,
+  ids: number[],
+): bigint[] {
+  const byArguments = new Map<string, number>();
+  using element = kernel.mapElements(specs.fd, 4, USDT_SPEC_SIZE);
+  return notes.map((note) => {
+    const text = note.arguments;
+    let id = byArguments.get(text);
+    if (id !== undefined) return BigInt(id);
+    id = 0;
+    while (specs.used.has(id)) id++;
+    if (id >= specs.size) {
+      throw attachError(program.name, `all ${specs.size} entries of "${SPECS}" are in use`, {
+        errno: "E2BIG",
+        fix: "raise its maxEntries before loading",
+      });
+    }
+    element.value.set(encodeUsdtSpec(argumentsOf(kernel, program, note), cookie));
+    new DataView(element.key.buffer, element.key.byteOffset).setUint32(0, id, true);
+    checkAttach(element.update(), program.name, "BPF_MAP_UPDATE_ELEM", { data: { map: SPECS } });
+    specs.used.add(id);
+    ids.push(id);
+    byArguments.set(text, id);
+    return BigInt(id);
+  });
+}
+
+function argumentsOf(
+  kernel: Kernel,
+  program: AttachableProgram,
+  note: UsdtNote,
+): ReturnType<typeof parseUsdtArguments> {
+  try {
+    return parseUsdtArguments(note.arguments, kernel.machine.machine);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw attachError(
+      program.name,
+      `an argument of ${note.provider}:${note.name} cannot be read: ${error.message}`,
+      {
+        errno: "EINVAL",
+        data: { arguments: note.arguments },
+      },
+    );
+  }
+}
+
+/** One link for all places where the kernel can, else one for each. */
+function join(
+  kernel: Kernel,
+  program: AttachableProgram,
+  path: string,
+  notes: readonly UsdtNote[],
+  cookies: readonly bigint[],
+  options: UsdtOptions,
+  release: () => void,
+): Link {
+  const target = `${path}:${options.provider}:${options.name}`;
+  const parts: Link[] = [];
+  const pid = options.pid ?? -1;
+  if (program.spec.expectedAttachType === "trace_uprobe_multi") {
+    parts.push(attachUprobeMulti(kernel, program, {
+      path,
+      offsets: notes.map(({ offset }) => offset),
+      cookies,
+      ...(notes.some(({ semaphoreOffset }) => semaphoreOffset !== 0n)
+        ? { referenceCounterOffsets: notes.map(({ semaphoreOffset }) => semaphoreOffset) }
+        : {}),
+      ...(pid < 0 ? {} : { pid }),
+    }));
+  } else {
+    try {
+      for (const [index, { offset, semaphoreOffset }] of notes.entries()) {
+        parts.push(attachUprobeAt(kernel, program, path, offset, target, {
+          cookie: cookies[index] as bigint,
+          pid,
+          referenceCounterOffset: Number(semaphoreOffset),
+        }));
+      }
+    } catch (error) {
+      for (const part of parts) part.close();
+      throw error;
+    }
+  }
+  return new Link(kernel, {
+    kind: "usdt",
+    program: program.name,
+    target,
+    fd: -1,
+    parts,
+    closed: release,
+  });
+}

@@ -1,0 +1,159 @@
+/**
+ * Where the arguments of a USDT probe are: the assembler's words, and the form that programs read.
+ *
+ * The words are those of the note's third text, one for each argument: `SIZE@PLACE`, with a negative
+ * size for a signed value. On x86-64 a place is `$CONSTANT`, `%REGISTER`, `OFFSET(%REGISTER)` or
+ * `OFFSET(%BASE,%INDEX,SCALE)`; on aarch64 `CONSTANT`, `REGISTER`, `[REGISTER]` or `[REGISTER, OFFSET]`.
+ *
+ * @module
+ */
+
+/** One argument. Offsets of registers are in bytes within `struct pt_regs`. */
+export interface UsdtArgument {
+  /** Bytes: 1, 2, 4 or 8. */
+  readonly size: number;
+  /** Whether the sign is extended. */
+  readonly signed: boolean;
+  /** Where it is. */
+  readonly place:
+    | { readonly kind: "constant"; readonly value: bigint }
+    | { readonly kind: "register"; readonly register: number }
+    | { readonly kind: "memory"; readonly register: number; readonly offset: bigint }
+    | {
+      readonly kind: "indexed";
+      readonly register: number;
+      readonly index: number;
+      readonly scale: number;
+      readonly offset: bigint;
+    };
+}
+
+/** BPF_USDT_MAX_ARG_CNT. */
+const MOST = 12;
+/** `sizeof(struct __bpf_usdt_arg_spec)`, and of the whole. */
+const ARGUMENT_SIZE = 16;
+
+/** Bytes of `struct __bpf_usdt_spec`. */
+export const USDT_SPEC_SIZE: number = MOST * ARGUMENT_SIZE + 16;
+
+/** Offsets of x86-64 registers in `struct pt_regs`, by all names of their parts. */
+const X86_64: ReadonlyMap<string, number> = new Map(
+  [
+    ["r15", "r15d", "r15w", "r15b"],
+    ["r14", "r14d", "r14w", "r14b"],
+    ["r13", "r13d", "r13w", "r13b"],
+    ["r12", "r12d", "r12w", "r12b"],
+    ["rbp", "ebp", "bp", "bpl"],
+    ["rbx", "ebx", "bx", "bl"],
+    ["r11", "r11d", "r11w", "r11b"],
+    ["r10", "r10d", "r10w", "r10b"],
+    ["r9", "r9d", "r9w", "r9b"],
+    ["r8", "r8d", "r8w", "r8b"],
+    ["rax", "eax", "ax", "al"],
+    ["rcx", "ecx", "cx", "cl"],
+    ["rdx", "edx", "dx", "dl"],
+    ["rsi", "esi", "si", "sil"],
+    ["rdi", "edi", "di", "dil"],
+    [],
+    ["rip"],
+    [],
+    [],
+    ["rsp", "esp", "sp", "spl"],
+  ].flatMap((names, index) => names.map((name) => [name, index * 8] as const)),
+);
+
+/** Reads the arguments of a note; throws a plain text for one that cannot be told. */
+export function parseUsdtArguments(text: string, machine: string): UsdtArgument[] {
+  const words = text.trim() === "" ? [] : splitArguments(text.trim());
+  if (words.length > MOST) throw new SyntaxError(`${words.length} arguments; ${MOST} are the most`);
+  return words.map((word) => parseArgument(word, machine));
+}
+
+/** Spaces part arguments, but not within brackets. */
+function splitArguments(text: string): string[] {
+  return text.match(/-?\d+\s*@\s*(?:\[[^\]]*\]|[^\s[]\S*)/g) ?? [text];
+}
+
+function parseArgument(word: string, machine: string): UsdtArgument {
+  const match = /^(-?)(\d+)\s*@\s*(.+)$/.exec(word);
+  const size = Number(match?.[2]);
+  if (match === null || ![1, 2, 4, 8].includes(size)) {
+    throw new SyntaxError(`"${word}" is no argument of 1, 2, 4 or 8 bytes`);
+  }
+  const place = machine === "aarch64" ? arm(match[3] as string) : x86(match[3] as string);
+  if (place === undefined) throw new SyntaxError(`"${word}" is in a place that is not known`);
+  return { size, signed: match[1] === "-", place };
+}
+
+function x86(text: string): UsdtArgument["place"] | undefined {
+  const constant = /^\$(-?(?:0x[0-9a-f]+|\d+))$/i.exec(text);
+  if (constant !== null) return { kind: "constant", value: toBigInt(constant[1] as string) };
+  const plain = /^%(\w+)$/.exec(text);
+  if (plain !== null) {
+    const register = X86_64.get(plain[1] as string);
+    return register === undefined ? undefined : { kind: "register", register };
+  }
+  const memory = /^(-?(?:0x[0-9a-f]+|\d+))?\(\s*%(\w+)\s*(?:,\s*%(\w+)\s*(?:,\s*([1248])\s*)?)?\)$/i
+    .exec(text);
+  if (memory === null) return undefined;
+  const register = X86_64.get(memory[2] as string);
+  const offset = toBigInt(memory[1] ?? "0");
+  if (register === undefined) return undefined;
+  if (memory[3] === undefined) return { kind: "memory", register, offset };
+  const index = X86_64.get(memory[3]);
+  const scale = Number(memory[4] ?? 1);
+  return index === undefined ? undefined : { kind: "indexed", register, index, scale, offset };
+}
+
+function arm(text: string): UsdtArgument["place"] | undefined {
+  if (/^-?\d+$/.test(text)) return { kind: "constant", value: BigInt(text) };
+  const memory = /^\[\s*(\w+)\s*(?:,\s*#?(-?\d+)\s*)?\]$/.exec(text);
+  if (memory !== null) {
+    const register = armRegister(memory[1] as string);
+    const offset = BigInt(memory[2] ?? 0);
+    return register === undefined ? undefined : { kind: "memory", register, offset };
+  }
+  const register = armRegister(text);
+  return register === undefined ? undefined : { kind: "register", register };
+}
+
+/** `struct user_pt_regs`: x0 to x30, sp, pc. */
+function armRegister(name: string): number | undefined {
+  if (name === "sp") return 31 * 8;
+  const number = Number(/^[xw](\d+)$/.exec(name)?.[1] ?? NaN);
+  return number <= 30 ? number * 8 : undefined;
+}
+
+function toBigInt(text: string): bigint {
+  return text.startsWith("-") ? -BigInt(text.slice(1)) : BigInt(text);
+}
+
+/**
+ * `struct __bpf_usdt_spec` of libbpf's `usdt.bpf.h`: what the helpers in a program read. The form is that
+ * of libbpf 1.7, which older programs read too, but for indexed places.
+ */
+export function encodeUsdtSpec(
+  usdtArguments: readonly UsdtArgument[],
+  cookie: bigint,
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(USDT_SPEC_SIZE);
+  const view = new DataView(bytes.buffer);
+  for (const [number, { size, signed, place }] of usdtArguments.entries()) {
+    const at = number * ARGUMENT_SIZE;
+    const kind = ["constant", "register", "memory", "indexed"].indexOf(place.kind);
+    const index = place.kind === "indexed" ? place.index << 8 | Math.log2(place.scale) << 20 : 0;
+    const value = place.kind === "constant"
+      ? place.value
+      : place.kind === "register"
+      ? 0n
+      : place.offset;
+    view.setBigInt64(at, BigInt.asIntN(64, value), true);
+    view.setUint32(at + 8, kind | index, true);
+    view.setInt16(at + 12, place.kind === "constant" ? 0 : place.register, true);
+    view.setUint8(at + 14, signed ? 1 : 0);
+    view.setUint8(at + 15, 64 - size * 8);
+  }
+  view.setBigUint64(MOST * ARGUMENT_SIZE, BigInt.asUintN(64, cookie), true);
+  view.setInt16(MOST * ARGUMENT_SIZE + 8, usdtArguments.length, true);
+  return bytes;
+}
