@@ -420,7 +420,13 @@ export interface Files {
   map(
     fd: number,
     size: number,
-    options?: { readonly writable?: boolean; readonly offset?: number; readonly private?: boolean },
+    options?: {
+      readonly writable?: boolean;
+      readonly offset?: number;
+      readonly private?: boolean;
+      /** Exactly where it must lie (arenas); -EEXIST when something lies there. */
+      readonly address?: bigint;
+    },
   ): Mapping | Result;
   /** ioctl(2) with a number argument. */
   control(fd: number, request: number, argument?: number): Result;

@@ -49,6 +49,7 @@ const PROT_READ = 1;
 const PROT_WRITE = 2;
 const MAP_SHARED = 1;
 const MAP_PRIVATE = 2;
+const MAP_FIXED_NOREPLACE = 0x100000;
 const MAP_ANONYMOUS = 0x20;
 
 /** How memory is mapped. */
@@ -61,6 +62,8 @@ export interface MapOptions {
   readonly offset: number;
   /** Whether writes stay in this process. */
   readonly private: boolean;
+  /** Exactly where it must lie. */
+  readonly address?: bigint;
 }
 
 /** libc, opened: system calls with their errno, and the memory they need. */
@@ -143,10 +146,11 @@ export class Native {
   map(size: number, options: MapOptions): number {
     const protection = options.writable ? PROT_READ | PROT_WRITE : PROT_READ;
     const flags = (options.private ? MAP_PRIVATE : MAP_SHARED) |
-      (options.fd === undefined ? MAP_ANONYMOUS : 0);
+      (options.fd === undefined ? MAP_ANONYMOUS : 0) |
+      (options.address === undefined ? 0 : MAP_FIXED_NOREPLACE);
     const errno = this.errno;
     const [p, q, r, s, t, u] = [
-      0n,
+      options.address ?? 0n,
       word(size),
       word(protection),
       word(flags),
