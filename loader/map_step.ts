@@ -202,7 +202,16 @@ function mapArena(state: LoadState, spec: MapSpec, fd: number): Mapping {
     ...(address !== 0n ? { address } : {}),
   });
   if (!(mapping instanceof Mapping)) {
-    throw mapFailed(mapping, spec, "map the memory of", "mmap");
+    throw new KernelError({
+      doing: "map the memory of arena",
+      subject: spec.name,
+      command: "mmap",
+      number: mapping,
+      stage: "map",
+      ...(mapping === -Errno.EEXIST
+        ? { why: `another mapping of this process lies at 0x${address.toString(16)}` }
+        : {}),
+    });
   }
   if (!spec.zeroed && spec.contents !== undefined) mapping.u8.set(spec.contents);
   return mapping;

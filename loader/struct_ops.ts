@@ -54,7 +54,7 @@ export interface StructOpsTarget {
   readonly moduleFd?: number;
 }
 
-const SUPPORTED = "ENOTSUP";
+const SUPPORTED = "EOPNOTSUPP";
 
 /**
  * Lays out a struct_ops map for a kernel.
@@ -87,7 +87,7 @@ export function layOutStructOps(
     const at = kernel.struct.members.findIndex(({ name }) => name === member.name);
     const target = kernel.struct.members[at];
     if (target === undefined) {
-      if (bytes.some((byte) => byte !== 0)) {
+      if (program !== undefined || bytes.some((byte) => byte !== 0)) {
         throw refused(
           map,
           SUPPORTED,

@@ -148,6 +148,8 @@ export async function verifyObject(
   const { kernelBtf, ...load } = options;
   const { state } = prepareSpec(spec, kernelBtf, load, token);
   const jobs = options.jobs ?? Math.min(8, state.kernel.machine.onlineCpus.length);
+  // Arenas that want the same addresses cannot be there at once.
+  using _turn = fixedArena(spec) ? await arenaTurn() : undefined;
   const trial = new Trial(state, jobs, options.signal);
   const { load: verdict, programs } = canShareMaps(spec)
     ? await trial.together()
@@ -159,6 +161,23 @@ export async function verifyObject(
     maps: [...spec.maps].map(verifiedMap),
     programs,
   };
+}
+
+/** Whether the object has an arena that must lie at a given address. */
+function fixedArena(spec: ObjectSpec): boolean {
+  for (const map of spec.maps) if (map.type === "arena" && map.mapExtra !== 0n) return true;
+  return false;
+}
+
+let arenas: Promise<void> = Promise.resolve();
+
+/** Waits until all others that asked before are through; the turn ends with its disposal. */
+async function arenaTurn(): Promise<Disposable> {
+  const before = arenas;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  arenas = promise;
+  await before;
+  return { [Symbol.dispose]: resolve };
 }
 
 function verifiedMap({ name, type }: MapSpec): VerifiedMap {
