@@ -71,6 +71,7 @@ export class ReferenceResolver {
           kind: "kfunc",
           typeId: found.btfId,
           descriptorIndex: found.module === undefined ? 0 : this.#modules.indexOf(found.module),
+          btfFd: this.#moduleFd(found.module),
         };
       default:
         return {

@@ -29,7 +29,12 @@ export const POISON_CORE = 195896080;
 export type ExternTarget =
   | { readonly kind: "address"; readonly address: bigint }
   | { readonly kind: "variable"; readonly typeId: number; readonly btfFd: number }
-  | { readonly kind: "kfunc"; readonly typeId: number; readonly descriptorIndex: number }
+  | {
+    readonly kind: "kfunc";
+    readonly typeId: number;
+    readonly descriptorIndex: number;
+    readonly btfFd: number;
+  }
   | { readonly kind: "kconfig"; readonly map: number; readonly offset: number }
   | { readonly kind: "missing"; readonly index: number };
 
@@ -91,6 +96,8 @@ function patch(
 
 function patchSymbol(view: DataView, at: number, target: ExternTarget): void {
   switch (target.kind) {
+    // Of a kfunc this is the address, which programs compare with 0 to see whether it is there.
+    case "kfunc":
     case "variable":
       setSource(view, at, PSEUDO_BTF_ID);
       view.setUint32(at + 4, target.typeId, true);
