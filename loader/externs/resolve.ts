@@ -58,9 +58,12 @@ export function resolveExterns(
   sources: ExternSources,
 ): ResolvedExterns {
   const resolutions = new Map<string, Resolution>();
-  const kconfig = resolveKconfig(externs, sources, resolutions);
-  resolveAddresses(externs, sources, resolutions);
+  // What is not there at all is reported last: an extern of the wrong type says more.
+  const missing: SkepError[] = [];
+  const kconfig = resolveKconfig(externs, sources, resolutions, missing);
+  resolveAddresses(externs, sources, resolutions, missing);
   resolveTyped(externs, local, sources, resolutions);
+  if (missing[0] !== undefined) throw missing[0];
   return {
     ...(kconfig === undefined ? {} : { kconfig }),
     find: (name: string): Resolution | undefined => resolutions.get(name),
@@ -71,6 +74,7 @@ function resolveKconfig(
   externs: readonly ExternSpec[],
   sources: ExternSources,
   resolutions: Map<string, Resolution>,
+  missing: SkepError[],
 ): Uint8Array<ArrayBuffer> | undefined {
   const wanted = externs.filter((extern) => extern.kind === "kconfig");
   if (wanted.length === 0) return undefined;
@@ -88,12 +92,12 @@ function resolveKconfig(
   }
   for (const extern of wanted) {
     if (!values.has(extern) && !extern.weak) {
-      throw refuse(
+      missing.push(refuse(
         extern,
         "ESRCH",
         "the kernel's configuration does not set it",
         "declare it __weak to have 0 there, or give a value with the kconfig option",
-      );
+      ));
     }
     resolutions.set(extern.name, { kind: "kconfig", offset: extern.offset });
   }
@@ -130,6 +134,7 @@ function resolveAddresses(
   externs: readonly ExternSpec[],
   sources: ExternSources,
   resolutions: Map<string, Resolution>,
+  missing: SkepError[],
 ): void {
   const wanted = externs.filter((extern) => extern.kind === "ksym-typeless");
   if (wanted.length === 0) return;
@@ -138,7 +143,16 @@ function resolveAddresses(
     ? { found: new Map(), hidden: true }
     : readAddresses(bytes, wanted.map((extern) => extern.name));
   for (const extern of wanted) {
-    resolutions.set(extern.name, addressOf(extern, addresses));
+    const resolution = addressOf(extern, addresses);
+    if (resolution.kind === "unresolved" && !extern.weak) {
+      missing.push(refuse(
+        extern,
+        "ESRCH",
+        resolution.why,
+        "declare it __weak to have address 0 there",
+      ));
+    }
+    resolutions.set(extern.name, resolution);
   }
 }
 
@@ -157,15 +171,7 @@ function addressOf(extern: ExternSpec, { found, hidden }: KernelAddresses): Reso
         "or declare the symbol with its type so that BTF resolves it",
     );
   }
-  if (address === undefined) {
-    if (extern.weak) return { kind: "unresolved", why: "the kernel has no such symbol" };
-    throw refuse(
-      extern,
-      "ESRCH",
-      "the kernel has no such symbol",
-      "declare it __weak to have address 0 there",
-    );
-  }
+  if (address === undefined) return { kind: "unresolved", why: "the kernel has no such symbol" };
   if (other !== undefined) {
     const list = (found.get(extern.name) ?? []).map((each) => `0x${each.toString(16)}`).join(", ");
     throw refuse(extern, "EINVAL", `the kernel has several symbols of that name: ${list}`);
