@@ -255,15 +255,46 @@ kernelTest("btfLoad loads a blob that btfInfo gives back", () => {
   kernel.close(loaded.result);
 });
 
-kernelTest("linkCreate for XDP on an interface that does not exist answers ENODEV", () => {
-  const fd = load(returns(2), ProgramType.xdp, AttachType.xdp);
-  const link = kernel.linkCreate({
-    programFd: fd,
-    target: 0x7ffffff0,
-    attachType: AttachType.xdp,
-  });
-  assertEquals(link, -Errno.ENODEV);
-  kernel.close(fd);
+/** A cgroup of the test's own, without processes; `undefined` where cgroup2 is not mounted. */
+function ownCgroup(): string | undefined {
+  if (kernel.filesystemType("/sys/fs/cgroup") !== 0x63677270) return undefined;
+  const path = `/sys/fs/cgroup/skep-test-${Deno.pid}`;
+  return kernel.makeDirectory(path, 0o755) === 0 ? path : undefined;
+}
+
+kernelTest("linkCreate attaches to a cgroup, linkUpdate replaces, linkDetach ends it", {
+  needs: {
+    root: true,
+    unless: () =>
+      kernel.filesystemType("/sys/fs/cgroup") === 0x63677270 ? undefined : "needs cgroup2",
+  },
+}, () => {
+  const path = ownCgroup();
+  assert(path !== undefined);
+  const attachType = AttachType.cgroup_inet_ingress;
+  const one = load(returns(1), ProgramType.cgroup_skb, attachType);
+  const two = load(returns(1), ProgramType.cgroup_skb, attachType);
+  const cgroup = kernel.open(path);
+  const idOf = (fd: number): number =>
+    new DataView(kernel.programInfo(fd).info.buffer).getUint32(structs.bpf_prog_info.id[0], true);
+  try {
+    const link = kernel.linkCreate({ programFd: one, target: cgroup, attachType });
+    assertGreater(link, 0);
+    assertEquals(kernel.programQuery(cgroup, attachType).programIds, [idOf(one)]);
+    assertEquals(kernel.linkUpdate(link, two, two), -Errno.EPERM);
+    assertEquals(kernel.linkUpdate(link, two, one), 0);
+    assertEquals(kernel.programQuery(cgroup, attachType).programIds, [idOf(two)]);
+    assertEquals(kernel.linkDetach(link), 0);
+    assertEquals(kernel.programQuery(cgroup, attachType).programIds, []);
+    kernel.close(link);
+    const attach = { target: cgroup, programFd: one, attachType };
+    assertEquals(kernel.programAttach(attach), 0);
+    assertEquals(kernel.programDetach(attach), 0);
+    assertEquals(kernel.programDetach(attach), -Errno.ENOENT);
+  } finally {
+    for (const fd of [cgroup, one, two]) kernel.close(fd);
+    kernel.remove(path);
+  }
 });
 
 kernelTest("rawTracepointOpen attaches, linkDetach is refused by name", () => {

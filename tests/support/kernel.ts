@@ -113,7 +113,7 @@ export function kernelTest(
   if (fn === undefined) throw new TypeError(`Cannot test "${name}": there is no function`);
   const reason = reasonToSkip(options);
   if (reason !== undefined) {
-    Deno.test({ name: `${name} (skipped: ${reason})`, ignore: true, fn });
+    Deno.test({ name: `${name} [skipped: ${reason}]`, ignore: true, fn });
     return;
   }
   Deno.test(name, async () => {
