@@ -20,7 +20,7 @@ import { ModuleDescriptors } from "./module_descriptors.ts";
 import type { ProgramOutcome } from "./outcome.ts";
 import { poisonReader } from "./poison.ts";
 import { runPool } from "./pool.ts";
-import { checkProgram, type LoadCall, loadProgram } from "./program_step.ts";
+import { checkProgram, expectedAttachType, type LoadCall, loadProgram } from "./program_step.ts";
 import { resolveReferences } from "./references.ts";
 import type { CreatedMap, LoadState } from "./state.ts";
 import {
@@ -51,6 +51,8 @@ export interface LoadedProgram {
   readonly linked: LinkedProgram;
   /** Its descriptor. */
   readonly descriptor: Descriptor;
+  /** The number of the attach type that it was loaded for. */
+  readonly attachType: number;
 }
 
 /** What a load leaves. */
@@ -253,7 +255,8 @@ export class LoadRun implements Disposable {
     // In the object's order, whichever was ready first.
     loaded.sort((a, b) => a.index - b.index);
     for (const { linked, descriptor } of loaded) {
-      this.#programs.set(linked.program.name, { linked, descriptor });
+      const attachType = expectedAttachType(this.#state, linked.program, undefined);
+      this.#programs.set(linked.program.name, { linked, descriptor, attachType });
       this.#outcomes.set(linked.program, { program: linked.program, ok: true });
     }
     failed.sort((a, b) => a.index - b.index);

@@ -199,7 +199,7 @@ function mapArena(state: LoadState, spec: MapSpec, fd: number): Mapping {
   const address = spec.mapExtra;
   const mapping = state.kernel.map(fd, mappedSize(spec, state.kernel.machine), {
     writable: true,
-    ...(address !== 0n ? { address } : {}),
+    ...(address !== 0n ? { address, fixed: true } : {}),
   });
   if (!(mapping instanceof Mapping)) {
     throw new KernelError({

@@ -84,12 +84,19 @@ export class BpfObject implements Disposable {
     let events: ReadonlyMap<string, number> | undefined;
     const eventType = (name: string): number => (events ??= eventTypes(spec)).get(name) ?? 0;
     const maps = [...loaded.maps.values()].map((map) => liveMap(kernel, spec, map, eventType));
-    const programs = [...loaded.programs.values()].map(({ linked, descriptor }) =>
-      new Program({ kernel, descriptor, spec: linked.program, linked })
+    this.maps = new NamedList("map", spec.name, maps);
+    const programs = [...loaded.programs.values()].map(({ linked, descriptor, attachType }) =>
+      new Program({
+        kernel,
+        descriptor,
+        spec: linked.program,
+        linked,
+        expectedAttachType: attachType,
+        maps: this.maps,
+      })
     );
     for (const map of maps) owned.use(map);
     for (const program of programs) owned.use(program);
-    this.maps = new NamedList("map", spec.name, maps);
     this.programs = new NamedList("program", spec.name, programs);
     this.variables = new LiveVariables(spec, this.maps);
   }
@@ -112,7 +119,8 @@ export class BpfObject implements Disposable {
     const loaded = await runLoad(prepared.state, {
       onError: options.onError ?? "throw",
       wanted: (program) => program.autoload,
-      jobs: options.jobs ?? Math.min(8, kernel.machine.onlineCpus.length),
+      jobs: options.jobs ??
+        (prepared.state.spec.programs.size < 2 ? 1 : Math.min(8, kernel.machine.onlineCpus.length)),
       call: (attributes) => kernel.programLoad(attributes),
       signal: options.signal,
     }, { owned, undo });

@@ -7,6 +7,7 @@
 import { check } from "../kernel/error.ts";
 import { Errno } from "../kernel/errno.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import { attachTypeName } from "../object/kernel_enums.ts";
 import type { LinkedProgram, ProgramSpec } from "../object/spec.ts";
 import { attachProgram } from "./attach/attach.ts";
 import type { AttachOptions } from "./attach/attach.ts";
@@ -74,6 +75,10 @@ export interface ProgramParts {
   readonly spec: ProgramSpec;
   /** Its code as it was loaded, before descriptors were put in. */
   readonly linked: LinkedProgram;
+  /** The number of the attach type that it was loaded for. */
+  readonly expectedAttachType: number;
+  /** The maps of its object. */
+  readonly maps?: { find(name: string): { readonly fd: number } | undefined };
 }
 
 /**
@@ -97,6 +102,11 @@ export class Program implements Disposable {
   /** Its code as it was loaded, before descriptors were put in: subprograms, line info, CO-RE decisions. */
   readonly linked: LinkedProgram;
 
+  /** The number of the attach type that it was loaded for; the spec's, but for what this kernel decides (USDT). */
+  readonly expectedAttachType: number;
+  /** The maps of its object. */
+  readonly maps?: { find(name: string): { readonly fd: number } | undefined };
+
   readonly #kernel: Kernel;
   readonly #descriptor: Descriptor;
 
@@ -105,6 +115,8 @@ export class Program implements Disposable {
     this.name = parts.spec.name;
     this.spec = parts.spec;
     this.linked = parts.linked;
+    this.expectedAttachType = parts.expectedAttachType;
+    if (parts.maps !== undefined) this.maps = parts.maps;
     this.#kernel = parts.kernel;
     this.#descriptor = parts.descriptor;
   }
@@ -117,6 +129,11 @@ export class Program implements Disposable {
   /** The kernel that it is in. */
   get kernel(): Kernel {
     return this.#kernel;
+  }
+
+  /** How many instructions were handed to the kernel, subprograms included. */
+  get instructions(): number {
+    return this.linked.instructions.length / 8;
   }
 
   /** What the kernel says about it, with the ids of its maps when `mapIds` is set. */
@@ -186,7 +203,24 @@ export class Program implements Disposable {
    * Attaches it where its section or `options` say, and gives the link: attached until that is disposed of.
    */
   attach(options: AttachOptions = {}): Link {
-    return attachProgram(this.#kernel, this, this.spec.attach, options);
+    const { section, type, expectedAttachType: written, attach } = this.spec;
+    const expected = written ??
+      (this.expectedAttachType === 0 ? undefined : attachTypeName(this.expectedAttachType));
+    return attachProgram(
+      this.#kernel,
+      {
+        fd: this.fd,
+        name: this.name,
+        spec: {
+          section,
+          type,
+          ...(expected !== undefined ? { expectedAttachType: expected } : {}),
+        },
+        ...(this.maps !== undefined ? { maps: this.maps } : {}),
+      },
+      attach,
+      options,
+    );
   }
 
   /** Pins it in a BPF file system: it outlives this process until the file is removed. */

@@ -221,18 +221,19 @@ function refusal(
     instructions: parts.instructions.length / 8,
     logTrueSize: answer.logTrueSize,
   };
-  if (answer.log.trim() === "") {
-    // Nothing was verified: the kernel refused the command itself.
-    return state.refused({
-      doing: "load program",
-      subject: program.name,
-      command: "BPF_PROG_LOAD",
-      number: answer.result,
-      stage: "program",
-      data,
-    }, { kind: "program", program, attachType });
-  }
+  const explained = state.refused({
+    doing: "load program",
+    subject: program.name,
+    command: "BPF_PROG_LOAD",
+    number: answer.result,
+    stage: "program",
+    data: answer.log === "" ? data : { ...data, log: answer.log },
+  }, { kind: "program", program, attachType });
+  // Without a log nothing was verified: the kernel refused the command itself.
+  if (answer.log.trim() === "") return explained;
+  const { fix } = explained;
   return new VerifierError({
+    ...(fix !== undefined ? { fix } : {}),
     program: program.name,
     number: answer.result,
     log: answer.log,
