@@ -118,6 +118,7 @@ class Printer {
   readonly #names: Map<number, string> = new Map();
   /** Types that are printed or being printed; the text of a forward declaration is kept apart. */
   readonly #defined: Set<number> = new Set();
+  readonly #visited: Set<number> = new Set();
   readonly #declared: Set<string> = new Set();
   /** Characters that may still be printed: types that share parts can make text without end. */
   #budget: number;
@@ -198,6 +199,8 @@ class Printer {
         this.#declareTag(type.of, this.#tagName(id));
         break;
       case "func_proto":
+        if (this.#visited.has(id)) break;
+        this.#visited.add(id);
         this.#need(type.returns, true, depth + 1);
         for (const parameter of type.parameters) this.#need(parameter.type, true, depth + 1);
         break;
@@ -209,6 +212,11 @@ class Printer {
   }
 
   #needMembers(type: CompositeType, depth: number): void {
+    if (type.name === "") {
+      // A nameless struct may be shared by many: what it needs is needed once.
+      if (this.#visited.has(type.id)) return;
+      this.#visited.add(type.id);
+    }
     for (const member of type.members) this.#need(member.type, false, depth + 1);
   }
 
