@@ -89,7 +89,7 @@ export const list: Command = {
   summary: "Lists the BTF in the kernel",
   usage: "[options]",
   options: [jsonOption],
-  run(parsed, io) {
+  run(parsed, io): number {
     print(listFacts(linuxKernel()), parsed, io);
     return exitStatus.ok;
   },
@@ -101,7 +101,7 @@ export const show: Command = {
   summary: "Shows one BTF",
   usage: "ID | NAME",
   options: [jsonOption],
-  run(parsed, io) {
+  run(parsed, io): number {
     const kernel = linuxKernel();
     using opened = openOne(kernel, "btf", parsed, (fd) => [btfFacts(kernel, fd).name ?? ""]);
     const { id } = btfFacts(kernel, opened.fd);
@@ -138,7 +138,7 @@ export const dump: Command = {
   skep btf dump vmlinux > vmlinux.h
   skep btf dump vmlinux --type task_struct
   skep btf dump file execsnoop.bpf.o --format typescript --type event`,
-  async run(parsed, io) {
+  async run(parsed, io): Promise<number> {
     const format = parsed.has("json") ? "json" : parsed.value("format") ?? "c";
     if (format !== "json" && !formats.some((known) => known === format)) {
       throw new UsageError(

@@ -61,7 +61,7 @@ Examples:
   skep inspect execsnoop.bpf.o
   skep inspect execsnoop.bpf.o --show types
   skep inspect execsnoop.bpf.o --program handle_exec`,
-  async run(parsed, io) {
+  async run(parsed, io): Promise<number> {
     const [file, ...rest] = parsed.operands;
     if (file === undefined || rest.length > 0) {
       throw new UsageError("skep inspect", "it takes one file", "write skep inspect FILE");

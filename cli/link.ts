@@ -66,7 +66,7 @@ export const list: Command = {
   summary: "Lists the links in the kernel",
   usage: "[options]",
   options: [jsonOption],
-  run(parsed, io) {
+  run(parsed, io): number {
     const kernel = linuxKernel();
     const facts = Array.from(openAll(kernel, "link"), ({ fd }) => linkFacts(kernel, fd));
     io.out(parsed.has("json") ? `${stringify(facts)}\n` : linkTable(facts, io.colour));
@@ -80,7 +80,7 @@ export const show: Command = {
   summary: "Shows one link",
   usage: "ID | PATH",
   options: [jsonOption],
-  run(parsed, io) {
+  run(parsed, io): number {
     const kernel = linuxKernel();
     using opened = openOne(kernel, "link", parsed);
     const facts = linkFacts(kernel, opened.fd);

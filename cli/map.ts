@@ -95,7 +95,7 @@ export const list: Command = {
   summary: "Lists the maps in the kernel",
   usage: "[options]",
   options: [jsonOption],
-  run(parsed, io) {
+  run(parsed, io): number {
     const kernel = linuxKernel();
     const facts = Array.from(openAll(kernel, "map"), ({ fd }) => mapFacts(kernel, fd));
     io.out(parsed.has("json") ? `${stringify(facts)}\n` : mapTable(facts, io.colour));
@@ -109,7 +109,7 @@ export const show: Command = {
   summary: "Shows one map",
   usage: "ID | PATH | NAME",
   options: [jsonOption],
-  run(parsed, io) {
+  run(parsed, io): number {
     const kernel = linuxKernel();
     using opened = openOne(kernel, "map", parsed, mapNames(kernel));
     const facts = mapFacts(kernel, opened.fd);
@@ -125,7 +125,7 @@ export const dump: Command = {
   usage: "ID | PATH | NAME",
   options: [jsonOption],
   details: "Keys and values are decoded where the map has BTF, and are bytes where it has none.",
-  run(parsed, io) {
+  run(parsed, io): number {
     const kernel = linuxKernel();
     using opened = openOne(kernel, "map", parsed, mapNames(kernel));
     using map = BpfMap.open(mapInfo(kernel, opened.fd, "map").id, { kernel });

@@ -67,7 +67,7 @@ export const list: Command = {
   summary: "Lists what is pinned in a BPF filesystem",
   usage: `[DIRECTORY, default ${defaultMount}]`,
   options: [jsonOption],
-  run(parsed, io) {
+  run(parsed, io): number {
     const kernel = linuxKernel();
     const directory = parsed.operands[0] ?? defaultMount;
     checkMount(kernel, directory);
@@ -89,7 +89,7 @@ export const remove: Command = {
   summary: "Removes pins; what nothing else holds is gone with them",
   usage: "PATH…",
   options: [],
-  run(parsed) {
+  run(parsed): number {
     if (parsed.operands.length === 0) {
       throw new UsageError("skep pin remove", "no path is named", "see skep pin list");
     }

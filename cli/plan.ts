@@ -53,7 +53,7 @@ Examples:
   skep plan execsnoop.bpf.o
   mount -t bpf bpf DIR -o "$(skep plan --format mount execsnoop.bpf.o)"   # in a user namespace's mount
   skep plan --format systemd a.bpf.o b.bpf.o > /etc/systemd/system/x.service.d/bpf.conf`,
-  async run(parsed, io) {
+  async run(parsed, io): Promise<number> {
     if (parsed.operands.length === 0) {
       throw new UsageError("skep plan", "no file is named", "write skep plan FILE…");
     }

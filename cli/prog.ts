@@ -119,7 +119,7 @@ export const list: Command = {
   summary: "Lists the programs in the kernel",
   usage: "[options]",
   options: [jsonOption],
-  run(parsed, io) {
+  run(parsed, io): number {
     const kernel = linuxKernel();
     const boot = bootTime(kernel);
     const facts = Array.from(
@@ -137,7 +137,7 @@ export const show: Command = {
   summary: "Shows one program",
   usage: "ID | PATH | NAME | tag TAG",
   options: [jsonOption],
-  run(parsed, io) {
+  run(parsed, io): number {
     const kernel = linuxKernel();
     using opened = open(kernel, parsed);
     const facts = programFacts(kernel, opened.fd, bootTime(kernel));
@@ -156,7 +156,7 @@ export const dump: Command = {
     { name: "jited", kind: "flag", help: "With --raw: the machine code" },
     jsonOption,
   ],
-  run(parsed, io) {
+  run(parsed, io): number {
     const kernel = linuxKernel();
     using opened = open(kernel, parsed);
     const jited = parsed.has("jited");

@@ -45,7 +45,7 @@ export const run: Command = {
 Examples:
   skep run execsnoop.bpf.o
   skep run execsnoop.bpf.o --var target_uid=1000 --json --duration 10`,
-  async run(parsed, io) {
+  async run(parsed, io): Promise<number> {
     const [file, ...rest] = parsed.operands;
     if (file === undefined || rest.length > 0) {
       throw new UsageError("skep run", "it takes one file", "write skep run FILE");

@@ -73,7 +73,7 @@ Examples:
   skep sandbox --for execsnoop.bpf.o -- skep run execsnoop.bpf.o
   skep sandbox --delegate-cmds map_create --delegate-maps array -- bpftool map create /sys/fs/bpf/m \\
     type array key 4 value 4 entries 1 name m`,
-  async run(parsed, io) {
+  async run(parsed, io): Promise<number> {
     const command = [...parsed.operands, ...parsed.after];
     if (command.length === 0) {
       throw new UsageError("skep sandbox", "no command is named", "write -- COMMAND…");

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { unicodeWidth } from "@std/cli/unicode-width";
 import { bold } from "@std/fmt/colors";
 
 /** A column: its head, and to which side its cells lean. */
@@ -23,6 +22,21 @@ export function printable(text: string): string {
     if (character === "\t") return "\\t";
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });
+}
+
+const wide =
+  /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u;
+const zeroWidth = /[\p{M}\u200b-\u200d\ufe00-\ufe0f]/u;
+
+/** Columns that text takes on a terminal: East Asian characters and emoji take two, marks none. */
+export function displayWidth(text: string): number {
+  // deno-lint-ignore no-control-regex
+  if (/^[\x00-\x7f]*$/.test(text)) return text.length;
+  let width = 0;
+  for (const character of text) {
+    width += zeroWidth.test(character) ? 0 : wide.test(character) ? 2 : 1;
+  }
+  return width;
 }
 
 /** Lays out rows under their heads; every line ends with a newline. `style` paints the heads. */
@@ -60,14 +74,14 @@ export class TableWriter {
     this.#colour = options.colour ?? false;
     this.#indent = options.indent ?? "";
     this.#widths = columns.map((column, index) =>
-      Math.max(unicodeWidth(column.head), options.widths?.[index] ?? 0)
+      Math.max(displayWidth(column.head), options.widths?.[index] ?? 0)
     );
   }
 
   /** Makes the columns wide enough for these rows. */
   reserve(rows: readonly (readonly string[])[]): void {
     for (const row of rows) {
-      for (const [index, cell] of row.entries()) this.#grow(index, unicodeWidth(cell));
+      for (const [index, cell] of row.entries()) this.#grow(index, displayWidth(cell));
     }
   }
 
@@ -92,7 +106,7 @@ export class TableWriter {
     let line = this.#indent;
     for (const [index, column] of this.#columns.entries()) {
       const cell = cells[index] ?? "";
-      const width = unicodeWidth(cell);
+      const width = displayWidth(cell);
       const space = " ".repeat(this.#grow(index, width) - width);
       if (index > 0) line += "  ";
       line += column.align === "right" ? space + cell : cell + space;
