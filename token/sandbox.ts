@@ -59,6 +59,8 @@ export interface SandboxOptions {
   readonly forwardSignals?: boolean;
   /** Ends it: SIGTERM, five seconds later SIGKILL. */
   readonly signal?: AbortSignal;
+  /** Is told the pid of the command, as this process sees it, when it runs. */
+  readonly onStart?: (pid: number) => void;
   /** Is told of each step on the way: one line for people. */
   readonly onStep?: (text: string) => void;
   /** The kernel to speak to; default this machine's. */
@@ -123,6 +125,7 @@ export async function runInSandbox(options: SandboxOptions): Promise<SandboxStat
     // Readers first: a command that writes much would wait for them otherwise.
     const output = pipes.read();
     await child.start();
+    options.onStart?.(child.process.pid);
     const status = await child.process.wait();
     // What the command left running holds the pipes open.
     await endProcessesOf(kernel, namespace);

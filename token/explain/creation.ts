@@ -15,6 +15,8 @@ import { capabilityText, kernelAtLeast, type ProcessFacts, processFacts } from "
 
 /** statfs(2)'s f_type of a bpffs. */
 const BPFFS_MAGIC = 0xcafe4a11;
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
 
 /** A refused creation. */
 export interface RefusedCreation {
@@ -121,8 +123,9 @@ function badDescriptor(kernel: Kernel, fd: number, evidence: string[]): Finding 
 function invalid(kernel: Kernel, fd: number, facts: ProcessFacts, evidence: string[]): Finding {
   // One that is closed by now would have been EBADF, so fd is open here.
   const type = kernel.filesystemType(fd);
-  if (type !== BPFFS_MAGIC) {
-    evidence.push(`its file system type is 0x${(type >>> 0).toString(16)}, a bpffs has 0xcafe4a11`);
+  if (type >>> 0 !== BPFFS_MAGIC) {
+    const hex = (type >>> 0).toString(16);
+    evidence.push(`its file system is of type 0x${hex}, a bpffs has 0x${BPFFS_MAGIC.toString(16)}`);
     return {
       reason: "not-bpffs",
       why: "it is not a BPF file system",
@@ -130,6 +133,14 @@ function invalid(kernel: Kernel, fd: number, facts: ProcessFacts, evidence: stri
     };
   }
   evidence.push("it is on a bpffs");
+  if ((kernel.stat(fd).mode & S_IFMT) !== S_IFDIR) {
+    evidence.push("it is not a directory");
+    return {
+      reason: "not-root-of-mount",
+      why: "it is something on the bpffs, not its root directory",
+      fix: "give the directory at which the bpffs is mounted",
+    };
+  }
   // tokens came with the root check: a kernel that knows them and is shown a root does not say EINVAL.
   const { inode } = kernel.stat(fd);
   evidence.push(`its inode is ${inode}`);
@@ -200,11 +211,16 @@ function notPermitted(
   evidence: string[],
 ): Finding {
   evidence.push(namespaceEvidence(facts), `capabilities: ${capabilityText(facts.capabilities)}`);
-  const owns = facts.capabilities.includes("sys_admin")
+  // Root of the initial namespace has rights over the file systems of all others, but makes no token of them.
+  const owns = facts.initialUserNamespace === true && facts.capabilities.includes("bpf")
+    ? false
+    : facts.capabilities.includes("sys_admin")
     ? probes.ownsFilesystem(kernel, fd)
     : undefined;
   if (owns === false) {
-    evidence.push("reconfiguring the file system, which changes nothing, was refused");
+    if (facts.initialUserNamespace !== true) {
+      evidence.push("reconfiguring the file system, which changes nothing, was refused");
+    }
     return facts.initialUserNamespace === true
       ? {
         reason: "wrong-user-namespace",
@@ -236,7 +252,9 @@ function notPermitted(
   }
   return {
     reason: "local-policy",
-    why: "namespace and capabilities are right: a security module forbids the token",
+    why:
+      "capabilities are right: a security module forbids the token, or the bpffs belongs to a user " +
+      "namespace below this one",
     fix: "look at the audit log",
   };
 }

@@ -83,13 +83,16 @@ export function readText(
   return result < 0 ? undefined : new TextDecoder().decode(bytes);
 }
 
-/** Security modules in the order in which they are asked, and what lockdown forbids. */
+/** Security modules in the order in which they are asked, and what lockdown forbids; by securityfs, else by the command line. */
 export function localPolicy(
   kernel: Kernel,
 ): { readonly modules: readonly string[]; readonly lockdown: string | undefined } {
-  const modules = readText(kernel, "/sys/kernel/security/lsm")?.trim().split(",") ?? [];
-  const lockdown = /\[(\w+)\]/.exec(readText(kernel, "/sys/kernel/security/lockdown") ?? "")?.[1];
-  return { modules, lockdown };
+  const commandLine = readText(kernel, "/proc/cmdline") ?? "";
+  const modules = readText(kernel, "/sys/kernel/security/lsm") ??
+    /\blsm=(\S+)/.exec(commandLine)?.[1];
+  const lockdown = /\[(\w+)\]/.exec(readText(kernel, "/sys/kernel/security/lockdown") ?? "") ??
+    /\blockdown=(\w+)/.exec(commandLine);
+  return { modules: modules?.trim().split(",") ?? [], lockdown: lockdown?.[1] };
 }
 
 function parseRelease(release: string): readonly [number, number] {

@@ -8,6 +8,7 @@ import { Errno } from "../../kernel/errno.ts";
 import type { Kernel, MapCreate } from "../../kernel/kernel.ts";
 import {
   AttachType,
+  attachTypeName,
   Command,
   MapType,
   type MapTypeName,
@@ -141,6 +142,7 @@ function decide(one: Case): Finding | undefined {
     case Errno.EINVAL:
     case Errno.EACCES:
     case Errno.E2BIG:
+    case Errno.ENOSPC:
       return log.trim() === "" ? invalid(one) : verifier(one);
     case Errno.EPERM:
       return log.trim() === "" ? notPermitted(one) : verifier(one);
@@ -225,7 +227,23 @@ function notPermitted(one: Case): Finding | undefined {
 }
 
 /** What no delegation reaches. */
-function neverDelegated({ map }: Refusal): Finding | undefined {
+function neverDelegated({ map, program }: Refusal): Finding | undefined {
+  const type = program?.type;
+  if (typeof type === "number" && programTypeName(type) === undefined) {
+    return {
+      reason: "invalid-arguments",
+      why: `no kernel known to this version has program type ${type}`,
+    };
+  }
+  if (
+    program !== undefined && program.attachType !== 0 &&
+    attachTypeName(program.attachType) === undefined
+  ) {
+    return {
+      reason: "invalid-arguments",
+      why: `no kernel known to this version has attach type ${program.attachType}`,
+    };
+  }
   if (map !== undefined && ((map.flags ?? 0) & BPF_F_ZERO_SEED) !== 0) {
     return {
       reason: "not-delegable",

@@ -5,6 +5,7 @@
  */
 
 import { Errno } from "../../kernel/errno.ts";
+import { Helper } from "../../object/kernel_enums.ts";
 import type { RefusalCause } from "../error.ts";
 import type { BpfCapability } from "../plan/reach.ts";
 import { helperCapability, helperText } from "../plan/scan.ts";
@@ -40,6 +41,17 @@ const PERFMON_LINES: readonly (readonly [RegExp, string])[] = [
   [/attempt to corrupt spilled pointer/, "the program writes over a part of a spilled pointer"],
 ];
 
+/** Helpers that lockdown takes away: `integrity` the one that writes, `confidentiality` all of them. */
+const LOCKDOWN_HELPERS: ReadonlySet<number> = new Set([
+  Helper.probe_write_user,
+  Helper.probe_read,
+  Helper.probe_read_str,
+  Helper.probe_read_kernel,
+  Helper.probe_read_kernel_str,
+]);
+
+const ENDLESS = /infinite loop detected|program is too large\. Processed/;
+
 const CANNOT_USE_HELPER =
   /^.*(?:program of this type cannot use helper|unknown func|helper call is not allowed in probe|cannot use helper) .*?#(\d+).*$/m;
 
@@ -73,10 +85,13 @@ export function verifierHint(
     const line = tail.split("\n").find((text) => pattern.test(text));
     if (line !== undefined) return perfmon(`${what}, which takes CAP_PERFMON`, line);
   }
-  if (Math.abs(errno) === Errno.E2BIG) {
-    const line = tail.trimEnd().split("\n").at(-1) ?? "";
+  // With a log that is cut off the errno is ENOSPC, whatever the verifier found.
+  const endless = tail.split("\n").find((text) => ENDLESS.test(text));
+  if (endless !== undefined || Math.abs(errno) === Errno.E2BIG) {
+    const line = endless ?? tail.trimEnd().split("\n").at(-1) ?? "";
     return perfmon(
-      "without CAP_PERFMON the verifier also walks paths that only speculation takes, and a loop has no end there",
+      "without CAP_PERFMON the verifier also walks paths that only speculation takes, and there a " +
+        "bounded loop may have no end",
       line,
     );
   }
@@ -94,10 +109,12 @@ function helperHint(
   const has = capabilities.includes(needed) || capabilities.includes("sys_admin");
   const name = helperText(number);
   if (has) {
-    if (lockdown === undefined || lockdown === "none") return undefined;
+    const readsOrWrites = LOCKDOWN_HELPERS.has(number);
+    if (!readsOrWrites || lockdown === "none") return undefined;
+    const level = lockdown === undefined ? "" : ` (${lockdown})`;
     return {
       reason: "local-policy",
-      why: `kernel lockdown (${lockdown}) forbids ${name}: root would be refused too`,
+      why: `kernel lockdown${level} forbids ${name}: root would be refused too`,
       fix: `do without ${name}, or boot without lockdown`,
       evidence,
     };

@@ -1,0 +1,380 @@
+/**
+ * One test per row of the kernel's errno matrix: the errno is what it was measured to be, and our
+ * explanation names the right cause.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { linuxKernel } from "../../kernel/linux.ts";
+import {
+  Delegation,
+  runInSandbox,
+  Token,
+  withToken,
+  type WithTokenOptions,
+} from "../../token/mod.ts";
+import {
+  createFilesystem,
+  mountFilesystem,
+  openFilesystem,
+  setFilesystemOption,
+} from "../../kernel/mounts.ts";
+import { missing, testWith } from "../support/needs.ts";
+import type { RowAnswer } from "./rows.ts";
+
+const kernel = linuxKernel();
+
+/** What a row has to answer. */
+interface Expected {
+  readonly errno: string;
+  readonly reason: string;
+  /** Text that the one line has to have. */
+  readonly says?: string;
+  /** Words that have to be missing. */
+  readonly missing?: readonly string[];
+}
+
+type Options = Omit<WithTokenOptions, "module" | "function" | "arguments">;
+
+const works: Expected = { errno: "0", reason: "none" };
+
+function is(errno: string, reason: string, says?: string, ...words: string[]): Expected {
+  return {
+    errno,
+    reason,
+    ...(says === undefined ? {} : { says }),
+    ...(words.length === 0 ? {} : { missing: words }),
+  };
+}
+
+function compare(row: string, actual: RowAnswer | undefined, expected: Expected): void {
+  assert(actual !== undefined, `no answer to ${row}`);
+  const { errno, reason } = actual;
+  assertEquals(
+    { errno, reason },
+    { errno: expected.errno, reason: expected.reason },
+    actual.message,
+  );
+  if (expected.says !== undefined) assertStringIncludes(actual.message, expected.says);
+  if (expected.missing !== undefined) assertEquals(actual.missing, expected.missing);
+  if (reason !== "none") assert(actual.message.length > 0 && !actual.message.includes("undefined"));
+}
+
+/** Registers a test per row; the rows of one situation share one sandbox. */
+function group(
+  situation: string,
+  options: () => Options,
+  expected: { readonly [row: string]: Expected },
+): void {
+  let answers: Promise<{ [name: string]: RowAnswer }> | undefined;
+  for (const [row, wanted] of Object.entries(expected)) {
+    testWith("tokens", `explains "${row}" with ${situation}`, async () => {
+      answers ??= withToken({
+        ...options(),
+        module: new URL("rows.ts", import.meta.url),
+        function: "run",
+        arguments: [Object.keys(expected)],
+      });
+      compare(row, (await answers)[row], wanted);
+    });
+  }
+}
+
+const narrow = Delegation.of({
+  commands: ["map_create", "prog_load", "btf_load"],
+  maps: ["hash"],
+  programs: ["xdp", "socket_filter"],
+  attachments: ["xdp"],
+});
+
+group("a narrow token", () => ({ delegation: narrow }), {
+  "create: works": works,
+  "create: descriptor -1": is("EBADF", "bad-descriptor", "not open"),
+  "create: O_PATH descriptor": is("EBADF", "bad-descriptor", "O_PATH"),
+  "create: of fsmount's descriptor": is("EBADF", "bad-descriptor", "fsmount"),
+  "create: not a bpffs": is("EINVAL", "not-bpffs"),
+  "create: a file": is("EINVAL", "not-bpffs"),
+  "create: of a context": is("EINVAL", "not-bpffs"),
+  "create: below the root": is("EINVAL", "not-root-of-mount"),
+  "create: of a token": is("EINVAL", "not-root-of-mount"),
+  "create: no such directory": is("ENOENT", "path-not-opened"),
+  "create: not a directory": is("ENOTDIR", "path-not-opened"),
+
+  "map: works": works,
+  "map: closed token": is("EBADF", "token-closed"),
+  "map: descriptor -1": is("EBADF", "token-closed"),
+  "map: not a token": is("EINVAL", "not-a-token", "/status"),
+  "map: no token": is("EPERM", "no-token", "delegate_maps=hash"),
+  "map: type not delegated": is("EPERM", "word-missing", "array", "delegate_maps=array"),
+  "map: wrong key size": is("EINVAL", "invalid-arguments"),
+  "map: unknown type": is("EINVAL", "invalid-arguments"),
+  "map: unknown flags": is("EINVAL", "invalid-arguments"),
+  "map: zero seed": is("EPERM", "not-delegable", "BPF_F_ZERO_SEED"),
+
+  "btf: works": works,
+  "btf: closed token": is("EBADF", "token-closed"),
+  "btf: not a token": is("EINVAL", "not-a-token"),
+  "btf: no token": is("EPERM", "no-token", "delegate_cmds=btf_load"),
+  "btf by id": is("EPERM", "word-missing", undefined, "delegate_cmds=btf_get_fd_by_id"),
+
+  "program: works": works,
+  "program: closed token": is("EBADF", "token-closed"),
+  "program: not a token": is("EINVAL", "not-a-token"),
+  "program: no token": is("EPERM", "no-token"),
+  "program: type not delegated": is(
+    "EPERM",
+    "word-missing",
+    undefined,
+    "delegate_progs=sched_cls",
+  ),
+  "program: attach type not delegated": is(
+    "EPERM",
+    "word-missing",
+    undefined,
+    "delegate_attachs=xdp_devmap",
+  ),
+  "program: attach type 0": is(
+    "EPERM",
+    "word-missing",
+    "attach type 0",
+    "delegate_attachs=cgroup_inet_ingress",
+  ),
+  "program: unknown type": is("EPERM", "invalid-arguments", "program type 99"),
+  "program: unknown attach type": is("EPERM", "invalid-arguments", "attach type 99"),
+  "program: unknown flags": is("EINVAL", "invalid-arguments"),
+  "program: offload": is("EINVAL", "not-delegable"),
+
+  "attach: perf_event_open": is("EACCES", "perf-event-not-delegable", "kprobe.multi"),
+  "other: next program": is("EPERM", "not-delegable"),
+  "other: map by id": is("EPERM", "not-delegable"),
+  "other: statistics": is("EPERM", "not-delegable"),
+});
+
+group("no command but btf_load delegated", () => ({
+  delegation: Delegation.of({ ...narrowWords, commands: ["btf_load"] }),
+}), {
+  "map: works": is("EPERM", "word-missing", undefined, "delegate_cmds=map_create"),
+  "program: works": is("EPERM", "word-missing", undefined, "delegate_cmds=prog_load"),
+  "btf: works": works,
+});
+
+group("no command but map_create delegated", () => ({
+  delegation: Delegation.of({ ...narrowWords, commands: ["map_create"] }),
+}), {
+  "btf: works": is("EPERM", "word-missing", undefined, "delegate_cmds=btf_load"),
+  "map: works": works,
+});
+
+group("nothing delegated", () => ({ delegation: Delegation.none }), {
+  "create: works": is("ENOENT", "nothing-delegated", "remounting changes nothing"),
+});
+
+group("CAP_BPF missing, CAP_SYS_ADMIN there", () => ({
+  delegation: Delegation.any,
+  capabilities: ["sys_admin", "net_admin", "perfmon"],
+}), {
+  "create: works": is("EPERM", "capability-missing", "CAP_BPF"),
+});
+
+group("CAP_NET_ADMIN missing", () => ({
+  delegation: Delegation.any,
+  capabilities: ["bpf", "perfmon"],
+}), {
+  "map: works": works,
+  "map: needs CAP_NET_ADMIN": is("EPERM", "capability-missing", "CAP_NET_ADMIN"),
+  "program: needs CAP_NET_ADMIN": is("EPERM", "capability-missing", "CAP_NET_ADMIN"),
+  "program: needs CAP_PERFMON": works,
+  "btf by id": is("EPERM", "capability-missing", "CAP_SYS_ADMIN"),
+});
+
+group("CAP_PERFMON missing", () => ({
+  delegation: Delegation.any,
+  capabilities: ["bpf", "net_admin"],
+}), {
+  "program: needs CAP_NET_ADMIN": works,
+  "program: needs CAP_PERFMON": is("EPERM", "capability-missing", "CAP_PERFMON"),
+  "verifier: trace_printk": is("EINVAL", "verifier-needs-perfmon", "trace_printk"),
+  "verifier: probe_read_kernel": is("EINVAL", "verifier-needs-perfmon", "probe_read_kernel"),
+  "verifier: pointer comparison": is("EACCES", "verifier-needs-perfmon", "compares a pointer"),
+  "verifier: uninitialised stack": is("EACCES", "verifier-needs-perfmon", "stack"),
+  "verifier: bounded loop": is("E2BIG", "verifier-needs-perfmon", "speculation"),
+  "verifier: bounded loop, log cut off": is("ENOSPC", "verifier-needs-perfmon", "speculation"),
+  "verifier: bounded loop with a call": is("EINVAL", "verifier-needs-perfmon", "speculation"),
+  "verifier: a mistake": is("EACCES", "none"),
+});
+
+group("every word and capability", () => ({ delegation: Delegation.any }), {
+  "map: needs CAP_NET_ADMIN": works,
+  "program: needs CAP_NET_ADMIN": works,
+  "program: needs CAP_PERFMON": works,
+  "program: attach type 0": works,
+  "verifier: trace_printk": works,
+  "verifier: bounded loop": works,
+  "verifier: bounded loop with a call": works,
+  "verifier: pointer comparison": works,
+  "btf by id": works,
+});
+
+const noAdmin = {
+  delegation: Delegation.any,
+  capabilities: ["bpf", "net_admin", "perfmon"],
+} as const;
+
+group("CAP_BPF dropped after the token was made, for maps", () => noAdmin, {
+  "map: CAP_BPF dropped": is("EPERM", "capability-missing", "CAP_BPF"),
+});
+
+group("CAP_BPF dropped after the token was made, for programs", () => noAdmin, {
+  "program: CAP_BPF dropped": is("EPERM", "capability-missing", "CAP_BPF"),
+});
+
+const narrowWords = {
+  maps: ["hash"],
+  programs: ["xdp", "socket_filter"],
+  attachments: ["xdp"],
+} as const;
+
+/** A bpffs of the initial user namespace with every word delegated, while `use` runs. */
+async function withInitialBpffs<T>(use: (path: string) => Promise<T>): Promise<T> {
+  const path = await Deno.makeTempDir({ prefix: "skep-" });
+  await Deno.chmod(path, 0o755);
+  const context = openFilesystem("bpf");
+  setFilesystemOption(context, "mode", "755");
+  setFilesystemOption(context, "delegate_cmds", "any");
+  assertEquals(createFilesystem(context), 0);
+  const mount = mountFilesystem(context);
+  const { moveMount } = await import("../../kernel/mounts.ts");
+  assertEquals(moveMount(mount, path), 0);
+  try {
+    return await use(path);
+  } finally {
+    kernel.close(mount);
+    kernel.close(context);
+    await new Deno.Command("umount", { args: [path] }).output();
+    await Deno.remove(path);
+  }
+}
+
+testWith("tokens", "explains a bpffs of the initial namespace, from inside another", async () => {
+  await withInitialBpffs(async (path) => {
+    const answers = await withToken<{ [name: string]: RowAnswer }>({
+      delegation: Delegation.any,
+      environment: { ...Deno.env.toObject(), OTHER: path },
+      module: new URL("rows.ts", import.meta.url),
+      function: "run",
+      arguments: [["create: of the directory in OTHER"]],
+    });
+    compare(
+      "OTHER",
+      answers["create: of the directory in OTHER"],
+      is("EPERM", "wrong-user-namespace"),
+    );
+  });
+});
+
+testWith("tokens", "explains a delegated bpffs of the initial namespace, from there", async () => {
+  await withInitialBpffs((path) => {
+    const error = Token.tryOpen(path, { kernel });
+    assert(!(error instanceof Token));
+    assertEquals([error.errno, error.data["reason"]], ["EOPNOTSUPP", "initial-user-namespace"]);
+    return Promise.resolve();
+  });
+});
+
+testWith("tokens", "explains the bpffs of a container, from the initial namespace", async () => {
+  let seen: unknown;
+  const end = new AbortController();
+  await runInSandbox({
+    delegation: Delegation.any,
+    command: ["sleep", "30"],
+    signal: end.signal,
+    onStart: (pid) => {
+      seen = Token.tryOpen(`/proc/${pid}/root/sys/fs/bpf`, { kernel });
+      end.abort();
+    },
+  });
+  assert(seen instanceof Error && "reason" in seen);
+  assertEquals(seen.reason, "wrong-user-namespace", seen.message);
+});
+
+testWith("tokens", "explains that cgroup_skb takes CAP_NET_ADMIN at attach", async () => {
+  const cgroup = makeCgroup();
+  if (cgroup === undefined) return;
+  try {
+    const answers = await withToken<{ [name: string]: RowAnswer }>({
+      delegation: Delegation.any,
+      capabilities: ["bpf"],
+      environment: { ...Deno.env.toObject(), CGROUP: cgroup },
+      module: new URL("rows.ts", import.meta.url),
+      function: "run",
+      arguments: [["attach: cgroup_skb"]],
+    });
+    compare(
+      "cgroup",
+      answers["attach: cgroup_skb"],
+      is("EPERM", "capability-missing", "at attach"),
+    );
+  } finally {
+    Deno.removeSync(cgroup);
+  }
+});
+
+/** A cgroup of our own, or undefined where there is no cgroup2. */
+function makeCgroup(): string | undefined {
+  for (const root of ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]) {
+    if (kernel.filesystemType(root) >>> 0 !== 0x63677270) continue;
+    const path = `${root}/skep-test-${Deno.pid}`;
+    Deno.mkdirSync(path, { mode: 0o755 });
+    return path;
+  }
+  return undefined;
+}
+
+const probeWriteUser = new Uint8Array([
+  ...[0xb7, 1, 0, 0, 0, 0, 0, 0],
+  ...[0xbf, 0xa2, 0, 0, 0, 0, 0, 0],
+  ...[0x07, 2, 0, 0, 0xf8, 0xff, 0xff, 0xff],
+  ...[0x7a, 0x0a, 0xf8, 0xff, 0, 0, 0, 0],
+  ...[0xb7, 3, 0, 0, 8, 0, 0, 0],
+  ...[0x85, 0, 0, 0, 36, 0, 0, 0],
+  ...[0xb7, 0, 0, 0, 0, 0, 0, 0],
+  ...[0x95, 0, 0, 0, 0, 0, 0, 0],
+]);
+
+/** Whether lockdown takes probe_write_user away from root. */
+function lockedDown(): boolean {
+  if (missing("tokens") !== undefined) return false;
+  const { result } = kernel.programLoadSync({
+    type: 2,
+    instructions: probeWriteUser,
+    license: "GPL",
+  });
+  if (result >= 0) kernel.close(result);
+  return result === -22;
+}
+
+if (lockedDown()) {
+  group("lockdown", () => ({ delegation: Delegation.any }), {
+    "verifier: probe_write_user": is("EINVAL", "local-policy", "lockdown"),
+  });
+}
+
+/** Whether this kernel refuses trampolines to root as well, before the verifier. */
+function refusesTrampolines(): boolean {
+  if (missing("tokens") !== undefined) return false;
+  const { result } = kernel.programLoadSync({
+    type: 26,
+    expectedAttachType: 24,
+    attachBtfId: 1,
+    instructions: new Uint8Array([0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]),
+    license: "GPL",
+  });
+  return result === -1;
+}
+
+if (refusesTrampolines()) {
+  group("a kernel that refuses it to root too", () => ({ delegation: Delegation.any }), {
+    "program: local policy": is("EPERM", "local-policy", "root would be refused too"),
+  });
+}
