@@ -225,6 +225,7 @@ class Trial {
     );
     const programs: VerifiedProgram[] = [];
     for (const program of all) {
+      using _others = onlyMember(this.#state.spec, program);
       programs.push(
         await this.#run((other) => other === program, (run, loaded, error) => {
           // A struct_ops program brings its map's other programs with it: one refusal is all of theirs.
@@ -306,6 +307,23 @@ function firstError(programs: readonly ProgramSpec[], run: LoadRun): SkepError |
     if (error !== undefined) return error;
   }
   return undefined;
+}
+
+/**
+ * Takes all programs but one out of the object's struct_ops maps until it is disposed of: a map brings its
+ * programs with it, and each is to be tried alone (as veristat does).
+ */
+function onlyMember(spec: ObjectSpec, program: ProgramSpec): Disposable {
+  const restore = new DisposableStack();
+  for (const { structOps } of spec.maps) {
+    if (structOps === undefined) continue;
+    for (const { member, program: name } of structOps.programs()) {
+      if (name === program.name) continue;
+      structOps.setProgram(member, undefined);
+      restore.defer(() => structOps.setProgram(member, name));
+    }
+  }
+  return restore;
 }
 
 const STAGES: ReadonlySet<string> = new Set(["open", "btf", "map", "relocate", "program"]);
