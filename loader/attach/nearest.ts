@@ -9,9 +9,14 @@ import { nearestNames } from "../../object/named.ts";
 
 const TRACING = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] as const;
 
-/** Where tracefs is mounted, as far as this process can see it. */
+/** Where tracefs is mounted, as far as this process can see it: the usual places, then any other. */
 export function tracefs(kernel: Kernel): string | undefined {
-  return TRACING.find((path) => kernel.readDirectory(`${path}/events`) !== undefined);
+  const usable = (path: string): boolean => kernel.readDirectory(`${path}/events`) !== undefined;
+  return TRACING.find(usable) ?? lines(kernel.readFile("/proc/self/mounts").bytes)
+    .map((line) => line.split(" "))
+    .filter(([, , type]) => type === "tracefs")
+    .map(([, path = ""]) => path)
+    .find(usable);
 }
 
 /** Tracepoints as `category/name`; empty where tracefs cannot be read. */

@@ -1,0 +1,329 @@
+import { assert, assertEquals, assertGreater, assertRejects, assertThrows } from "@std/assert";
+import { linuxKernel } from "../../kernel/linux.ts";
+import { AttachType } from "../../object/kernel_enums.ts";
+import {
+  addInterface,
+  cgroupRoot,
+  enterNetworkNamespace,
+  inCgroup,
+  inNetworkNamespace,
+  linksOf,
+  loadHook,
+  openSocket,
+  setInterfaceUp,
+  until,
+} from "../support/hooks.ts";
+import { kernelTest } from "../support/kernel.ts";
+
+const kernel = linuxKernel();
+const root = { needs: { root: true } } as const;
+const NETNS = "/proc/thread-self/ns/net";
+const XDP_DROP = 1;
+const XDP_PASS = 2;
+const TC_ACT_OK = 0;
+const TC_ACT_SHOT = 2;
+const TCX_NEXT = -1;
+
+/** Connects to a listener on the own loopback; true when the connection is made within a moment. */
+async function connects(timeout = 2000): Promise<boolean> {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const accepted = listener.accept().then((connection) => connection.close(), () => {});
+  try {
+    const signal = AbortSignal.timeout(timeout);
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port, signal });
+    connection.close();
+    await accepted;
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+for (const via of ["link", "netlink"] as const) {
+  kernelTest(
+    `xdp by ${via} counts packets, drops them, and changes its program`,
+    root,
+    async () => {
+      using hook = await loadHook("xdp", { verdict: XDP_PASS, also: ["xdp_other"] });
+      await inNetworkNamespace(async () => {
+        {
+          using link = hook.program.attach({ interface: "lo", mode: "generic", via });
+          assertEquals(link.fd >= 0, via === "link");
+          assert(await connects());
+          assertGreater(hook.hits, 2);
+          assertThrows(
+            () => hook.program.attach({ interface: "lo", mode: "generic", via }),
+            Error,
+            "attached to lo already",
+          );
+          hook.verdict(XDP_DROP);
+          assert(!await connects(150));
+          hook.verdict(XDP_PASS);
+          const hits = hook.hits;
+          link.update(hook.object.programs.get("xdp_other"));
+          assert(await connects());
+          assertEquals(hook.hits, hits);
+          assertEquals(hook.value, 77n);
+        }
+        hook.verdict(XDP_DROP);
+        assert(await connects());
+      });
+    },
+  );
+}
+
+kernelTest("xdp on an interface that does not exist names those that do", root, async () => {
+  using hook = await loadHook("xdp");
+  assertThrows(
+    () => hook.program.attach({ interface: "loo" }),
+    Error,
+    'there is no network interface "loo"; nearest: lo',
+  );
+});
+
+const tcx = { needs: { root: true, version: "6.6" } } as const;
+
+kernelTest("tcx counts packets both ways and drops them", tcx, async () => {
+  for (const name of ["tcx_ingress", "tcx_egress"]) {
+    using hook = await loadHook(name, { verdict: TCX_NEXT });
+    await inNetworkNamespace(async () => {
+      {
+        using _link = hook.program.attach({ interface: "lo" });
+        assert(await connects());
+        assertGreater(hook.hits, 2);
+        hook.verdict(TC_ACT_SHOT);
+        assert(!await connects(150));
+      }
+      assert(await connects());
+    });
+  }
+});
+
+kernelTest("tcx runs programs in the order that anchors give", tcx, async () => {
+  using hook = await loadHook("tcx_ingress", { verdict: TCX_NEXT, also: ["tcx_ingress_second"] });
+  const second = hook.object.programs.get("tcx_ingress_second");
+  const firstId = hook.program.info().id;
+  const secondId = second.info().id;
+  await inNetworkNamespace(() => {
+    const lo = kernel.interfaceIndex("lo");
+    const order = (): readonly number[] =>
+      kernel.programQuery(lo, AttachType.tcx_ingress).programIds;
+    using link = hook.program.attach({ interface: "lo" });
+    {
+      using _before = second.attach({ interface: "lo", before: link });
+      assertEquals(order(), [secondId, firstId]);
+    }
+    {
+      using _after = second.attach({ interface: "lo", after: hook.program });
+      assertEquals(order(), [firstId, secondId]);
+    }
+    {
+      using _first = second.attach({ interface: "lo", before: "all" });
+      assertEquals(order(), [secondId, firstId]);
+    }
+    const { revision } = kernel.programQuery(lo, AttachType.tcx_ingress);
+    assertThrows(
+      () => second.attach({ interface: "lo", expectedRevision: revision + 5n }),
+      Error,
+      "ESTALE",
+    );
+    using _revised = second.attach({ interface: "lo", expectedRevision: revision });
+    assertEquals(order(), [firstId, secondId]);
+  });
+});
+
+kernelTest("tc counts packets, drops them, changes its program and goes", root, async () => {
+  using hook = await loadHook("tc", { verdict: TC_ACT_OK });
+  const qdisc = await inNetworkNamespace(async () => {
+    let link;
+    try {
+      link = hook.program.attach({ interface: "lo", direction: "ingress" });
+    } catch (error) {
+      // A kernel without clsact cannot be asked more.
+      if (error instanceof Error && error.message.includes("RTM_NEWQDISC")) return error.message;
+      throw error;
+    }
+    using attached = link;
+    assert(await connects());
+    assertGreater(hook.hits, 2);
+    hook.verdict(TC_ACT_SHOT);
+    assert(!await connects(150));
+    attached.close();
+    assert(await connects());
+    return undefined;
+  });
+  assertEquals(qdisc, undefined);
+});
+
+kernelTest(
+  "netkit counts what goes through a pair",
+  {
+    needs: {
+      root: true,
+      version: "6.7",
+      unless: () => kernelHasNetkit() ? undefined : "this kernel is built without netkit",
+    },
+  },
+  async () => {
+    using hook = await loadHook("netkit_primary", { verdict: 2 });
+    await inNetworkNamespace(async () => {
+      assertEquals(addInterface("nk0", "netkit"), 0);
+      using _link = hook.program.attach({ interface: "nk0" });
+      setInterfaceUp(kernel.interfaceIndex("nk0"));
+      // The peer has no name of ours: it comes up with the next free one, and both talk by themselves (IPv6).
+      const names = (kernel.readDirectory("/proc/sys/net/ipv4/conf") ?? [])
+        .filter((name) => name.startsWith("nk") && name !== "nk0");
+      for (const name of names) setInterfaceUp(kernel.interfaceIndex(name));
+      await until(() => hook.hits > 0, "a packet went through netkit");
+    });
+  },
+);
+
+function kernelHasNetkit(): boolean {
+  try {
+    using _namespace = enterNetworkNamespace();
+    return addInterface("nk0", "netkit") === 0;
+  } catch {
+    return false;
+  }
+}
+
+kernelTest(
+  "netfilter counts packets and drops them",
+  { needs: { root: true, version: "6.4" } },
+  async () => {
+    using hook = await loadHook("netfilter", { verdict: 1 });
+    await inNetworkNamespace(async () => {
+      {
+        using link = hook.program.attach({ hook: "local_in", priority: 10 });
+        assertEquals(link.info()?.details, { pf: 2, hooknum: 1, priority: 10, flags: 0 });
+        assert(await connects());
+        assertGreater(hook.hits, 2);
+        hook.verdict(0);
+        assert(!await connects(150));
+      }
+      assert(await connects());
+    });
+  },
+);
+
+kernelTest("sk_lookup sees connections and refuses them", root, async () => {
+  using hook = await loadHook("sk_lookup", { verdict: 1 });
+  await inNetworkNamespace(async () => {
+    {
+      using link = hook.program.attach({ netns: NETNS });
+      assertEquals(link.info()?.attachType, "sk_lookup");
+      assert(await connects());
+      assertGreater(hook.hits, 0);
+      hook.verdict(0);
+      assert(!await connects());
+    }
+    assert(await connects());
+  });
+});
+
+const noCgroups = (): string | undefined =>
+  cgroupRoot() === undefined ? "cgroup version 2 is not mounted" : undefined;
+const cgroups = { needs: { root: true, unless: noCgroups } } as const;
+
+for (const via of ["link", "command"] as const) {
+  kernelTest(`cgroup/connect4 by ${via} sees connections and refuses them`, cgroups, async () => {
+    using hook = await loadHook("cgroup_connect", { verdict: 1 });
+    await inCgroup(async (path) => {
+      {
+        using link = hook.program.attach({ cgroup: path, via });
+        assertEquals(link.fd >= 0, via === "link");
+        assert(await connects());
+        assertEquals(hook.hits, 1);
+        hook.verdict(0);
+        await assertRejects(
+          () => Deno.connect({ hostname: "127.0.0.1", port: 9 }),
+          Error,
+          "not permitted",
+        );
+        assertEquals(hook.value, 9n);
+      }
+      assert(await connects());
+    });
+  });
+}
+
+kernelTest("cgroup_skb counts packets of its cgroup and drops them", cgroups, async () => {
+  for (const name of ["cgroup_ingress", "cgroup_egress"]) {
+    using hook = await loadHook(name, { verdict: 1 });
+    await inCgroup(async (path) => {
+      {
+        using link = hook.program.attach({ cgroup: path });
+        assertEquals(link.info()?.type, "cgroup");
+        assert(await connects());
+        assertGreater(hook.hits, 2);
+        hook.verdict(0);
+        assert(!await connects(150));
+      }
+      assert(await connects());
+    });
+  }
+});
+
+kernelTest(
+  "cgroup hooks on sockets, options, sysctls and devices see the event",
+  cgroups,
+  async () => {
+    const events: { readonly [name: string]: () => void } = {
+      cgroup_bind: () => Deno.listen({ hostname: "127.0.0.1", port: 0 }).close(),
+      cgroup_sock_create: () => Deno.listen({ hostname: "127.0.0.1", port: 0 }).close(),
+      cgroup_sysctl: () => kernel.readFile("/proc/sys/kernel/ostype"),
+      cgroup_device: () => kernel.close(kernel.open("/dev/null")),
+      cgroup_setsockopt: () => {
+        const socket = openSocket();
+        kernel.setSocketOption(socket, 2, 1);
+        kernel.close(socket);
+      },
+    };
+    for (const [name, event] of Object.entries(events)) {
+      using hook = await loadHook(name, { verdict: 1 });
+      await inCgroup((path) => {
+        {
+          using _link = hook.program.attach({ cgroup: path });
+          event();
+          assertGreater(hook.hits, 0, name);
+        }
+        const hits = hook.hits;
+        event();
+        assertEquals(hook.hits, hits);
+      });
+    }
+  },
+);
+
+kernelTest("sockops sees connections of its cgroup", cgroups, async () => {
+  using hook = await loadHook("sockops");
+  await inCgroup(async (path) => {
+    using _link = hook.program.attach({ cgroup: path });
+    assert(await connects());
+    assertGreater(hook.hits, 0);
+  });
+});
+
+kernelTest("a cgroup that does not exist is named", cgroups, async () => {
+  using hook = await loadHook("cgroup_connect");
+  assertThrows(
+    () => hook.program.attach({ cgroup: `${cgroupRoot()}/no-such-cgroup` }),
+    Error,
+    'there is no cgroup at "',
+  );
+  assertThrows(() => hook.program.attach({}), Error, 'attach({ cgroup: "PATH" })');
+});
+
+kernelTest("links of networks leave nothing behind", root, async () => {
+  using hook = await loadHook("xdp", { verdict: XDP_PASS });
+  const id = hook.program.info().id;
+  await inNetworkNamespace(() => {
+    for (let round = 0; round < 20; round++) {
+      using _link = hook.program.attach({ interface: "lo", mode: "generic" });
+      assertEquals(linksOf([id]).length, 1);
+    }
+  });
+  assertEquals(linksOf([id]), []);
+});

@@ -1,0 +1,214 @@
+import { assert, assertEquals, assertGreater, assertThrows } from "@std/assert";
+import { linuxKernel } from "../../kernel/linux.ts";
+import { tracefs } from "../../loader/attach/nearest.ts";
+import { callGetpgid, type Hook, linksOf, loadHook } from "../support/hooks.ts";
+import { kernelTest } from "../support/kernel.ts";
+import type { AttachOptions } from "../../loader/attach/attach.ts";
+
+const kernel = linuxKernel();
+
+const noTracefs = (): string | undefined =>
+  tracefs(kernel) === undefined ? "tracefs is not mounted" : undefined;
+const noKprobes = (): string | undefined =>
+  kernel.readFile("/sys/bus/event_source/devices/kprobe/type").result < 0
+    ? "this kernel is built without kprobes"
+    : undefined;
+
+/** Attaches, sees the call counted, detaches, and sees that it is not counted any more. */
+async function seesTheCall(
+  name: string,
+  options: AttachOptions = {},
+  expected: { readonly hits?: number; readonly value?: bigint } = {},
+): Promise<void> {
+  using hook = await loadHook(name);
+  const id = hook.program.info().id;
+  callGetpgid();
+  assertEquals(hook.hits, 0);
+  {
+    using link = hook.program.attach(options);
+    callGetpgid();
+    assertEquals(hook.hits, expected.hits ?? 1);
+    if (expected.value !== undefined) assertEquals(hook.value, expected.value);
+    assert(link.attached);
+    if (link.fd >= 0) {
+      assertEquals(link.info()?.programId, id);
+      assertEquals(linksOf([id]).length, 1);
+    }
+  }
+  const hits = hook.hits;
+  callGetpgid();
+  assertEquals(hook.hits, hits);
+  assertEquals(linksOf([id]), []);
+}
+
+kernelTest("raw_tp sees a system call", () => seesTheCall("raw_tracepoint_plain"));
+
+kernelTest(
+  "raw_tp passes its cookie",
+  { needs: { version: "6.10" } },
+  () => seesTheCall("raw_tracepoint", { cookie: 5n }, { value: 5n }),
+);
+
+kernelTest(
+  "tp_btf sees a system call and its cookie",
+  () => seesTheCall("typed_tracepoint", { cookie: 9n }, { value: 9n }),
+);
+
+kernelTest(
+  "tracepoint sees a system call and its cookie",
+  { needs: { unless: noTracefs } },
+  () => seesTheCall("tracepoint", { cookie: 3n }, { value: 3n }),
+);
+
+kernelTest(
+  "tracepoint bound by ioctl sees a system call",
+  { needs: { unless: noTracefs } },
+  () => seesTheCall("tracepoint", { forceIoctl: true }),
+);
+
+for (const name of ["kprobe", "kretprobe", "ksyscall"]) {
+  kernelTest(
+    `${name} sees a system call and its cookie`,
+    { needs: { unless: noKprobes } },
+    () => seesTheCall(name, { cookie: 4n }, { value: 4n }),
+  );
+}
+
+kernelTest(
+  "kprobe by tracefs sees a system call, and its probe goes with the link",
+  { needs: { unless: () => noKprobes() ?? noTracefs() } },
+  async () => {
+    await seesTheCall("kprobe", { probe: "tracefs" });
+    await seesTheCall("kretprobe", { probe: "tracefs" });
+    const { bytes } = kernel.readFile(`${tracefs(kernel)}/kprobe_events`);
+    assert(!new TextDecoder().decode(bytes).includes("skep"));
+  },
+);
+
+kernelTest(
+  "kprobe of a function that does not exist names the nearest ones",
+  { needs: { unless: noKprobes } },
+  async () => {
+    using hook = await loadHook("kprobe");
+    const error = assertThrows(
+      () => hook.program.attach({ function: "tcp_connnect" }),
+      Error,
+      'there is no kernel function "tcp_connnect"',
+    );
+    assert(error.message.includes("tcp_connect"), error.message);
+  },
+);
+
+kernelTest("raw_tp of a tracepoint that does not exist says so", async () => {
+  using hook = await loadHook("raw_tracepoint_plain");
+  assertThrows(
+    () => hook.program.attach({ tracepoint: "sys_entr" }),
+    Error,
+    'there is no raw tracepoint "sys_entr"',
+  );
+});
+
+kernelTest(
+  "tracepoint of a name that does not exist names the nearest ones",
+  { needs: { unless: noTracefs } },
+  async () => {
+    using hook = await loadHook("tracepoint");
+    assertThrows(
+      () => hook.program.attach({ category: "raw_syscalls", tracepoint: "sys_entr" }),
+      Error,
+      "nearest: raw_syscalls/sys_enter",
+    );
+  },
+);
+
+const noFprobe = (): string | undefined =>
+  noKprobes() ??
+    (kernel.machine.release.startsWith("6.1.") ? "6.1 of Debian has no fprobe" : undefined);
+
+kernelTest(
+  "kprobe.multi sees the calls of all functions that its pattern names",
+  { needs: { unless: noFprobe } },
+  () => seesTheCall("kprobe_multi"),
+);
+
+kernelTest(
+  "kprobe.multi by function names passes one cookie for each",
+  { needs: { unless: noFprobe } },
+  () =>
+    seesTheCall("kprobe_multi", {
+      functions: ["__x64_sys_getpgid", "__x64_sys_getppid"],
+      cookies: [8n, 9n],
+    }, {
+      value: 8n,
+    }),
+);
+
+kernelTest(
+  "kretprobe.multi sees a system call return",
+  { needs: { unless: noFprobe } },
+  () => seesTheCall("kretprobe_multi"),
+);
+
+kernelTest(
+  "kprobe.session sees entry and return",
+  { needs: { unless: noFprobe, version: "6.10" } },
+  () => seesTheCall("kprobe_session", {}, { hits: 2 }),
+);
+
+/** Trampolines are refused on some kernels even to root: loading tells. */
+async function trampolines(): Promise<string | undefined> {
+  try {
+    using _ = await loadHook("fentry");
+    return undefined;
+  } catch (error) {
+    return `this kernel refuses trampolines: ${(error as Error).message}`;
+  }
+}
+const noTrampolines = Deno.build.os === "linux" ? await trampolines() : "not Linux";
+const needsTrampolines = { needs: { unless: () => noTrampolines } };
+
+for (const name of ["fentry", "fexit"]) {
+  kernelTest(
+    `${name} sees a system call and its cookie`,
+    needsTrampolines,
+    () => seesTheCall(name, { cookie: 6n }, { value: 6n }),
+  );
+}
+
+/** Attaches, and sees the system call answered by the program. */
+function decides(hook: Hook, verdict: number): void {
+  const usual = callGetpgid();
+  assertGreater(usual, 0);
+  hook.verdict(verdict);
+  {
+    using _link = hook.program.attach();
+    assertEquals(callGetpgid(), verdict);
+    hook.verdict(0);
+    assertEquals(callGetpgid(), usual);
+    assertEquals(hook.hits, 2);
+  }
+  hook.verdict(verdict);
+  assertEquals(callGetpgid(), usual);
+}
+
+kernelTest("fmod_ret answers in the function's place", needsTrampolines, async () => {
+  using hook = await loadHook("fmod_ret");
+  decides(hook, -13);
+});
+
+kernelTest("lsm enforces its verdict", needsTrampolines, async () => {
+  using hook = await loadHook("lsm");
+  decides(hook, -1);
+});
+
+kernelTest("Link.update puts another program in the place of the first", async () => {
+  using first = await loadHook("typed_tracepoint");
+  using link = first.program.attach();
+  assertThrows(
+    () => link.update(first.program),
+    Error,
+    "update link typed_tracepoint",
+  );
+  callGetpgid();
+  assertEquals(first.hits, 1);
+});

@@ -1,0 +1,192 @@
+/**
+ * Hooks for tests: the fixture with one program per kind, and places of the test's own to attach it to.
+ *
+ * @module
+ */
+
+import { linuxKernel } from "../../kernel/linux.ts";
+import { CREATE, EXCLUSIVE, NetlinkMessage, REQUEST_ACK } from "../../loader/attach/netlink.ts";
+import { BpfObject } from "../../loader/object.ts";
+import type { Program } from "../../loader/program.ts";
+import { ObjectSpec } from "../../object/object_spec.ts";
+
+const kernel = linuxKernel();
+const ARM = kernel.machine.machine === "aarch64";
+
+/** The number of getpgid(2): a system call that nothing else here makes. */
+export const GETPGID: number = ARM ? 155 : 121;
+const UNSHARE = ARM ? 97 : 272;
+const SETNS = ARM ? 268 : 308;
+const SOCKET = ARM ? 198 : 41;
+const CLONE_NEWNET = 0x40000000;
+const O_DIRECTORY = ARM ? 0o40000 : 0o200000;
+
+/** Makes the system call that tracing programs look for; answers what the kernel answered. */
+export function callGetpgid(): number {
+  return kernel.call(GETPGID, 0);
+}
+
+/** A loaded program of `hooks.bpf.c`. */
+export interface Hook extends Disposable {
+  /** Its object. */
+  readonly object: BpfObject;
+  /** The program. */
+  readonly program: Program;
+  /** How often it ran, for whom it looks. */
+  readonly hits: number;
+  /** What it saw last. */
+  readonly value: bigint;
+  /** Sets what it answers. */
+  verdict(number: number): void;
+}
+
+/** Loads one program of the fixture, and others beside it. */
+export async function loadHook(
+  name: string,
+  options: { readonly verdict?: number; readonly also?: readonly string[] } = {},
+): Promise<Hook> {
+  const bytes = await Deno.readFile(new URL("../fixtures/hooks.bpf.o", import.meta.url));
+  const spec = ObjectSpec.parse(bytes, { name: "hooks.bpf.o" });
+  for (const program of [name, ...options.also ?? []]) {
+    const wanted = spec.programs.get(program);
+    wanted.autoload = true;
+    // The fixture names the functions of x86-64.
+    const plan = wanted.attach as { function?: string; pattern?: string };
+    if (ARM && plan.function !== undefined) plan.function = plan.function.replace("x64", "arm64");
+    if (ARM && plan.pattern !== undefined) plan.pattern = plan.pattern.replace("x64", "arm64");
+  }
+  spec.variables.get("target").set(Deno.pid);
+  spec.variables.get("syscall_number").set(BigInt(GETPGID));
+  spec.variables.get("verdict").set(options.verdict ?? 0);
+  const object = await BpfObject.load(spec, { token: false });
+  const { variables } = object;
+  return {
+    object,
+    program: object.programs.get(name),
+    get hits(): number {
+      return Number(variables.get("hits").get());
+    },
+    get value(): bigint {
+      return variables.get("value").get() as bigint;
+    },
+    verdict: (number) => variables.get("verdict").set(number),
+    [Symbol.dispose]: () => object[Symbol.dispose](),
+  };
+}
+
+/** Ids of all links of the machine that belong to one of these programs. */
+export function linksOf(programIds: readonly number[]): number[] {
+  const found: number[] = [];
+  for (let id = kernel.getNextId("link", 0); id > 0; id = kernel.getNextId("link", id)) {
+    const fd = kernel.getFdById("link", id);
+    if (fd < 0) continue;
+    const { bytes } = kernel.objectInfo(fd, 16);
+    kernel.close(fd);
+    if (programIds.includes(new DataView(bytes.buffer).getUint32(8, true))) found.push(id);
+  }
+  return found;
+}
+
+/** A network namespace of the test's own, with `lo` up; disposing of it goes back. */
+export function enterNetworkNamespace(): Disposable {
+  // The thread's, not the process's: unshare(2) moves the calling thread alone, and JS stays on it.
+  const before = kernel.open("/proc/thread-self/ns/net");
+  if (before < 0) throw new Error(`cannot open the network namespace: ${before}`);
+  const back = {
+    [Symbol.dispose](): void {
+      kernel.call(SETNS, before, CLONE_NEWNET);
+      kernel.close(before);
+    },
+  };
+  const result = kernel.call(UNSHARE, CLONE_NEWNET);
+  if (result < 0) {
+    kernel.close(before);
+    throw new Error(`cannot make a network namespace: ${result}`);
+  }
+  setInterfaceUp(kernel.interfaceIndex("lo"));
+  return back;
+}
+
+/** Runs a function in a network namespace of its own, with `lo` up; leaves it behind. */
+export async function inNetworkNamespace<T>(body: () => T | Promise<T>): Promise<T> {
+  using _namespace = enterNetworkNamespace();
+  return await body();
+}
+
+const RTM_NEWLINK = 16;
+const IFF_UP = 1;
+const IFLA_IFNAME = 3;
+const IFLA_LINKINFO = 18;
+const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+
+/** Switches a network interface on. */
+export function setInterfaceUp(index: number): void {
+  const message = new NetlinkMessage(RTM_NEWLINK, REQUEST_ACK)
+    .u8(0, 0).u16(0).u32(index, IFF_UP, IFF_UP).build();
+  const { result } = kernel.netlink(message);
+  if (result < 0) throw new Error(`cannot switch on interface ${index}: ${result}`);
+}
+
+/** Makes a network interface of a kind (`veth`, `dummy`, `netkit`); answers zero or `-errno`. */
+export function addInterface(name: string, kind: string): number {
+  const message = new NetlinkMessage(RTM_NEWLINK, REQUEST_ACK | CREATE | EXCLUSIVE)
+    .u8(0, 0).u16(0).u32(0, 0, 0)
+    .attributeText(IFLA_IFNAME, name)
+    .begin(IFLA_LINKINFO).attributeText(IFLA_INFO_KIND, kind).begin(IFLA_INFO_DATA).end().end()
+    .build();
+  return kernel.netlink(message).result;
+}
+
+/** Where cgroup version 2 is mounted. */
+export function cgroupRoot(): string | undefined {
+  const mounts = new TextDecoder().decode(kernel.readFile("/proc/self/mounts").bytes);
+  return mounts.split("\n").map((line) => line.split(" ")).find(([, , type]) => type === "cgroup2")
+    ?.[1];
+}
+
+/** Runs a function with this process in a cgroup of its own, and takes the cgroup away. */
+export async function inCgroup<T>(body: (path: string) => T | Promise<T>): Promise<T> {
+  const root = cgroupRoot();
+  if (root === undefined) throw new Error("cgroup version 2 is not mounted");
+  const own = /^0::(.*)$/m.exec(
+    new TextDecoder().decode(kernel.readFile("/proc/self/cgroup").bytes),
+  );
+  const before = `${root}${own?.[1] === "/" ? "" : own?.[1] ?? ""}`;
+  const path = `${before}/skep-test-${Deno.pid}`;
+  const made = kernel.makeDirectory(path);
+  if (made < 0) throw new Error(`cannot make the cgroup ${path}: ${made}`);
+  try {
+    enter(path);
+    return await body(path);
+  } finally {
+    enter(before);
+    kernel.remove(path);
+  }
+}
+
+function enter(cgroup: string): void {
+  const fd = kernel.open(`${cgroup}/cgroup.procs`, 1);
+  const result = fd < 0 ? fd : kernel.write(fd, new TextEncoder().encode("0"));
+  if (fd >= 0) kernel.close(fd);
+  if (result < 0) throw new Error(`cannot enter the cgroup ${cgroup}: ${result}`);
+}
+
+/** A descriptor of a directory, to be closed by the caller. */
+export function openDirectory(path: string): number {
+  return kernel.open(path, O_DIRECTORY);
+}
+
+/** Calls back until the condition holds, or throws after some time. */
+export async function until(condition: () => boolean, what: string): Promise<void> {
+  const end = performance.now() + 10_000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`still not after 10 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** A TCP socket that is bound to nothing, to be closed by the caller. */
+export function openSocket(): number {
+  return kernel.call(SOCKET, 2, 1, 0);
+}
