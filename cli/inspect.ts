@@ -169,7 +169,8 @@ function mapTable(spec: ObjectSpec, colour: boolean): string {
   if (spec.maps.size === 0) return "";
   const { btf } = spec;
   const events = eventTypes(spec);
-  const name = (id: number): string => btf === undefined || id === 0 ? "" : typeName(btf, id);
+  const name = (id: number): string =>
+    btf === undefined || id === 0 || btf.kindName(id) === "datasec" ? "" : typeName(btf, id);
   return table(
     [
       { head: "MAP" },
@@ -282,10 +283,13 @@ function programText(spec: ObjectSpec, program: ProgramSpec, colour: boolean): s
   );
   const head = `${program.name} (${program.section}):`;
   const text = [colour ? bold(printable(head)) : printable(head)];
+  let last: string | undefined;
   for (const line of printInstructions(program.instructions)) {
     const index = Number(/^\s*(\d+)/.exec(line)?.[1] ?? Number.NaN);
     const source = lines.get(program.sectionOffset + index * 8);
-    if (source !== undefined) {
+    // One line of C is many records, one for each of its columns.
+    if (source !== undefined && source !== last) {
+      last = source;
       const comment = printable(`; ${source}`);
       text.push(colour ? dim(comment) : comment);
     }

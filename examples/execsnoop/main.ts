@@ -38,13 +38,14 @@ export async function execsnoop(options: ExecsnoopOptions = {}): Promise<number>
   if (options.uid !== undefined) spec.variables.get("target_uid").set(options.uid);
   using object = await BpfObject.load(spec);
   const { token } = object;
+  if (token === undefined) console.log("    no token is used: loaded with this user's own rights");
+  else console.log(`    token found: ${token.source}`);
+  const program = object.programs.get("handle_exec");
   console.log(
-    token === undefined
-      ? "loaded without a token"
-      : `token found at ${token.source}: loaded with it`,
+    `    loaded BTF, ${object.maps.names().join(", ")} and ${program.name} (tag ${program.tag})`,
   );
   using _links = object.attach();
-  console.log("attached; waiting for programs to start\n");
+  console.log(`    attached to ${program.spec.section}; waiting for programs to start\n`);
   options.ready?.();
 
   const signal = options.seconds === undefined
@@ -52,13 +53,13 @@ export async function execsnoop(options: ExecsnoopOptions = {}): Promise<number>
     : AbortSignal.timeout(options.seconds * 1000);
   let seen = 0;
   console.log(row("PID", "PARENT", "UID", "COMMAND", "FILE"));
-  for await (const event of object.maps.get("events").records({ signal })) {
-    const { pid, ppid, uid, comm, filename } = event as unknown as ExecEvent;
+  const records = object.maps.get("events").records<ExecEvent>({ signal });
+  for await (const { pid, ppid, uid, comm, filename } of records) {
     console.log(row(pid, ppid, uid, comm, filename));
     if (++seen === options.count) break;
   }
   const words = token?.info()?.words();
-  const how = words === undefined ? "as root, without a token" : `with ${wordsText(words)}`;
+  const how = words === undefined ? "without a token" : `with the token's ${wordsText(words)}`;
   console.log(`\n${seen} events, ${object.variables.get("dropped").get()} dropped, ${how}`);
   return seen;
 }

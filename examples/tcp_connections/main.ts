@@ -36,9 +36,8 @@ export async function tcpConnections(
   console.log(`${"PID".padStart(7)}  ${"COMMAND".padEnd(16)}  ${states}  LOCAL → REMOTE`);
   options.ready?.();
   let seen = 0;
-  const records = object.maps.get("events").records({ signal: options.signal });
-  for await (const record of records) {
-    const event = record as unknown as StateEvent;
+  const records = object.maps.get("events").records<StateEvent>({ signal: options.signal });
+  for await (const event of records) {
     const change = `${event.from} → ${event.to}`.padEnd(26);
     const local = endpoint(event.family, event.local_address, event.local_port);
     const remote = endpoint(event.family, event.remote_address, event.remote_port);

@@ -1,0 +1,173 @@
+// Every example runs as its first lines say, on the real kernel, and leaves nothing behind.
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { kernelTest, reasonToSkip } from "../tests/support/kernel.ts";
+import * as tour from "./tour.ts";
+
+const root = new URL("../", import.meta.url);
+
+/** Runs a file of the examples with the permissions that it asks for. */
+async function runExample(
+  args: readonly string[],
+  options: { readonly milliseconds?: number } = {},
+): Promise<{ readonly code: number; readonly out: string; readonly error: string }> {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", ...args],
+    cwd: root,
+    env: { NO_COLOR: "1" },
+    stdout: "piped",
+    stderr: "piped",
+    ...(options.milliseconds === undefined
+      ? {}
+      : { signal: AbortSignal.timeout(options.milliseconds) }),
+  });
+  const { code, stdout, stderr } = await command.output();
+  const decoder = new TextDecoder();
+  return { code, out: decoder.decode(stdout), error: decoder.decode(stderr) };
+}
+
+/** Does something again and again while an example runs. */
+async function meanwhile<T>(work: Promise<T>, act: () => Promise<unknown>): Promise<T> {
+  let over = false;
+  const done = work.finally(() => over = true);
+  done.catch(() => {});
+  while (!over) {
+    await act();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return await work;
+}
+
+const startProgram = (): Promise<unknown> => new Deno.Command("true").output();
+const needed = ["--allow-ffi", "--allow-read"];
+
+kernelTest("hello counts programs that start", async () => {
+  const running = runExample([...needed, "examples/hello/main.ts"]);
+  const { code, out, error } = await meanwhile(running, startProgram);
+  assertEquals(code, 0, error);
+  const [, count = "0"] = /^5 s: (\d+) programs started$/m.exec(out) ?? [];
+  assert(Number(count) > 5, out);
+});
+
+kernelTest(
+  "execsnoop shows programs that start, with --allow-ffi and --allow-read alone",
+  async () => {
+    const file = "examples/execsnoop/main.ts";
+    const running = runExample([...needed, file, "--count", "3", "--seconds", "20"]);
+    const { code, out, error } = await meanwhile(running, startProgram);
+    assertEquals(code, 0, error);
+    assert(/^ +\d+ +\d+ +\d+ +true +\/\S*true$/m.test(out), out);
+    assert(/^3 events, 0 dropped, /m.test(out), out);
+  },
+);
+
+kernelTest("execsnoop --uid shows nothing of other users", async () => {
+  const file = "examples/execsnoop/main.ts";
+  const running = runExample([...needed, file, "--uid", "4242", "--seconds", "1"]);
+  const { out } = await meanwhile(running, startProgram);
+  assert(/^0 events/m.test(out), out);
+});
+
+kernelTest("tcp_connections reads addresses and ports of a connection", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  try {
+    const { port } = listener.addr;
+    const file = "examples/tcp_connections/main.ts";
+    const running = runExample([...needed, file, "--count", "4", "--seconds", "20"]);
+    const { code, out, error } = await meanwhile(running, async () => {
+      const [accepted, connection] = await Promise.all([
+        listener.accept(),
+        Deno.connect({ hostname: "127.0.0.1", port }),
+      ]);
+      connection.close();
+      accepted.close();
+    });
+    assertEquals(code, 0, error);
+    assertStringIncludes(out, `127.0.0.1:${port}`);
+    assertStringIncludes(out, "CLOSE → SYN_SENT");
+  } finally {
+    listener.close();
+  }
+});
+
+kernelTest(
+  "xdp_count counts the packets that it sends itself, in a sandbox",
+  { needs: { root: true, version: "6.9" } },
+  async () => {
+    const { code, out, error } = await runExample(["-A", "examples/xdp_count/main.ts"]);
+    assertEquals(code, 0, error);
+    assert(/^IPv4 +100 +10600 /m.test(out), out);
+  },
+);
+
+kernelTest("the README's ten lines print events", async () => {
+  const running = runExample([...needed, "examples/ten_lines.ts"], { milliseconds: 2500 });
+  const { out } = await meanwhile(running, startProgram);
+  assert(/filename: "\/\S*true"/.test(out), out);
+});
+
+kernelTest(
+  "the demo loads with a token as an unprivileged user, within 15 seconds",
+  { needs: { root: true, version: "6.9" } },
+  async () => {
+    const started = performance.now();
+    const { code, out, error } = await runExample(["-A", "examples/demo.ts"]);
+    assertEquals(code, 0, error);
+    assert(performance.now() - started < 15_000, "it took too long");
+    for (
+      const part of [
+        "[1] opening",
+        "delegate_maps=array:ringbuf",
+        "as uid 65534",
+        "token found: /sys/fs/bpf",
+        "attached to tp_btf/sched_process_exec",
+        "    PID    PARENT     UID  COMMAND",
+      ]
+    ) assertStringIncludes(out, part);
+    assert(/^\d+ events, \d+ dropped, with the token's delegate_cmds=/m.test(out), out);
+  },
+);
+
+Deno.test("the tour's steps that need no kernel do what they say", async () => {
+  const spec = await tour.editSpec();
+  assertEquals(spec.variables.get("target_uid").get(), 1000);
+  assertEquals(spec.maps.get("events").maxEntries, 1 << 20);
+  assertEquals((await tour.parseBytes()).programs.names(), ["count"]);
+  assertStringIncludes(await tour.planIt(), "delegate_progs=tracing");
+  assertStringIncludes(await tour.printTypes(), "struct event {");
+  assertStringIncludes(await tour.handleErrors("nowhere.bpf.o"), "nowhere.bpf.o");
+});
+
+kernelTest("the tour's steps with a kernel do what they say", async () => {
+  assert(/^[0-9a-f]{16}$/.test(await tour.loadIt()));
+  assertEquals(await tour.runIt(), 1n);
+  assertEquals(await tour.useMap(), 3);
+  assertEquals(await tour.useVariable(), 0n);
+  const ending = new AbortController();
+  const reading = tour.readEvents(ending.signal);
+  for (let i = 0; i < 10; i++) await startProgram();
+  ending.abort();
+  assert(await reading >= 0);
+  assertEquals(typeof await tour.findTokens(), "number");
+});
+
+kernelTest("the tour's sandbox gives back the command's exit status", {
+  needs: { root: true, version: "6.9" },
+}, async () => {
+  assertEquals(await tour.sandboxIt(["sh", "-c", "exit 7"]), 7);
+});
+
+const ordinary = reasonToSkip() !== undefined;
+Deno.test({
+  name: `without privileges the demo relocates, plans, and names the command for the rest${
+    ordinary ? "" : " [skipped: this user is privileged]"
+  }`,
+  ignore: !ordinary,
+  fn: async () => {
+    const { code, out, error } = await runExample(["-A", "examples/demo.ts"]);
+    assertEquals(code, 0, error);
+    assertStringIncludes(out, "delegate_progs=tracing");
+    assertStringIncludes(out, "struct task_struct.real_parent");
+    assert(/^ +sudo .* task demo$/m.test(out), out);
+  },
+});
