@@ -19,10 +19,12 @@ struct event {
 	char filename[128];
 };
 
+// #region map
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 256 * 1024);
 } events SEC(".maps") EVENT_TYPE(event);
+// #endregion map
 
 /* Settable before load: report this user only. -1 is everybody. */
 const volatile int target_uid = -1;
