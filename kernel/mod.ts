@@ -11,3 +11,8 @@ export * from "./kernel.ts";
 export * from "./mapping.ts";
 export * from "./poller.ts";
 export * from "./linux.ts";
+export * from "./fake.ts";
+export * from "./fake_machine.ts";
+export { FakeMap } from "./fake_maps.ts";
+export * from "./fake_poller.ts";
+export * from "./recording.ts";
