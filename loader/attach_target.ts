@@ -6,9 +6,9 @@
  */
 
 import { Btf } from "../btf/btf.ts";
-import type { KindName } from "../btf/types.ts";
 import { SkepError } from "../elf/error.ts";
 import { check } from "../kernel/error.ts";
+import { type BtfTarget, btfTarget } from "../object/attach_plan.ts";
 import { nearestNames } from "../object/named.ts";
 import type { ProgramSpec } from "../object/spec.ts";
 import { Descriptor } from "./descriptor.ts";
@@ -24,32 +24,18 @@ export interface AttachTarget {
   readonly attachProgramFd?: number;
 }
 
-/** A name to look for in BTF. */
-interface WantedType {
-  readonly name: string;
-  readonly kind: KindName;
-  /** What the user wrote. */
+/** A type to look for, and what the user wrote. */
+interface WantedType extends BtfTarget {
   readonly written: string;
-  readonly module?: string;
 }
 
-/** The kinds of plan whose programs are bound to a type at load. */
-const BOUND: ReadonlySet<string> = new Set([
-  "tp_btf",
-  "fentry",
-  "fexit",
-  "fmod_ret",
-  "fsession",
-  "freplace",
-  "lsm",
-  "lsm_cgroup",
-  "iter",
-]);
-
-/** Whether a program is bound to a BTF type at load. */
-export function needsAttachTarget(program: ProgramSpec): boolean {
-  return BOUND.has(program.attach.kind) || program.attachTarget !== undefined;
-}
+/** What stands before the user's text in the names of BTF types. */
+const PREFIXES: { readonly [kind: string]: string } = {
+  tp_btf: "btf_trace_",
+  lsm: "bpf_lsm_",
+  lsm_cgroup: "bpf_lsm_",
+  iter: "bpf_iter_",
+};
 
 /**
  * Finds a program's target; undefined for programs that have none.
@@ -62,8 +48,9 @@ export function findAttachTarget(
   program: ProgramSpec,
   openModule: (name: string) => number,
 ): AttachTarget | undefined {
-  if (!needsAttachTarget(program)) return undefined;
-  const wanted = wantedType(program);
+  const plain = btfTarget(program.attach);
+  if (plain === undefined && program.attachTarget === undefined) return undefined;
+  const wanted = wantedType(program, plain);
   if (wanted === undefined) {
     throw targetError(
       program,
@@ -79,44 +66,19 @@ export function findAttachTarget(
   return inKernel(state, program, wanted, openModule);
 }
 
-/** The type's name in BTF: each kind of program has its own prefix. */
-function wantedType(program: ProgramSpec): WantedType | undefined {
-  const { attach, attachTarget } = program;
-  const written = attachTarget?.function ?? targetName(program);
-  if (written === undefined || written === "") return undefined;
-  const module = "module" in attach ? attach.module : undefined;
-  const inModule = module === undefined ? {} : { module };
-  switch (attach.kind) {
-    case "tp_btf":
-      return { name: `btf_trace_${written}`, kind: "typedef", written, ...inModule };
-    case "lsm":
-    case "lsm_cgroup":
-      return { name: `bpf_lsm_${written}`, kind: "func", written, ...inModule };
-    case "iter":
-      return { name: `bpf_iter_${written}`, kind: "func", written, ...inModule };
-    default:
-      return { name: written, kind: "func", written, ...inModule };
+/** The type to look for: the user's own target comes before the section's. */
+function wantedType(
+  program: ProgramSpec,
+  plan: BtfTarget | "unnamed" | undefined,
+): WantedType | undefined {
+  const prefix = PREFIXES[program.attach.kind] ?? "";
+  const own = program.attachTarget?.function;
+  if (own !== undefined && own !== "") {
+    const kind = program.attach.kind === "tp_btf" ? "typedef" : "func";
+    return { name: prefix + own, kind, written: own };
   }
-}
-
-function targetName({ attach }: ProgramSpec): string | undefined {
-  switch (attach.kind) {
-    case "tp_btf":
-      return attach.name;
-    case "fentry":
-    case "fexit":
-    case "fmod_ret":
-    case "fsession":
-    case "freplace":
-      return attach.function;
-    case "lsm":
-    case "lsm_cgroup":
-      return attach.hook;
-    case "iter":
-      return attach.target;
-    default:
-      return undefined;
-  }
+  if (plan === undefined || plan === "unnamed") return undefined;
+  return { ...plan, written: plan.name.slice(prefix.length) };
 }
 
 function inKernel(

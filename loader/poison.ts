@@ -5,11 +5,8 @@
  */
 
 import type { ObjectSpec } from "../object/object_spec.ts";
+import { poisonOf } from "../object/poison.ts";
 import type { LinkedProgram } from "../object/spec.ts";
-import { POISON_CORE, POISON_KFUNC_BASE, POISON_MAP_BASE } from "./references.ts";
-
-/** Base and count of poison numbers: libbpf keeps a million for each. */
-const RANGE = 1_000_000;
 
 /** Explains poisoned calls of one program: `callee` as the verifier prints it, at an instruction. */
 export type PoisonReader = (callee: number, instruction: number | undefined) => string | undefined;
@@ -17,16 +14,21 @@ export type PoisonReader = (callee: number, instruction: number | undefined) => 
 /** Makes the reader for a program. */
 export function poisonReader(spec: ObjectSpec, linked: LinkedProgram): PoisonReader {
   return (callee, instruction) => {
-    if (callee === POISON_CORE) return coreText(linked, instruction);
-    if (callee >= POISON_KFUNC_BASE && callee < POISON_KFUNC_BASE + RANGE) {
-      const extern = spec.externs[callee - POISON_KFUNC_BASE];
-      return `kfunc ${extern?.name ?? "?"} is called, and this kernel does not have it`;
+    const poison = poisonOf(callee);
+    switch (poison?.kind) {
+      case "core":
+        return coreText(linked, instruction);
+      case "kfunc": {
+        const extern = spec.externs[poison.index];
+        return `kfunc ${extern?.name ?? "?"} is called, and this kernel does not have it`;
+      }
+      case "map": {
+        const map = [...spec.maps].find(({ index }) => index === poison.index);
+        return `map ${map?.name ?? "?"} is used, and its autocreate is off`;
+      }
+      default:
+        return undefined;
     }
-    if (callee >= POISON_MAP_BASE && callee < POISON_MAP_BASE + RANGE) {
-      const map = [...spec.maps].find(({ index }) => index === callee - POISON_MAP_BASE);
-      return `map ${map?.name ?? "?"} is used, and its autocreate is off`;
-    }
-    return undefined;
   };
 }
 

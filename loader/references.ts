@@ -5,25 +5,15 @@
  */
 
 import { SkepError } from "../elf/error.ts";
+import {
+  INSTRUCTION_SIZE,
+  Pseudo,
+  setImmediate,
+  setOffset,
+  setSource,
+} from "../object/instruction.ts";
+import { poisonKfunc, poisonMap } from "../object/poison.ts";
 import type { LinkedProgram, Reference } from "../object/spec.ts";
-
-/** BPF_PSEUDO_MAP_FD: ldimm64 of a map's descriptor. */
-const PSEUDO_MAP_FD = 1;
-/** BPF_PSEUDO_MAP_VALUE: ldimm64 of an address within the one value of an array. */
-const PSEUDO_MAP_VALUE = 2;
-/** BPF_PSEUDO_BTF_ID: ldimm64 of a kernel variable. */
-const PSEUDO_BTF_ID = 3;
-/** BPF_PSEUDO_KFUNC_CALL. */
-const PSEUDO_KFUNC_CALL = 2;
-/** BPF_JMP | BPF_CALL. */
-const CALL = 0x85;
-
-/** A call of this plus a map's index stands for a map that was not created (libbpf's number). */
-export const POISON_MAP_BASE = 2001000000;
-/** A call of this plus an extern's index stands for a kfunc that was not found (libbpf's number). */
-export const POISON_KFUNC_BASE = 2002000000;
-/** A call of this stands for a CO-RE relocation that has no answer here: 0xbad2310. */
-export const POISON_CORE = 195896080;
 
 /** What an extern turned out to be. */
 export type ExternTarget =
@@ -48,93 +38,74 @@ export interface ReferenceTargets {
   jumpTable(reference: Reference & { kind: "jumptable" }): number;
 }
 
-/** The program's instructions with every reference resolved: a copy. */
+/** The program's instructions with every reference resolved: a copy where there is one. */
 export function resolveReferences(
   linked: LinkedProgram,
   targets: ReferenceTargets,
 ): Uint8Array<ArrayBuffer> {
   if (linked.references.length === 0) return linked.instructions;
   const code = linked.instructions.slice();
-  const view = new DataView(code.buffer);
+  const count = code.length / INSTRUCTION_SIZE;
   for (const reference of linked.references) {
-    const at = reference.instruction * 8;
-    if (at + (reference.kind === "kfunc" ? 8 : 16) > code.length) {
-      throw outside(linked, reference);
-    }
-    patch(view, at, reference, targets);
+    const size = reference.kind === "kfunc" ? 1 : 2;
+    if (reference.instruction + size > count) throw outside(linked, reference);
+    patch(code, reference, targets);
   }
   return code;
 }
 
-function patch(
-  view: DataView,
-  at: number,
-  reference: Reference,
-  targets: ReferenceTargets,
-): void {
+function patch(code: Uint8Array, reference: Reference, targets: ReferenceTargets): void {
+  const at = reference.instruction;
   switch (reference.kind) {
     case "map":
     case "map-value": {
       const map = targets.map(reference.map);
-      if ("missing" in map) return poisonMap(view, at, map.missing);
-      const pseudo = reference.kind === "map" ? PSEUDO_MAP_FD : PSEUDO_MAP_VALUE;
-      setSource(view, at, pseudo);
-      view.setInt32(at + 4, map.fd, true);
-      if (reference.kind === "map-value") view.setUint32(at + 12, reference.offset >>> 0, true);
-      return;
+      if ("missing" in map) return poisonMap(code, at, map.missing);
+      if (reference.kind === "map-value") {
+        return setLoad(code, at, Pseudo.mapValue, map.fd, reference.offset);
+      }
+      setSource(code, at, Pseudo.mapFd);
+      return setImmediate(code, at, map.fd);
     }
     case "jumptable":
-      setSource(view, at, PSEUDO_MAP_VALUE);
-      view.setInt32(at + 4, targets.jumpTable(reference), true);
-      return view.setUint32(at + 12, 0, true);
+      return setLoad(code, at, Pseudo.mapValue, targets.jumpTable(reference), 0);
     case "ksym":
-      return patchSymbol(view, at, targets.extern(reference.extern));
+      return patchSymbol(code, at, targets.extern(reference.extern));
     case "kfunc":
-      return patchCall(view, at, targets.extern(reference.extern));
+      return patchCall(code, at, targets.extern(reference.extern));
   }
 }
 
-function patchSymbol(view: DataView, at: number, target: ExternTarget): void {
+function patchSymbol(code: Uint8Array, at: number, target: ExternTarget): void {
   switch (target.kind) {
     // Of a kfunc this is the address, which programs compare with 0 to see whether it is there.
     case "kfunc":
     case "variable":
-      setSource(view, at, PSEUDO_BTF_ID);
-      view.setUint32(at + 4, target.typeId, true);
-      return view.setInt32(at + 12, target.btfFd, true);
+      return setLoad(code, at, Pseudo.btfId, target.typeId, target.btfFd);
     case "kconfig":
-      setSource(view, at, PSEUDO_MAP_VALUE);
-      view.setInt32(at + 4, target.map, true);
-      return view.setUint32(at + 12, target.offset, true);
+      return setLoad(code, at, Pseudo.mapValue, target.map, target.offset);
     default: {
       const address = target.kind === "address" ? target.address : 0n;
-      view.setUint32(at + 4, Number(address & 0xffffffffn), true);
-      view.setUint32(at + 12, Number((address >> 32n) & 0xffffffffn), true);
+      setImmediate(code, at, Number(BigInt.asIntN(32, address)));
+      setImmediate(code, at + 1, Number(BigInt.asIntN(32, address >> 32n)));
     }
   }
 }
 
-function patchCall(view: DataView, at: number, target: ExternTarget): void {
+function patchCall(code: Uint8Array, at: number, target: ExternTarget): void {
   if (target.kind !== "kfunc") {
-    return poison(view, at, POISON_KFUNC_BASE + (target.kind === "missing" ? target.index : 0));
+    return poisonKfunc(code, at, target.kind === "missing" ? target.index : 0);
   }
-  setSource(view, at, PSEUDO_KFUNC_CALL);
-  view.setInt16(at + 2, target.descriptorIndex, true);
-  view.setUint32(at + 4, target.typeId, true);
+  setSource(code, at, Pseudo.kfuncCall);
+  setOffset(code, at, target.descriptorIndex);
+  setImmediate(code, at, target.typeId);
 }
 
-function poisonMap(view: DataView, at: number, index: number): void {
-  poison(view, at, POISON_MAP_BASE + index);
-  poison(view, at + 8, POISON_MAP_BASE + index);
-}
-
-function poison(view: DataView, at: number, callee: number): void {
-  view.setUint32(at, CALL, true);
-  view.setInt32(at + 4, callee, true);
-}
-
-function setSource(view: DataView, at: number, source: number): void {
-  view.setUint8(at + 1, (view.getUint8(at + 1) & 0x0f) | (source << 4));
+/** Fills a 64-bit load: what its source register means, and its two halves. */
+function setLoad(code: Uint8Array, at: number, source: number, low: number, high: number): void {
+  setSource(code, at, source);
+  setImmediate(code, at, low);
+  setImmediate(code, at + 1, high);
 }
 
 function outside(linked: LinkedProgram, reference: Reference): SkepError {
