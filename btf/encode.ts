@@ -15,7 +15,8 @@ import {
   type UnknownType,
 } from "./types.ts";
 
-type WithoutId<Type> = Type extends unknown ? Omit<Type, "id"> : never;
+/** A type without its id. */
+export type WithoutId<Type> = Type extends unknown ? Omit<Type, "id"> : never;
 
 /** An integer as it is given to a builder: what is not told is the usual. */
 export interface IntDefinition {

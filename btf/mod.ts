@@ -9,7 +9,7 @@ export * from "./builder.ts";
 export * from "./codec/mod.ts";
 export * from "./core/mod.ts";
 export * from "./cut.ts";
-export { type IntDefinition, type TypeDefinition } from "./encode.ts";
+export { type IntDefinition, type TypeDefinition, type WithoutId } from "./encode.ts";
 export * from "./error.ts";
 export * from "./essential_name.ts";
 export * from "./ext.ts";

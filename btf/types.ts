@@ -40,7 +40,7 @@ export const Kind: { readonly [K in KindName]: number } = Object.fromEntries(
 ) as { readonly [K in KindName]: number };
 
 /** What all types have. */
-interface TypeBase {
+export interface TypeBase {
   /** The id within its BTF; split BTF goes on where its base ends. */
   readonly id: number;
   /** The name; empty for an anonymous type. */

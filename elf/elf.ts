@@ -7,91 +7,18 @@
 import { FileType, Machine, SectionIndex, SectionType } from "./constants.ts";
 import { ElfError } from "./elf_error.ts";
 import { StringTable } from "./string_table.ts";
+import { LazySymbol } from "./symbol.ts";
+import type { ElfRelocation, ElfSection, ElfSegment, ElfSymbol } from "./types.ts";
 
-/** A section. */
-export interface ElfSection {
-  /** Its place in the section table. */
-  readonly index: number;
-  /** Its name. */
-  readonly name: string;
-  /** One of {@linkcode SectionType}. */
-  readonly type: number;
-  /** {@linkcode SectionFlag} bits. */
-  readonly flags: number;
-  /** Where it is in memory; 0 in a relocatable object. */
-  readonly address: number;
-  /** Bytes from the start of the file. */
-  readonly offset: number;
-  /** Bytes; for zero-initialised data there are none in the file. */
-  readonly size: number;
-  /** `sh_link`: the index of a section that belongs to it. */
-  readonly link: number;
-  /** `sh_info`: for relocations the index of the section that they are for. */
-  readonly info: number;
-  /** Bytes. */
-  readonly alignment: number;
-  /** Bytes of one entry where it is a table. */
-  readonly entrySize: number;
-  /** A view into the file; empty for zero-initialised data. */
-  readonly data: Uint8Array;
-}
-
-/** How a symbol is seen by other objects. */
-export type ElfBinding = "local" | "global" | "weak" | "other";
-/** What a symbol names. */
-export type ElfSymbolType = "notype" | "object" | "func" | "section" | "file" | "other";
-/** Whether a symbol can be seen by other components. */
-export type ElfVisibility = "default" | "internal" | "hidden" | "protected";
-
-/** A symbol. */
-export interface ElfSymbol {
-  /** Its place in the symbol table. */
-  readonly index: number;
-  /** Its name; empty for most section symbols. */
-  readonly name: string;
-  /** In a relocatable object bytes from the start of its section. */
-  readonly value: number;
-  /** Bytes. */
-  readonly size: number;
-  /** How it is seen by other objects. */
-  readonly binding: ElfBinding;
-  /** What it names. */
-  readonly type: ElfSymbolType;
-  /** Whether it can be seen by other components. */
-  readonly visibility: ElfVisibility;
-  /** Its section, or one of {@linkcode SectionIndex} but never `extended`. */
-  readonly sectionIndex: number;
-}
-
-/** A relocation. */
-export interface ElfRelocation {
-  /** Bytes from the start of the section. */
-  readonly offset: number;
-  /** One of {@linkcode RelocationType} in a BPF object. */
-  readonly type: number;
-  /** The symbol's index. */
-  readonly symbol: number;
-  /** 0 for a relocation without addend. */
-  readonly addend: number;
-}
-
-/** A segment (program header) of an executable or a library. */
-export interface ElfSegment {
-  /** One of {@linkcode SegmentType}. */
-  readonly type: number;
-  /** Readable 4, writable 2, executable 1. */
-  readonly flags: number;
-  /** Bytes from the start of the file. */
-  readonly offset: number;
-  /** Where it is in memory. */
-  readonly address: number;
-  /** Bytes in the file. */
-  readonly fileSize: number;
-  /** Bytes in memory. */
-  readonly memorySize: number;
-  /** A view into the file. */
-  readonly data: Uint8Array;
-}
+export type {
+  ElfBinding,
+  ElfRelocation,
+  ElfSection,
+  ElfSegment,
+  ElfSymbol,
+  ElfSymbolType,
+  ElfVisibility,
+} from "./types.ts";
 
 /** How {@linkcode ElfFile.parse} reads. */
 export interface ElfOptions {
@@ -100,10 +27,6 @@ export interface ElfOptions {
   /** Take executables, libraries and any machine's code, not only BPF objects. */
   readonly anyMachine?: boolean;
 }
-
-const BINDINGS = ["local", "global", "weak"] as const;
-const SYMBOL_TYPES = ["notype", "object", "func", "section", "file"] as const;
-const VISIBILITIES = ["default", "internal", "hidden", "protected"] as const;
 
 const HEADER_SIZE = 64;
 const SECTION_SIZE = 64;
@@ -442,7 +365,7 @@ export class ElfFile {
       }
       sectionIndex = view.getUint32(extended.offset + entry, littleEndian);
     } else if (sectionIndex >= SectionIndex.reserved) {
-      return new Symbol_(
+      return new LazySymbol(
         names,
         nameOffset,
         index,
@@ -459,7 +382,7 @@ export class ElfFile {
         at + 6,
       );
     }
-    return new Symbol_(
+    return new LazySymbol(
       names,
       nameOffset,
       index,
@@ -594,51 +517,3 @@ const EMPTY: Uint8Array = new Uint8Array(0);
 
 /** A section while its name is still to be found. */
 type Section = { -readonly [Key in keyof ElfSection]: ElfSection[Key] };
-
-/** A symbol that decodes its name at first use. */
-class Symbol_ implements ElfSymbol {
-  readonly index: number;
-  readonly value: number;
-  readonly size: number;
-  readonly sectionIndex: number;
-  readonly #names: StringTable;
-  readonly #nameOffset: number;
-  readonly #info: number;
-  readonly #other: number;
-
-  constructor(
-    names: StringTable,
-    nameOffset: number,
-    index: number,
-    value: number,
-    size: number,
-    info: number,
-    other: number,
-    sectionIndex: number,
-  ) {
-    this.#names = names;
-    this.#nameOffset = nameOffset;
-    this.index = index;
-    this.value = value;
-    this.size = size;
-    this.#info = info;
-    this.#other = other;
-    this.sectionIndex = sectionIndex;
-  }
-
-  get name(): string {
-    return this.#nameOffset === 0 ? "" : this.#names.at(this.#nameOffset) ?? "";
-  }
-
-  get binding(): ElfBinding {
-    return BINDINGS[this.#info >> 4] ?? "other";
-  }
-
-  get type(): ElfSymbolType {
-    return SYMBOL_TYPES[this.#info & 15] ?? "other";
-  }
-
-  get visibility(): ElfVisibility {
-    return VISIBILITIES[this.#other & 3] ?? "default";
-  }
-}
