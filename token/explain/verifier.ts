@@ -79,6 +79,17 @@ export function verifierHint(
   if (helper?.[1] !== undefined) {
     return helperHint(Number(helper[1]), helper[0], capabilities, lockdown);
   }
+  const tailCall = /^.*tail_call abusing map_ptr.*$/m.exec(log.slice(-4096));
+  if (tailCall !== null) {
+    return {
+      reason: "not-delegable",
+      why:
+        "it tail-calls through one of several program arrays: those that are created with a token keep " +
+        "their Spectre masks, with which the array of a tail call must be certain",
+      fix: "use one program array for each tail call, or load it as root",
+      evidence: tailCall[0],
+    };
+  }
   if (capabilities.includes("perfmon") || capabilities.includes("sys_admin")) return undefined;
   const tail = log.slice(-4096);
   for (const [pattern, what] of PERFMON_LINES) {

@@ -5,8 +5,10 @@
  */
 
 import type { MapSpec, ProgramSpec } from "../../object/spec.ts";
+import { Helper } from "../../object/kernel_enums.ts";
 import { helperTakesCallback, helperText } from "./scan.ts";
-import type { BtfNames, Plannable } from "./plan.ts";
+import type { Btf } from "../../btf/btf.ts";
+import type { Plannable } from "./plan.ts";
 
 /** What {@linkcode btfNeeds} found. */
 export interface BtfNeeds {
@@ -48,6 +50,17 @@ const POINTER_TAGS: ReadonlySet<string> = new Set([
   "uptr",
 ]);
 
+/** Helpers that work on such fields. */
+const FIELD_HELPERS: ReadonlySet<number> = new Set([
+  Helper.spin_lock,
+  Helper.spin_unlock,
+  Helper.timer_init,
+  Helper.timer_set_callback,
+  Helper.timer_start,
+  Helper.timer_cancel,
+  Helper.kptr_xchg,
+]);
+
 /** Looks through the maps and programs that will be loaded; `helpers` are those called, with by whom. */
 export function btfNeeds(
   object: Plannable,
@@ -78,7 +91,10 @@ export function btfNeeds(
     }
   }
   const loads = maps.length + programs.length > 0;
-  if (loads && object.btf !== undefined) {
+  // A special field is only missed by a program that uses it.
+  const uses = [...helpers.keys()].some((helper) => FIELD_HELPERS.has(helper)) ||
+    (programs.length > 0 && [...object.externs ?? []].some(({ kind }) => kind === "kfunc"));
+  if (uses && object.btf !== undefined) {
     for (const name of specialTypes(object.btf)) {
       required.push(`${name} in the BTF of ${object.name}`);
     }
@@ -86,7 +102,7 @@ export function btfNeeds(
   return { load: loads && object.btf !== undefined, required, byId };
 }
 
-function* specialTypes(btf: BtfNames): Generator<string> {
+function* specialTypes(btf: Btf): Generator<string> {
   const seen = new Set<string>();
   for (let id = 1; id < btf.endId; id++) {
     const kind = btf.kindName(id);

@@ -7,7 +7,6 @@
 export * from "./delegation.ts";
 export * from "./notes.ts";
 export {
-  type BtfNames,
   Plan,
   plan,
   type PlanFacts,

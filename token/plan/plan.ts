@@ -8,6 +8,7 @@
 
 import type { ExternSpec, MapSpec, ProgramSpec } from "../../object/spec.ts";
 import { AttachType, Command, Helper, MapType, ProgramType } from "../../object/kernel_enums.ts";
+import type { Btf } from "../../btf/btf.ts";
 import type { JsonValue } from "../../elf/error.ts";
 import { Delegation, type DelegationSet, type DelegationWord, wordOf } from "./delegation.ts";
 import {
@@ -22,6 +23,7 @@ import {
 } from "./reach.ts";
 import { helperCapability, helperText, scanInstructions } from "./scan.ts";
 import { btfNeeds } from "./btf_needs.ts";
+import { type StructOpsMember, structOpsMembers } from "./struct_ops.ts";
 import { type PlanNote, programNotes, setNotes } from "./notes.ts";
 import { toIncus, toLxd, toSystemd } from "./forms.ts";
 import { addLibbpf } from "./libbpf.ts";
@@ -33,6 +35,11 @@ export type PlanProfile = "skep" | "libbpf";
 export interface PlanOptions {
   /** Who will load; default `"skep"`. */
   readonly profile?: PlanProfile;
+  /**
+   * The types of the kernel that it will be loaded into. Only struct_ops programs need it: their attach
+   * word is the number of a member of the kernel's struct. Without it, the object's own struct is taken.
+   */
+  readonly kernelBtf?: Btf;
 }
 
 /** The part of an object that a plan looks at. `ObjectSpec` has it. */
@@ -48,17 +55,7 @@ export interface Plannable {
   /** Functions that programs call. */
   readonly subprograms?: Iterable<{ readonly instructions: Uint8Array }>;
   /** Its BTF, if it has any. */
-  readonly btf?: BtfNames | undefined;
-}
-
-/** What a plan asks of an object's BTF. */
-export interface BtfNames {
-  /** One past the last id. */
-  readonly endId: number;
-  /** Name of a type. */
-  nameOf(id: number): string;
-  /** Kind of a type. */
-  kindName(id: number): string;
+  readonly btf?: Btf | undefined;
 }
 
 /** Why a word or a capability is in the plan. */
@@ -246,8 +243,9 @@ export function plan(objects: Plannable | Iterable<Plannable>, options?: PlanOpt
     const programs = [...object.programs].filter((program) => program.autoload);
     for (const map of maps) addMap(builder, map, notes);
     const helpers = new Map<number, string>();
+    const members = structOpsMembers(object, maps, options?.kernelBtf);
     for (const program of programs) {
-      addProgram(builder, program, notes);
+      addProgram(builder, program, members.get(program.name), notes);
       reach = widerReach(reach, programReach(program.type, program.expectedAttachType));
     }
     addHelpers(builder, object, programs, helpers, notes);
@@ -306,7 +304,12 @@ function* mapTypes(map: MapSpec): Generator<[MapSpec["type"], string]> {
   }
 }
 
-function addProgram(builder: PlanBuilder, program: ProgramSpec, notes: PlanNote[]): void {
+function addProgram(
+  builder: PlanBuilder,
+  program: ProgramSpec,
+  member: StructOpsMember | undefined,
+  notes: PlanNote[],
+): void {
   const because = `program ${program.name}`;
   if (program.type === "unspec") {
     notes.push({
@@ -319,14 +322,18 @@ function addProgram(builder: PlanBuilder, program: ProgramSpec, notes: PlanNote[
   }
   builder.add("commands", Command.prog_load, because);
   builder.add("programs", ProgramType[program.type], because);
-  const attachType = comparedAttachType(program.type, program.expectedAttachType);
-  builder.add(
-    "attachments",
-    attachType,
-    attachType === AttachType.cgroup_inet_ingress && program.expectedAttachType === undefined
-      ? `program ${program.name} (attach type 0)`
-      : because,
-  );
+  // Where there are tokens there is uprobe.multi, and USDT probes are loaded for it.
+  const attachType = program.attach.kind === "usdt"
+    ? AttachType.trace_uprobe_multi
+    : program.type === "struct_ops"
+    ? member?.index ?? 0
+    : comparedAttachType(program.type, program.expectedAttachType);
+  const reason = program.type === "struct_ops"
+    ? `${because} (member ${member?.index ?? 0} of struct ${member?.struct ?? "?"})`
+    : attachType === AttachType.cgroup_inet_ingress && program.expectedAttachType === undefined
+    ? `${because} (attach type 0)`
+    : because;
+  builder.add("attachments", attachType, reason);
   builder.need("bpf", because);
   for (const capability of programTypeFacts(program.type).capabilities) {
     builder.need(capability, because);

@@ -1,0 +1,145 @@
+/**
+ * A process in a sandbox that loads objects with one delegation after the other: the sandbox asks for
+ * each file system itself, and this side configures it.
+ *
+ * @module
+ */
+
+import { type JsonValue, SkepError } from "../../elf/error.ts";
+import { linuxKernel } from "../../kernel/linux.ts";
+import {
+  createFilesystem,
+  mountFilesystem,
+  openFilesystem,
+  setFilesystemOption,
+} from "../../kernel/mounts.ts";
+import { sendMessage, socketPair, waitForMessage } from "../../kernel/sockets.ts";
+import { BpfObject, openObject } from "../../loader/mod.ts";
+import { Delegation, type DelegationMasks, Token, withToken } from "../../token/mod.ts";
+
+const kernel = linuxKernel();
+const O_DIRECTORY = 0o200000;
+const ANSWER = 64 * 1024;
+
+/** What became of one load. */
+export interface LoadAnswer {
+  /** Whether the object was loaded. */
+  readonly ok: boolean;
+  /** The error's message. */
+  readonly message?: string;
+  /** Its stage. */
+  readonly stage?: string;
+  /** The cause that was found. */
+  readonly reason?: string;
+  /** Names as the kernel has them. */
+  readonly programs?: readonly string[];
+  /** Names as the kernel has them. */
+  readonly maps?: readonly string[];
+}
+
+/** Loads an object and unloads it; with `autoload`, only those of its programs. */
+export async function tryLoad(
+  path: string,
+  token: Token | false,
+  pinRoot: string,
+  autoload?: readonly string[],
+): Promise<LoadAnswer> {
+  try {
+    const spec = await openObject(path);
+    if (autoload !== undefined) {
+      for (const program of spec.programs) program.autoload = autoload.includes(program.name);
+    }
+    using object = await BpfObject.load(spec, { token, pinRoot, logLevel: "none" });
+    return {
+      ok: true,
+      programs: [...object.programs].map((program) => program.info().name),
+      maps: [...object.maps].map((map) => map.info().name),
+    };
+  } catch (error) {
+    if (!(error instanceof SkepError)) throw error;
+    const reason = error.data["reason"];
+    return {
+      ok: false,
+      message: error.message.slice(0, 2000),
+      ...(error.stage === undefined ? {} : { stage: error.stage }),
+      ...(typeof reason === "string" ? { reason } : {}),
+    };
+  }
+}
+
+/** Runs in the sandbox until the other side is gone. */
+export async function serve(socket: number): Promise<JsonValue> {
+  for (;;) {
+    const request = await waitForMessage(kernel, socket, ANSWER);
+    if (request === undefined || request.bytes.length === 0) return null;
+    const { path, autoload } = JSON.parse(new TextDecoder().decode(request.bytes));
+    const context = openFilesystem("bpf");
+    sendMessage(socket, new Uint8Array(1), [context]);
+    await waitForMessage(kernel, socket, ANSWER);
+    const mount = mountFilesystem(context);
+    const directory = kernel.open(".", O_DIRECTORY, mount);
+    let answer: LoadAnswer;
+    try {
+      using token = Token.create(directory, { kernel });
+      answer = await tryLoad(path, token, `/proc/self/fd/${directory}`, autoload);
+    } catch (error) {
+      answer = { ok: false, message: String(error), reason: "no-token" };
+    }
+    for (const fd of [directory, mount, context]) kernel.close(fd);
+    sendMessage(socket, new TextEncoder().encode(JSON.stringify(answer)));
+  }
+}
+
+/** The side with the privileges. */
+export class TokenWorker implements AsyncDisposable {
+  readonly #socket: number;
+  readonly #running: Promise<JsonValue>;
+
+  /** Starts the process, with all capabilities inside. */
+  constructor() {
+    const [ours, theirs] = socketPair();
+    this.#socket = ours;
+    this.#running = withToken({
+      delegation: Delegation.none,
+      module: import.meta.url,
+      function: "serve",
+      arguments: [theirs],
+      descriptors: [theirs],
+      onStart: () => kernel.close(theirs),
+    });
+    this.#running.catch(() => {});
+  }
+
+  /** Loads an object there with a token of exactly this delegation. */
+  async load(
+    path: string,
+    delegation: DelegationMasks,
+    autoload?: readonly string[],
+  ): Promise<LoadAnswer> {
+    const request = autoload === undefined ? { path } : { path, autoload };
+    sendMessage(this.#socket, new TextEncoder().encode(JSON.stringify(request)));
+    const asked = await waitForMessage(kernel, this.#socket, ANSWER);
+    const context = asked?.descriptors[0];
+    if (context === undefined) {
+      await this.#running;
+      throw new Error("the worker is gone");
+    }
+    for (const { key, value } of new Delegation(delegation).toFsconfig()) {
+      setFilesystemOption(context, key, value);
+    }
+    const created = createFilesystem(context);
+    kernel.close(context);
+    if (created < 0) throw new Error(`fsconfig: ${created}`);
+    sendMessage(this.#socket, new Uint8Array(1));
+    const answer = await waitForMessage(kernel, this.#socket, ANSWER);
+    if (answer === undefined || answer.bytes.length === 0) throw new Error("the worker is gone");
+    return JSON.parse(new TextDecoder().decode(answer.bytes));
+  }
+
+  /** Ends the process. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    kernel.poller.forget(this.#socket);
+    kernel.close(this.#socket);
+    await this.#running;
+  }
+}
