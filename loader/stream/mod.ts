@@ -5,7 +5,11 @@
  */
 
 export * from "./decoder.ts";
-export * from "./ring_buffer.ts";
-export * from "./reader.ts";
+export * from "./iterator.ts";
 export * from "./perf_buffer.ts";
+export * from "./program_output.ts";
+export * from "./reader.ts";
 export * from "./records.ts";
+export * from "./ring_buffer.ts";
+export * from "./trace_pipe.ts";
+export * from "./user_ring_buffer.ts";
