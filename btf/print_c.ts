@@ -126,6 +126,8 @@ class Printer {
 
   constructor(btf: Btf) {
     this.#btf = btf;
+    // The compiler's own, of its own target: the kernel's is another and gets another name.
+    this.#identifiers.claim("__builtin_va_list");
     let size = 0;
     for (let owner: Btf | undefined = btf; owner !== undefined; owner = owner.base) {
       size += owner.bytes.length;
@@ -180,7 +182,7 @@ class Printer {
         this.#need(type.type, behindPointer, depth + 1);
         break;
       case "typedef":
-        this.#needTypedef(type.id, type.type, type.name, behindPointer, depth);
+        this.#needTypedef(type.id, type.type, behindPointer, depth);
         break;
       case "struct":
       case "union":
@@ -223,12 +225,9 @@ class Printer {
   #needTypedef(
     id: number,
     target: number,
-    name: string,
     behindPointer: boolean,
     depth: number,
   ): void {
-    // The compiler has this one; BTF shows what is inside it.
-    if (name === "__builtin_va_list") return;
     if (!this.#defined.has(id)) {
       this.#defined.add(id);
       this.#need(target, true, depth + 1);
@@ -375,7 +374,7 @@ class Printer {
       case "float":
         return isBuiltIn(type.name) ? type.name : this.#identifierName(id);
       case "typedef":
-        return type.name === "__builtin_va_list" ? type.name : this.#identifierName(id);
+        return this.#identifierName(id);
       case "struct":
       case "union":
         return type.name === ""
