@@ -80,7 +80,9 @@ export class LinuxMapElements implements MapElements {
     this.nextKey = data.u8.subarray(room, room + keySize);
     this.value = data.u8.subarray(2 * room, 2 * room + valueSize);
     const words = this.#words = attrs.u32;
-    const [key, next, value] = [data.address, data.address + room, data.address + 2 * room];
+    // A map without keys (queue, stack, bloom filter) must be given no key: EINVAL else.
+    const key = keySize === 0 ? 0 : data.address;
+    const [next, value] = [data.address + room, data.address + 2 * room];
     this.#keyLow = key >>> 0;
     this.#keyHigh = Math.floor(key / 2 ** 32);
     for (const [at, last] of [[0, value], [ELEMENT_SIZE / 4, next]] as const) {
