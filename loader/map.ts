@@ -13,7 +13,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import { Mapping } from "../kernel/mapping.ts";
 import { MapType, type MapTypeName, mapTypeName } from "../object/kernel_enums.ts";
 import type { MapSpec } from "../object/spec.ts";
-import { Descriptor } from "./descriptor.ts";
+import type { Descriptor } from "./descriptor.ts";
 import { type MapInfo, mapInfo } from "./info.ts";
 import { pinMap } from "./map_pins.ts";
 import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG, isPerCpu, roundUp, transferSize } from "./map_rules.ts";

@@ -31,12 +31,32 @@ export function valueCodec(
 ): ValueCodec<BtfValue> {
   if (btf !== undefined && typeId !== 0) {
     const codec = codecFor(btf, typeId);
-    // A section that was resized, or a type that ends in a flexible array, is shorter than its value.
-    if (codec.size <= size) return codec;
+    // A type that ends in a flexible array, or whose map was made larger, is shorter than its value.
+    if (codec.size <= size) return named(codec, what);
   }
   if (size === 4) return word(what);
   if (size === 8) return long(what);
   return bytes(size, what);
+}
+
+/** The codec of a type whose errors say what it is the value of. */
+function named(codec: ValueCodec<BtfValue>, what: string): ValueCodec<BtfValue> {
+  return {
+    size: codec.size,
+    decode: (view, at, end) => codec.decode(view, at, end),
+    encode(value, view, at): void {
+      try {
+        codec.encode(value, view, at);
+      } catch (cause) {
+        if (!(cause instanceof SkepError)) throw cause;
+        const why = `${cause.subject}: ${cause.why}`;
+        throw new SkepError(
+          { doing: "set", subject: what, errno: "EINVAL", stage: "usage", why },
+          { cause },
+        );
+      }
+    },
+  };
 }
 
 function word(what: string): ValueCodec<BtfValue> {
