@@ -15,6 +15,7 @@ import * as network from "./linux_network.ts";
 import * as objects from "./linux_objects.ts";
 import { perfEventOpen } from "./linux_perf.ts";
 import * as programs from "./linux_programs.ts";
+import type { Poller } from "./poller.ts";
 import type { Mapping } from "./mapping.ts";
 import { type Native, native } from "./native.ts";
 import { systemCalls } from "./syscalls.ts";
@@ -49,8 +50,8 @@ export class LinuxKernel implements K.Kernel {
     return this.#machine ??= machineFacts(this.#native);
   }
 
-  /** Waits for descriptors; opens its two with the first wait. */
-  get poller(): EpollPoller {
+  /** Waits for descriptors; opens its two with the first wait. `parked`: a thread waits now. */
+  get poller(): Poller & { readonly parked: boolean } {
     return this.#poller ??= new EpollPoller(this.#native);
   }
 

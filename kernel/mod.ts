@@ -5,6 +5,7 @@
  * @module
  */
 
+export { type ErrorFacts, type JsonValue, SkepError, type Stage } from "../elf/error.ts";
 export * from "./errno.ts";
 export * from "./error.ts";
 export * from "./kernel.ts";

@@ -1,7 +1,7 @@
 /**
  * Layouts of `union bpf_attr` and of the structs that bpf(2) and perf_event_open(2) answer with.
  *
- * Written by `deno task generate` from the kernel BTF kept in `kernel/uapi.btf.ts`. Do not edit.
+ * Written by `deno task generate` from the kernel BTF kept in `tests/support/uapi.btf.ts`. Do not edit.
  *
  * A field is `[offset, size]` in bytes; a bit field is `[offset, size, shift, width]` of the word that
  * holds it, shift and width in bits. All are the same on x86-64 and aarch64.

@@ -1,7 +1,7 @@
 /**
  * The kernel's enumerations: names in lower case without their prefix, as `const` objects.
  *
- * Written by `deno task generate` from the kernel BTF kept in `kernel/uapi.btf.ts`. Do not edit.
+ * Written by `deno task generate` from the kernel BTF kept in `tests/support/uapi.btf.ts`. Do not edit.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { generate, keptBtf } from "../kernel/generate_uapi.ts";
+import { generate, keptBtf } from "./support/generate.ts";
 
 Deno.test("generated files are what deno task generate writes", async () => {
   for (const [path, text] of Object.entries(await generate(keptBtf()))) {

@@ -1,6 +1,6 @@
 /**
  * Writes `kernel/uapi.ts` and `object/kernel_enums.ts` from the kernel BTF kept in
- * `kernel/uapi.btf.ts`: `deno task generate`.
+ * `tests/support/uapi.btf.ts`: `deno task generate`.
  *
  * With `--from FILE` (a vmlinux BTF, as `/sys/kernel/btf/vmlinux`) it first cuts the types that it
  * needs out of FILE and keeps those: that is how a newer kernel's names come in.
@@ -8,7 +8,7 @@
  * @module
  */
 
-import { Btf, cutBtf, type EnumType } from "../btf/mod.ts";
+import { Btf, cutBtf, type EnumType } from "../../btf/mod.ts";
 import { snapshot } from "./uapi.btf.ts";
 
 /** The enumerations: kernel name, name here, prefix, and what the values are. */
@@ -75,7 +75,7 @@ export function cutSnapshot(kernel: Btf): Uint8Array<ArrayBuffer> {
 }
 
 const generatedNote = "Written by `deno task generate` from the kernel BTF kept in " +
-  "`kernel/uapi.btf.ts`. Do not edit.";
+  "`tests/support/uapi.btf.ts`. Do not edit.";
 
 /** The text of `object/kernel_enums.ts`, before `deno fmt`. */
 export function enumsText(btf: Btf): string {
@@ -220,7 +220,7 @@ export function keptBtf(): Btf {
   return Btf.parse(Uint8Array.fromBase64(snapshot.replaceAll(/\s/g, "")), { name: "uapi" });
 }
 
-/** The text of `kernel/uapi.btf.ts`. */
+/** The text of `tests/support/uapi.btf.ts`. */
 function snapshotText(bytes: Uint8Array): string {
   const lines = bytes.toBase64().match(/.{1,96}/g) ?? [];
   return `/**
@@ -239,7 +239,7 @@ ${lines.join("\n")}
 }
 
 async function formatted(text: string): Promise<string> {
-  const config = new URL("../deno.json", import.meta.url).pathname;
+  const config = new URL("../../deno.json", import.meta.url).pathname;
   const child = new Deno.Command(Deno.execPath(), {
     args: ["fmt", "--config", config, "--ext", "ts", "-"],
     stdin: "piped",
@@ -262,12 +262,12 @@ export async function generate(btf: Btf): Promise<{ readonly [path: string]: str
 }
 
 if (import.meta.main) {
-  const root = new URL("../", import.meta.url);
+  const root = new URL("../../", import.meta.url);
   let btf: Btf | undefined;
   const [flag, file] = Deno.args;
   if (flag === "--from" && file !== undefined) {
     const bytes = cutSnapshot(Btf.parse(await Deno.readFile(file)));
-    await Deno.writeTextFile(new URL("kernel/uapi.btf.ts", root), snapshotText(bytes));
+    await Deno.writeTextFile(new URL("tests/support/uapi.btf.ts", root), snapshotText(bytes));
     btf = Btf.parse(bytes);
   }
   for (const [path, text] of Object.entries(await generate(btf ?? keptBtf()))) {
