@@ -2,7 +2,7 @@
 
 import { SkepError } from "../../elf/error.ts";
 import { AttachType, ProgramType } from "../../object/kernel_enums.ts";
-import { BpfObject, openObject } from "../../loader/mod.ts";
+import { BpfObject, openObject, verifyFile, type VerifyReport } from "../../loader/mod.ts";
 import { LinuxKernel } from "../../kernel/mod.ts";
 import type { ProgramFacts } from "./baseline.ts";
 
@@ -21,6 +21,11 @@ export interface ProgramAnswer extends Verdict {
   readonly type: number;
   readonly attachType: number;
   readonly facts?: ProgramFacts;
+  /**
+   * Whether the instructions hold type ids of the running kernel (kfuncs, typed ksyms, target_type_id):
+   * their tag is another one on every build of the kernel.
+   */
+  readonly kernelIds?: boolean;
 }
 
 /** All that skep answers for an object. */
@@ -28,6 +33,12 @@ export interface ObjectAnswer extends Verdict {
   readonly object: string;
   readonly maps: number;
   readonly programs: readonly ProgramAnswer[];
+  /** What `skep verify` says that the loads one by one do not. */
+  readonly verify: readonly {
+    readonly program?: string;
+    readonly says: string;
+    readonly loads: string;
+  }[];
   /** Descriptors that were open after it and not before. */
   readonly leaked: number;
 }
@@ -47,7 +58,7 @@ export async function answerFor(
   try {
     spec = await openObject(path);
   } catch (error) {
-    return { object, ...refusal(error, "open"), maps: 0, programs: [], leaked: 0 };
+    return { object, ...refusal(error, "open"), maps: 0, programs: [], verify: [], leaked: 0 };
   }
   let whole: Verdict = LOADED;
   if (!spec.programs.names().some((name) => skip.has(name))) {
@@ -65,7 +76,35 @@ export async function answerFor(
     await clearPins();
   }
   const maps = spec.maps.size;
-  return { object, ...whole, maps, programs, leaked: descriptors() - before };
+  const verify = skip.size > 0
+    ? []
+    : differences(await verifyFile(path, { kernel, token: false }), {
+      ...whole,
+      programs,
+    });
+  await clearPins();
+  return { object, ...whole, maps, programs, verify, leaked: descriptors() - before };
+}
+
+/** `skep verify` takes short cuts: they must not show. */
+function differences(
+  report: VerifyReport,
+  loads: Verdict & { readonly programs: readonly ProgramAnswer[] },
+): ObjectAnswer["verify"] {
+  const word = ({ ok, errno }: { ok: boolean; errno?: string }): string =>
+    ok ? "loads" : `refused (${errno})`;
+  const found: { program?: string; says: string; loads: string }[] = [];
+  if (word(report.load) !== word(loads)) {
+    found.push({ says: word(report.load), loads: word(loads) });
+  }
+  for (const alone of loads.programs) {
+    const { program } = alone;
+    const told = report.programs.find(({ name }) => name === program);
+    const says = told === undefined ? "nothing" : `${word(told)} ${told.tag ?? ""}`.trim();
+    const own = `${word(alone)} ${alone.facts?.tag ?? ""}`.trim();
+    if (says !== own) found.push({ program, says, loads: own });
+  }
+  return found;
 }
 
 async function answerAlone(
@@ -75,11 +114,21 @@ async function answerAlone(
 ): Promise<ProgramAnswer> {
   const spec = await openObject(path);
   for (const each of spec.programs) each.autoload = each.name === name;
+  // A struct_ops map brings all its programs with it: the others are taken out, as in libbpf's runs.
+  for (const { structOps } of spec.maps) {
+    for (const { member, program } of structOps?.programs() ?? []) {
+      if (program !== name) structOps?.setProgram(member, undefined);
+    }
+  }
   const program = spec.programs.get(name);
   let verdict: Verdict = LOADED;
+  let kernelIds = false;
   let facts: ProgramFacts | undefined;
   try {
     using object = await BpfObject.load(spec, { kernel, token: false, logLevel: "none" });
+    const { linked } = object.programs.get(name);
+    kernelIds = linked.references.some(({ kind }) => kind === "kfunc" || kind === "ksym") ||
+      linked.core.some(({ decision }) => decision.relocation.kind === "target_type_id");
     const info = object.programs.get(name).info();
     facts = {
       tag: info.tag,
@@ -101,7 +150,7 @@ async function answerAlone(
       ? 0
       : AttachType[program.expectedAttachType],
     ...verdict,
-    ...(facts === undefined ? {} : { facts }),
+    ...(facts === undefined ? {} : { facts, kernelIds }),
   };
 }
 
@@ -119,8 +168,18 @@ function refusal(error: unknown, stage: string): Verdict {
   };
 }
 
+/** Open descriptors of the kernel's objects: maps, programs, BTF. Deno opens files of its own as it likes. */
 function descriptors(): number {
-  return Array.from(Deno.readDirSync("/proc/self/fd")).length;
+  let count = 0;
+  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    try {
+      if (Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith("anon_inode:")) count++;
+    } catch (error) {
+      // The descriptor of the listing itself is gone by now.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  return count;
 }
 
 /** Objects pin maps by name: the next one must find an empty file system, as libbpf's runs did. */

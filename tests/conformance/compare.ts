@@ -14,6 +14,8 @@ export interface Disagreement {
   readonly skep: string;
   /** libbpf's reason, or skep's error. */
   readonly why: string;
+  /** It says nothing of skep when the tables were made on another build of the kernel. */
+  readonly kernelIds?: boolean;
 }
 
 /** An entry of differences.json: a disagreement that is right, and why. */
@@ -41,15 +43,26 @@ export function compareObject(libbpf: BaselineObject, skep: ObjectAnswer): Disag
     skep: ours,
     why: skep.error || libbpf.reason,
   });
-  if (libbpf.ok !== skep.ok) {
-    return [differ("verdict", verdict(libbpf.ok, libbpf.errno), verdict(skep.ok, skep.errno))];
-  }
   const found: Disagreement[] = [];
-  if (!libbpf.ok && !sameErrno(libbpf.errno, skep.errno)) {
+  if (libbpf.ok !== skep.ok) {
+    found.push(
+      differ("verdict", verdict(libbpf.ok, libbpf.errno), verdict(skep.ok, skep.errno)),
+    );
+  } else if (!libbpf.ok && !sameErrno(libbpf.errno, skep.errno)) {
     found.push(differ("errno", libbpf.errno, skep.errno));
   }
   if (libbpf.stage !== "open" && libbpf.maps !== skep.maps) {
     found.push(differ("maps", `${libbpf.maps}`, `${skep.maps}`));
+  }
+  for (const { program, says, loads } of skep.verify) {
+    found.push({
+      object,
+      ...(program === undefined ? {} : { program }),
+      what: "verify",
+      libbpf: "-",
+      skep: says,
+      why: `loads one by one: ${loads}`,
+    });
   }
   if (skep.leaked !== 0) found.push(differ("descriptors", "0 leaked", `${skep.leaked} leaked`));
   return found;
@@ -87,7 +100,9 @@ export function compareProgram(
   if (libbpf.type !== skep.type) found.push(differ("type", `${libbpf.type}`, `${skep.type}`));
   for (const name of Object.keys(libbpf.facts) as (keyof ProgramFacts)[]) {
     const [theirs, ours] = [libbpf.facts[name], skep.facts?.[name]];
-    if (theirs !== ours) found.push(differ(name, `${theirs}`, `${ours}`));
+    if (theirs === ours) continue;
+    const kernelIds = name === "attachBtfId" || (name === "tag" && skep.kernelIds === true);
+    found.push({ ...differ(name, `${theirs}`, `${ours}`), kernelIds });
   }
   return found;
 }

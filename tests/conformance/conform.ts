@@ -1,8 +1,12 @@
 // Loads every object of the corpus, whole and program by program, and compares the answers with libbpf's.
 //
-//   deno run -A tests/conformance/conform.ts [--only TEXT] [--objects N] [CORPUS]
+//   deno task conform [--only TEXT] [--objects N] [--tables FOLDER] [CORPUS]
 //
 // Needs root. Works in a private mount namespace with an empty bpffs, as libbpf's runs did.
+//
+// The tables say what libbpf answered on the kernel that they were made on. Where this is another build,
+// type ids differ, and with them the tags of programs that hold such ids: libbpf_tables.c makes the tables
+// anew for the kernel at hand.
 
 import { answerFor, type ObjectAnswer } from "./answer.ts";
 import { type Baseline, readBaseline } from "./baseline.ts";
@@ -14,6 +18,7 @@ import {
   type KnownDifference,
 } from "./compare.ts";
 import differences from "./differences.json" with { type: "json" };
+import { madeHere } from "./same_kernel.ts";
 
 /** What a run found. */
 export interface Conformance {
@@ -21,6 +26,8 @@ export interface Conformance {
   readonly objectsAgreeing: number;
   readonly programs: number;
   readonly programsAgreeing: number;
+  /** Whether the tables were made on this build of the kernel. */
+  readonly sameKernel: boolean;
   /** Not the same, and nobody says why that is right. */
   readonly disagreements: readonly Disagreement[];
   /** Not the same, with the reason why that is right. */
@@ -33,6 +40,8 @@ export interface ConformOptions {
   readonly only?: string | undefined;
   /** Only every n-th object, so that about this many are tried. */
   readonly objects?: number | undefined;
+  /** Where the tables are, when not in the corpus. */
+  readonly tables?: URL | undefined;
   /** Called after each object. */
   readonly onObject?: (done: number, of: number) => void;
 }
@@ -42,7 +51,7 @@ export const CORPUS: URL = new URL("../../../shared/corpus/", import.meta.url);
 
 /** Runs over a corpus. */
 export async function conform(corpus: URL, options: ConformOptions = {}): Promise<Conformance> {
-  const baseline = await readBaseline(corpus);
+  const baseline = await readBaseline(options.tables ?? corpus);
   let objects = baseline.objects.filter(({ object }) => object.includes(options.only ?? ""));
   if (options.objects !== undefined && options.objects < objects.length) {
     const step = objects.length / options.objects;
@@ -58,7 +67,7 @@ export async function conform(corpus: URL, options: ConformOptions = {}): Promis
     answers.set(answer.object, answer);
     options.onObject?.(answers.size, names.length);
   }
-  return judge(baseline, names, answers, skips);
+  return judge(baseline, names, answers, skips, await madeHere(baseline));
 }
 
 /** Programs that libbpf's run gave up on: the verifier takes minutes. */
@@ -72,6 +81,7 @@ function judge(
   names: readonly string[],
   answers: ReadonlyMap<string, ObjectAnswer>,
   skips: ReadonlyMap<string, ReadonlySet<string>>,
+  sameKernel: boolean,
 ): Conformance {
   const count = { objects: 0, objectsAgreeing: 0, programs: 0, programsAgreeing: 0 };
   const disagreements: Disagreement[] = [];
@@ -80,8 +90,10 @@ function judge(
   const settle = (found: readonly Disagreement[]): boolean => {
     let agrees = true;
     for (const each of found) {
-      const known = explanation(each, differences as readonly KnownDifference[]);
-      if (known !== undefined) explained.push({ ...each, reason: known.reason });
+      const reason = each.kernelIds === true && !sameKernel
+        ? OTHER_KERNEL
+        : explanation(each, differences as readonly KnownDifference[])?.reason;
+      if (reason !== undefined) explained.push({ ...each, reason });
       else {
         disagreements.push(each);
         agrees = false;
@@ -112,8 +124,10 @@ function judge(
       if (settle(compareProgram(theirs, ours))) count.programsAgreeing++;
     }
   }
-  return { ...count, disagreements, explained };
+  return { ...count, sameKernel, disagreements, explained };
 }
+
+const OTHER_KERNEL = "the tables were made on another build of the kernel, with other type ids";
 
 /** Seconds that one object may take before its process is given up. */
 const PATIENCE = 120;
@@ -199,11 +213,10 @@ async function answer(corpus: URL): Promise<void> {
 /** Prints what a run found: each disagreement on a line of its own. */
 export function report(result: Conformance): string {
   const lines = result.disagreements.map(describe);
-  if (result.explained.length > 0) {
-    lines.push(`${result.explained.length} known differences:`);
-    for (const each of result.explained) {
-      lines.push(`  ${describe(each)}\n    right: ${each.reason}`);
-    }
+  const reasons = Map.groupBy(result.explained, ({ reason }) => reason);
+  for (const [reason, all] of reasons) {
+    lines.push(`${all.length} known differences: ${reason}`);
+    if (reason !== OTHER_KERNEL) lines.push(...all.map((each) => `  ${describe(each)}`));
   }
   lines.push(
     `agree ${result.objectsAgreeing} of ${result.objects} objects, ` +
@@ -215,6 +228,10 @@ export function report(result: Conformance): string {
 function describe({ object, program, what, libbpf, skep, why }: Disagreement): string {
   const subject = program === undefined ? object : `${object} ${program}`;
   return `${subject}: ${what}: libbpf ${libbpf}, skep ${skep} (${why})`;
+}
+
+async function folderUrl(path: string): Promise<URL> {
+  return new URL(`file://${await Deno.realPath(path)}/`);
 }
 
 if (import.meta.main) {
@@ -229,13 +246,13 @@ if (import.meta.main) {
   } else {
     const only = option("--only");
     const objects = option("--objects");
+    const tables = option("--tables");
     const [folder] = args;
-    const corpus = folder === undefined
-      ? CORPUS
-      : new URL(`file://${await Deno.realPath(folder)}/`);
+    const corpus = folder === undefined ? CORPUS : await folderUrl(folder);
     const result = await conform(corpus, {
       only,
       objects: objects === undefined ? undefined : Number(objects),
+      tables: tables === undefined ? undefined : await folderUrl(tables),
       onObject: (done, of) => {
         if (done % 50 === 0) console.error(`${done} of ${of} objects`);
       },
