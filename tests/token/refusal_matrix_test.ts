@@ -14,13 +14,8 @@ import {
   withToken,
   type WithTokenOptions,
 } from "../../token/mod.ts";
-import {
-  createFilesystem,
-  mountFilesystem,
-  openFilesystem,
-  setFilesystemOption,
-} from "../../kernel/mounts.ts";
 import { missing, testWith } from "../support/needs.ts";
+import { withInitialBpffs } from "./bpffs.ts";
 import type { RowAnswer } from "./rows.ts";
 
 const kernel = linuxKernel();
@@ -234,27 +229,6 @@ const narrowWords = {
   programs: ["xdp", "socket_filter"],
   attachments: ["xdp"],
 } as const;
-
-/** A bpffs of the initial user namespace with every word delegated, while `use` runs. */
-async function withInitialBpffs<T>(use: (path: string) => Promise<T>): Promise<T> {
-  const path = await Deno.makeTempDir({ prefix: "skep-" });
-  await Deno.chmod(path, 0o755);
-  const context = openFilesystem("bpf");
-  setFilesystemOption(context, "mode", "755");
-  setFilesystemOption(context, "delegate_cmds", "any");
-  assertEquals(createFilesystem(context), 0);
-  const mount = mountFilesystem(context);
-  const { moveMount } = await import("../../kernel/mounts.ts");
-  assertEquals(moveMount(mount, path), 0);
-  try {
-    return await use(path);
-  } finally {
-    kernel.close(mount);
-    kernel.close(context);
-    await new Deno.Command("umount", { args: [path] }).output();
-    await Deno.remove(path);
-  }
-}
 
 testWith("tokens", "explains a bpffs of the initial namespace, from inside another", async () => {
   await withInitialBpffs(async (path) => {

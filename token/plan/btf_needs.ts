@@ -6,7 +6,7 @@
 
 import type { MapSpec, ProgramSpec } from "../../object/spec.ts";
 import { Helper } from "../../object/kernel_enums.ts";
-import { helperTakesCallback, helperText } from "./scan.ts";
+import { helperTakesCallback, helperText, scanInstructions } from "./scan.ts";
 import type { Btf } from "../../btf/btf.ts";
 import type { Plannable } from "./plan.ts";
 
@@ -90,16 +90,33 @@ export function btfNeeds(
       required.push(`${by} gives ${helperText(helper)} a function`);
     }
   }
+  for (const { name, instructions } of programs.length > 0 ? object.subprograms ?? [] : []) {
+    if (scanInstructions(instructions).abnormalReturn) {
+      required.push(`function ${name} makes a tail call or an old packet load`);
+    }
+  }
   const loads = maps.length + programs.length > 0;
   // A special field is only missed by a program that uses it.
   const uses = [...helpers.keys()].some((helper) => FIELD_HELPERS.has(helper)) ||
-    (programs.length > 0 && [...object.externs ?? []].some(({ kind }) => kind === "kfunc"));
+    callsKernelFunctions(object, programs);
   if (uses && object.btf !== undefined) {
     for (const name of specialTypes(object.btf)) {
       required.push(`${name} in the BTF of ${object.name}`);
     }
   }
   return { load: loads && object.btf !== undefined, required, byId };
+}
+
+/** Whether a program that is loaded, or a function that it may call, calls a kernel function. */
+function callsKernelFunctions(object: Plannable, programs: readonly ProgramSpec[]): boolean {
+  if (programs.length === 0) return false;
+  const names = new Set([
+    ...programs.map(({ name }) => name),
+    ...[...object.subprograms ?? []].map(({ name }) => name),
+  ]);
+  return [...object.relocations ?? []].some((relocation) =>
+    relocation.kind === "extern-call" && names.has(relocation.function)
+  );
 }
 
 function* specialTypes(btf: Btf): Generator<string> {

@@ -53,7 +53,16 @@ export interface Plannable {
   /** Kernel symbols and kernel functions that it refers to. */
   readonly externs?: Iterable<ExternSpec>;
   /** Functions that programs call. */
-  readonly subprograms?: Iterable<{ readonly instructions: Uint8Array }>;
+  readonly subprograms?: Iterable<{ readonly name: string; readonly instructions: Uint8Array }>;
+  /** What its functions refer to. */
+  readonly relocations?: Iterable<{
+    /** The function. */
+    readonly function: string;
+    /** `extern-call` for kernel functions. */
+    readonly kind: string;
+    /** The name of what it refers to. */
+    readonly target: string;
+  }>;
   /** Its BTF, if it has any. */
   readonly btf?: Btf | undefined;
 }

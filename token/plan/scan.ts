@@ -17,6 +17,10 @@ const EXIT = 0x95;
 const LONG_JUMP = 0x06;
 /** Load of 64 bits, which takes two slots. */
 const LOAD_64 = 0x18;
+/** The class of loads that are no memory access of C, their mode bits, and the modes that read a packet. */
+const CLASS_LOAD = 0x00;
+const MODE = 0xe0;
+const PACKET_MODES: ReadonlySet<number> = new Set([0x20, 0x40]);
 /** Instruction classes of jumps. */
 const CLASS_JUMP = 0x05;
 const CLASS_JUMP_32 = 0x06;
@@ -69,6 +73,11 @@ export interface InstructionScan {
   readonly helpers: readonly number[];
   /** Whether a jump goes backwards: a loop that the verifier walks through. */
   readonly loops: boolean;
+  /**
+   * Whether it may leave a function other than by its end: a tail call, or a packet load of the old kind.
+   * In a function that another calls, the kernel allows it only with BTF (`check_abnormal_return`).
+   */
+  readonly abnormalReturn: boolean;
 }
 
 /**
@@ -81,6 +90,7 @@ export function scanInstructions(code: Uint8Array): InstructionScan {
   const view = new DataView(code.buffer, code.byteOffset, code.byteLength);
   const helpers = new Set<number>();
   let loops = false;
+  let abnormalReturn = false;
   for (let at = 0; at + INSTRUCTION <= code.length; at += INSTRUCTION) {
     const opcode = view.getUint8(at);
     if (opcode === LOAD_64) {
@@ -94,13 +104,15 @@ export function scanInstructions(code: Uint8Array): InstructionScan {
       continue;
     }
     const kind = opcode & 7;
+    if (kind === CLASS_LOAD && PACKET_MODES.has(opcode & MODE)) abnormalReturn = true;
     if (opcode === EXIT || (kind !== CLASS_JUMP && kind !== CLASS_JUMP_32)) continue;
     const distance = opcode === LONG_JUMP
       ? view.getInt32(at + 4, true)
       : view.getInt16(at + 2, true);
     if (distance < 0) loops = true;
   }
-  return { helpers: [...helpers].sort((left, right) => left - right), loops };
+  if (helpers.has(Helper.tail_call)) abnormalReturn = true;
+  return { helpers: [...helpers].sort((left, right) => left - right), loops, abnormalReturn };
 }
 
 /** A helper by name, or by number where this version has no name. */

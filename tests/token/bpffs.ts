@@ -1,0 +1,41 @@
+/**
+ * A BPF file system for a test.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { linuxKernel } from "../../kernel/linux.ts";
+import {
+  createFilesystem,
+  mountFilesystem,
+  moveMount,
+  openFilesystem,
+  setFilesystemOption,
+} from "../../kernel/mounts.ts";
+import { native } from "../../kernel/native.ts";
+import { systemCalls } from "../../kernel/syscalls.ts";
+
+const MNT_DETACH = 2;
+
+/** A bpffs of the initial user namespace that everybody may enter, with every command delegated, while `use` runs. */
+export async function withInitialBpffs<T>(use: (path: string) => Promise<T>): Promise<T> {
+  const kernel = linuxKernel();
+  const path = await Deno.makeTempDir({ prefix: "skep-" });
+  await Deno.chmod(path, 0o755);
+  const context = openFilesystem("bpf");
+  setFilesystemOption(context, "mode", "755");
+  setFilesystemOption(context, "delegate_cmds", "any");
+  assertEquals(createFilesystem(context), 0);
+  const mount = mountFilesystem(context);
+  assertEquals(moveMount(mount, path), 0);
+  kernel.close(mount);
+  kernel.close(context);
+  try {
+    return await use(path);
+  } finally {
+    using frame = native().frame();
+    native().call(systemCalls.umount2, frame.text(path), MNT_DETACH);
+    await Deno.remove(path);
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The plan is sufficient and minimal: every object loads with exactly the planned words, and with any
+ * one of them taken away it does not.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { linuxKernel } from "../../kernel/linux.ts";
+import { kernelBtf, openObject } from "../../loader/mod.ts";
+import { Delegation, type DelegationWord, plan } from "../../token/mod.ts";
+import { withInitialBpffs } from "./bpffs.ts";
+import { testWith } from "../support/needs.ts";
+import { TokenWorker, tryLoad } from "./worker.ts";
+
+/** What was found. */
+interface Tally {
+  /** Loaded with the planned words. */
+  readonly loaded: string[];
+  /** Cannot be held by a user namespace, whatever is delegated. */
+  readonly beyond: string[];
+  /** Words tried away. */
+  tried: number;
+  /** What contradicts the plan. */
+  readonly wrong: string[];
+}
+
+function one(word: DelegationWord): Delegation {
+  return Delegation.of({ [word.set]: [word.number] });
+}
+
+async function prove(worker: TokenWorker, path: string, tally: Tally): Promise<void> {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  const need = plan(await openObject(path), { kernelBtf: kernelBtf(linuxKernel()) });
+  const whole = await worker.load(path, need.delegation);
+  if (!whole.ok) {
+    const any = await worker.load(path, Delegation.any);
+    if (any.ok) tally.wrong.push(`${name}: ${need.delegation} is not enough: ${whole.message}`);
+    else tally.beyond.push(`${name}: ${any.message}`);
+    return;
+  }
+  tally.loaded.push(name);
+  for (const word of need.delegation.words()) {
+    tally.tried++;
+    const text = `${word.option}=${word.word}`;
+    const optional = need.optional.some(({ set, number }) =>
+      set === word.set && number === word.number
+    );
+    const less = await worker.load(path, need.delegation.without(one(word)));
+    if (less.ok && !optional) tally.wrong.push(`${name}: loads without ${text}`);
+    if (!less.ok && optional) tally.wrong.push(`${name}: ${text} is not optional: ${less.message}`);
+  }
+}
+
+function tally(): Tally {
+  return { loaded: [], beyond: [], tried: 0, wrong: [] };
+}
+
+testWith("tokens", "a plan is minimal and sufficient for every example", async () => {
+  await using worker = new TokenWorker();
+  const found = tally();
+  const examples = new URL("../../examples/", import.meta.url);
+  for (const { name, isDirectory } of Deno.readDirSync(examples)) {
+    if (!isDirectory) continue;
+    const path = new URL(`${name}/${name}.bpf.o`, examples).pathname;
+    if (await exists(path)) await prove(worker, path, found);
+  }
+  assertEquals(found.wrong, []);
+  assertEquals(found.beyond, []);
+  assert(found.loaded.length >= 4, `${found.loaded}`);
+});
+
+testWith(
+  ["tokens", "corpus"],
+  "a plan is minimal and sufficient for every object of the corpus",
+  async () => {
+    await withInitialBpffs(async (pinRoot) => {
+      await using worker = new TokenWorker();
+      const found = tally();
+      for (const path of await corpus()) {
+        const needsNothing = await openObject(path).then(
+          (spec) => plan(spec).delegation.empty,
+          () => true,
+        );
+        if (needsNothing || !(await tryLoad(path, false, pinRoot)).ok) continue;
+        await prove(worker, path, found);
+      }
+      assertEquals(found.wrong, []);
+      assert(found.loaded.length > 250, `only ${found.loaded.length} objects were loaded`);
+      assert(found.beyond.length < 5, found.beyond.join("\n"));
+    });
+  },
+);
+
+async function corpus(): Promise<string[]> {
+  const root = new URL("../../../shared/corpus/objs/", import.meta.url);
+  const paths: string[] = [];
+  for await (const group of Deno.readDir(root)) {
+    if (!group.isDirectory) continue;
+    for await (const { name } of Deno.readDir(new URL(`${group.name}/`, root))) {
+      if (name.endsWith(".o")) paths.push(new URL(`${group.name}/${name}`, root).pathname);
+    }
+  }
+  return paths.sort();
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
