@@ -17,10 +17,10 @@ const ENUMS = {
   program: { type: "bpf_prog_type", prefix: "BPF_PROG_TYPE_" },
   attach: { type: "bpf_attach_type", prefix: "BPF_" },
   helper: { type: "bpf_func_id", prefix: "BPF_FUNC_" },
-} as const;
+} as const satisfies { readonly [kind in FeatureKind]: object };
 
 /** Which enumeration a feature is a member of. */
-export type FeatureKind = keyof typeof ENUMS;
+export type FeatureKind = "command" | "map" | "program" | "attach" | "helper";
 
 /** What a kernel can do. */
 export class Features {

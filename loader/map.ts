@@ -10,6 +10,7 @@ import { SkepError } from "../elf/error.ts";
 import { check, KernelError } from "../kernel/error.ts";
 import { Errno } from "../kernel/errno.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import { linuxKernel } from "../kernel/linux.ts";
 import { Mapping } from "../kernel/mapping.ts";
 import { MapType, type MapTypeName, mapTypeName } from "../object/kernel_enums.ts";
 import type { MapSpec } from "../object/spec.ts";
@@ -93,12 +94,21 @@ const DESCRIPTORS: ReadonlySet<number> = new Set<number>([
   MapType.reuseport_sockarray,
 ]);
 
+/** Types whose keys are descriptors: of a process (pidfd), a socket, a file or a cgroup. */
+const STORAGE: ReadonlySet<number> = new Set<number>([
+  MapType.task_storage,
+  MapType.sk_storage,
+  MapType.inode_storage,
+  MapType.cgrp_storage,
+]);
+
 /**
  * A map in the kernel.
  *
  * Keys and values are JS values by the map's BTF types, or numbers, bigints and bytes by their size where
  * it has none. A per-CPU map's value is an array with one value for each possible CPU. Maps that hold
- * maps, programs, sockets or perf events take things with an `fd` (or the number) and give ids.
+ * maps, programs, sockets or perf events take things with an `fd` (or the number) and give ids; so do the
+ * keys of storages of processes (pidfd), sockets, files and cgroups.
  *
  * @typeParam K The key.
  * @typeParam V The value.
@@ -169,16 +179,16 @@ export class BpfMap<K = BtfValue, V = BtfValue> implements Disposable, Iterable<
    *
    * @example
    * ```ts ignore
-   * import { BpfMap, linuxKernel } from "@skep/skep";
+   * import { BpfMap } from "@skep/skep";
    *
-   * using counts = BpfMap.open("/sys/fs/bpf/counts", { kernel: linuxKernel() });
+   * using counts = BpfMap.open("/sys/fs/bpf/counts");
    * ```
    */
   static open<K = BtfValue, V = BtfValue>(
     which: number | string,
-    options: { readonly kernel: Kernel; readonly tokenFd?: number },
+    options: { readonly kernel?: Kernel; readonly tokenFd?: number } = {},
   ): BpfMap<K, V> {
-    return new BpfMap<K, V>(openMap(which, options.kernel, options.tokenFd));
+    return new BpfMap<K, V>(openMap(which, options.kernel ?? linuxKernel(), options.tokenFd));
   }
 
   /** The descriptor; -1 once disposed. */
@@ -390,12 +400,18 @@ export class BpfMap<K = BtfValue, V = BtfValue> implements Disposable, Iterable<
   }
 
   get #keyCodec(): ValueCodec {
-    const { btf, keyTypeId } = this.#parts;
-    return this.#keys ??= valueCodec(btf, keyTypeId, this.keySize, `${this.name}'s key`);
+    return this.#keys ??= this.#makeKeyCodec();
   }
 
   get #valueCodec(): ValueCodec {
     return this.#values ??= this.#makeValueCodec();
+  }
+
+  #makeKeyCodec(): ValueCodec {
+    const { btf, keyTypeId } = this.#parts;
+    const what = `${this.name}'s key`;
+    if (STORAGE.has(this.#number)) return descriptorCodec(this.keySize, what);
+    return valueCodec(btf, keyTypeId, this.keySize, what);
   }
 
   #makeValueCodec(): ValueCodec {

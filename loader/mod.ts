@@ -17,6 +17,7 @@ export * from "./object.ts";
 export * from "./outcome.ts";
 export { type LoadOptions, type ObjectInput, openObject, readUserFile } from "./prepare.ts";
 export * from "./program.ts";
+export type { LogLevel } from "./state.ts";
 export * from "./variable.ts";
 export * from "./verifier_error.ts";
 export * from "./verify.ts";

@@ -7,12 +7,13 @@
 import { check } from "../kernel/error.ts";
 import { Errno } from "../kernel/errno.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import { linuxKernel } from "../kernel/linux.ts";
 import { attachTypeName } from "../object/kernel_enums.ts";
 import type { LinkedProgram, ProgramSpec } from "../object/spec.ts";
 import { attachProgram } from "./attach/attach.ts";
 import type { AttachOptions } from "./attach/attach.ts";
 import type { Link } from "./attach/link.ts";
-import type { Descriptor } from "./descriptor.ts";
+import { Descriptor } from "./descriptor.ts";
 import { decodeProgramInfo, type ProgramInfo } from "./info.ts";
 import { pinMap } from "./map_pins.ts";
 
@@ -250,4 +251,27 @@ export class Program implements Disposable {
       "socket_filter",
     ].includes(this.spec.type);
   }
+}
+
+/**
+ * Turns run statistics of all programs on (Linux 5.8) until what it gives is disposed of. Needs
+ * CAP_SYS_ADMIN.
+ *
+ * @example
+ * ```ts ignore
+ * import { enableStatistics } from "@skep/skep";
+ *
+ * using _on = enableStatistics();
+ * program.testRun({ data: new Uint8Array(64), repeat: 1000 });
+ * console.log(program.statistics);
+ * ```
+ */
+export function enableStatistics(options: { readonly kernel?: Kernel } = {}): Disposable {
+  const kernel = options.kernel ?? linuxKernel();
+  const fd = check(kernel.enableStatistics(0), {
+    doing: "turn on statistics of",
+    subject: "programs",
+    command: "BPF_ENABLE_STATS",
+  });
+  return new Descriptor(kernel, fd);
 }

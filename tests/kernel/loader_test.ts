@@ -11,6 +11,7 @@ import { linuxKernel } from "../../kernel/linux.ts";
 import {
   BpfMap,
   BpfObject,
+  enableStatistics,
   kernelTypes,
   openObject,
   VerifierError,
@@ -49,6 +50,19 @@ kernelTest("an object loads, runs and shows what the kernel knows of it", async 
   assert(info.mapIds.includes(rodata.id), "constants are shown by every program");
   assertEquals(rodata.name, "loading.rodata");
 });
+
+kernelTest(
+  "runs are counted while statistics are on",
+  { needs: { capabilities: [21] } },
+  async () => {
+    using object = await BpfObject.load(await parse(), options);
+    using _on = enableStatistics();
+    const count = object.programs.get("count");
+    count.testRun({ data: packet, repeat: 100 });
+    assertEquals(count.statistics.runCount, 100n);
+    assertEquals(typeof count.statistics.runTime, "bigint");
+  },
+);
 
 kernelTest("a tail call goes through a program array that the object fills", async () => {
   using object = await BpfObject.load(await parse(), options);
