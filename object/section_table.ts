@@ -207,7 +207,7 @@ for (
   ] as const
 ) {
   addSleepable(name, "tracing", moduleAnd<TrampolinePlan>(name, "function"), {
-    attach: attach as AttachTypeName,
+    attach,
   });
 }
 for (
@@ -218,7 +218,7 @@ for (
   ] as const
 ) {
   const reader = moduleAnd<TracingMultiPlan>("tracing_multi", "pattern", { at });
-  addSleepable(`${at}.multi`, "tracing", reader, { attach: attach as AttachTypeName });
+  addSleepable(`${at}.multi`, "tracing", reader, { attach });
 }
 add(open, "freplace", "ext", freplace);
 addSleepable("lsm", "lsm", moduleAnd<LsmPlan>("lsm", "hook"), { attach: "lsm_mac" });

@@ -45,10 +45,12 @@ function explained<T>(doing: string, subject: string, action: () => T): T {
     return action();
   } catch (cause) {
     if (!(cause instanceof SkepError)) throw cause;
+    // The codec names the type and the way to the member; the type's name says nothing here.
+    const path = /[.[].*/.exec(cause.subject)?.[0] ?? "";
     throw new ObjectError(
       {
         doing,
-        subject,
+        subject: subject + path,
         errno: cause.errno ?? "EINVAL",
         stage: "usage",
         why: cause.why,
