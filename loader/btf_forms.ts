@@ -4,7 +4,7 @@
  * @module
  */
 
-import { kernelBtf } from "../object/kernel_btf.ts";
+import { btfToLoad } from "../object/btf_to_load.ts";
 import type { ObjectSpec } from "../object/object_spec.ts";
 import { BTF_GENERATIONS } from "../object/sanitize_btf.ts";
 
@@ -17,7 +17,7 @@ export function* btfForms(spec: ObjectSpec): Generator<Uint8Array, void, undefin
   if (spec.btf === undefined) return;
   let last: Uint8Array | undefined;
   for (const generation of BTF_GENERATIONS) {
-    const bytes = kernelBtf(spec, generation);
+    const bytes = btfToLoad(spec, generation);
     if (last === undefined || !sameBytes(last, bytes)) yield bytes;
     last = bytes;
   }

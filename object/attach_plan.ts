@@ -5,7 +5,7 @@
  */
 
 /** What every attach plan has. */
-interface PlanBase {
+export interface PlanBase {
   /**
    * `target-named`: attach() needs nothing more. `needs-target`: the section names the kind of hook,
    * the user names the hook. `no`: such a program is never attached by itself.

@@ -15,6 +15,7 @@ import {
   isSubprogramCall,
 } from "./instruction.ts";
 import type { ObjectSpec } from "./object_spec.ts";
+import { partsOf } from "./parts.ts";
 
 /** An instruction that refers to a subprogram. */
 export interface CallSite {
@@ -59,7 +60,7 @@ function findCallSites(spec: ObjectSpec, unit: CodeUnit): CallSite[] {
     const at = targetOf(unit, instruction, isCall, relocation);
     const target = at === undefined
       ? undefined
-      : spec.parts.units.at(spec.parts.units.textIndex, at);
+      : partsOf(spec).units.at(partsOf(spec).units.textIndex, at);
     if (target === undefined) {
       throw new RelocationError({
         doing: "link",
@@ -107,7 +108,8 @@ const CALLBACK_TAG = "exception_callback:";
  * that is not there.
  */
 export function exceptionCallback(spec: ObjectSpec, unit: CodeUnit): CodeUnit | undefined {
-  const { btf, parts: { units } } = spec;
+  const { btf } = spec;
+  const { units } = partsOf(spec);
   if (btf === undefined) return undefined;
   let found: CodeUnit | undefined;
   for (let id = btf.firstId; id < btf.endId; id++) {

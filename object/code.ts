@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { RelocationKind } from "./spec.ts";
+
 /** What an instruction refers to, read once when the object is parsed. */
 export interface Relocation {
   /**
@@ -11,7 +13,7 @@ export interface Relocation {
    * `extern-call`: a kfunc. `call`: a subprogram. `address`: a subprogram's address. `jumptable`:
    * a table of instructions.
    */
-  readonly kind: "map" | "data" | "extern" | "extern-call" | "call" | "address" | "jumptable";
+  readonly kind: RelocationKind;
   /** Counted from the function's start. */
   readonly instruction: number;
   /** The index of the map or extern; -1 for the other kinds. */

@@ -9,6 +9,7 @@ import type { BtfExt } from "../btf/ext.ts";
 import { Kind, type KindName } from "../btf/types.ts";
 import { MapType } from "./kernel_enums.ts";
 import type { ObjectSpec } from "./object_spec.ts";
+import { partsOf } from "./parts.ts";
 import { outputSites } from "./output_sites.ts";
 
 const TAG = "event_type:";
@@ -91,7 +92,7 @@ function taggedTypes(btf: Btf): Map<string, number> {
 /** The one size of the events of each map; maps with several sizes, or unknown ones, are left out. */
 function eventSizes(spec: ObjectSpec): Map<string, number> {
   const sizes = new Map<string, number | undefined>();
-  const { units, maps } = spec.parts;
+  const { units, maps } = partsOf(spec);
   for (const unit of units.all) {
     const loads = new Map<number, string>();
     for (const { kind, instruction, target } of unit.relocations) {

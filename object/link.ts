@@ -25,6 +25,7 @@ import {
 import { CoreCode } from "./link_core.ts";
 import { linkInfo, type Placed } from "./link_info.ts";
 import type { ObjectSpec } from "./object_spec.ts";
+import { partsOf } from "./parts.ts";
 import { poisonMap } from "./poison.ts";
 import type { LinkedProgram, ProgramSpec, Reference } from "./spec.ts";
 
@@ -158,7 +159,7 @@ class Linker {
 
   /** Says where each function goes: the program, then each subprogram at the first call to it. */
   #place(program: ProgramSpec): Placed[] {
-    const main = this.#spec.parts.unitOf.get(program);
+    const main = partsOf(this.#spec).unitOf.get(program);
     if (main === undefined) {
       throw new RelocationError({
         doing: "link",
@@ -219,7 +220,7 @@ class Linker {
     starts: ReadonlyMap<CodeUnit, number>,
   ): Reference | undefined {
     const instruction = start + relocation.instruction;
-    const { maps, externs } = this.#spec.parts;
+    const { maps, externs } = partsOf(this.#spec);
     switch (relocation.kind) {
       case "call":
       case "address":
@@ -269,7 +270,7 @@ class Linker {
 
   /** The instructions that a jump table leads to, counted from the linked program's start. */
   #jumpTargets(unit: CodeUnit, { offset, size }: Relocation, start: number): number[] {
-    const { elf, jumpTables } = this.#spec.parts.sections;
+    const { elf, jumpTables } = partsOf(this.#spec).sections;
     const data = jumpTables?.data ?? new Uint8Array(0);
     if (size === 0 || size % 8 !== 0 || offset + size > data.length) {
       throw new RelocationError({

@@ -11,6 +11,7 @@ import type { CodeUnit } from "./code.ts";
 import { RelocationError } from "./error.ts";
 import { INSTRUCTION_SIZE } from "./instruction.ts";
 import type { ObjectSpec } from "./object_spec.ts";
+import { partsOf } from "./parts.ts";
 
 /** A function's code after CO-RE. */
 export interface RelocatedCode {
@@ -93,7 +94,7 @@ function coreRuns(spec: ObjectSpec): readonly CoreRun[] {
 }
 
 function findRuns(spec: ObjectSpec): CoreRun[] {
-  const { units, sections: { elf } } = spec.parts;
+  const { units, sections: { elf } } = partsOf(spec);
   const runs: CoreRun[] = [];
   for (const { section, records } of spec.btfExt?.core ?? []) {
     const index = elf.section(section)?.index;

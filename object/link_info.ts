@@ -10,6 +10,7 @@ import type { CodeUnit } from "./code.ts";
 import { RelocationError } from "./error.ts";
 import { INSTRUCTION_SIZE } from "./instruction.ts";
 import type { ObjectSpec } from "./object_spec.ts";
+import { partsOf } from "./parts.ts";
 import type { LinkedProgram } from "./spec.ts";
 
 /** A function with its place in a linked program. */
@@ -50,7 +51,7 @@ function collect(
   placed: readonly Placed[],
   what: string,
 ): Info | undefined {
-  const { elf } = spec.parts.sections;
+  const { elf } = partsOf(spec).sections;
   const ranges: { section: Section; from: number; to: number; shift: number }[] = [];
   let length = 0;
   for (const { unit, start } of placed) {

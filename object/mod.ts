@@ -6,11 +6,12 @@
  */
 
 export * from "./attach_plan.ts";
-export * from "./error.ts";
+export { ObjectError, RelocationError } from "./error.ts";
+export { type ErrorFacts, SkepError } from "../elf/error.ts";
 export * from "./event_type.ts";
 export * from "./instruction.ts";
 export * from "./kernel_enums.ts";
-export * from "./kernel_btf.ts";
+export * from "./btf_to_load.ts";
 export * from "./link.ts";
 export { needsCoreTargets } from "./link_core.ts";
 export * from "./map_rules.ts";
@@ -22,3 +23,4 @@ export * from "./print.ts";
 export { BTF_GENERATIONS, type BtfFeatures, MODERN_BTF } from "./sanitize_btf.ts";
 export * from "./section_table.ts";
 export type * from "./spec.ts";
+export type { VariableJson } from "./variables.ts";

@@ -9,21 +9,28 @@ import { BtfError } from "../btf/error.ts";
 import { BtfExt } from "../btf/ext.ts";
 import { ElfFile } from "../elf/elf.ts";
 import { SectionType } from "../elf/constants.ts";
-import type { CodeUnit, CodeUnits, Relocation } from "./code.ts";
-import { type PlacedSection, placeSections } from "./datasec.ts";
+import type { CodeUnit } from "./code.ts";
+import { placeSections } from "./datasec.ts";
 import { openError } from "./error.ts";
 import { readLegacyMaps } from "./legacy_maps.ts";
 import { LONGEST_NAME, type MapDefinition, type MapJson } from "./map_spec.ts";
 import { NamedList } from "./named.ts";
 import { readArena, readDataMaps } from "./parse_data_maps.ts";
-import { type Externs, readExterns } from "./parse_externs.ts";
+import { readExterns } from "./parse_externs.ts";
 import { readMaps } from "./parse_maps.ts";
 import { programSpec, readFunctions } from "./parse_programs.ts";
 import { readRelocations } from "./parse_relocations.ts";
 import { type ObjectSections, readSections } from "./parse_sections.ts";
 import { readStructOps } from "./parse_struct_ops.ts";
-import type { AttachPlan } from "./section_table.ts";
-import type { ExternSpec, MapSpec, Named, ProgramSpec, VariableSpec } from "./spec.ts";
+import { partsOf, setParts } from "./parts.ts";
+import type {
+  ExternSpec,
+  MapSpec,
+  Named,
+  ProgramSpec,
+  RelocationKind,
+  VariableSpec,
+} from "./spec.ts";
 import { readVariables, type VariableJson } from "./variables.ts";
 
 /** How {@linkcode ObjectSpec.parse} reads. */
@@ -67,27 +74,11 @@ export interface RelocationSummary {
   /** Counted from the function's start. */
   readonly instruction: number;
   /** What it refers to. */
-  readonly kind: Relocation["kind"];
+  readonly kind: RelocationKind;
   /** The map's, extern's or subprogram's name. */
   readonly target: string;
   /** Bytes from the start of the target, where that means something. */
   readonly offset: number;
-}
-
-/** What the linker, and whatever else in this layer puts an object together, knows of it. */
-export interface ObjectParts {
-  /** The sections. */
-  readonly sections: ObjectSections;
-  /** The functions. */
-  readonly units: CodeUnits;
-  /** The function of each entry program. */
-  readonly unitOf: ReadonlyMap<ProgramSpec, CodeUnit>;
-  /** The externs. */
-  readonly externs: Externs;
-  /** The maps in libbpf's order. */
-  readonly maps: readonly MapDefinition[];
-  /** BTF's data sections with all places known; empty without BTF. */
-  readonly placed: readonly PlacedSection[];
 }
 
 /**
@@ -129,9 +120,6 @@ export class ObjectSpec {
   readonly maps: Named<MapSpec>;
   /** Externs, in the order in which libbpf numbers them. */
   readonly externs: readonly ExternSpec[];
-  /** What the linker needs. */
-  readonly parts: ObjectParts;
-
   #variables: Named<VariableSpec> | undefined;
 
   private constructor(bytes: Uint8Array, options: ParseOptions) {
@@ -177,7 +165,7 @@ export class ObjectSpec {
       if (!units.isSubprogram(unit)) unitOf.set(programSpec(unit), unit);
     }
     this.programs = new NamedList<ProgramSpec>("program", this.name, [...unitOf.keys()]);
-    this.parts = { sections, units, unitOf, externs, maps, placed };
+    setParts(this, { sections, units, unitOf, externs, maps, placed });
   }
 
   /**
@@ -194,7 +182,7 @@ export class ObjectSpec {
   /** Global variables in their maps' order. */
   get variables(): Named<VariableSpec> {
     if (this.#variables === undefined) {
-      const { sections: { elf }, maps, placed } = this.parts;
+      const { sections: { elf }, maps, placed } = partsOf(this);
       const { btf, externs } = this;
       const variables = readVariables({ elf, btf, maps, placed, externs });
       this.#variables = new NamedList<VariableSpec>("variable", this.name, variables);
@@ -204,7 +192,7 @@ export class ObjectSpec {
 
   /** Functions in `.text`, by place. */
   get subprograms(): Named<SubprogramSpec> {
-    const { units } = this.parts;
+    const { units } = partsOf(this);
     return new NamedList<SubprogramSpec>(
       "subprogram",
       this.name,
@@ -219,14 +207,14 @@ export class ObjectSpec {
 
   /** All ELF sections in their order, without the empty first one. */
   get sections(): readonly SectionSummary[] {
-    return this.parts.sections.elf.sections
+    return partsOf(this).sections.elf.sections
       .filter(({ type }) => type !== SectionType.null)
       .map(({ name, type, flags, size }) => ({ name, type, flags, size }));
   }
 
   /** The relocations of all functions, in their order. */
   get relocations(): readonly RelocationSummary[] {
-    const { units, maps, externs } = this.parts;
+    const { units, maps, externs } = partsOf(this);
     return units.all.flatMap((unit) =>
       unit.relocations.map(({ instruction, kind, target, offset }) => ({
         function: unit.name,
@@ -258,7 +246,7 @@ export class ObjectSpec {
         global,
         instructions: instructions.length / 8,
       })),
-      maps: this.parts.maps.map((map) => map.toJSON()),
+      maps: partsOf(this).maps.map((map) => map.toJSON()),
       variables: JSON.parse(JSON.stringify([...this.variables])) as VariableJson[],
       externs: this.externs,
       relocations: this.relocations,
@@ -283,15 +271,16 @@ function programJson(program: ProgramSpec): ProgramJson {
 }
 
 /** A program as JSON. */
-export interface ProgramJson extends Omit<ProgramSpecData, "instructions"> {
+export interface ProgramJson extends
+  Pick<
+    ProgramSpec,
+    "name" | "section" | "type" | "flags" | "attach" | "autoload" | "autoattach"
+  > {
+  /** The kernel's name of the expected attach type. */
+  readonly expectedAttachType?: string;
   /** Number of instructions before linking. */
   readonly instructions: number;
 }
-
-/** What of a program is JSON already. */
-type ProgramSpecData =
-  & Pick<ProgramSpec, "name" | "section" | "type" | "flags" | "autoload" | "autoattach">
-  & { readonly attach: AttachPlan; readonly expectedAttachType?: string; instructions: unknown };
 
 /** An object as JSON. */
 export interface ObjectJson {

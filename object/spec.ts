@@ -7,7 +7,6 @@
  * @module
  */
 
-import type { Btf } from "../btf/btf.ts";
 import type { CoreDecision } from "../btf/core/mod.ts";
 import type { AttachTypeName, MapTypeName, ProgramTypeName } from "./kernel_enums.ts";
 import type { AttachPlan } from "./section_table.ts";
@@ -207,6 +206,16 @@ export interface Named<T> extends Iterable<T> {
   names(): string[];
 }
 
+/** What an instruction of an object refers to: see `relocations` of an object's spec. */
+export type RelocationKind =
+  | "map"
+  | "data"
+  | "extern"
+  | "extern-call"
+  | "call"
+  | "address"
+  | "jumptable";
+
 /** What an instruction refers to that only a load can resolve. */
 export type Reference =
   | { readonly kind: "map"; readonly instruction: number; readonly map: string }
@@ -246,6 +255,3 @@ export interface LinkedProgram {
   /** What CO-RE decided for each relocated instruction, in order. */
   readonly core: readonly { readonly instruction: number; readonly decision: CoreDecision }[];
 }
-
-/** The object's BTF, when there is one. */
-export type ObjectBtf = Btf | undefined;

@@ -4,7 +4,7 @@ import structOps from "../tests/fixtures/struct_ops.bpf.o" with { type: "bytes" 
 import { Btf } from "../btf/btf.ts";
 import type { DatasecType } from "../btf/types.ts";
 import { ObjectError } from "./error.ts";
-import { kernelBtf } from "./kernel_btf.ts";
+import { btfToLoad } from "./btf_to_load.ts";
 import { ObjectSpec } from "./object_spec.ts";
 import { BTF_GENERATIONS, MODERN_BTF } from "./sanitize_btf.ts";
 
@@ -15,17 +15,17 @@ function section(btf: Btf, name: string): DatasecType {
   return type;
 }
 
-Deno.test("kernelBtf keeps every id and name offset", () => {
+Deno.test("btfToLoad keeps every id and name offset", () => {
   const spec = ObjectSpec.parse(linking);
   assert(spec.btf !== undefined);
-  const btf = Btf.parse(kernelBtf(spec));
+  const btf = Btf.parse(btfToLoad(spec));
   for (let id = 1; id < spec.btf.endId; id++) {
     assertEquals([btf.kindName(id), btf.nameOf(id)], [spec.btf.kindName(id), spec.btf.nameOf(id)]);
   }
 });
 
-Deno.test("kernelBtf fills in what clang leaves to the loader", () => {
-  const btf = Btf.parse(kernelBtf(ObjectSpec.parse(linking)));
+Deno.test("btfToLoad fills in what clang leaves to the loader", () => {
+  const btf = Btf.parse(btfToLoad(ObjectSpec.parse(linking)));
   const rodata = section(btf, ".rodata");
   assertEquals(rodata.size, 16);
   assertEquals(
@@ -41,8 +41,8 @@ Deno.test("kernelBtf fills in what clang leaves to the loader", () => {
   assertEquals(["middle", "hidden_one", "caller"].map(linkage), ["global", "static", "global"]);
 });
 
-Deno.test("kernelBtf makes externs something that a kernel takes", () => {
-  const btf = Btf.parse(kernelBtf(ObjectSpec.parse(linking)));
+Deno.test("btfToLoad makes externs something that a kernel takes", () => {
+  const btf = Btf.parse(btfToLoad(ObjectSpec.parse(linking)));
   const ksyms = section(btf, ".ksyms");
   assertEquals(ksyms.size, 12);
   assertEquals(ksyms.variables.map(({ offset, size }) => [offset, size]), [[0, 4], [4, 4], [8, 4]]);
@@ -59,10 +59,10 @@ Deno.test("kernelBtf makes externs something that a kernel takes", () => {
   }
 });
 
-Deno.test("kernelBtf makes a resized section's last array as long as it is", () => {
+Deno.test("btfToLoad makes a resized section's last array as long as it is", () => {
   const spec = ObjectSpec.parse(linking);
   spec.maps.get(".bss").valueSize = 80;
-  const btf = Btf.parse(kernelBtf(spec));
+  const btf = Btf.parse(btfToLoad(spec));
   const bss = section(btf, ".bss");
   assertEquals([bss.size, bss.variables[0]?.size], [80, 80]);
   const variable = btf.type(bss.variables[0]?.type ?? 0);
@@ -70,23 +70,23 @@ Deno.test("kernelBtf makes a resized section's last array as long as it is", () 
   assertEquals(array.kind === "array" && array.length, 10);
 });
 
-Deno.test("kernelBtf replaces what an older kernel does not know, under the same ids", () => {
+Deno.test("btfToLoad replaces what an older kernel does not know, under the same ids", () => {
   for (const bytes of [linking, structOps]) {
     const spec = ObjectSpec.parse(bytes);
     assert(spec.btf !== undefined);
     const oldest = BTF_GENERATIONS[BTF_GENERATIONS.length - 1];
-    const btf = Btf.parse(kernelBtf(spec, oldest));
+    const btf = Btf.parse(btfToLoad(spec, oldest));
     const old = new Set(["int", "ptr", "array", "struct", "union", "enum", "fwd", "typedef"]);
     for (const word of ["volatile", "const", "restrict", "void"]) old.add(word);
     for (let id = 0; id < spec.btf.endId; id++) assert(old.has(btf.kindName(id)), btf.kindName(id));
-    for (const generation of BTF_GENERATIONS) Btf.parse(kernelBtf(spec, generation));
+    for (const generation of BTF_GENERATIONS) Btf.parse(btfToLoad(spec, generation));
   }
 });
 
-Deno.test("kernelBtf renames sections with a question mark for kernels before 6.9", () => {
+Deno.test("btfToLoad renames sections with a question mark for kernels before 6.9", () => {
   const spec = ObjectSpec.parse(structOps);
   const names = (questionMarks: boolean): string[] => {
-    const btf = Btf.parse(kernelBtf(spec, { ...MODERN_BTF, questionMarks }));
+    const btf = Btf.parse(btfToLoad(spec, { ...MODERN_BTF, questionMarks }));
     const found: string[] = [];
     for (let id = 1; id < btf.endId; id++) {
       if (btf.kindName(id) === "datasec") found.push(btf.nameOf(id));
@@ -96,9 +96,9 @@ Deno.test("kernelBtf renames sections with a question mark for kernels before 6.
   assertEquals(names(false), names(true).map((name) => name.replace("?", "_")));
 });
 
-Deno.test("kernelBtf refuses an object without BTF", () => {
+Deno.test("btfToLoad refuses an object without BTF", () => {
   const bytes = Uint8Array.from(linking);
   const spec = ObjectSpec.parse(bytes);
   const without = Object.create(spec, { btf: { value: undefined } }) as ObjectSpec;
-  assertThrows(() => kernelBtf(without), ObjectError);
+  assertThrows(() => btfToLoad(without), ObjectError);
 });

@@ -12,6 +12,7 @@ import { BtfBuilder } from "../btf/builder.ts";
 import { Kind } from "../btf/types.ts";
 import { ObjectError } from "./error.ts";
 import type { ObjectSpec } from "./object_spec.ts";
+import { partsOf } from "./parts.ts";
 import { type BtfFeatures, MODERN_BTF, sanitizeBtf } from "./sanitize_btf.ts";
 
 /** Bytes of the integers that stand for kernel symbols. */
@@ -24,7 +25,7 @@ const KSYM_SIZE = 4;
  *
  * @throws {ObjectError} ENOENT for an object without BTF.
  */
-export function kernelBtf(
+export function btfToLoad(
   spec: ObjectSpec,
   features: BtfFeatures = MODERN_BTF,
 ): Uint8Array<ArrayBuffer> {
@@ -80,7 +81,7 @@ function fixExterns(spec: ObjectSpec, btf: Btf, builder: BtfBuilder): void {
       return { type, offset: offsets.get(type) ?? 0, size };
     });
     variables.sort((a, b) => a.offset - b.offset);
-    builder.setDataSection(kconfigId, spec.parts.externs.kconfigSize, variables);
+    builder.setDataSection(kconfigId, partsOf(spec).externs.kconfigSize, variables);
   }
 }
 
@@ -114,7 +115,7 @@ function nameParameters(btf: Btf, builder: BtfBuilder, functionId: number): void
 
 /** Sizes, offsets and visibilities that only ELF knows; and new sizes that a user gave. */
 function fixSections(spec: ObjectSpec, btf: Btf, builder: BtfBuilder): void {
-  for (const { id, name, size, variables } of spec.parts.placed) {
+  for (const { id, name, size, variables } of partsOf(spec).placed) {
     for (const variable of variables) {
       const declared = btf.type(variable.id);
       if (declared.kind === "var" && declared.linkage !== variable.linkage) {
@@ -163,7 +164,7 @@ function resize<Entry extends { readonly type: number; readonly offset: number }
  * with what is known there.
  */
 function fixFunctions(spec: ObjectSpec, btf: Btf, builder: BtfBuilder): void {
-  const { units } = spec.parts;
+  const { units } = partsOf(spec);
   const hidden = new Set<string>();
   for (const unit of units.all) {
     if (unit.hidden && units.isSubprogram(unit)) hidden.add(unit.name);
