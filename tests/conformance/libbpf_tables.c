@@ -3,9 +3,9 @@
 // kernel, so tables made elsewhere cannot tell about them.
 //
 //   cc -D_GNU_SOURCE -O1 libbpf_tables.c -lbpf -lelf -lz -o libbpf_tables      (libbpf 1.7 or newer)
-//   cut -f1 CORPUS/baseline.tsv | tail -n +2 |
-//     unshare --mount --propagation private sh -c \
-//       'mount -t bpf bpf /sys/fs/bpf && ./libbpf_tables CORPUS/objs FOLDER'
+//   cut -f1 CORPUS/baseline.tsv | tail -n +2 > names
+//   unshare --mount --propagation private sh -c
+//     "mount -t bpf bpf /sys/fs/bpf && ./libbpf_tables CORPUS/objs FOLDER < names"
 //
 // A line of the input may go on after a tab with names of programs to leave out, each followed by a comma:
 // those for which the verifier takes minutes.
