@@ -5,7 +5,9 @@
  */
 
 export * from "./discover.ts";
+export * from "./doctor.ts";
 export * from "./error.ts";
+export { type ProcessFacts } from "./explain/process.ts";
 export { explainRefusal, type Refusal } from "./explain/refusal.ts";
 export { type VerifierHint, verifierHint } from "./explain/verifier.ts";
 export * from "./mounts.ts";

@@ -113,7 +113,7 @@ export function plausibleMap(type: number): Omit<MapCreate, "type" | "tokenFd" |
       return { ...map, keySize: 8, maxEntries: 0 };
     default:
       return name?.endsWith("_storage") === true
-        ? { ...map, maxEntries: 0, flags: BPF_F_NO_PREALLOC }
+        ? { ...map, maxEntries: 0, flags: BPF_F_NO_PREALLOC, keyTypeId: 1, valueTypeId: 1 }
         : map;
   }
 }

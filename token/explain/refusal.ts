@@ -22,13 +22,7 @@ import { Delegation, type DelegationWord, wordsText } from "../plan/delegation.t
 import { type BpfCapability, mapTypeCapabilities, programTypeFacts } from "../plan/reach.ts";
 import type { Token } from "../token.ts";
 import { explainAttach } from "./attach.ts";
-import {
-  hasWordsForProgram,
-  mayCreateMap,
-  mayLoadBtf,
-  mayLoadProgram,
-  plausibleMap,
-} from "./probes.ts";
+import { hasWordsForProgram, mayCreateMap, mayLoadBtf, plausibleMap } from "./probes.ts";
 import { capabilityText, localPolicy, type ProcessFacts, processFacts } from "./process.ts";
 import { verifierHint } from "./verifier.ts";
 
@@ -301,7 +295,7 @@ function capabilityMissing(lacking: readonly BpfCapability[], { subject }: Refus
 function namespaceOrPolicy(one: Case, wordsKnown: boolean): Finding {
   const { refusal, evidence } = one;
   if (probe(one)) {
-    evidence.push("the same command is allowed for something of the same type that cannot load");
+    evidence.push("the kernel's checks of words and capabilities let the same command pass");
     return localPolicyFinding(one);
   }
   evidence.push("the same command is refused for whatever is loaded");
@@ -338,8 +332,7 @@ function probe({ kernel, refusal, tokenFd }: Case): boolean {
   }
   if (program !== undefined) {
     const type = typeof program.type === "number" ? program.type : ProgramType[program.type];
-    return mayLoadProgram(kernel, type, program.attachType, tokenFd) &&
-      hasWordsForProgram(kernel, type, program.attachType, tokenFd);
+    return hasWordsForProgram(kernel, type, program.attachType, tokenFd);
   }
   return command === "BPF_BTF_LOAD" && mayLoadBtf(kernel, tokenFd);
 }

@@ -1,0 +1,383 @@
+/**
+ * The situation of this process: what it can do with BPF, and why not more.
+ *
+ * @module
+ */
+
+import { Btf } from "../btf/btf.ts";
+import type { JsonValue } from "../elf/error.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { linuxKernel } from "../kernel/linux.ts";
+import {
+  AttachType,
+  type AttachTypeName,
+  MapType,
+  type MapTypeName,
+  ProgramType,
+  type ProgramTypeName,
+} from "../object/kernel_enums.ts";
+import { discoverTokens, type TokenCandidate } from "./discover.ts";
+import { mayCreateMap, mayLoadBtf, mayLoadProgram } from "./explain/probes.ts";
+import {
+  capabilityText,
+  kernelAtLeast,
+  localPolicy,
+  type ProcessFacts,
+  processFacts,
+  readText,
+} from "./explain/process.ts";
+import { Delegation, DELEGATION_OPTIONS, DELEGATION_SETS } from "./plan/delegation.ts";
+import { type ResolvedToken, resolveToken } from "./resolve.ts";
+
+/** What {@linkcode doctor} looks at. */
+export interface DoctorOptions {
+  /** The kernel to speak to; default this machine's. */
+  readonly kernel?: Kernel;
+}
+
+/** Whether programs of a type would load, for one attach type. */
+export interface ProgramVerdict {
+  /** The program type. */
+  readonly type: ProgramTypeName;
+  /** The attach type; undefined for types that have none. */
+  readonly attachType: AttachTypeName | undefined;
+  /** Whether token and capabilities allow it. */
+  readonly allowed: boolean;
+}
+
+/** Settings of the machine that stand in the way or do not. */
+export interface DoctorSettings {
+  /** `user.max_user_namespaces`: 0 switches user namespaces off. */
+  readonly maxUserNamespaces: number | undefined;
+  /** `kernel.unprivileged_bpf_disabled`. */
+  readonly unprivilegedBpfDisabled: number | undefined;
+  /** `kernel.perf_event_paranoid`. */
+  readonly perfEventParanoid: number | undefined;
+  /** `kernel.apparmor_restrict_unprivileged_userns` (Ubuntu): 1 takes capabilities away in new user namespaces. */
+  readonly apparmorRestrictsUserNamespaces: boolean;
+  /** Security modules. */
+  readonly securityModules: readonly string[];
+  /** What lockdown forbids: `none`, `integrity`, `confidentiality`; undefined where it cannot be read. */
+  readonly lockdown: string | undefined;
+  /** Whether the kernel shows its own types at /sys/kernel/btf/vmlinux. */
+  readonly kernelBtf: boolean;
+}
+
+/** What {@linkcode doctor} found. */
+export class DoctorReport {
+  /** Release of the kernel. */
+  readonly release: string;
+  /** Whether the kernel makes tokens: `yes` by its version, or because it made one. */
+  readonly tokensSupported: boolean;
+  /** The process. */
+  readonly process: ProcessFacts;
+  /** The machine's settings. */
+  readonly settings: DoctorSettings;
+  /** Every bpffs mount with a verdict. */
+  readonly candidates: readonly TokenCandidate[];
+  /** How `token: "auto"` would choose, in one line. */
+  readonly choice: string;
+  /** What the chosen token allows; undefined without one. */
+  readonly delegation: Delegation | undefined;
+  /** Program types by attach type. */
+  readonly programs: readonly ProgramVerdict[];
+  /** Map types that could be created. */
+  readonly maps: readonly MapTypeName[];
+  /** Whether BTF could be loaded. */
+  readonly btf: boolean;
+
+  /** Takes over what was found. */
+  constructor(facts: Omit<DoctorReport, "lines" | "advice" | "toJSON">) {
+    this.release = facts.release;
+    this.tokensSupported = facts.tokensSupported;
+    this.process = facts.process;
+    this.settings = facts.settings;
+    this.candidates = facts.candidates;
+    this.choice = facts.choice;
+    this.delegation = facts.delegation;
+    this.programs = facts.programs;
+    this.maps = facts.maps;
+    this.btf = facts.btf;
+  }
+
+  /** What stands in the way, worst first; empty when everything can be loaded. */
+  get advice(): string[] {
+    const { process, settings, programs } = this;
+    const advice: string[] = [];
+    if (!this.tokensSupported) {
+      advice.push(`Linux ${this.release} has no BPF tokens: they came with 6.9; load as root`);
+    }
+    if (settings.maxUserNamespaces === 0) {
+      advice.push("user namespaces are switched off: set user.max_user_namespaces");
+    }
+    if (settings.apparmorRestrictsUserNamespaces && process.initialUserNamespace === true) {
+      advice.push(
+        "AppArmor takes capabilities away in user namespaces that unprivileged users make",
+      );
+    }
+    if (!settings.kernelBtf) {
+      advice.push(
+        "the kernel shows no BTF: objects that relocate against it need it by other means",
+      );
+    }
+    if (programs.every(({ allowed }) => !allowed)) {
+      advice.push(
+        process.initialUserNamespace === true
+          ? "nothing can be loaded here: run as root, or in a sandbox (skep sandbox --for FILE -- COMMAND)"
+          : "nothing can be loaded here: a bpffs with delegate_* options has to be mounted for this user namespace",
+      );
+    }
+    return advice;
+  }
+
+  /** The report as text, one entry a line. */
+  get lines(): string[] {
+    const { process, settings } = this;
+    const namespace = process.initialUserNamespace === true
+      ? "the initial one"
+      : `${process.userNamespace} (uid map ${process.uidMap})`;
+    const text = (value: number | string | undefined): string => `${value ?? "unknown"}`;
+    const lines = [
+      `kernel           Linux ${this.release}, BPF tokens ${
+        this.tokensSupported ? "yes" : "no"
+      }, ` +
+      `BTF ${settings.kernelBtf ? "yes" : "no"}`,
+      `process          uid ${process.uid}, user namespace ${namespace}`,
+      `capabilities     ${capabilityText(process.capabilities)}`,
+      `settings         max_user_namespaces ${text(settings.maxUserNamespaces)}, ` +
+      `unprivileged_bpf_disabled ${text(settings.unprivilegedBpfDisabled)}, ` +
+      `perf_event_paranoid ${text(settings.perfEventParanoid)}, lockdown ${
+        text(settings.lockdown)
+      }`,
+      `security modules ${settings.securityModules.join(", ") || "unknown"}`,
+    ];
+    if (this.candidates.length === 0) lines.push("mounts           no bpffs is mounted");
+    for (const { mount, usable, why } of this.candidates) {
+      lines.push(`mount            ${mount.path}: ${usable ? "gives a token" : why ?? "no token"}`);
+    }
+    lines.push(`token            ${this.choice}`);
+    if (this.delegation !== undefined) {
+      for (const set of DELEGATION_SETS) {
+        const names = this.delegation.names(set).join(" ") || "none";
+        lines.push(`  ${DELEGATION_OPTIONS[set].padEnd(16)} ${names}`);
+      }
+    }
+    lines.push(`can load         BTF: ${this.btf ? "yes" : "no"}`);
+    lines.push(`  maps           ${this.maps.join(" ") || "none"}`);
+    lines.push(...programLines(this.programs));
+    for (const advice of this.advice) lines.push(`advice           ${advice}`);
+    return lines;
+  }
+
+  /** Everything, for `JSON.stringify`. */
+  toJSON(): { readonly [key: string]: JsonValue } {
+    const { process, settings } = this;
+    return {
+      release: this.release,
+      tokensSupported: this.tokensSupported,
+      process: {
+        uid: process.uid ?? null,
+        capabilities: [...process.capabilities],
+        userNamespace: process.userNamespace === undefined ? null : `${process.userNamespace}`,
+        initialUserNamespace: process.initialUserNamespace ?? null,
+        uidMap: process.uidMap ?? null,
+      },
+      settings: {
+        maxUserNamespaces: settings.maxUserNamespaces ?? null,
+        unprivilegedBpfDisabled: settings.unprivilegedBpfDisabled ?? null,
+        perfEventParanoid: settings.perfEventParanoid ?? null,
+        apparmorRestrictsUserNamespaces: settings.apparmorRestrictsUserNamespaces,
+        securityModules: [...settings.securityModules],
+        lockdown: settings.lockdown ?? null,
+        kernelBtf: settings.kernelBtf,
+      },
+      mounts: this.candidates.map(({ mount, usable, delegation, why, error }) => ({
+        path: mount.path,
+        options: mount.options,
+        usable,
+        delegation: delegation?.toJSON() ?? null,
+        why: why ?? null,
+        error: error?.toJSON() ?? null,
+      })),
+      choice: this.choice,
+      delegation: this.delegation?.toJSON() ?? null,
+      btf: this.btf,
+      maps: [...this.maps],
+      programs: this.programs.map(({ type, attachType, allowed }) => ({
+        type,
+        attachType: attachType ?? null,
+        allowed,
+      })),
+      advice: this.advice,
+    };
+  }
+}
+
+/** Attach types with which programs of a type are loaded; types that are not here have none. */
+const ATTACH_TYPES: { readonly [type in ProgramTypeName]?: readonly AttachTypeName[] } = {
+  kprobe: [
+    "trace_kprobe_multi",
+    "trace_uprobe_multi",
+    "trace_kprobe_session",
+    "trace_uprobe_session",
+  ],
+  sched_cls: ["tcx_ingress", "tcx_egress", "netkit_primary", "netkit_peer"],
+  xdp: ["xdp", "xdp_devmap", "xdp_cpumap"],
+  cgroup_skb: ["cgroup_inet_ingress", "cgroup_inet_egress"],
+  cgroup_sock: [
+    "cgroup_inet_sock_create",
+    "cgroup_inet_sock_release",
+    "cgroup_inet4_post_bind",
+    "cgroup_inet6_post_bind",
+  ],
+  sock_ops: ["cgroup_sock_ops"],
+  sk_skb: ["sk_skb_stream_parser", "sk_skb_stream_verdict", "sk_skb_verdict"],
+  cgroup_device: ["cgroup_device"],
+  sk_msg: ["sk_msg_verdict"],
+  cgroup_sock_addr: (Object.keys(AttachType) as AttachTypeName[]).filter((name) =>
+    /^cgroup_(inet[46]|udp[46]|unix)_(bind|connect|sendmsg|recvmsg|getpeername|getsockname)$/.test(
+      name,
+    )
+  ),
+  lirc_mode2: ["lirc_mode2"],
+  sk_reuseport: ["sk_reuseport_select", "sk_reuseport_select_or_migrate"],
+  flow_dissector: ["flow_dissector"],
+  cgroup_sysctl: ["cgroup_sysctl"],
+  cgroup_sockopt: ["cgroup_getsockopt", "cgroup_setsockopt"],
+  tracing: ["trace_raw_tp", "trace_fentry", "trace_fexit", "modify_return", "trace_iter"],
+  lsm: ["lsm_mac", "lsm_cgroup"],
+  sk_lookup: ["sk_lookup"],
+  netfilter: ["netfilter"],
+};
+
+/** Types that may also be loaded without an attach type. */
+const ALSO_PLAIN: ReadonlySet<ProgramTypeName> = new Set(["kprobe", "sched_cls", "xdp"]);
+
+/**
+ * Looks at the whole situation of this process, without loading or changing anything.
+ *
+ * The tables say what token and capabilities allow. A security module or a local rule of the kernel may
+ * still refuse what is really loaded.
+ *
+ * @example
+ * ```ts ignore
+ * import { doctor } from "@skep/skep";
+ *
+ * for (const line of doctor().lines) console.log(line);
+ * ```
+ */
+export function doctor(options: DoctorOptions = {}): DoctorReport {
+  const kernel = options.kernel ?? linuxKernel();
+  const process = processFacts(kernel);
+  const candidates = discoverTokens(kernel);
+  const resolved = chosen(kernel);
+  const token = "token" in resolved ? resolved.token : undefined;
+  try {
+    const allowed = (type: ProgramTypeName, attachType?: AttachTypeName): ProgramVerdict => ({
+      type,
+      attachType,
+      allowed: mayLoadProgram(
+        kernel,
+        ProgramType[type],
+        attachType === undefined ? 0 : AttachType[attachType],
+        token?.fd,
+      ),
+    });
+    const known = kernelNames(kernel);
+    const programs = (Object.keys(ProgramType) as ProgramTypeName[])
+      .filter((type) => type !== "unspec" && known("bpf_prog_type", `bpf_prog_type_${type}`))
+      .flatMap((type) => {
+        const attachTypes = (ATTACH_TYPES[type] ?? [])
+          .filter((attachType) => known("bpf_attach_type", `bpf_${attachType}`));
+        const plain = attachTypes.length === 0 || ALSO_PLAIN.has(type) ? [allowed(type)] : [];
+        return [...plain, ...attachTypes.map((attachType) => allowed(type, attachType))];
+      });
+    const maps = (Object.keys(MapType) as MapTypeName[]).filter((type) =>
+      type !== "unspec" && !type.endsWith("_deprecated") &&
+      known("bpf_map_type", `bpf_map_type_${type}`) &&
+      mayCreateMap(kernel, MapType[type], token?.fd)
+    );
+    return new DoctorReport({
+      release: kernel.machine.release,
+      tokensSupported: kernelAtLeast(process, 6, 9) || candidates.some(({ usable }) => usable),
+      process,
+      settings: settingsOf(kernel),
+      candidates,
+      choice: "how" in resolved ? describe(resolved) : resolved.message,
+      delegation: token?.info(),
+      programs,
+      maps,
+      btf: mayLoadBtf(kernel, token?.fd),
+    });
+  } finally {
+    if ("owned" in resolved && resolved.owned) token?.[Symbol.dispose]();
+  }
+}
+
+function chosen(kernel: Kernel): ResolvedToken | Error {
+  try {
+    return resolveToken(kernel, "auto");
+  } catch (error) {
+    // LIBBPF_BPF_TOKEN_PATH names something that gives no token: that is a finding, not a failure.
+    if (error instanceof Error) return error;
+    throw error;
+  }
+}
+
+function describe({ token, how }: ResolvedToken): string {
+  return token === undefined ? `none: ${how}` : `from ${how}`;
+}
+
+function settingsOf(kernel: Kernel): DoctorSettings {
+  const number = (path: string): number | undefined => {
+    const text = readText(kernel, `/proc/sys/${path}`)?.trim();
+    return text === undefined || text === "" ? undefined : Number(text);
+  };
+  const { modules, lockdown } = localPolicy(kernel);
+  return {
+    maxUserNamespaces: number("user/max_user_namespaces"),
+    unprivilegedBpfDisabled: number("kernel/unprivileged_bpf_disabled"),
+    perfEventParanoid: number("kernel/perf_event_paranoid"),
+    apparmorRestrictsUserNamespaces: number("kernel/apparmor_restrict_unprivileged_userns") === 1,
+    securityModules: modules,
+    lockdown,
+    kernelBtf: kernel.stat("/sys/kernel/btf/vmlinux").result >= 0,
+  };
+}
+
+/** Which names the kernel's own enumerations have; everything, where it shows no BTF. */
+function kernelNames(kernel: Kernel): (enumeration: string, name: string) => boolean {
+  const { result, bytes } = kernel.readFile("/sys/kernel/btf/vmlinux");
+  if (result < 0) return () => true;
+  const btf = Btf.parse(bytes, { name: "vmlinux" });
+  const names = new Map<string, ReadonlySet<string>>();
+  return (enumeration, name) => {
+    let set = names.get(enumeration);
+    if (set === undefined) {
+      const id = btf.find(enumeration, "enum");
+      const type = id === undefined ? undefined : btf.type(id);
+      const values = type?.kind === "enum" ? type.values : [];
+      set = new Set(values.map((value) => value.name.toLowerCase()));
+      names.set(enumeration, set);
+    }
+    return set.has(name);
+  };
+}
+
+/** One line for each program type, with the attach types that it would load with. */
+function programLines(verdicts: readonly ProgramVerdict[]): string[] {
+  const types = [...new Set(verdicts.map(({ type }) => type))];
+  return types.map((type) => {
+    const own = verdicts.filter((verdict) => verdict.type === type);
+    const allowed = own.filter((verdict) => verdict.allowed);
+    const names = allowed.flatMap(({ attachType }) => attachType ?? []);
+    const answer = allowed.length === 0
+      ? "no"
+      : names.length === 0
+      ? "yes"
+      : allowed.length === own.length
+      ? `yes (${names.length === 1 ? names[0] : `all ${own.length} attach types`})`
+      : names.join(" ");
+    return `  ${type.padEnd(24)} ${answer}`;
+  });
+}
