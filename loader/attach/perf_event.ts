@@ -52,7 +52,7 @@ export interface PerfEventOptions extends PerfLinkOptions {
   readonly period?: number;
   /** Runs the program about so many times per second. */
   readonly frequency?: number;
-  /** A process; -1 is all. @default {-1} */
+  /** A thread by its number (a process's number is its first thread's); -1 is all. @default {-1} */
   readonly pid?: number;
   /** A CPU; without it all that are on. */
   readonly cpu?: number;

@@ -11,7 +11,7 @@ import { withExecutable } from "./executable.ts";
 import { type AttachableProgram, Link } from "./link.ts";
 import { attachUprobeAt, requirePath } from "./uprobe.ts";
 import { attachUprobeMulti } from "./uprobe_multi.ts";
-import { encodeUsdtSpec, parseUsdtArguments, USDT_SPEC_SIZE } from "./usdt_arguments.ts";
+import { encodeUsdtSpec, parseUsdtArguments, USDT_SPEC_SIZES } from "./usdt_arguments.ts";
 import { type UsdtNote, usdtNotes } from "./usdt_notes.ts";
 
 const SPECS = "__bpf_usdt_specs";
@@ -83,6 +83,7 @@ export function attachUsdt(
 interface SpecsMap {
   readonly fd: number;
   readonly size: number;
+  readonly valueSize: number;
   readonly used: Set<number>;
 }
 
@@ -106,20 +107,19 @@ function specsMap(kernel: Kernel, program: AttachableProgram): SpecsMap {
     view.getUint32(12, true),
     view.getUint32(16, true),
   ];
-  if (valueSize !== USDT_SPEC_SIZE) {
+  if (!USDT_SPEC_SIZES.includes(valueSize)) {
     kernel.close(fd);
     throw attachError(
       program.name,
-      `the values of "${SPECS}" have ${valueSize} bytes, not ${USDT_SPEC_SIZE}`,
-      {
-        errno: "EINVAL",
-        fix: "build it with a usdt.bpf.h that can be trusted",
-      },
+      `the values of "${SPECS}" have ${valueSize} bytes; known are ${
+        USDT_SPEC_SIZES.join(" and ")
+      }`,
+      { errno: "EINVAL", fix: "build it with the usdt.bpf.h of a released libbpf" },
     );
   }
   const ids = used.get(id) ?? new Set<number>();
   used.set(id, ids);
-  return { fd, size, used: ids };
+  return { fd, size, valueSize, used: ids };
 }
 
 /** The map among those that the program uses, by its (cut) name. */
@@ -145,7 +145,7 @@ function specIds(
   ids: number[],
 ): bigint[] {
   const byArguments = new Map<string, number>();
-  using element = kernel.mapElements(specs.fd, 4, USDT_SPEC_SIZE);
+  using element = kernel.mapElements(specs.fd, 4, specs.valueSize);
   return notes.map((note) => {
     const text = note.arguments;
     let id = byArguments.get(text);
@@ -158,7 +158,7 @@ function specIds(
         fix: "raise its maxEntries before loading",
       });
     }
-    element.value.set(encodeUsdtSpec(argumentsOf(kernel, program, note), cookie));
+    element.value.set(specOf(kernel, program, note, cookie, specs.valueSize));
     new DataView(element.key.buffer, element.key.byteOffset).setUint32(0, id, true);
     checkAttach(element.update(), program.name, "BPF_MAP_UPDATE_ELEM", { data: { map: SPECS } });
     specs.used.add(id);
@@ -168,23 +168,23 @@ function specIds(
   });
 }
 
-function argumentsOf(
+function specOf(
   kernel: Kernel,
   program: AttachableProgram,
   note: UsdtNote,
-): ReturnType<typeof parseUsdtArguments> {
+  cookie: bigint,
+  size: number,
+): Uint8Array {
   try {
-    return parseUsdtArguments(note.arguments, kernel.machine.machine);
+    const places = parseUsdtArguments(note.arguments, kernel.machine.machine);
+    return encodeUsdtSpec(places, cookie, size);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw attachError(
-      program.name,
-      `an argument of ${note.provider}:${note.name} cannot be read: ${error.message}`,
-      {
-        errno: "EINVAL",
-        data: { arguments: note.arguments },
-      },
-    );
+    const probe = `${note.provider}:${note.name}`;
+    throw attachError(program.name, `an argument of ${probe} cannot be read: ${error.message}`, {
+      errno: "EINVAL",
+      data: { arguments: note.arguments },
+    });
   }
 }
 

@@ -30,11 +30,11 @@ export interface UsdtArgument {
 
 /** BPF_USDT_MAX_ARG_CNT. */
 const MOST = 12;
-/** `sizeof(struct __bpf_usdt_arg_spec)`, and of the whole. */
-const ARGUMENT_SIZE = 16;
-
-/** Bytes of `struct __bpf_usdt_spec`. */
-export const USDT_SPEC_SIZE: number = MOST * ARGUMENT_SIZE + 16;
+/**
+ * Bytes of `struct __bpf_usdt_spec`: as in libbpf's `usdt.bpf.h` before 1.7, and since. (The change was
+ * meant to keep the layout; C puts a field of twelve bits that would cross a 16-bit boundary behind it.)
+ */
+export const USDT_SPEC_SIZES: readonly number[] = [208, 304];
 
 /** Offsets of x86-64 registers in `struct pt_regs`, by all names of their parts. */
 const X86_64: ReadonlyMap<string, number> = new Map(
@@ -129,31 +129,44 @@ function toBigInt(text: string): bigint {
 }
 
 /**
- * `struct __bpf_usdt_spec` of libbpf's `usdt.bpf.h`: what the helpers in a program read. The form is that
- * of libbpf 1.7, which older programs read too, but for indexed places.
+ * `struct __bpf_usdt_spec` of libbpf's `usdt.bpf.h`: what the helpers in a program read.
+ *
+ * @param usdtArguments At most twelve.
+ * @param cookie What `bpf_usdt_cookie` answers.
+ * @param size One of {@linkcode USDT_SPEC_SIZES}: the value size of the object's map tells its form.
+ * @throws SyntaxError for an indexed place in the older form, which has no words for it.
  */
 export function encodeUsdtSpec(
   usdtArguments: readonly UsdtArgument[],
   cookie: bigint,
+  size: number,
 ): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(USDT_SPEC_SIZE);
+  const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
+  const newer = size === USDT_SPEC_SIZES[1];
+  const argumentSize = newer ? 24 : 16;
   for (const [number, { size, signed, place }] of usdtArguments.entries()) {
-    const at = number * ARGUMENT_SIZE;
+    const at = number * argumentSize;
     const kind = ["constant", "register", "memory", "indexed"].indexOf(place.kind);
-    const index = place.kind === "indexed" ? place.index << 8 | Math.log2(place.scale) << 20 : 0;
     const value = place.kind === "constant"
       ? place.value
       : place.kind === "register"
       ? 0n
       : place.offset;
     view.setBigInt64(at, BigInt.asIntN(64, value), true);
-    view.setUint32(at + 8, kind | index, true);
-    view.setInt16(at + 12, place.kind === "constant" ? 0 : place.register, true);
-    view.setUint8(at + 14, signed ? 1 : 0);
-    view.setUint8(at + 15, 64 - size * 8);
+    view.setUint8(at + 8, kind);
+    if (place.kind === "indexed") {
+      if (!newer) {
+        throw new SyntaxError("programs built with libbpf before 1.7 know no indexed places");
+      }
+      view.setUint16(at + 10, place.index | Math.log2(place.scale) << 12, true);
+    }
+    const rest = at + (newer ? 14 : 12);
+    view.setInt16(rest, place.kind === "constant" ? 0 : place.register, true);
+    view.setUint8(rest + 2, signed ? 1 : 0);
+    view.setUint8(rest + 3, 64 - size * 8);
   }
-  view.setBigUint64(MOST * ARGUMENT_SIZE, BigInt.asUintN(64, cookie), true);
-  view.setInt16(MOST * ARGUMENT_SIZE + 8, usdtArguments.length, true);
+  view.setBigUint64(MOST * argumentSize, BigInt.asUintN(64, cookie), true);
+  view.setInt16(MOST * argumentSize + 8, usdtArguments.length, true);
   return bytes;
 }

@@ -25,6 +25,8 @@ export async function* traceLines(
   options: ReadOptions & {
     /** Where tracefs is mounted. @default {"/sys/kernel/tracing"} */
     readonly tracefs?: string;
+    /** Milliseconds between questions. @default {100} */
+    readonly interval?: number;
   } = {},
 ): AsyncGenerator<string, void, undefined> {
   const path = `${options.tracefs ?? "/sys/kernel/tracing"}/trace_pipe`;
@@ -45,7 +47,8 @@ export async function* traceLines(
       const { result, bytes } = kernel.read(fd, PIECE);
       if (result < 0 && result !== EAGAIN) throw refused("read", path, "read", result);
       if (bytes.length > 0) yield* splitter.push(bytes);
-      else if (!(await waiter.ready(options))) return;
+      // The kernel calls the pipe readable when its buffer is half full: earlier lines are asked for.
+      else await waiter.ready({ signal: options.signal, timeout: options.interval ?? 100 });
     }
   } finally {
     waiter[Symbol.dispose]();

@@ -23,7 +23,7 @@ const O_DIRECTORY = ARM ? 0o40000 : 0o200000;
 
 /** Makes the system call that tracing programs look for; answers what the kernel answered. */
 export function callGetpgid(): number {
-  return kernel.call(GETPGID, 0);
+  return kernel.call(GETPGID, Deno.pid);
 }
 
 /** A loaded program of `hooks.bpf.c`. */

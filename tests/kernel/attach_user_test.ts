@@ -1,0 +1,217 @@
+import { assert, assertEquals, assertGreater, assertThrows } from "@std/assert";
+import { linuxKernel } from "../../kernel/linux.ts";
+import type { AttachOptions } from "../../loader/attach/attach.ts";
+import { BpfObject } from "../../loader/object.ts";
+import { ObjectSpec } from "../../object/object_spec.ts";
+import { linksOf, loadHook, until } from "../support/hooks.ts";
+import { kernelTest } from "../support/kernel.ts";
+
+const kernel = linuxKernel();
+const TARGET = new URL("../fixtures/probe_target", import.meta.url).pathname;
+const onlyX86 = (): string | undefined =>
+  kernel.machine.machine === "x86_64" ? undefined : "probe_target is built for x86-64";
+const x86 = { needs: { root: true, unless: onlyX86 } } as const;
+
+/** The program that is probed: a child of ours. */
+class Target implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+
+  constructor() {
+    this.#child = new Deno.Command(TARGET, { stdin: "piped", stdout: "piped" }).spawn();
+    this.#writer = this.#child.stdin.getWriter();
+    this.#reader = this.#child.stdout.getReader();
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Lets it call its functions once; answers how many listen to its USDT probe. */
+  async go(): Promise<number> {
+    await this.#writer.write(new Uint8Array([1]));
+    const { value } = await this.#reader.read();
+    return (value?.[0] ?? 0) - 48;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer.close();
+    await this.#reader.cancel();
+    await this.#child.status;
+  }
+}
+
+/** Attaches to the target, sees its calls counted, and sees that they are not after the link. */
+async function seesTheCall(
+  name: string,
+  options: AttachOptions,
+  expected: { readonly hits: number; readonly value?: bigint },
+): Promise<void> {
+  using hook = await loadHook(name);
+  await using target = new Target();
+  await target.go();
+  assertEquals(hook.hits, 0);
+  const id = hook.program.info().id;
+  {
+    using link = hook.program.attach({ path: TARGET, pid: target.pid, ...options });
+    await target.go();
+    assertEquals(hook.hits, expected.hits);
+    if (expected.value !== undefined) assertEquals(hook.value, expected.value);
+    assert(link.attached);
+    assertEquals(linksOf([id]).length, 1);
+  }
+  await target.go();
+  assertEquals(hook.hits, expected.hits);
+  assertEquals(linksOf([id]), []);
+}
+
+for (const name of ["uprobe", "uretprobe"]) {
+  kernelTest(
+    `${name} sees a function of another program, and its cookie`,
+    x86,
+    () => seesTheCall(name, { function: "target_one", cookie: 11n }, { hits: 1, value: 11n }),
+  );
+}
+
+kernelTest(
+  "uprobe at an offset of the file sees the function there",
+  x86,
+  () => seesTheCall("uprobe", { offset: 0x1010 }, { hits: 1 }),
+);
+
+const multi = { needs: { ...x86.needs, version: "6.6" } } as const;
+
+kernelTest(
+  "uprobe.multi sees all functions that its pattern names",
+  multi,
+  () => seesTheCall("uprobe_multi", { pattern: "target_*" }, { hits: 2 }),
+);
+
+kernelTest(
+  "uprobe.multi by names passes one cookie for each",
+  multi,
+  () =>
+    seesTheCall("uprobe_multi", {
+      functions: ["target_one", "target_two"],
+      cookies: [21n, 22n],
+    }, { hits: 2, value: 22n }),
+);
+
+kernelTest(
+  "uretprobe.multi sees functions return",
+  multi,
+  () => seesTheCall("uretprobe_multi", { pattern: "target_t?o" }, { hits: 1 }),
+);
+
+kernelTest(
+  "uprobe.session sees entry and return",
+  { needs: { ...x86.needs, version: "6.13" } },
+  () => seesTheCall("uprobe_session", { pattern: "target_one" }, { hits: 2 }),
+);
+
+kernelTest("uprobe with pid 0 sees this process in a library that is found by its name", {
+  needs: { root: true },
+}, async () => {
+  using hook = await loadHook("uprobe");
+  using link = hook.program.attach({ path: "libc.so.6", function: "getpgid", pid: 0 });
+  assert(link.target.startsWith("/"), link.target);
+  // Deno calls libc itself: a function of its own table of symbols.
+  const libc = Deno.dlopen("libc.so.6", { getpgid: { parameters: ["i32"], result: "i32" } });
+  libc.symbols.getpgid(0);
+  libc.close();
+  assertEquals(hook.hits, 1);
+});
+
+kernelTest("uprobe of a function that does not exist names the nearest ones", x86, async () => {
+  using hook = await loadHook("uprobe");
+  assertThrows(
+    () => hook.program.attach({ path: TARGET, function: "target_on" }),
+    Error,
+    "nearest: target_one",
+  );
+  assertThrows(
+    () => hook.program.attach({ path: "/no/such/file", function: "x" }),
+    Error,
+    '"/no/such/file" cannot be opened',
+  );
+  assertThrows(
+    () => hook.program.attach({ path: "libnosuchthing.so.1", function: "x" }),
+    Error,
+    'there is no library "libnosuchthing.so.1"',
+  );
+});
+
+for (const type of ["uprobe", "uprobe.multi"] as const) {
+  kernelTest(
+    `usdt by ${type} reads arguments, holds the semaphore and passes its cookie`,
+    type === "uprobe" ? x86 : multi,
+    async () => {
+      const bytes = await Deno.readFile(new URL("../fixtures/usdt.bpf.o", import.meta.url));
+      const spec = ObjectSpec.parse(bytes, { name: "usdt.bpf.o" });
+      const program = spec.programs.get("fired");
+      if (type === "uprobe.multi") program.expectedAttachType = "trace_uprobe_multi";
+      else delete program.expectedAttachType;
+      using object = await BpfObject.load(spec, { token: false });
+      const get = (name: string): unknown => object.variables.get(name).get();
+      await using target = new Target();
+      assertEquals(await target.go(), 0);
+      const options = { path: TARGET, provider: "skep", name: "fired", pid: target.pid };
+      for (const round of [1, 2, 3, 4, 5, 6]) {
+        using _link = object.programs.get("fired").attach({ ...options, cookie: BigInt(round) });
+        assertEquals(await target.go(), 1);
+        assertEquals(get("hits"), BigInt(round));
+        assertEquals(get("cookie"), BigInt(round));
+        assertEquals(get("count"), 4n);
+        const [first, second, third] = get("seen") as bigint[];
+        // target_one and target_two have added three each time.
+        assertEquals(first, BigInt(3 * (2 * round)));
+        assertEquals([second, third], [0x123456789an, BigInt.asUintN(64, -7n)]);
+        _link.close();
+        assertEquals(await target.go(), 0);
+      }
+      assertThrows(
+        () => object.programs.get("fired").attach({ ...options, name: "fire" }),
+        Error,
+        "nearest: skep:fired",
+      );
+    },
+  );
+}
+
+kernelTest("perf_event runs by the clock, in this process", { needs: { root: true } }, async () => {
+  using hook = await loadHook("perf_event");
+  {
+    using link = hook.program.attach({
+      event: "cpu_clock",
+      frequency: 1000,
+      // A thread: tests do not run on the first one.
+      pid: Number(kernel.readLink("/proc/thread-self")?.split("/").pop()),
+      cookie: 31n,
+    });
+    const end = performance.now() + 5000;
+    while (hook.hits === 0 && performance.now() < end);
+    assertGreater(hook.hits, 0);
+    assertEquals(hook.value, 31n);
+    assert(link.info() !== undefined);
+  }
+  const { hits } = hook;
+  await until(() => true, "time passes");
+  assertEquals(hook.hits, hits);
+  assertThrows(
+    () => hook.program.attach({ event: "cpu_clok" as "cpu_clock", period: 1 }),
+    Error,
+    'there is no perf event "cpu_clok"',
+  );
+});
+
+kernelTest(
+  "perf_event on every CPU is one link with parts",
+  { needs: { root: true } },
+  async () => {
+    using hook = await loadHook("perf_event");
+    using link = hook.program.attach({ event: "cpu_clock", frequency: 100 });
+    assertEquals(link.parts.length || 1, kernel.machine.onlineCpus.length);
+    await until(() => hook.hits > 0, "the clock ticks");
+  },
+);
