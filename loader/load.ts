@@ -20,7 +20,13 @@ import { ModuleDescriptors } from "./module_descriptors.ts";
 import type { ProgramOutcome } from "./outcome.ts";
 import { poisonReader } from "./poison.ts";
 import { runPool } from "./pool.ts";
-import { checkProgram, expectedAttachType, type LoadCall, loadProgram } from "./program_step.ts";
+import {
+  checkProgram,
+  expectedAttachType,
+  type LoadCall,
+  loadProgram,
+  type ProgramLoaded,
+} from "./program_step.ts";
 import { resolveReferences } from "./references.ts";
 import type { CreatedMap, LoadState } from "./state.ts";
 import {
@@ -53,6 +59,8 @@ export interface LoadedProgram {
   readonly descriptor: Descriptor;
   /** The number of the attach type that it was loaded for. */
   readonly attachType: number;
+  /** The verifier's log, when it was asked for. */
+  readonly log: string;
 }
 
 /** What a load leaves. */
@@ -144,7 +152,7 @@ export class LoadRun implements Disposable {
         jumpTable: (reference) => tables.open(linked, reference),
       });
       const target = findAttachTarget(this.#state, program, (name) => this.#modules.open(name));
-      const descriptor = await loadProgram(this.#state, {
+      const loaded = await loadProgram(this.#state, {
         linked,
         instructions,
         btfFd,
@@ -153,8 +161,8 @@ export class LoadRun implements Disposable {
         descriptors: this.#modules.array,
         poison: poisonReader(this.#state.spec, linked),
       }, this.#options.call);
-      this.#bindData(linked, descriptor.fd, maps);
-      return descriptor;
+      this.#bindData(linked, loaded.descriptor.fd, maps);
+      return loaded;
     });
     this.#abortable();
     const programFd = (name: string): number | undefined => this.#programs.get(name)?.descriptor.fd;
@@ -235,15 +243,16 @@ export class LoadRun implements Disposable {
 
   async #loadPrograms(
     pending: readonly Pending[],
-    load: (pending: Pending) => Promise<Descriptor>,
+    load: (pending: Pending) => Promise<ProgramLoaded>,
   ): Promise<void> {
     const failed: { index: number; error: SkepError }[] = [];
-    const loaded: { index: number; linked: LinkedProgram; descriptor: Descriptor }[] = [];
+    const loaded: (ProgramLoaded & { index: number; linked: LinkedProgram })[] = [];
     await runPool(pending, this.#options.jobs, async (item, index) => {
       this.#abortable();
       try {
-        const descriptor = this.#cleanup.owned.use(await load(item));
-        loaded.push({ index, linked: item.linked, descriptor });
+        const { descriptor, log } = await load(item);
+        this.#cleanup.owned.use(descriptor);
+        loaded.push({ index, linked: item.linked, descriptor, log });
         return true;
       } catch (error) {
         if (!(error instanceof SkepError)) throw error;
@@ -254,9 +263,9 @@ export class LoadRun implements Disposable {
     });
     // In the object's order, whichever was ready first.
     loaded.sort((a, b) => a.index - b.index);
-    for (const { linked, descriptor } of loaded) {
+    for (const { linked, descriptor, log } of loaded) {
       const attachType = expectedAttachType(this.#state, linked.program, undefined);
-      this.#programs.set(linked.program.name, { linked, descriptor, attachType });
+      this.#programs.set(linked.program.name, { linked, descriptor, attachType, log });
       this.#outcomes.set(linked.program, { program: linked.program, ok: true });
     }
     failed.sort((a, b) => a.index - b.index);

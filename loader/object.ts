@@ -85,13 +85,14 @@ export class BpfObject implements Disposable {
     const eventType = (name: string): number => (events ??= eventTypes(spec)).get(name) ?? 0;
     const maps = [...loaded.maps.values()].map((map) => liveMap(kernel, spec, map, eventType));
     this.maps = new NamedList("map", spec.name, maps);
-    const programs = [...loaded.programs.values()].map(({ linked, descriptor, attachType }) =>
+    const programs = [...loaded.programs.values()].map(({ linked, descriptor, attachType, log }) =>
       new Program({
         kernel,
         descriptor,
         spec: linked.program,
         linked,
         expectedAttachType: attachType,
+        log,
         maps: this.maps,
       })
     );

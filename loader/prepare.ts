@@ -84,6 +84,7 @@ export function prepareSpec(
     pinRoot: options.pinRoot ?? "/sys/fs/bpf",
     kconfig: options.kconfig,
     logLevel: options.logLevel ?? "errors",
+    wholeLog: true,
     refused: (facts, subject) => explainRefused(kernel, token, facts, subject),
   };
   return { state, token, tokenChoice: how };

@@ -78,6 +78,8 @@ export interface ProgramParts {
   readonly linked: LinkedProgram;
   /** The number of the attach type that it was loaded for. */
   readonly expectedAttachType: number;
+  /** The verifier's log, when it was asked for. */
+  readonly log?: string;
   /** The maps of its object. */
   readonly maps?: { find(name: string): { readonly fd: number } | undefined };
 }
@@ -105,6 +107,8 @@ export class Program implements Disposable {
 
   /** The number of the attach type that it was loaded for; the spec's, but for what this kernel decides (USDT). */
   readonly expectedAttachType: number;
+  /** The verifier's log of its load; empty unless `logLevel` asked for it. */
+  readonly log: string;
   /** The maps of its object. */
   readonly maps?: { find(name: string): { readonly fd: number } | undefined };
 
@@ -117,6 +121,7 @@ export class Program implements Disposable {
     this.spec = parts.spec;
     this.linked = parts.linked;
     this.expectedAttachType = parts.expectedAttachType;
+    this.log = parts.log ?? "";
     if (parts.maps !== undefined) this.maps = parts.maps;
     this.#kernel = parts.kernel;
     this.#descriptor = parts.descriptor;

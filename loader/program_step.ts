@@ -121,6 +121,14 @@ export function expectedAttachType(
   return many ? AttachType.trace_uprobe_multi : 0;
 }
 
+/** A loaded program. */
+export interface ProgramLoaded {
+  /** Its descriptor. */
+  readonly descriptor: Descriptor;
+  /** The verifier's log, when it was asked for. */
+  readonly log: string;
+}
+
 /**
  * Loads a program, first without a log.
  *
@@ -131,28 +139,42 @@ export async function loadProgram(
   state: LoadState,
   parts: ProgramParts,
   call: LoadCall,
-): Promise<Descriptor> {
-  const { program } = parts.linked;
-  const level = program.logLevel ?? (state.logLevel === "full" ? 2 : 0);
+): Promise<ProgramLoaded> {
+  const level = parts.linked.program.logLevel ?? (state.logLevel === "full" ? 2 : 0);
   let attributes = programLoadArguments(state, parts);
-  if (level > 0) attributes = withLog(attributes, level, FIRST_LOG);
-  let answer = await retryAgain(attributes, call);
+  let answer = await grow(state, withLog(attributes, level), call);
   if (answer.result === -Errno.E2BIG && hasLongRecords(attributes)) {
     attributes = trimRecords(attributes);
+    answer = await grow(state, withLog(attributes, level), call);
+  }
+  const { result } = answer;
+  if (result < 0 && level === 0 && state.logLevel !== "none") {
+    answer = await grow(state, withLog(attributes, 1), call);
+    // The log's end is there, and why it was refused is known from before.
+    if (answer.result === -Errno.ENOSPC) answer = { ...answer, result };
+  } else if (result === -Errno.ENOSPC && level > 0) {
+    // No buffer takes that log: without one the program may well load.
     answer = await retryAgain(attributes, call);
   }
-  if (answer.result < 0 && level === 0 && state.logLevel !== "none") {
-    attributes = withLog(attributes, 1, FIRST_LOG);
-    answer = await retryAgain(attributes, call);
-  }
-  while (answer.result === -Errno.ENOSPC && (attributes.logLevel ?? 0) > 0) {
-    const size = nextLogSize(attributes.logSize ?? 0, answer.logTrueSize);
+  if (answer.result < 0) throw refusal(state, parts, answer, attributes);
+  return { descriptor: new Descriptor(state.kernel, answer.result), log: answer.log };
+}
+
+/** Loads, with ever more room for the log while it does not fit. */
+async function grow(
+  state: LoadState,
+  attributes: ProgramLoad,
+  call: LoadCall,
+): Promise<LoadResult> {
+  let answer = await retryAgain(attributes, call);
+  if ((attributes.logLevel ?? 0) === 0 || !state.wholeLog) return answer;
+  let size: number | undefined = attributes.logSize ?? 0;
+  while (answer.result === -Errno.ENOSPC) {
+    size = nextLogSize(size, answer.logTrueSize);
     if (size === undefined) break;
-    attributes = { ...attributes, logSize: size };
-    answer = await retryAgain(attributes, call);
+    answer = await retryAgain({ ...attributes, logSize: size }, call);
   }
-  if (answer.result >= 0) return new Descriptor(state.kernel, answer.result);
-  throw refusal(state, parts, answer, attributes);
+  return answer;
 }
 
 async function retryAgain(attributes: ProgramLoad, call: LoadCall): Promise<LoadResult> {
@@ -163,8 +185,8 @@ async function retryAgain(attributes: ProgramLoad, call: LoadCall): Promise<Load
   return answer;
 }
 
-function withLog(attributes: ProgramLoad, logLevel: number, logSize: number): ProgramLoad {
-  return { ...attributes, logLevel, logSize };
+function withLog(attributes: ProgramLoad, logLevel: number): ProgramLoad {
+  return logLevel === 0 ? attributes : { ...attributes, logLevel, logSize: FIRST_LOG };
 }
 
 /** The size to try after a log did not fit: what the kernel says, else twice as much; undefined at the end. */

@@ -33,6 +33,8 @@ export interface LoadState {
   readonly kconfig: string | undefined;
   /** When logs are asked for. */
   readonly logLevel: LogLevel;
+  /** Whether a log that does not fit is asked for again, or its end is enough. */
+  readonly wholeLog: boolean;
   /** Makes the error of a refused command: with a token, one that names the word that is missing. */
   refused(facts: KernelErrorFacts, subject: Subject): SkepError;
 }

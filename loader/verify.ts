@@ -11,7 +11,7 @@ import { linuxKernel } from "../kernel/linux.ts";
 import { mapTypeName } from "../object/kernel_enums.ts";
 import { ObjectSpec } from "../object/object_spec.ts";
 import type { MapSpec, ProgramSpec } from "../object/spec.ts";
-import type { TokenOption } from "../token/resolve.ts";
+import { resolveToken, type TokenOption } from "../token/resolve.ts";
 import { decodeProgramInfo } from "./info.ts";
 import { type Loaded, LoadRun } from "./load.ts";
 import { prepareSpec, readUserFile } from "./prepare.ts";
@@ -107,10 +107,13 @@ export async function* verifyFiles(
   const kernel = options.kernel ?? linuxKernel();
   const width = Math.max(1, options.jobs ?? Math.min(8, kernel.machine.onlineCpus.length));
   const running: Promise<VerifyReport>[] = [];
+  // One token for all files.
+  const { token, owned } = resolveToken(kernel, options.token);
+  using _token = owned ? token : undefined;
   try {
     for (const path of paths) {
       options.signal?.throwIfAborted();
-      const job = verifyFile(path, { ...options, kernel });
+      const job = verifyFile(path, { ...options, kernel, token: token ?? false });
       // It may fail while an earlier one is waited for: that is told when its turn comes.
       job.catch(() => {});
       running.push(job);
@@ -146,7 +149,8 @@ export async function verifyObject(
 ): Promise<VerifyReport> {
   using token = new DisposableStack();
   const { kernelBtf, ...load } = options;
-  const { state } = prepareSpec(spec, kernelBtf, load, token);
+  // One line of the log is told: its end is enough.
+  const state = { ...prepareSpec(spec, kernelBtf, load, token).state, wholeLog: false };
   const jobs = options.jobs ?? Math.min(8, state.kernel.machine.onlineCpus.length);
   // Arenas that want the same addresses cannot be there at once.
   using _turn = fixedArena(spec) ? await arenaTurn() : undefined;
