@@ -63,3 +63,37 @@ export function joined(runs: readonly (readonly Measurement[])[]): Map<string, M
   }
   return all;
 }
+
+/**
+ * Starts a process that reports exec events, and answers the microseconds until it wrote its first
+ * line, while short processes are started all the time so that there is something to see.
+ */
+export async function untilFirstLine(command: readonly string[]): Promise<number> {
+  const [program, ...args] = command;
+  const start = nanoseconds();
+  const process = new Deno.Command(program as string, {
+    args,
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  let over = false;
+  const bait = (async () => {
+    while (!over) await new Deno.Command("true").output();
+  })();
+  const reader = process.stdout.getReader();
+  try {
+    const { done } = await reader.read();
+    if (done) throw new Error(`${command.join(" ")} ended without a line`);
+    return (nanoseconds() - start) / 1e3;
+  } finally {
+    over = true;
+    await bait;
+    try {
+      process.kill("SIGINT");
+    } catch {
+      // It ends by itself after the first event.
+    }
+    await reader.cancel();
+    await process.status;
+  }
+}

@@ -171,6 +171,25 @@ static void bench_map(const char *path, int rounds) {
   bpf_object__close(object);
 }
 
+static int on_first(void *context, void *data, size_t size) {
+  (void)context, (void)data;
+  printf("%zu\n", size);
+  exit(fflush(stdout));
+}
+
+// first FILE: the whole way to the first event of the map `events`; ends with it.
+static void bench_first(const char *path) {
+  struct bpf_object *object = bpf_object__open_file(path, NULL);
+  if (!object || bpf_object__load(object)) die("load");
+  struct bpf_program *program;
+  bpf_object__for_each_program(program, object) {
+    if (!bpf_program__attach(program)) die("attach");
+  }
+  struct ring_buffer *ring = ring_buffer__new(bpf_object__find_map_fd_by_name(object, "events"), on_first, NULL, NULL);
+  if (!ring) die("ring_buffer__new");
+  for (;;) ring_buffer__poll(ring, -1);
+}
+
 int main(int count, char **words) {
   libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
   libbpf_set_print(quiet);
@@ -184,10 +203,12 @@ int main(int count, char **words) {
     bench_btf(atoi(words[2]));
   } else if (count == 5 && !strcmp(words[1], "ring")) {
     bench_ring(words[2], atoi(words[3]), atoi(words[4]));
+  } else if (count == 3 && !strcmp(words[1], "first")) {
+    bench_first(words[2]);
   } else if (count == 4 && !strcmp(words[1], "map")) {
     bench_map(words[2], atoi(words[3]));
   } else {
-    fprintf(stderr, "usage: libbpf_peer version | open FILE N | load FILE N | btf N | ring FILE N EVENTS | map FILE N\n");
+    fprintf(stderr, "usage: libbpf_peer version | open FILE N | load FILE N | btf N | ring FILE N EVENTS | map FILE N | first FILE\n");
     return 2;
   }
   return 0;
