@@ -12,6 +12,7 @@ import staticProgram from "../tests/fixtures/wrong/static_program.bpf.o" with { 
 import unknownKey from "../tests/fixtures/wrong/unknown_key.bpf.o" with { type: "bytes" };
 import { SkepError } from "../elf/error.ts";
 import { ObjectError } from "./error.ts";
+import { elfBytes, symbolBytes } from "../tests/support/elf_bytes.ts";
 import { ObjectSpec } from "./object_spec.ts";
 
 for (const [order, bytes] of [["little", linking], ["big", big]] as const) {
@@ -169,6 +170,25 @@ for (const [what, bytes, errno, text] of refusals) {
     assertStringIncludes(error.message, text);
   });
 }
+
+Deno.test("ObjectSpec refuses functions that overlap over and over", () => {
+  const parse = (aliases: number): ObjectSpec =>
+    ObjectSpec.parse(elfBytes([
+      { name: "xdp", type: 1, flags: 6, data: new Uint8Array(64) },
+      {
+        name: ".symtab",
+        type: 2,
+        entrySize: 24,
+        link: 3,
+        data: symbolBytes([
+          {},
+          ...Array.from({ length: aliases }, () => ({ name: 1, info: 0x12, section: 1, size: 64 })),
+        ]),
+      },
+    ]));
+  assertEquals(parse(2).programs.size, 2);
+  assertThrows(() => parse(1000), ObjectError);
+});
 
 Deno.test("ObjectSpec passes over unknown members when told so", () => {
   assertEquals(ObjectSpec.parse(unknownKey, { relaxedMaps: true }).maps.names(), ["table"]);

@@ -12,6 +12,9 @@ import type { ObjectSections } from "./parse_sections.ts";
 import { sectionPlan } from "./section_table.ts";
 import type { ProgramSpec } from "./spec.ts";
 
+/** How many functions may share an instruction: some are aliases of others. */
+const MOST_ALIASES = 16;
+
 /**
  * Finds the functions: each symbol of type FUNC in a section with code.
  *
@@ -25,6 +28,7 @@ export function readFunctions(sections: ObjectSections): CodeUnits {
   const swapped = new Map<number, Uint8Array<ArrayBuffer>>();
   const units: CodeUnit[] = [];
   if (code.size === 0) return new CodeUnits(units, sections.textIndex);
+  let room = MOST_ALIASES * sections.code.reduce((sum, { size }) => sum + size, 0);
   for (const symbol of elf.symbols) {
     const section = code.get(symbol.sectionIndex);
     if (section === undefined || symbol.type !== "func") continue;
@@ -34,6 +38,8 @@ export function readFunctions(sections: ObjectSections): CodeUnits {
       swapped.set(section.index, bytes);
     }
     units.push(readFunction(sections, section, bytes, symbol));
+    room -= symbol.size;
+    if (room < 0) throw openError(elf.name, "EINVAL", "its functions overlap over and over");
   }
   return new CodeUnits(units, sections.textIndex);
 }
