@@ -59,7 +59,7 @@ interface Import {
 /** Static imports, re-exports and dynamic imports of one file. */
 function importsOf(path: string, source: string): Import[] {
   const code = source.replace(/\/\*[\s\S]*?\*\//g, " ").replace(/^\s*\/\/[^\n]*$/gm, "");
-  const pattern = /(?:^|[\s;}])(?:from|import)\s*\(?\s*"([^"\n]+)"/g;
+  const pattern = /(?:^|[\s;}])(?:from|import)\s*\(?\s*"([^"\s]+)"/g;
   return Array.from(code.matchAll(pattern), ([, specifier = ""]) => ({
     from: path,
     to: specifier.startsWith(".")
