@@ -15,7 +15,7 @@ import { btfForms } from "./btf_forms.ts";
 import { ReferenceResolver, resolveObjectExterns } from "./extern_step.ts";
 import { JumpTables } from "./jump_tables.ts";
 import { kernelTypes } from "./kernel_btf.ts";
-import { type Cleanup, createMaps, fillProgramSlots } from "./map_step.ts";
+import { type Cleanup, createMaps, fillProgramSlots, type MapStepOptions } from "./map_step.ts";
 import { ModuleDescriptors } from "./module_descriptors.ts";
 import type { ProgramOutcome } from "./outcome.ts";
 import { poisonReader } from "./poison.ts";
@@ -102,6 +102,7 @@ export class LoadRun implements Disposable {
   readonly #modules: ModuleDescriptors;
   readonly #outcomes = new Map<ProgramSpec, ProgramOutcome>();
   readonly #programs = new Map<string, LoadedProgram>();
+  #btfError: SkepError | undefined;
 
   /** A load that has not started. */
   constructor(state: LoadState, options: RunOptions, cleanup: Cleanup) {
@@ -135,11 +136,7 @@ export class LoadRun implements Disposable {
     const { pending, decisions } = this.#link(wanted);
     this.#abortable();
     const btfFd = this.#loadBtf();
-    const maps = createMaps(
-      this.#state,
-      { btfFd, kconfig: externs.kconfig, structOps },
-      this.#cleanup,
-    );
+    const maps = this.#createMaps({ btfFd, kconfig: externs.kconfig, structOps });
     this.#abortable();
     const resolver = new ReferenceResolver(this.#state, externs, maps, this.#modules);
     const tables = new JumpTables(this.#state, this.#cleanup.owned);
@@ -236,9 +233,29 @@ export class LoadRun implements Disposable {
     if (spec.btf === undefined) return undefined;
     const outcome = loadBtf(this.#state, btfForms(spec));
     if (outcome.ok) return this.#transient.use(outcome.descriptor).fd;
+    this.#btfError = outcome.error;
     const mandatory = [...spec.maps].some((map) => map.origin === "struct_ops");
     if (mandatory) throw outcome.error;
     return undefined;
+  }
+
+  #createMaps(options: MapStepOptions): Map<string, CreatedMap> {
+    try {
+      return createMaps(this.#state, options, this.#cleanup);
+    } catch (error) {
+      throw error instanceof SkepError ? this.#blame(error) : error;
+    }
+  }
+
+  /**
+   * The error that matters: what needs BTF is refused as invalid when the BTF was not permitted, and then
+   * that is the reason.
+   */
+  #blame(error: SkepError): SkepError {
+    const first = this.#btfError;
+    if (first?.errno !== "EPERM" || error.errno !== "EINVAL") return error;
+    first.cause = error;
+    return first;
   }
 
   async #loadPrograms(
@@ -254,8 +271,9 @@ export class LoadRun implements Disposable {
         this.#cleanup.owned.use(descriptor);
         loaded.push({ index, linked: item.linked, descriptor, log });
         return true;
-      } catch (error) {
-        if (!(error instanceof SkepError)) throw error;
+      } catch (cause) {
+        if (!(cause instanceof SkepError)) throw cause;
+        const error = this.#blame(cause);
         failed.push({ index, error });
         this.#refuse(item.program, error);
         return this.#options.onError === "collect";

@@ -128,6 +128,14 @@ Deno.test("an object without struct_ops loads although its BTF is refused", asyn
   assertEquals((program?.attributes as ProgramLoad).lineInfo, undefined);
 });
 
+Deno.test("a program that is invalid without the BTF that was not permitted tells of the BTF", async () => {
+  const kernel = new FakeKernel({ verify: () => ({ result: -22, log: "no BTF\n" }) });
+  kernel.inject({ command: "btf_load", errno: "EPERM" });
+  const error = await refusal(kernel);
+  assertStringIncludes(error.message, "load BTF of loading.bpf.o: EPERM");
+  assert(error.cause instanceof VerifierError);
+});
+
 Deno.test("BTF that is refused as invalid is offered in older forms, and no form follows EPERM", async () => {
   const older = new FakeKernel();
   older.inject({ command: "btf_load", errno: "EINVAL" });

@@ -154,7 +154,9 @@ function openNew(
     ? plain
     : { ...plain, valueSize: structOps.value.length };
   let result = state.kernel.mapCreate(attributes);
-  if (result < 0 && (attributes.keyTypeId ?? 0) + (attributes.valueTypeId ?? 0) > 0) {
+  const typed = (attributes.keyTypeId ?? 0) + (attributes.valueTypeId ?? 0) > 0;
+  // EPERM says nothing about the types: a second answer would only hide it.
+  if (result < 0 && result !== -Errno.EPERM && typed) {
     result = state.kernel.mapCreate(withoutBtf(attributes));
   }
   if (result >= 0) return new Descriptor(state.kernel, result);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { BtfValue } from "../btf/codec/mod.ts";
 import type { CoreDecision } from "../btf/core/mod.ts";
 import { SkepError } from "../elf/error.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -128,6 +129,26 @@ export class BpfObject implements Disposable {
     const object = new BpfObject(prepared, loaded, owned.move());
     undo.move();
     return object;
+  }
+
+  /**
+   * A map by its name, with the types that the caller knows its keys and values to have. They are not
+   * checked here; every value is checked against the object's BTF when it is written.
+   *
+   * @typeParam K The key.
+   * @typeParam V The value.
+   */
+  map<K = BtfValue, V = BtfValue>(name: string): BpfMap<K, V> {
+    return this.maps.get(name) as unknown as BpfMap<K, V>;
+  }
+
+  /**
+   * A variable by its name, with the type that the caller knows it to have.
+   *
+   * @typeParam T The value.
+   */
+  variable<T = BtfValue>(name: string): Variable<T> {
+    return this.variables.get(name) as unknown as Variable<T>;
   }
 
   /**

@@ -293,7 +293,7 @@ function programEntry({ name, section, type }: ProgramSpec): Omit<VerifiedProgra
   return { name, section, type };
 }
 
-/** Why a plain load would end: the first program that cannot be linked, then what went wrong for all, then the first that was refused. */
+/** Why a plain load would end: the first program that cannot be linked, the first that was refused, or what went wrong for all. */
 function firstRefusal(
   programs: readonly ProgramSpec[],
   run: LoadRun,
@@ -301,7 +301,8 @@ function firstRefusal(
 ): Verdict {
   const own = programs.filter((program) => program.autoload)
     .map((program) => run.errorOf(program)).filter((one) => one !== undefined);
-  const first = own.find((one) => one.stage === "relocate") ?? error ?? own[0];
+  // Programs are only refused when nothing was wrong before them.
+  const first = own.find((one) => one.stage === "relocate") ?? own[0] ?? error;
   return first === undefined ? { ok: true } : refusal(first, "program");
 }
 
