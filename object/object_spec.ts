@@ -13,7 +13,7 @@ import type { CodeUnit } from "./code.ts";
 import { placeSections } from "./datasec.ts";
 import { openError } from "./error.ts";
 import { readLegacyMaps } from "./legacy_maps.ts";
-import { LONGEST_NAME, type MapDefinition, type MapJson } from "./map_spec.ts";
+import { LONGEST_NAME, type MapJson } from "./map_spec.ts";
 import { NamedList } from "./named.ts";
 import { readArena, readDataMaps } from "./parse_data_maps.ts";
 import { readExterns } from "./parse_externs.ts";
