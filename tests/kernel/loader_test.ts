@@ -21,7 +21,7 @@ import {
 import type { ObjectSpec } from "../../object/object_spec.ts";
 import loading from "../fixtures/loading.bpf.o" with { type: "bytes" };
 import pinned from "../fixtures/pinned.bpf.o" with { type: "bytes" };
-import structOps from "../fixtures/struct_ops.bpf.o" with { type: "bytes" };
+import structOps from "../fixtures/congestion.bpf.o" with { type: "bytes" };
 import tcpConnections from "../../examples/tcp_connections/tcp_connections.bpf.o" with {
   type: "bytes",
 };
@@ -251,7 +251,7 @@ kernelTest("a struct_ops table is laid out for this kernel and registered", asyn
       kernel.readFile("/proc/sys/net/ipv4/tcp_available_congestion_control").bytes,
     ).includes("skep_test");
   using object = await BpfObject.load(
-    await openObject(structOps, { name: "struct_ops.bpf.o" }),
+    await openObject(structOps, { name: "congestion.bpf.o" }),
     options,
   );
   assertEquals(object.programs.names(), ["skep_ssthresh", "skep_cong_avoid", "skep_undo_cwnd"]);
@@ -312,7 +312,7 @@ kernelTest("verify tries every program alone and unloads it", async () => {
 kernelTest(
   "verify gives its reports in the order of the files, also of those that are none",
   async () => {
-    const paths = ["struct_ops.bpf.o", "absent.bpf.o", "loading.bpf.c", "pinned.bpf.o"]
+    const paths = ["congestion.bpf.o", "absent.bpf.o", "loading.bpf.c", "pinned.bpf.o"]
       .map((name) => new URL(`../fixtures/${name}`, import.meta.url).pathname);
     const before = openDescriptors().size;
     const reports = await Array.fromAsync(verifyFiles(paths.slice(0, 3), options));
