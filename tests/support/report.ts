@@ -121,15 +121,20 @@ export function countCases(junit: string): Count {
   return count;
 }
 
+/** A test that hangs must not hang everything: no group takes a fraction of this. */
+const longestMinutes = 12;
+
 async function runGroup(group: Group, scratch: string): Promise<Count> {
   const paths = await group.paths();
   const report = `${scratch}/${group.name}.xml`;
   const mode = group.examples === true ? ["--doc"] : [];
   console.log(`\n== ${group.name}: ${paths.length} files, ${group.permissions.join(" ")}`);
   if (paths.length === 0) return { passed: 0, failed: [], skipped: [] };
+  const signal = AbortSignal.timeout(longestMinutes * 60_000);
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: ["test", "--no-check", ...mode, ...group.permissions, `--junit-path=${report}`, ...paths],
     cwd: root,
+    signal,
   }).spawn().status;
   let count: Count = { passed: 0, failed: [], skipped: [] };
   try {
@@ -138,7 +143,10 @@ async function runGroup(group: Group, scratch: string): Promise<Count> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   if (!success && count.failed.length === 0) {
-    count.failed.push(`${group.name}: deno test ended before it could report (see above)`);
+    const why = signal.aborted
+      ? `hung for ${longestMinutes} minutes`
+      : "ended before it could report";
+    count.failed.push(`${group.name}: deno test ${why} (see above)`);
   }
   return count;
 }
