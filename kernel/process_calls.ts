@@ -15,6 +15,7 @@ export interface ProcessCalls {
   readonly connect: number;
   readonly close_range: number;
   readonly execve: number;
+  readonly fchmodat: number;
   readonly getsockopt: number;
   readonly listen: number;
   readonly mount_setattr: number;
@@ -52,6 +53,7 @@ const x86_64: ProcessCalls = {
   chdir: 80,
   connect: 42,
   execve: 59,
+  fchmodat: 268,
   getsockopt: 55,
   listen: 50,
   pipe2: 293,
@@ -74,6 +76,7 @@ const aarch64: ProcessCalls = {
   chdir: 49,
   connect: 203,
   execve: 221,
+  fchmodat: 53,
   getsockopt: 209,
   listen: 201,
   pipe2: 59,

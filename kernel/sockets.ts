@@ -249,3 +249,9 @@ function descriptorsOf(control: Uint8Array): number[] {
   }
   return descriptors;
 }
+
+/** chmod(2): 0 or `-errno`. For the path of a socket: connecting takes the right to write. */
+export function setMode(path: string, mode: number): Result {
+  using frame = native().frame();
+  return native().call(processCalls.fchmodat, -100, frame.text(path), mode);
+}

@@ -4,6 +4,7 @@
  * @module
  */
 
+export * from "./broker/mod.ts";
 export * from "./discover.ts";
 export * from "./doctor.ts";
 export * from "./error.ts";

@@ -5,7 +5,8 @@
  */
 
 import { KernelError } from "../kernel/error.ts";
-import { type IsolatedCommand, ownerMap, startIsolated, writeIdMaps } from "../kernel/isolate.ts";
+import { type IsolatedCommand, startIsolated } from "../kernel/isolate.ts";
+import { ownerMap, writeIdMaps } from "../kernel/user_namespace.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { linuxKernel } from "../kernel/linux.ts";
 import { createFilesystem, setFilesystemOption } from "../kernel/mounts.ts";

@@ -8,10 +8,11 @@ import type { Kernel } from "../kernel/kernel.ts";
 import { Errno } from "../kernel/errno.ts";
 import { check, KernelError } from "../kernel/error.ts";
 import { Delegation, type DelegationMasks, type DelegationWord } from "./plan/delegation.ts";
+import { requestToken } from "./broker/client.ts";
 import { explainTokenCreation } from "./explain/creation.ts";
 
 /** O_DIRECTORY: the same number on x86-64 as `0o200000`; aarch64 has its own. */
-const O_DIRECTORY: { readonly [machine: string]: number } = {
+export const O_DIRECTORY: { readonly [machine: string]: number } = {
   x86_64: 0o200000,
   aarch64: 0o40000,
 };
@@ -23,6 +24,16 @@ const TOKEN_INFO_SIZE = 32;
 export interface TokenOptions {
   /** The kernel to speak to. */
   readonly kernel: Kernel;
+}
+
+/** How a broker is asked. */
+export interface BrokerRequestOptions extends TokenOptions {
+  /** The words; without them, all that the policy gives. */
+  readonly need?: DelegationMasks;
+  /** What the broker's audit log is to show; at most 64 characters. */
+  readonly label?: string;
+  /** Milliseconds; default 5000. */
+  readonly timeout?: number;
 }
 
 /**
@@ -95,9 +106,29 @@ export class Token implements Disposable {
     throw explainTokenCreation(kernel, { directoryFd, errno: fd });
   }
 
-  /** Takes over a token's descriptor that was inherited or received over a socket. */
-  static fromFd(fd: number, options: TokenOptions): Token {
-    return new Token(options.kernel, fd, `descriptor ${fd}`, false);
+  /**
+   * Takes over a token's descriptor that was inherited or received over a socket. `delegation` is what it
+   * allows, where who sent it has told: kernels before 6.17 do not.
+   */
+  static fromFd(
+    fd: number,
+    options: TokenOptions & { readonly delegation?: Delegation; readonly source?: string },
+  ): Token {
+    const { kernel, delegation, source = `descriptor ${fd}` } = options;
+    const token = new Token(kernel, fd, source, false);
+    token.#info = delegation;
+    return token;
+  }
+
+  /**
+   * Asks a broker for a token: for the words of `need`, or for all that its policy gives.
+   *
+   * Waits at most `timeout` milliseconds (default 5000), on this thread. Throws a {@linkcode KernelError} that
+   * says what the broker said.
+   */
+  static fromBroker(path: string, options: BrokerRequestOptions): Token {
+    const { fd, delegation } = requestToken(options.kernel, path, options);
+    return Token.fromFd(fd, { kernel: options.kernel, delegation, source: `broker ${path}` });
   }
 
   /** Whether this process made it, in its own user namespace. */
@@ -157,14 +188,7 @@ export class Token implements Disposable {
     }
     const { result, bytes } = this.kernel.objectInfo(this.#fd, TOKEN_INFO_SIZE);
     if (result >= 0 && bytes.length >= TOKEN_INFO_SIZE) {
-      const words = new BigUint64Array(bytes.slice(0, TOKEN_INFO_SIZE).buffer);
-      const [commands, maps, programs, attachments] = words as unknown as [
-        bigint,
-        bigint,
-        bigint,
-        bigint,
-      ];
-      return new Delegation({ commands, maps, programs, attachments });
+      return Delegation.fromInfo(bytes);
     }
     if (!this.#fresh) return undefined;
     const fdinfo = this.kernel.readFile(`/proc/self/fdinfo/${this.#fd}`, 4096);

@@ -150,6 +150,14 @@ export class Delegation implements DelegationMasks {
     return new Delegation(masks);
   }
 
+  /** From the bytes of a token's `struct bpf_token_info`, in the machine's byte order. */
+  static fromInfo(info: Uint8Array): Delegation {
+    const view = new DataView(info.buffer, info.byteOffset, info.byteLength);
+    const [commands, maps, programs, attachments] = [0, 8, 16, 24]
+      .map((offset) => view.getBigUint64(offset, true)) as [bigint, bigint, bigint, bigint];
+    return new Delegation({ commands, maps, programs, attachments });
+  }
+
   /** From the `allowed_*` lines of a token's fdinfo; undefined when the text has none. */
   static fromFdinfo(text: string): Delegation | undefined {
     const masks: { [set in DelegationSet]?: bigint } = {};

@@ -1,0 +1,340 @@
+/**
+ * Who gets which token from a broker. What no rule gives is refused.
+ *
+ * @module
+ */
+
+import { type JsonValue, SkepError } from "../../elf/error.ts";
+import { AttachType, type ProgramTypeName, programTypeName } from "../../object/kernel_enums.ts";
+import { Delegation, DELEGATION_SETS, type DelegationMasks } from "../plan/delegation.ts";
+import { programReach, type Reach, REACHES, widerReach } from "../plan/reach.ts";
+import { withoutComments } from "./json_comments.ts";
+
+/** Whom a rule is for: everything that is given has to hold. */
+export interface PolicyWho {
+  /** Uids, as the broker sees them, of which one owns the peer's user namespace. The right of the token is theirs too. */
+  readonly owner?: readonly number[];
+  /** Uids, as the broker sees them, of which one is the peer's. */
+  readonly uid?: readonly number[];
+  /** The peer's cgroup: a path, or one that ends in a slash and a star for all below. */
+  readonly cgroup?: string;
+}
+
+/** A rule. */
+export interface PolicyRule {
+  /** For the audit log. */
+  readonly name: string;
+  /** Whom it is for. */
+  readonly who: PolicyWho;
+  /** The most that it gives. */
+  readonly delegation: Delegation;
+  /** The widest reach of the program types that it gives. */
+  readonly reach: Reach;
+  /** Whether program types that act on a network are given to a peer whose network namespace its user namespace does not own. */
+  readonly hostNetwork: boolean;
+  /** Whether a user namespace within a user namespace is served. */
+  readonly nested: boolean;
+}
+
+/** Bounds on what clients can make the broker do. */
+export interface PolicyLimits {
+  /** Connections at one time. */
+  readonly connections: number;
+  /** Requests of one uid in a minute. */
+  readonly requestsPerMinute: number;
+  /** Seconds that a client may take for its request. */
+  readonly timeout: number;
+}
+
+/** A policy, as the broker follows it. */
+export interface Policy {
+  /** In the order of the file; the first that fits is taken. */
+  readonly rules: readonly PolicyRule[];
+  /** Bounds. */
+  readonly limits: PolicyLimits;
+}
+
+/** What the broker knows of a peer. */
+export interface PeerFacts {
+  /** Its pid, in the broker's pid namespace. */
+  readonly pid: number;
+  /** Its uid when it connected, in the broker's user namespace. */
+  readonly uid: number;
+  /** Its cgroup's path, when it has one. */
+  readonly cgroup: string | undefined;
+  /** Who owns its user namespace, in the broker's. */
+  readonly owner: number;
+  /** Inode of its user namespace. */
+  readonly userNamespace: bigint;
+  /** Whether that is the broker's own. */
+  readonly initial: boolean;
+  /** Whether it lies in another than the broker's. */
+  readonly nested: boolean;
+  /** Whether every process of its user namespace is in network namespaces that this user namespace owns. */
+  readonly ownsNetwork: boolean;
+}
+
+/** What became of a request. */
+export type Decision =
+  | {
+    readonly granted: true;
+    readonly rule: PolicyRule;
+    readonly delegation: Delegation;
+    readonly reach: Reach;
+  }
+  | { readonly granted: false; readonly why: string; readonly reach: Reach };
+
+const DEFAULT_LIMITS: PolicyLimits = { connections: 64, requestsPerMinute: 60, timeout: 5 };
+
+/** How objects named in a policy are turned into words: reads the file and plans. */
+export type PlanObject = (path: string) => Delegation;
+
+/**
+ * Reads a policy: JSON, comments allowed, by the schema in `token/broker/policy.schema.json`.
+ *
+ * Throws a {@linkcode SkepError} that names the place for anything that the schema does not allow: a
+ * mistyped key must not open a door.
+ */
+export function parsePolicy(text: string, file: string, planObject: PlanObject): Policy {
+  let json: JsonValue;
+  try {
+    json = JSON.parse(withoutComments(text)) as JsonValue;
+  } catch (cause) {
+    throw new SkepError({
+      doing: "read policy",
+      subject: file,
+      why: cause instanceof Error ? cause.message : "it is not JSON",
+      stage: "usage",
+    }, { cause });
+  }
+  const reader = new PolicyReader(file, planObject);
+  return reader.policy(json);
+}
+
+/** Decides about a request: pure, so that it can be looked through and tested. */
+export function decide(
+  policy: Policy,
+  peer: PeerFacts,
+  need: DelegationMasks | undefined,
+): Decision {
+  const asked = need === undefined ? undefined : new Delegation(need);
+  const reach = reachOf(asked ?? Delegation.none);
+  const refuse = (why: string): Decision => ({ granted: false, why, reach });
+  if (peer.initial) {
+    return refuse("the peer is in the initial user namespace, where there are no tokens");
+  }
+  if (asked?.empty === true) return refuse("nothing was asked for");
+  let why = "no rule is for this peer";
+  for (const rule of policy.rules) {
+    if (!fits(rule.who, peer)) continue;
+    const delegation = asked ?? rule.delegation;
+    const wanted = reachOf(delegation);
+    const problem = objection(rule, peer, delegation, wanted);
+    if (problem === undefined) return { granted: true, rule, delegation, reach: wanted };
+    why = `rule "${rule.name}": ${problem}`;
+  }
+  return refuse(why);
+}
+
+function objection(
+  rule: PolicyRule,
+  peer: PeerFacts,
+  delegation: Delegation,
+  reach: Reach,
+): string | undefined {
+  const missing = rule.delegation.missing(delegation);
+  if (missing.length > 0) {
+    return `it does not give ${missing.map(({ option, word }) => `${option}=${word}`).join(", ")}`;
+  }
+  if (REACHES.indexOf(reach) > REACHES.indexOf(rule.reach)) {
+    return `the program types reach ${reach}, it gives ${rule.reach} at most`;
+  }
+  if (peer.nested && !rule.nested) return "the peer's user namespace lies within another";
+  if (actsOnNetwork(delegation) && !rule.hostNetwork && !peer.ownsNetwork) {
+    return "the peer's user namespace does not own the network namespace that it is in";
+  }
+  return undefined;
+}
+
+function fits(who: PolicyWho, peer: PeerFacts): boolean {
+  if (who.owner !== undefined && !who.owner.includes(peer.owner)) return false;
+  if (who.uid !== undefined && !who.uid.includes(peer.uid)) return false;
+  if (who.cgroup === undefined) return true;
+  if (peer.cgroup === undefined) return false;
+  if (!who.cgroup.endsWith("/*")) return peer.cgroup === who.cgroup;
+  const parent = who.cgroup.slice(0, -1);
+  return peer.cgroup.startsWith(parent) && peer.cgroup.length > parent.length;
+}
+
+/** How far the program types reach; the widest for a bit that has no name. */
+export function reachOf(delegation: DelegationMasks): Reach {
+  let reach: Reach = "own-sockets";
+  for (let number = 0; number < 64; number++) {
+    if ((delegation.programs >> BigInt(number) & 1n) === 0n) continue;
+    const type = programTypeName(number);
+    if (type === undefined) return "host";
+    reach = widerReach(reach, typeReach(type, delegation.attachments));
+  }
+  return reach;
+}
+
+/** Whether a program type acts in the network namespace that its holder is in, owned or not. */
+function actsOnNetwork({ programs }: DelegationMasks): boolean {
+  for (let number = 0; number < 64; number++) {
+    const type = (programs >> BigInt(number) & 1n) === 0n ? "unspec" : programTypeName(number);
+    if (type === undefined) return true;
+    if (type !== "unspec" && programReach(type, undefined) === "network-namespace") return true;
+  }
+  return false;
+}
+
+/** LSM programs are bounded by a cgroup when no other attach type for them is delegated. */
+function typeReach(type: ProgramTypeName, attachments: bigint): Reach {
+  const hasMac = (attachments >> BigInt(AttachType.lsm_mac) & 1n) === 1n;
+  return programReach(type, type === "lsm" && !hasMac ? "lsm_cgroup" : undefined);
+}
+
+/** Reads what the schema allows and refuses everything else. */
+class PolicyReader {
+  readonly #file: string;
+  readonly #planObject: PlanObject;
+
+  constructor(file: string, planObject: PlanObject) {
+    this.#file = file;
+    this.#planObject = planObject;
+  }
+
+  policy(json: JsonValue): Policy {
+    const object = this.#object(json, "the policy", ["$schema", "version", "rules", "limits"]);
+    if (object["version"] !== 1) throw this.#wrong("version", "has to be 1");
+    const rules = this.#array(object["rules"], "rules").map((rule, index) =>
+      this.#rule(rule, `rules[${index}]`)
+    );
+    return { rules, limits: this.#limits(object["limits"]) };
+  }
+
+  #rule(json: JsonValue, place: string): PolicyRule {
+    const keys = ["name", "who", "objects", "delegate", "reach", "hostNetwork", "nested"];
+    const rule = this.#object(json, place, keys);
+    const name = rule["name"];
+    if (typeof name !== "string" || name === "") {
+      throw this.#wrong(`${place}.name`, "has to be a text");
+    }
+    const who = this.#who(rule["who"], `${place}.who`);
+    let delegation = Delegation.none;
+    for (const path of this.#array(rule["objects"] ?? [], `${place}.objects`)) {
+      if (typeof path !== "string") {
+        throw this.#wrong(`${place}.objects`, "has to be a list of paths");
+      }
+      delegation = delegation.union(this.#planObject(path));
+    }
+    delegation = delegation.union(this.#words(rule["delegate"] ?? {}, `${place}.delegate`));
+    if (delegation.empty) {
+      throw this.#wrong(place, "gives nothing: name objects, or words to delegate");
+    }
+    const reach = rule["reach"] ?? "own-sockets";
+    if (!REACHES.includes(reach as Reach)) {
+      throw this.#wrong(`${place}.reach`, `has to be one of ${REACHES.join(", ")}`);
+    }
+    return {
+      name,
+      who,
+      delegation,
+      reach: reach as Reach,
+      hostNetwork: this.#flag(rule["hostNetwork"], `${place}.hostNetwork`),
+      nested: this.#flag(rule["nested"], `${place}.nested`),
+    };
+  }
+
+  #who(json: JsonValue | undefined, place: string): PolicyWho {
+    const who = this.#object(json ?? null, place, ["owner", "uid", "cgroup"]);
+    const cgroup = who["cgroup"];
+    if (cgroup !== undefined && (typeof cgroup !== "string" || !cgroup.startsWith("/"))) {
+      throw this.#wrong(`${place}.cgroup`, "has to be a path that begins with /");
+    }
+    const owner = this.#uids(who["owner"], `${place}.owner`);
+    const uid = this.#uids(who["uid"], `${place}.uid`);
+    if (owner === undefined && uid === undefined && cgroup === undefined) {
+      throw this.#wrong(place, "has to name an owner, a uid or a cgroup");
+    }
+    return {
+      ...(owner === undefined ? {} : { owner }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(cgroup === undefined ? {} : { cgroup }),
+    };
+  }
+
+  #uids(json: JsonValue | undefined, place: string): number[] | undefined {
+    if (json === undefined) return undefined;
+    return this.#array(json, place).map((uid) => {
+      if (typeof uid === "number" && Number.isInteger(uid) && uid >= 0 && uid < 2 ** 32) return uid;
+      throw this.#wrong(place, "has to be a list of uids");
+    });
+  }
+
+  #words(json: JsonValue, place: string): Delegation {
+    const words = this.#object(json, place, DELEGATION_SETS);
+    try {
+      return Delegation.of(Object.fromEntries(DELEGATION_SETS.map((set) => {
+        const value = words[set] ?? [];
+        const list = value === "any" ? "any" : this.#array(value, `${place}.${set}`).map(String);
+        return [set, list];
+      })));
+    } catch (error) {
+      throw error instanceof SkepError ? this.#wrong(place, error.why) : error;
+    }
+  }
+
+  #limits(json: JsonValue | undefined): PolicyLimits {
+    const keys = ["connections", "requestsPerMinute", "timeout"] as const;
+    const limits = this.#object(json ?? {}, "limits", keys);
+    const read = (key: typeof keys[number]): number => {
+      const value = limits[key] ?? DEFAULT_LIMITS[key];
+      if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > 100_000) {
+        throw this.#wrong(`limits.${key}`, "has to be a whole number from 1 to 100000");
+      }
+      return value;
+    };
+    return {
+      connections: read("connections"),
+      requestsPerMinute: read("requestsPerMinute"),
+      timeout: read("timeout"),
+    };
+  }
+
+  #flag(json: JsonValue | undefined, place: string): boolean {
+    if (json === undefined) return false;
+    if (typeof json === "boolean") return json;
+    throw this.#wrong(place, "has to be true or false");
+  }
+
+  #object(
+    json: JsonValue,
+    place: string,
+    keys: readonly string[],
+  ): { readonly [key: string]: JsonValue } {
+    if (typeof json !== "object" || json === null || Array.isArray(json)) {
+      throw this.#wrong(place, "has to be an object");
+    }
+    for (const key of Object.keys(json)) {
+      if (!keys.includes(key)) {
+        throw this.#wrong(place, `has no "${key}"; it may have ${keys.join(", ")}`);
+      }
+    }
+    return json as { readonly [key: string]: JsonValue };
+  }
+
+  #array(json: JsonValue | undefined, place: string): readonly JsonValue[] {
+    if (Array.isArray(json)) return json as readonly JsonValue[];
+    throw this.#wrong(place, "has to be a list");
+  }
+
+  #wrong(place: string, why: string): SkepError {
+    return new SkepError({
+      doing: "read policy",
+      subject: this.#file,
+      why: `${place} ${why}`,
+      stage: "usage",
+    });
+  }
+}
