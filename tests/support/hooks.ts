@@ -117,6 +117,7 @@ const RTM_NEWLINK = 16;
 const IFF_UP = 1;
 const IFLA_IFNAME = 3;
 const IFLA_LINKINFO = 18;
+const IFLA_NUM_TX_QUEUES = 31;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 
@@ -128,11 +129,12 @@ export function setInterfaceUp(index: number): void {
   if (result < 0) throw new Error(`cannot switch on interface ${index}: ${result}`);
 }
 
-/** Makes a network interface of a kind (`veth`, `dummy`, `netkit`); answers zero or `-errno`. */
+/** Makes a network interface of a kind (`veth`, `dummy`, `netkit`) with two queues; answers zero or `-errno`. */
 export function addInterface(name: string, kind: string): number {
   const message = new NetlinkMessage(RTM_NEWLINK, REQUEST_ACK | CREATE | EXCLUSIVE)
     .u8(0, 0).u16(0).u32(0, 0, 0)
     .attributeText(IFLA_IFNAME, name)
+    .attribute32(IFLA_NUM_TX_QUEUES, 2)
     .begin(IFLA_LINKINFO).attributeText(IFLA_INFO_KIND, kind).begin(IFLA_INFO_DATA).end().end()
     .build();
   return kernel.netlink(message).result;

@@ -1,0 +1,225 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { linuxKernel } from "../../kernel/linux.ts";
+import { Link } from "../../loader/attach/link.ts";
+import { BpfObject } from "../../loader/object.ts";
+import { ObjectSpec } from "../../object/object_spec.ts";
+import {
+  addInterface,
+  cgroupRoot,
+  enterNetworkNamespace,
+  inCgroup,
+  inNetworkNamespace,
+  loadHook,
+  openSocket,
+  setInterfaceUp,
+  until,
+} from "../support/hooks.ts";
+import { kernelTest } from "../support/kernel.ts";
+
+const kernel = linuxKernel();
+const root = { needs: { root: true } } as const;
+
+/** Trampolines are refused on some kernels even to root: loading tells. */
+async function whyNoTrampolines(): Promise<string | undefined> {
+  try {
+    using _hook = await loadHook("fentry");
+    return undefined;
+  } catch (error) {
+    return `no trampolines here: ${(error as Error).message}`;
+  }
+}
+const noTrampolines = Deno.build.os === "linux" ? await whyNoTrampolines() : "this is not Linux";
+
+function whyNoInterface(kind: string): string | undefined {
+  try {
+    using _namespace = enterNetworkNamespace();
+    const result = addInterface("skep0", kind);
+    return result === 0 ? undefined : `this kernel makes no ${kind} devices (${result})`;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+kernelTest(
+  "flow_dissector sees the packets of its network namespace",
+  { needs: { root: true, version: "5.15", unless: () => whyNoInterface("veth") } },
+  async () => {
+    using hook = await loadHook("flow_dissector");
+    await inNetworkNamespace(async () => {
+      using link = hook.program.attach({ netns: "/proc/thread-self/ns/net" });
+      assertEquals(link.info()?.attachType, "flow_dissector");
+      // A pair with a queue for each CPU: which one is chosen by the packet's flow.
+      assertEquals(addInterface("skep0", "veth"), 0);
+      for (const name of interfaces()) setInterfaceUp(kernel.interfaceIndex(name));
+      await until(() => hook.hits > 0, "IPv6 has announced itself");
+    });
+  },
+);
+
+function interfaces(): string[] {
+  const { bytes } = kernel.readFile("/proc/thread-self/net/dev");
+  return [...new TextDecoder().decode(bytes).matchAll(/^\s*([^\s:]+):/gm)]
+    .map(([, name = ""]) => name).filter((name) => name !== "lo");
+}
+
+kernelTest(
+  "freplace answers in the place of another program's function",
+  { needs: { unless: () => noTrampolines } },
+  async () => {
+    using target = await loadHook("with_replaceable");
+    const bytes = await Deno.readFile(new URL("../fixtures/hooks.bpf.o", import.meta.url));
+    const spec = ObjectSpec.parse(bytes, { name: "hooks.bpf.o" });
+    const replacement = spec.programs.get("replacement");
+    replacement.autoload = true;
+    replacement.attachTarget = { programFd: target.program.fd, function: "replaceable" };
+    using object = await BpfObject.load(spec, { token: false });
+    const answer = (): number => target.program.testRun({ data: new Uint8Array(64) }).returnValue;
+    assertEquals(answer(), 1);
+    {
+      using link = object.programs.get("replacement").attach();
+      assertEquals(answer(), 7);
+      assertEquals(object.variables.get("hits").get(), 1n);
+      assertEquals(link.info()?.type, "tracing");
+      assertThrows(() => object.programs.get("replacement").attach(), Error, "attach replacement");
+    }
+    assertEquals(answer(), 1);
+  },
+);
+
+kernelTest(
+  "lsm_cgroup refuses sockets to its cgroup alone",
+  {
+    needs: {
+      root: true,
+      version: "6.0",
+      unless: () =>
+        noTrampolines ??
+          (cgroupRoot() === undefined ? "cgroup version 2 is not mounted" : undefined),
+    },
+  },
+  async () => {
+    using hook = await loadHook("lsm_cgroup", { verdict: 1 });
+    await inCgroup((path) => {
+      const opens = (): boolean => {
+        const socket = openSocket();
+        if (socket >= 0) kernel.close(socket);
+        return socket >= 0;
+      };
+      {
+        using link = hook.program.attach({ cgroup: path });
+        assertEquals(link.info()?.attachType, "lsm_cgroup");
+        assert(opens());
+        assertEquals(hook.hits, 1);
+        hook.verdict(0);
+        assertEquals(opens(), false);
+      }
+      assert(opens());
+    });
+  },
+);
+
+kernelTest("struct_ops registers a congestion control that connections use", root, async () => {
+  const bytes = await Deno.readFile(new URL("../fixtures/struct_ops.bpf.o", import.meta.url));
+  for (const [map, name] of [["by_link", "skep_link"], ["by_update", "skep_update"]] as const) {
+    const spec = ObjectSpec.parse(bytes, { name: "struct_ops.bpf.o" });
+    for (const other of spec.maps) other.autoattach = other.name === map;
+    using object = await BpfObject.load(spec, { token: false });
+    await inNetworkNamespace(async () => {
+      {
+        using links = object.attach();
+        const [link] = [...links].filter(({ kind }) => kind === "struct_ops");
+        assertEquals(link?.program, map);
+        assert(available().includes(name));
+        const file = kernel.open("/proc/sys/net/ipv4/tcp_congestion_control", 1);
+        assertEquals(kernel.write(file, new TextEncoder().encode(name)), name.length);
+        kernel.close(file);
+        using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+        const { port } = listener.addr as Deno.NetAddr;
+        const accepted = listener.accept();
+        (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+        (await accepted).close();
+        assert((object.variables.get("hits").get() as bigint) > 0n);
+        const back = kernel.open("/proc/sys/net/ipv4/tcp_congestion_control", 1);
+        kernel.write(back, new TextEncoder().encode("reno"));
+        kernel.close(back);
+      }
+      // Sockets that are closing hold it for a moment.
+      await until(() => !available().includes(name), `${name} is gone`);
+    });
+  }
+});
+
+function available(): string[] {
+  const { bytes } = kernel.readFile("/proc/sys/net/ipv4/tcp_available_congestion_control");
+  return new TextDecoder().decode(bytes).trim().split(" ");
+}
+
+function whyNoInfrared(): string | undefined {
+  if (kernel.readDirectory("/sys/module/rc_loopback") === undefined) {
+    try {
+      new Deno.Command("modprobe", { args: ["rc-loopback"], stderr: "null" }).outputSync();
+    } catch {
+      // No modprobe: there is no device either.
+    }
+  }
+  return infrared() === undefined ? "no infrared loopback (module rc-loopback)" : undefined;
+}
+
+/** The device of the module that sends what it receives. */
+function infrared(): string | undefined {
+  const name = (kernel.readDirectory("/dev") ?? []).find((name) => name.startsWith("lirc"));
+  return name === undefined ? undefined : `/dev/${name}`;
+}
+
+kernelTest(
+  "lirc_mode2 sees the pulses of its receiver",
+  { needs: { root: true, unless: whyNoInfrared } },
+  async () => {
+    using hook = await loadHook("lirc");
+    const device = infrared() as string;
+    {
+      using link = hook.program.attach({ lirc: device });
+      assertEquals(link.fd, -1);
+      // Pulse, space, pulse: microseconds.
+      const file = kernel.open(device, 2);
+      const pulses = new Uint8Array(new Uint32Array([9000, 4500, 560]).buffer);
+      assertEquals(kernel.write(file, pulses), pulses.length);
+      await until(() => hook.hits > 0, "the pulses have come back");
+      kernel.close(file);
+    }
+  },
+);
+
+kernelTest("a syscall program is run by hand and not attached", async () => {
+  using hook = await loadHook("run_by_hand");
+  assertEquals(hook.program.testRun().returnValue, 42);
+  assertThrows(() => hook.program.attach(), Error, "it is run by hand: testRun()");
+});
+
+kernelTest("a pinned link outlives its descriptor and is opened again", {
+  needs: {
+    root: true,
+    unless: () =>
+      kernel.filesystemType("/sys/fs/bpf") !== 0xcafe4a11
+        ? "no bpffs on /sys/fs/bpf"
+        : cgroupRoot() === undefined
+        ? "cgroup version 2 is not mounted"
+        : undefined,
+  },
+}, async () => {
+  const path = `/sys/fs/bpf/skep-test-${Deno.pid}`;
+  using hook = await loadHook("cgroup_connect", { verdict: 1 });
+  await inCgroup((cgroup) => {
+    const link = hook.program.attach({ cgroup });
+    const id = link.info()?.id;
+    link.pin(path);
+    link.close();
+    try {
+      using again = Link.open(kernel, path);
+      assertEquals(again.info()?.id, id);
+      again.detach();
+    } finally {
+      kernel.remove(path);
+    }
+  });
+});
