@@ -28,6 +28,7 @@ import {
   records,
   type RecordsOptions,
 } from "./stream/mod.ts";
+import { DecodedChunk, viewOf } from "./map_chunk.ts";
 import { descriptorCodec, perCpuCodec, type ValueCodec, valueCodec } from "./map_values.ts";
 
 /** When a key's value is set. */
@@ -496,56 +497,4 @@ export class BpfMap<K = BtfValue, V = BtfValue> implements Disposable, Iterable<
       number: mapping,
     });
   }
-}
-
-/** A piece of a map whose elements are decoded when they are asked for. */
-class DecodedChunk<K, V> {
-  readonly #count: number;
-  readonly #keys: DataView;
-  readonly #keyCodec: ValueCodec;
-  readonly #values: DataView;
-  readonly #valueCodec: ValueCodec;
-  readonly #sizes: { readonly key: number; readonly value: number };
-
-  constructor(
-    count: number,
-    keys: Uint8Array,
-    keyCodec: ValueCodec,
-    values: Uint8Array,
-    valueCodec: ValueCodec,
-    sizes: { readonly key: number; readonly value: number },
-  ) {
-    this.#count = count;
-    this.#keys = viewOf(keys);
-    this.#keyCodec = keyCodec;
-    this.#values = viewOf(values);
-    this.#valueCodec = valueCodec;
-    this.#sizes = sizes;
-  }
-
-  *keys(): Generator<K, void, undefined> {
-    for (let i = 0; i < this.#count; i++) yield this.#key(i);
-  }
-
-  *values(): Generator<V, void, undefined> {
-    for (let i = 0; i < this.#count; i++) yield this.#value(i);
-  }
-
-  *entries(): Generator<[K, V], void, undefined> {
-    for (let i = 0; i < this.#count; i++) yield [this.#key(i), this.#value(i)];
-  }
-
-  #key(index: number): K {
-    const at = index * this.#sizes.key;
-    return this.#keyCodec.decode(this.#keys, at, at + this.#sizes.key) as K;
-  }
-
-  #value(index: number): V {
-    const at = index * this.#sizes.value;
-    return this.#valueCodec.decode(this.#values, at, at + this.#sizes.value) as V;
-  }
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
