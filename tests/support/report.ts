@@ -2,8 +2,9 @@
  * Runs all tests in groups, each with the permissions that it may have, and ends with one line that
  * counts them: `N passed, N failed, N skipped`.
  *
- *     deno task test              # everything
- *     deno task test pure kernel  # some groups
+ *     deno task test                 # everything
+ *     deno task test pure examples   # some groups
+ *     deno task test tests/token     # one folder or file
  *
  * The pure layers run without any permission: a file or a system call asked for there is a failure.
  * Tests that need more than this user may do skip themselves with a reason, which stands in their
@@ -27,7 +28,7 @@ interface Group {
 /** The layers that may do nothing but compute. */
 const pureFolders = ["elf", "btf", "object", "token/plan"];
 /** The layers that have something to do with this machine. */
-const otherFolders = ["kernel", "token", "loader", "cli", "examples", "tests"];
+const otherFolders = ["kernel", "token", "loader", "cli", "examples", "tests", "bench"];
 /** Suites with a task of their own: they boot kernels. */
 const ownTask = /^tests\/vm\//;
 
@@ -124,12 +125,18 @@ export function countCases(junit: string): Count {
 /** A test that hangs must not hang everything: no group takes a fraction of this. */
 const longestMinutes = 12;
 
-async function runGroup(group: Group, scratch: string): Promise<Count> {
-  const paths = await group.paths();
+async function runGroup(
+  group: Group,
+  within: readonly string[],
+  scratch: string,
+): Promise<Count> {
+  const paths = (await group.paths()).filter((path) =>
+    within.length === 0 || within.some((place) => path === place || path.startsWith(`${place}/`))
+  );
   const report = `${scratch}/${group.name}.xml`;
   const mode = group.examples === true ? ["--doc"] : [];
-  console.log(`\n== ${group.name}: ${paths.length} files, ${group.permissions.join(" ")}`);
   if (paths.length === 0) return { passed: 0, failed: [], skipped: [] };
+  console.log(`\n== ${group.name}: ${paths.length} files, ${group.permissions.join(" ")}`);
   const signal = AbortSignal.timeout(longestMinutes * 60_000);
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: ["test", "--no-check", ...mode, ...group.permissions, `--junit-path=${report}`, ...paths],
@@ -156,18 +163,18 @@ export function skipReason(name: string): string {
   return /\[skipped: (.*)\]$/.exec(name)?.[1] ?? `no reason given: ${name}`;
 }
 
-async function main(wanted: readonly string[]): Promise<number> {
-  const unknown = wanted.find((name) => !groups.some((group) => group.name === name));
-  if (unknown !== undefined) {
-    console.error(`no group "${unknown}"; there are ${groups.map(({ name }) => name).join(", ")}`);
-    return 2;
-  }
+async function main(args: readonly string[]): Promise<number> {
+  const isGroup = (name: string): boolean => groups.some((group) => group.name === name);
+  const wanted = args.filter(isGroup);
+  const within = args.filter((name) => !isGroup(name)).map((path) => path.replace(/\/+$/, ""));
   const scratch = await Deno.makeTempDir();
   const total: Count = { passed: 0, failed: [], skipped: [] };
   try {
     for (const group of groups) {
       if (wanted.length > 0 && !wanted.includes(group.name)) continue;
-      const count = await runGroup(group, scratch);
+      // The examples in a file's comments are asked for by the group's name.
+      if (within.length > 0 && group.examples === true && wanted.length === 0) continue;
+      const count = await runGroup(group, within, scratch);
       total.passed += count.passed;
       total.failed.push(...count.failed);
       total.skipped.push(...count.skipped);
