@@ -286,7 +286,10 @@ class DefinitionReader {
     if (only === undefined || others.length > 0) {
       throw this.error("EINVAL", `member ${member.name} has ${type.values.length} values, not one`);
     }
-    return BigInt.asUintN(64, BigInt(only.value));
+    // As in libbpf, a value of 32 bits is extended as if it were signed: clang before 15 cuts wider ones
+    // off (it knows no enum64), and an address that is cut must not look like a good one.
+    const value = type.kind === "enum" ? BigInt(Number(only.value) | 0) : BigInt(only.value);
+    return BigInt.asUintN(64, value);
   }
 
   /** The type that a member points to. */
