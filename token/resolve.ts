@@ -5,10 +5,15 @@
  */
 
 import type { Kernel } from "../kernel/kernel.ts";
-import type { KernelError } from "../kernel/error.ts";
+import { KernelError } from "../kernel/error.ts";
+import { DEFAULT_BROKER } from "./broker/client.ts";
+import { processFacts } from "./explain/process.ts";
 import type { DelegationMasks } from "./plan/delegation.ts";
 import { type BpffsMount, bpffsMounts } from "./mounts.ts";
 import { Token } from "./token.ts";
+
+/** Milliseconds that a load waits for a broker that nobody named. */
+const BROKER_TIMEOUT = 2000;
 
 /** libbpf's variable: a path makes the token mandatory, the empty text switches tokens off. */
 export const TOKEN_PATH_VARIABLE = "LIBBPF_BPF_TOKEN_PATH";
@@ -44,7 +49,7 @@ export interface ResolvedToken {
  * - `false`: none;
  * - `"auto"` or nothing: the path in `LIBBPF_BPF_TOKEN_PATH` (then mandatory; empty means none); else
  *   every bpffs mount that delegates, `/sys/fs/bpf` first, preferring one whose words cover `need`;
- *   else none.
+ *   else, in a user namespace, the broker at `/run/skep/broker.sock`; else none.
  *
  * Throws a {@linkcode DelegationError} when a token was asked for and cannot be had.
  */
@@ -92,12 +97,37 @@ function findToken(kernel: Kernel, need: DelegationMasks | undefined): ResolvedT
     const how = `the mount at ${second.mount.path}, which lacks words`;
     return { ...found(second.token, true, false, how), refusals };
   }
+  const brokered = askBroker(kernel, need);
+  if (brokered instanceof Token) {
+    return { ...found(brokered, true, false, `the broker at ${DEFAULT_BROKER}`), refusals };
+  }
+  if (brokered !== undefined) refusals.push(brokered);
   const why = mounts.length === 0
     ? "no BPF file system is mounted"
     : refusals.length === 0
     ? "no mount delegates anything"
     : "no mount gives this process a token";
   return { ...none(why), refusals };
+}
+
+/** The broker's token, or its refusal; undefined where there is no broker or it cannot help. */
+function askBroker(
+  kernel: Kernel,
+  need: DelegationMasks | undefined,
+): Token | KernelError | undefined {
+  if (kernel.stat(DEFAULT_BROKER).result < 0) return undefined;
+  if (processFacts(kernel).initialUserNamespace !== false) return undefined;
+  try {
+    const timeout = BROKER_TIMEOUT;
+    return Token.fromBroker(DEFAULT_BROKER, {
+      kernel,
+      timeout,
+      ...(need === undefined ? {} : { need }),
+    });
+  } catch (error) {
+    if (error instanceof KernelError) return error;
+    throw error;
+  }
 }
 
 function found(token: Token, owned: boolean, mandatory: boolean, how: string): ResolvedToken {

@@ -1,0 +1,255 @@
+/**
+ * The broker against honest and hostile clients, in real user namespaces.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { linuxKernel } from "../../kernel/linux.ts";
+import {
+  Delegation,
+  type DelegationWords,
+  serveBroker,
+  withToken,
+  type WithTokenOptions,
+} from "../../token/mod.ts";
+import type { JsonValue } from "../../elf/error.ts";
+import { testWith } from "../support/needs.ts";
+
+/** A broker that runs while a test does. */
+interface Running {
+  readonly socket: string;
+  readonly policy: string;
+  readonly audit: { readonly [key: string]: JsonValue }[];
+}
+
+async function withBroker(policy: unknown, use: (broker: Running) => Promise<void>): Promise<void> {
+  // Opened before anything is counted.
+  await linuxKernel().poller.wait(0, { timeout: 0 }).catch(() => {});
+  const before = descriptors();
+  const directory = await Deno.makeTempDir({ prefix: "skep-" });
+  await Deno.chmod(directory, 0o755);
+  const running: Running = {
+    socket: `${directory}/broker.sock`,
+    policy: `${directory}/policy.json`,
+    audit: [],
+  };
+  await Deno.writeTextFile(running.policy, JSON.stringify(policy));
+  const end = new AbortController();
+  const ready = Promise.withResolvers<void>();
+  const serving = serveBroker({
+    socket: running.socket,
+    policy: running.policy,
+    audit: (line) => running.audit.push(JSON.parse(line)),
+    signal: end.signal,
+    onReady: ready.resolve,
+  });
+  try {
+    await Promise.race([ready.promise, serving]);
+    await use(running);
+  } finally {
+    end.abort();
+    await serving;
+    await Deno.remove(directory, { recursive: true });
+  }
+  assertEquals(descriptors(), before, "descriptors are left open");
+}
+
+function descriptors(): number {
+  // One is of the directory that is being read.
+  return [...Deno.readDirSync("/proc/self/fd")].length;
+}
+
+type Client = Omit<WithTokenOptions, "delegation" | "module">;
+
+async function client<T = { [key: string]: JsonValue }>(options: Client): Promise<T> {
+  return await withToken<T>({
+    delegation: Delegation.none,
+    module: new URL("broker_client.ts", import.meta.url),
+    ...options,
+  });
+}
+
+const words: DelegationWords = { commands: ["map_create"], maps: ["hash"] };
+
+const policy = {
+  version: 1,
+  rules: [{ name: "maps", who: { owner: [65534] }, delegate: words }],
+  limits: { requestsPerMinute: 1000, timeout: 1 },
+};
+
+const xdp = {
+  commands: ["prog_load", "map_create"],
+  maps: ["hash"],
+  programs: ["xdp"],
+  attachments: ["xdp"],
+};
+
+function ask(
+  socket: string,
+  need?: unknown,
+  more: Partial<Client> = {},
+): Promise<{ [key: string]: JsonValue }> {
+  return client({
+    function: "ask",
+    arguments: need === undefined ? [socket] : [socket, need as JsonValue],
+    ...more,
+  });
+}
+
+testWith("tokens", "a broker gives what the policy gives, and the token works", async () => {
+  await withBroker(policy, async ({ socket, audit }) => {
+    const { allows, map } = await ask(socket, words as JsonValue);
+    assertEquals(allows, "delegate_cmds=map_create,delegate_maps=hash");
+    assertEquals(map, true);
+    const granted = audit.find(({ event }) => event === "granted");
+    assertEquals([granted?.["rule"], granted?.["uid"], granted?.["label"]], [
+      "maps",
+      65534,
+      "test",
+    ]);
+  });
+});
+
+testWith(
+  "tokens",
+  "a broker gives all of a rule to who asks for nothing in particular",
+  async () => {
+    await withBroker(policy, async ({ socket }) => {
+      assertEquals(
+        (await ask(socket))["allows"],
+        "delegate_cmds=map_create,delegate_maps=hash",
+      );
+    });
+  },
+);
+
+testWith("tokens", "a broker needs no more of a client than CAP_BPF", async () => {
+  await withBroker(policy, async ({ socket }) => {
+    assertEquals((await ask(socket, words as JsonValue, { capabilities: ["bpf"] }))["map"], true);
+  });
+});
+
+testWith("tokens", "a broker refuses words that no rule gives", async () => {
+  await withBroker(policy, async ({ socket }) => {
+    const { refused } = await ask(socket, { commands: ["map_create"], maps: ["array"] });
+    assertStringIncludes(`${refused}`, "delegate_maps=array");
+  });
+});
+
+testWith("tokens", "a broker refuses peers that no rule names", async () => {
+  await withBroker(policy, async ({ socket }) => {
+    const { refused } = await ask(socket, undefined, { user: 12345 });
+    assertEquals(refused, "the broker refused: no rule is for this peer");
+  });
+});
+
+testWith("tokens", "a broker refuses program types of a wider reach than the rule", async () => {
+  const rules = [{ name: "net", who: { uid: [65534] }, delegate: xdp }];
+  await withBroker({ version: 1, rules }, async ({ socket }) => {
+    assertStringIncludes(`${(await ask(socket, xdp))["refused"]}`, "reach network-namespace");
+  });
+});
+
+testWith("tokens", "a broker refuses a network namespace that the peer does not own", async () => {
+  const rules = [{ name: "net", who: { uid: [65534] }, delegate: xdp, reach: "network-namespace" }];
+  await withBroker({ version: 1, rules }, async ({ socket }) => {
+    assertStringIncludes(
+      `${(await ask(socket, xdp, { network: "keep" }))["refused"]}`,
+      "does not own the network namespace",
+    );
+    assertEquals((await ask(socket, xdp))["map"], true);
+  });
+});
+
+testWith("tokens", "a broker refuses a user namespace within a user namespace", async () => {
+  await withBroker(policy, async ({ socket }) => {
+    const answer = await client({ function: "nested", arguments: [socket] });
+    // Where unshare(1) is not installed there is nothing to nest with.
+    if (answer["missing"] === true) return;
+    assertStringIncludes(`${answer["refused"]}`, "lies within another");
+  });
+});
+
+testWith("tokens", "a broker refuses who is in the initial user namespace", async () => {
+  await withBroker(policy, async ({ socket, audit }) => {
+    // The client blocks its thread, the broker is on the same one: so the client is a process.
+    const code = `import { ask } from ${
+      JSON.stringify(new URL("broker_client.ts", import.meta.url).href)
+    };
+      console.log(JSON.stringify(ask(${JSON.stringify(socket)})));`;
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--quiet", code],
+      stderr: "inherit",
+    }).output();
+    assertStringIncludes(new TextDecoder().decode(stdout), "initial user namespace");
+    assert(audit.some(({ event }) => event === "refused"));
+  });
+});
+
+testWith("tokens", "a broker survives every message, and none gets a token by it", async () => {
+  await withBroker(policy, async ({ socket }) => {
+    const answers = await client<{ [name: string]: { text: string; descriptors: number } }>({
+      function: "hostile",
+      arguments: [socket],
+    });
+    for (const [name, { text, descriptors }] of Object.entries(answers)) {
+      if (name === "as long as allowed") {
+        assertEquals(descriptors, 1, text);
+        continue;
+      }
+      assertEquals(descriptors, 0, `${name}: ${text}`);
+      assertStringIncludes(text, "refused", name);
+      assert(!text.includes("\\u001b"), name);
+    }
+    assertEquals((await ask(socket, words as JsonValue))["map"], true);
+  });
+});
+
+testWith(
+  "tokens",
+  "a broker survives clients that vanish and thousands of connections",
+  async () => {
+    await withBroker(policy, async ({ socket }) => {
+      await client({ function: "vanish", arguments: [socket, 3000] });
+      await client({ function: "execAway", arguments: [socket] }).catch(() => {});
+      // Those that were held say nothing until the time for a request is over.
+      await new Promise((resolve) => setTimeout(resolve, 1200));
+      assertEquals((await ask(socket, words as JsonValue))["map"], true);
+    });
+  },
+);
+
+testWith("tokens", "a broker turns away who asks too often", async () => {
+  const limits = { ...policy.limits, requestsPerMinute: 2 };
+  await withBroker({ ...policy, limits }, async ({ socket }) => {
+    await client({ function: "hostile", arguments: [socket] });
+    assertStringIncludes(`${(await ask(socket))["refused"]}`, "too many requests");
+  });
+});
+
+testWith(
+  "tokens",
+  "a broker reads its policy again on SIGHUP, and keeps it when it cannot",
+  async () => {
+    await withBroker(policy, async ({ socket, policy: path, audit }) => {
+      const noted = async (event: string): Promise<void> => {
+        Deno.kill(Deno.pid, "SIGHUP");
+        for (
+          let tries = 0;
+          tries < 100 && !audit.some((line) => line["event"] === event);
+          tries++
+        ) {
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+        assert(audit.some((line) => line["event"] === event), event);
+      };
+      await Deno.writeTextFile(path, "{ broken");
+      await noted("policy not read");
+      assertEquals((await ask(socket))["map"], true);
+      await Deno.writeTextFile(path, `{ "version": 1, "rules": [], } // nobody`);
+      await noted("policy read");
+      assertStringIncludes(`${(await ask(socket))["refused"]}`, "no rule");
+    });
+  },
+);
