@@ -4,9 +4,13 @@
  * @module
  */
 
+import type { Btf } from "../btf/btf.ts";
 import { CoreTargets } from "../btf/core/mod.ts";
 import { kernelTypes } from "./kernel_btf.ts";
 import type { LoadState } from "./state.ts";
+
+/** A BTF that is used for several loads keeps what was found in it. */
+const custom = new WeakMap<Btf, CoreTargets>();
 
 /**
  * The targets, when the object has CO-RE relocations at all: the user's BTF (then without modules), or the
@@ -15,6 +19,9 @@ import type { LoadState } from "./state.ts";
 export function coreTargets(state: LoadState): CoreTargets | undefined {
   const relocations = state.spec.btfExt?.core ?? [];
   if (relocations.length === 0) return undefined;
-  if (state.customBtf !== undefined) return new CoreTargets(state.customBtf);
-  return kernelTypes(state.kernel).targets;
+  const { customBtf } = state;
+  if (customBtf === undefined) return kernelTypes(state.kernel).targets;
+  let targets = custom.get(customBtf);
+  if (targets === undefined) custom.set(customBtf, targets = new CoreTargets(customBtf));
+  return targets;
 }

@@ -237,6 +237,16 @@ Deno.test("one program that cannot load never hides what the others did", async 
     "nowhere ESRCH",
   ]);
   assertEquals(object.programs.names(), ["last", "jump"]);
+  const why = (name: string): string => {
+    try {
+      return object.programs.get(name).name;
+    } catch (error) {
+      return error instanceof SkepError ? error.why : String(error);
+    }
+  };
+  assertEquals(why("count"), "it was refused");
+  assertEquals(why("careless"), "it is not loaded: its autoload is off");
+  assertStringIncludes(why("cuont"), "there is no program of this name");
 });
 
 Deno.test("of several refused programs the first in the object is told, whichever failed first", async () => {

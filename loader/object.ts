@@ -99,7 +99,7 @@ export class BpfObject implements Disposable {
     );
     for (const map of maps) owned.use(map);
     for (const program of programs) owned.use(program);
-    this.programs = new NamedList("program", spec.name, programs);
+    this.programs = new LoadedPrograms(spec, programs, loaded.outcomes);
     this.variables = new LiveVariables(spec, this.maps);
   }
 
@@ -228,6 +228,35 @@ function liveMap(
     eventType: () => eventType(map.name),
     ...(arena !== undefined ? { arena } : {}),
   });
+}
+
+/** The programs that are loaded; for one that is not, `get` says why. */
+class LoadedPrograms extends NamedList<Program> {
+  readonly #object: string;
+  readonly #outcomes: readonly ProgramOutcome[];
+
+  constructor(
+    spec: ObjectSpec,
+    programs: readonly Program[],
+    outcomes: readonly ProgramOutcome[],
+  ) {
+    super("program", spec.name, programs);
+    this.#object = spec.name;
+    this.#outcomes = outcomes;
+  }
+
+  override get(name: string): Program {
+    const outcome = this.#outcomes.find(({ program }) => program.name === name);
+    if (outcome === undefined || outcome.ok) return super.get(name);
+    const { skipped, error } = outcome;
+    throw new SkepError({
+      doing: "find program",
+      subject: `${name} in ${this.#object}`,
+      errno: "ENOENT",
+      stage: "usage",
+      why: skipped === undefined ? "it was refused" : `it is not loaded: ${skipped}`,
+    }, { cause: error });
+  }
 }
 
 /** The variables, made when they are asked for: an object can have thousands. */
