@@ -45,7 +45,8 @@ export async function endProcessesOf(kernel: Kernel, namespace: UserNamespace): 
       const pidfd = openProcess(pid);
       if (pidfd < 0) continue;
       // The pid may be another process's by now; with the descriptor held, it can be asked again.
-      if (isInside(kernel, pid, namespace)) {
+      // One that has ended already is readable, and waits for nobody but its parent.
+      if (isInside(kernel, pid, namespace) && !kernel.poller.poll(pidfd, 0)) {
         signalProcess(pidfd, SIGKILL);
         found++;
       }
