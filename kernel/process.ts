@@ -5,12 +5,7 @@
  * @module
  */
 
-import {
-  ChildProgram,
-  type StartedChild,
-  type StartOptions,
-  type StepOutcome,
-} from "./child_program.ts";
+import type { ChildProgram, StartedChild, StartOptions, StepOutcome } from "./child_program.ts";
 import { Errno, errnoName } from "./errno.ts";
 import { check, KernelError } from "./error.ts";
 import type { Kernel } from "./kernel.ts";
