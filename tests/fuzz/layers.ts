@@ -4,7 +4,6 @@
  * @module
  */
 
-import { codecFor } from "../../btf/codec/mod.ts";
 import { CoreTargets } from "../../btf/core/mod.ts";
 import {
   Btf,
@@ -18,6 +17,7 @@ import {
 import { SkepError } from "../../elf/error.ts";
 import { ElfFile } from "../../elf/mod.ts";
 import { link, ObjectSpec } from "../../object/mod.ts";
+import { type Attempt, exerciseCodecs, exerciseCore } from "./core_and_codecs.ts";
 
 /** How one step ended, by name; everything but a result or one of our errors is thrown. */
 export type Outcomes = Record<string, "result" | "refused">;
@@ -67,8 +67,6 @@ export function exercise(bytes: Uint8Array): Outcomes {
   return outcomes;
 }
 
-type Attempt = <Result>(step: string, work: () => Result) => Result | undefined;
-
 function exerciseTypes(btf: Btf, attempt: Attempt): void {
   for (let id = 0; id < btf.endId; id++) {
     attempt("type", () => btf.type(id));
@@ -83,9 +81,10 @@ function exerciseTypes(btf: Btf, attempt: Attempt): void {
     if (id % 4 === 0) {
       attempt("json", () => toJson(btf, id));
       attempt("typescript", () => printTypeScript(btf, id));
-      attempt("codec", () => codecFor(btf, id));
     }
   }
+  exerciseCore(btf, btf, attempt);
+  exerciseCodecs(btf, attempt);
   attempt("c", () => printAllC(btf));
   attempt("cut", () => cutBtf(btf, [btf.endId - 1]));
   attempt("builder", () => BtfBuilder.from(btf).build());

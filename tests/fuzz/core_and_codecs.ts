@@ -1,0 +1,77 @@
+/**
+ * CO-RE and value codecs over types that may be damaged.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import {
+  applyCore,
+  type Btf,
+  Codec,
+  codecFor,
+  CORE_KINDS,
+  CoreSession,
+  CoreTargets,
+  explainCore,
+} from "../../btf/mod.ts";
+
+/** Tries one step; see {@linkcode exercise} of layers.ts. */
+export type Attempt = <Result>(step: string, work: () => Result) => Result | undefined;
+
+const ACCESSES = ["0", "0:0", "0:1", "0:0:0", "0:1:0:1", "3:0", "", ":", "0:4294967295", "-1:0"];
+
+/** Instructions that relocations can stand at: arithmetic, a load, a store, a 64-bit constant. */
+const CODE = Uint8Array.of(
+  ...[0xb7, 1, 0, 0, 0, 0, 0, 0],
+  ...[0x61, 0x21, 0, 0, 0, 0, 0, 0],
+  ...[0x63, 0x21, 0, 0, 0, 0, 0, 0],
+  ...[0x18, 1, 0, 0, 0, 0, 0, 0],
+  ...[0, 0, 0, 0, 0, 0, 0, 0],
+);
+
+/** Looks every type up in `target` by every kind of relocation, and patches by the decisions. */
+export function exerciseCore(local: Btf, target: Btf, attempt: Attempt): void {
+  const session = new CoreSession(local, new CoreTargets(target));
+  // All kinds and accesses come up, each with some of the types.
+  for (let id = 0; id <= local.endId; id++) {
+    for (let turn = 0; turn < 4; turn++) {
+      const kind = CORE_KINDS[(id * 4 + turn) % CORE_KINDS.length] ?? "byte_offset";
+      const access = ACCESSES[(id * 3 + turn) % ACCESSES.length] ?? "0";
+      const decision = attempt(
+        "core",
+        () => session.resolve({ section: "fuzz", offset: 0, typeId: id, access, kind }),
+      );
+      if (decision === undefined) continue;
+      attempt("explain", () => explainCore(decision));
+      for (let at = 0; at <= 5; at++) attempt("patch", () => applyCore(CODE.slice(), at, decision));
+    }
+  }
+}
+
+/** Values larger than this take their time for no other reason than their size. */
+const LARGEST = 1 << 14;
+
+/** Decodes bytes by every type, in both ways, and encodes what comes out. */
+export function exerciseCodecs(btf: Btf, attempt: Attempt): void {
+  for (let id = 0; id < btf.endId; id += 3) {
+    const codec = attempt("codec", () => codecFor(btf, id));
+    if (codec === undefined || codec.size > LARGEST) continue;
+    attempt("describe", () => codec.describe());
+    const bytes = Uint8Array.from({ length: codec.size + 5 }, (_, at) => at * 37);
+    const value = attempt("decode", () => codec.decodeBytes(bytes));
+    const other = attempt(
+      "interpret",
+      () => new Codec(btf, id, { generate: false }).decodeBytes(bytes),
+    );
+    attempt("compare", () => assertEquals(value, other));
+    const again = attempt("encode", () => codec.encodeBytes(value, bytes.length));
+    // What was encoded is what is decoded, but for what is past a text's NUL.
+    if (again !== undefined) {
+      attempt("decode again", () => assertEquals(codec.decodeBytes(again), value));
+    }
+    for (const wrong of [undefined, null, 1, "x", [], {}, { a: 1 }]) {
+      attempt("encode what is wrong", () => codec.encodeBytes(wrong));
+    }
+  }
+}
