@@ -10,6 +10,8 @@ import { ElfFile } from "../elf/elf.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { linuxKernel } from "../kernel/linux.ts";
 import { ObjectSpec } from "../object/object_spec.ts";
+import type { DelegationMasks } from "../token/plan/delegation.ts";
+import { plan } from "../token/plan/plan.ts";
 import { resolveToken, type TokenOption } from "../token/resolve.ts";
 import type { Token } from "../token/token.ts";
 import { explainRefused } from "./refusals.ts";
@@ -74,7 +76,12 @@ export function prepareSpec(
   stack: DisposableStack,
 ): Prepared {
   const kernel = options.kernel ?? linuxKernel();
-  const { token, owned, how } = resolveToken(kernel, options.token);
+  const { token, owned, how } = resolveToken(
+    kernel,
+    options.token,
+    undefined,
+    new LazyNeed(spec),
+  );
   if (owned && token !== undefined) stack.use(token);
   const state: LoadState = {
     spec,
@@ -88,6 +95,36 @@ export function prepareSpec(
     refused: (facts, subject) => explainRefused(kernel, token, facts, subject),
   };
   return { state, token, tokenChoice: how };
+}
+
+/** What an object needs of a token, worked out when a mount is looked at: a load without one never pays. */
+class LazyNeed implements DelegationMasks {
+  readonly #spec: ObjectSpec;
+  #plan: DelegationMasks | undefined;
+
+  constructor(spec: ObjectSpec) {
+    this.#spec = spec;
+  }
+
+  get #masks(): DelegationMasks {
+    return this.#plan ??= plan(this.#spec).delegation;
+  }
+
+  get commands(): bigint {
+    return this.#masks.commands;
+  }
+
+  get maps(): bigint {
+    return this.#masks.maps;
+  }
+
+  get programs(): bigint {
+    return this.#masks.programs;
+  }
+
+  get attachments(): bigint {
+    return this.#masks.attachments;
+  }
 }
 
 /** Reads an object file and parses it. Throws an `ElfError`, `BtfError` or `ObjectError`. */
