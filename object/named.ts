@@ -9,6 +9,8 @@ import type { Named } from "./spec.ts";
 
 /** How many near names an error lists. */
 const NEAREST = 3;
+/** Up to so many names are all listed when none is near. */
+const FEW = 8;
 
 /**
  * An ordered list whose things are looked up by name.
@@ -52,7 +54,7 @@ export class NamedList<T extends { readonly name: string }> implements Named<T> 
       subject: `${name} in ${this.#owner}`,
       errno: "ENOENT",
       stage: "usage",
-      ...absent(this.#what, nearestNames(name, this.names()), this.#items.length),
+      ...absent(this.#what, nearestNames(name, this.names()), this.names()),
     });
   }
 
@@ -91,12 +93,12 @@ export class NamedList<T extends { readonly name: string }> implements Named<T> 
 function absent(
   what: string,
   near: readonly string[],
-  count: number,
+  names: readonly string[],
 ): { why: string; data: { near: readonly string[] } } {
-  const why = count === 0
+  const why = names.length === 0
     ? `the object has no ${what}s`
     : near.length === 0
-    ? `there is no ${what} of this name`
+    ? `there is no ${what} of this name${names.length <= FEW ? `, only ${names.join(", ")}` : ""}`
     : `there is no ${what} of this name; near it: ${near.join(", ")}`;
   return { why, data: { near } };
 }

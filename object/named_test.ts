@@ -13,6 +13,19 @@ Deno.test("NamedList finds by name, in order, and lists the nearest names", () =
   assertStringIncludes(error.message, "near it: events");
 });
 
+Deno.test("NamedList lists all names when they are few and none is near", () => {
+  const few = new NamedList("map", "x.o", [{ name: "events" }, { name: "counts" }]);
+  assertStringIncludes(
+    assertThrows(() => few.get("zzzzzzzzzzzz"), ObjectError).message,
+    "there is no map of this name, only events, counts",
+  );
+  const many = new NamedList("map", "x.o", [..."abcdefghi"].map((name) => ({ name })));
+  assertEquals(
+    assertThrows(() => many.get("zzzzzzzzzzzz"), ObjectError).why,
+    "there is no map of this name",
+  );
+});
+
 Deno.test("NamedList says when there is nothing to find", () => {
   const error = assertThrows(() => new NamedList("map", "x.o", []).get("a"), ObjectError);
   assertStringIncludes(error.message, "the object has no maps");
