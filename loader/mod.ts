@@ -7,6 +7,7 @@
 export * from "./attach/mod.ts";
 export * from "./stream/mod.ts";
 export * from "./descriptor.ts";
+export { type Unavailable, whyUnavailable } from "./availability.ts";
 export * from "./features.ts";
 export * from "./info.ts";
 export * from "./kernel_btf.ts";
@@ -18,6 +19,7 @@ export * from "./outcome.ts";
 export { type LoadOptions, type ObjectInput, openObject, readUserFile } from "./prepare.ts";
 export * from "./program.ts";
 export type { LogLevel } from "./state.ts";
+export * from "./requirements.ts";
 export * from "./variable.ts";
 export * from "./verifier_error.ts";
 export * from "./verify.ts";

@@ -8,8 +8,11 @@
 import type { SkepError } from "../elf/error.ts";
 import { KernelError, type KernelErrorFacts } from "../kernel/error.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import { attachTypeName } from "../object/kernel_enums.ts";
 import { explainRefusal } from "../token/explain/refusal.ts";
 import type { Token } from "../token/token.ts";
+import { explainUnavailable } from "./availability.ts";
+import type { RequirementKind } from "./requirements.ts";
 import type { Subject } from "./state.ts";
 
 /** The error of a refused command: a `DelegationError` where delegation explains it. */
@@ -42,8 +45,25 @@ export function explainRefused(
       ? { program: { type: subject.program.type, attachType: subject.attachType } }
       : {}),
   });
-  // What is wrong with the arguments the caller knows better.
-  return explained === undefined || explained.reason === "invalid-arguments"
-    ? new KernelError(facts)
-    : explained;
+  // What is wrong with the arguments the caller knows better, unless the kernel does not know them.
+  if (explained !== undefined && explained.reason !== "invalid-arguments") return explained;
+  const error = new KernelError(facts);
+  return explainUnavailable(kernel, error, featuresOf(subject)) ?? error;
+}
+
+/** What the kernel has to know for a command about the subject. */
+function featuresOf(subject: Subject): readonly (readonly [RequirementKind, string])[] {
+  switch (subject.kind) {
+    case "map":
+      return typeof subject.map.type === "number" ? [] : [["map", subject.map.type]];
+    case "program": {
+      const attachType = attachTypeName(subject.attachType);
+      return [
+        ["program", subject.program.type],
+        ...(attachType === undefined ? [] : [["attach", attachType] as const]),
+      ];
+    }
+    case "btf":
+      return [["command", "btf_load"]];
+  }
 }

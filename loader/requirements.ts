@@ -15,7 +15,7 @@ import type {
   MapTypeName,
   ProgramTypeName,
 } from "../object/kernel_enums.ts";
-import type { AttachPlan } from "../object/section_table.ts";
+import type { AttachPlan } from "../object/attach_plan.ts";
 
 /** A release of Linux: `"6.12"`. */
 export type LinuxVersion = `${number}.${number}`;
@@ -31,7 +31,9 @@ export interface Requirement {
 }
 
 /** The names of one kind of feature, with the release or the whole requirement. */
-type Table<Name extends string> = { readonly [name in Name]: LinuxVersion | Requirement };
+export type RequirementTable<Name extends string> = {
+  readonly [name in Name]: LinuxVersion | Requirement;
+};
 
 /** How a program is attached: the kinds of `AttachPlan`. */
 export type HookName = Exclude<AttachPlan["kind"], "none">;
@@ -60,7 +62,7 @@ export type AbilityName =
   | "log_true_size"
   | "fd_array_cnt";
 
-const command: Table<Exclude<CommandName, "prog_run">> = {
+const command: RequirementTable<Exclude<CommandName, "prog_run">> = {
   map_create: "3.18",
   map_lookup_elem: "3.18",
   map_update_elem: "3.18",
@@ -102,7 +104,7 @@ const command: Table<Exclude<CommandName, "prog_run">> = {
   prog_assoc_struct_ops: "7.0",
 };
 
-const map: Table<Exclude<MapTypeName, "unspec" | `${string}_deprecated`>> = {
+const map: RequirementTable<Exclude<MapTypeName, "unspec" | `${string}_deprecated`>> = {
   hash: "3.19",
   array: "3.19",
   prog_array: "4.2",
@@ -140,7 +142,7 @@ const map: Table<Exclude<MapTypeName, "unspec" | `${string}_deprecated`>> = {
   rhash: "7.2",
 };
 
-const program: Table<Exclude<ProgramTypeName, "unspec">> = {
+const program: RequirementTable<Exclude<ProgramTypeName, "unspec">> = {
   socket_filter: "3.19",
   kprobe: "4.1",
   sched_cls: "4.1",
@@ -175,7 +177,7 @@ const program: Table<Exclude<ProgramTypeName, "unspec">> = {
   netfilter: { linux: "6.4", built: ["CONFIG_NETFILTER_BPF_LINK"] },
 };
 
-const attach: Table<AttachTypeName> = {
+const attach: RequirementTable<AttachTypeName> = {
   cgroup_inet_ingress: "4.10",
   cgroup_inet_egress: "4.10",
   cgroup_inet_sock_create: "4.10",
@@ -242,7 +244,7 @@ const attach: Table<AttachTypeName> = {
 
 const TRAMPOLINES = ["CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"];
 
-const hook: Table<HookName> = {
+const hook: RequirementTable<HookName> = {
   kprobe: { linux: "4.1", built: ["CONFIG_KPROBE_EVENTS"] },
   kprobe_multi: { linux: "5.18", built: ["CONFIG_FPROBE"] },
   ksyscall: { linux: "4.1", built: ["CONFIG_KPROBE_EVENTS"] },
@@ -320,11 +322,11 @@ const ability: { readonly [name in AbilityName]: Requirement } = {
 
 /** All requirements, by kind and name. */
 export const requirements: {
-  readonly command: Table<Exclude<CommandName, "prog_run">>;
-  readonly map: Table<Exclude<MapTypeName, "unspec" | `${string}_deprecated`>>;
-  readonly program: Table<Exclude<ProgramTypeName, "unspec">>;
-  readonly attach: Table<AttachTypeName>;
-  readonly hook: Table<HookName>;
+  readonly command: RequirementTable<Exclude<CommandName, "prog_run">>;
+  readonly map: RequirementTable<Exclude<MapTypeName, "unspec" | `${string}_deprecated`>>;
+  readonly program: RequirementTable<Exclude<ProgramTypeName, "unspec">>;
+  readonly attach: RequirementTable<AttachTypeName>;
+  readonly hook: RequirementTable<HookName>;
   readonly ability: { readonly [name in AbilityName]: Requirement };
 } = { command, map, program, attach, hook, ability };
 

@@ -7,6 +7,8 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { AttachPlan } from "../../object/attach_plan.ts";
 import type { AttachTypeName } from "../../object/kernel_enums.ts";
+import { explainUnavailable } from "../availability.ts";
+import type { RequirementKind } from "../requirements.ts";
 import type { AnchorOptions } from "./anchor.ts";
 import { attachCgroup } from "./cgroup.ts";
 import { attachError } from "./error.ts";
@@ -134,6 +136,29 @@ export function attachProgram(
       data: { section: program.spec.section },
     });
   }
+  try {
+    return attachAs(kernel, program, plan, options);
+  } catch (error) {
+    throw explainUnavailable(kernel, error, featuresOf(plan)) ?? error;
+  }
+}
+
+/** What the kernel has to have for a plan. */
+function featuresOf(plan: AttachPlan): readonly (readonly [RequirementKind, string])[] {
+  const session = "session" in plan && plan.session;
+  return [
+    ["hook", plan.kind],
+    ...(session && plan.kind === "kprobe_multi" ? [["ability", "kprobe_session"] as const] : []),
+    ...(session && plan.kind === "uprobe_multi" ? [["ability", "uprobe_session"] as const] : []),
+  ];
+}
+
+function attachAs(
+  kernel: Kernel,
+  program: AttachableProgram,
+  plan: AttachPlan,
+  options: AttachOptions,
+): Link {
   // The kinds take what concerns them; `via` has fewer words in each than in all.
   const via = options.via === "netlink" || options.via === "command" ? options.via : undefined;
   const own = { ...options, ...(via === undefined ? {} : { via }) } as Omit<AttachOptions, "via">;

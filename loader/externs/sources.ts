@@ -60,7 +60,7 @@ export function kernelSources(options: KernelSources): ExternSources {
 }
 
 /** The configuration from /boot, or from /proc/config.gz; either may be compressed. */
-function readConfiguration(
+export function readConfiguration(
   kernel: Kernel,
 ): { readonly text: Uint8Array; readonly path: string } | undefined {
   for (const path of [`/boot/config-${kernel.machine.release}`, "/proc/config.gz"]) {
