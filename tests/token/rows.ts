@@ -10,9 +10,9 @@ import { errnoName } from "../../kernel/errno.ts";
 import { linuxKernel } from "../../kernel/linux.ts";
 import { mountFilesystem, openFilesystem } from "../../kernel/mounts.ts";
 import { native } from "../../kernel/native.ts";
-import { processCalls } from "../../kernel/process_calls.ts";
 import { AttachType, MapType, ProgramType } from "../../object/kernel_enums.ts";
 import { DelegationError, explainRefusal, type Refusal, Token } from "../../token/mod.ts";
+import { dropCapabilities } from "./capabilities.ts";
 
 const kernel = linuxKernel();
 
@@ -180,24 +180,9 @@ function inBpffs(use: (path: string) => RowAnswer): RowAnswer {
   }
 }
 
-/** Takes a capability away from this thread, for good. */
-function drop(capability: number): void {
-  const { bytes } = kernel.readFile("/proc/thread-self/status");
-  const text = /^CapEff:\s*(\w+)$/m.exec(new TextDecoder().decode(bytes))?.[1];
-  const mask = BigInt(`0x${text}`) & ~(1n << BigInt(capability));
-  const [low, high] = [Number(mask & 0xffffffffn), Number(mask >> 32n)];
-  using frame = native().frame();
-  const header = frame.words([0x20080522, 0]);
-  const sets = frame.words([low, low, 0, high, high, 0]);
-  const result = native().call(processCalls.capset, header, sets);
-  if (result < 0) throw new Error(`capset: ${result}`);
-}
-
-const CAP_BPF = 39;
-
 function loadAfterDroppingBpf(use: (token: Token) => RowAnswer): RowAnswer {
   return withToken((token) => {
-    drop(CAP_BPF);
+    dropCapabilities("bpf");
     return use(token);
   });
 }

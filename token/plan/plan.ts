@@ -347,6 +347,15 @@ function addProgram(
   for (const capability of programTypeFacts(program.type).capabilities) {
     builder.need(capability, because);
   }
+  if (member !== undefined && !member.certain) {
+    notes.push({
+      level: "warning",
+      subject: program.name,
+      text:
+        `its attach word is the number of ${member.name} in the kernel's struct ${member.struct}, and ` +
+        "was planned by the object's own: plan on the machine that it is for",
+    });
+  }
   // The kernel looks for it at attach, not at load.
   if (program.type === "cgroup_skb") builder.need("net_admin", `${because}, to attach it`);
   notes.push(...programNotes(program));

@@ -19,6 +19,8 @@ export interface StructOpsMember {
   readonly struct: string;
   /** Its name. */
   readonly name: string;
+  /** Whether the kernel's own struct was looked at. */
+  readonly certain: boolean;
 }
 
 /** The members by the names of the programs that implement them. */
@@ -35,11 +37,14 @@ export function structOpsMembers(
     const own = btf.type(btf.resolve(map.structOps.typeId));
     if (own.kind !== "struct") continue;
     const struct = essentialName(own.name);
-    const kernel = kernelBtf === undefined ? own : structOf(kernelBtf, struct) ?? own;
+    const theirs = kernelBtf === undefined ? undefined : structOf(kernelBtf, struct);
+    const kernel = theirs ?? own;
     for (const { member, program } of map.structOps.programs()) {
       const index = kernel.members.findIndex(({ name }) => name === member);
       // A member that the kernel does not have: its program is not loaded.
-      if (index >= 0) members.set(program, { index, struct, name: member });
+      if (index >= 0) {
+        members.set(program, { index, struct, name: member, certain: theirs !== undefined });
+      }
     }
   }
   return members;

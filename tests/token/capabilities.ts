@@ -1,0 +1,29 @@
+/**
+ * Taking capabilities away from the thread that a test runs on.
+ *
+ * @module
+ */
+
+import { linuxKernel } from "../../kernel/linux.ts";
+import { native } from "../../kernel/native.ts";
+import { processCalls } from "../../kernel/process_calls.ts";
+import { type BpfCapability, CAPABILITY_NUMBERS } from "../../token/mod.ts";
+
+const VERSION_3 = 0x20080522;
+
+/** Takes capabilities away from this thread, for good. */
+export function dropCapabilities(...names: readonly BpfCapability[]): void {
+  const { bytes } = linuxKernel().readFile("/proc/thread-self/status");
+  const text = /^CapEff:\s*(\w+)$/m.exec(new TextDecoder().decode(bytes))?.[1];
+  let mask = BigInt(`0x${text}`);
+  for (const name of names) mask &= ~(1n << BigInt(CAPABILITY_NUMBERS[name]));
+  const [low, high] = [Number(mask & 0xffffffffn), Number(mask >> 32n)];
+  using frame = native().frame();
+  const header = frame.words([VERSION_3, 0]);
+  const result = native().call(
+    processCalls.capset,
+    header,
+    frame.words([low, low, 0, high, high, 0]),
+  );
+  if (result < 0) throw new Error(`capset: ${result}`);
+}

@@ -1,0 +1,179 @@
+/**
+ * The subtests of the kernel's own `prog_tests/token.c`, seen from inside the sandbox.
+ *
+ * @module
+ */
+
+import { type JsonValue, SkepError } from "../../elf/error.ts";
+import { errnoName } from "../../kernel/errno.ts";
+import { linuxKernel } from "../../kernel/linux.ts";
+import { BpfObject, type LoadOptions, openObject } from "../../loader/mod.ts";
+import { AttachType, MapType, ProgramType } from "../../object/kernel_enums.ts";
+import { Token } from "../../token/mod.ts";
+import { dropCapabilities } from "./capabilities.ts";
+
+const kernel = linuxKernel();
+const PATH = "/sys/fs/bpf";
+
+/** What one combination of token and capabilities answers: an errno's name, or `ok`. */
+function outcome(result: number): string {
+  if (result < 0) return errnoName(-result);
+  kernel.close(result);
+  return "ok";
+}
+
+/** With and without token, with and without capabilities: what `command` answers. */
+function combinations(command: (tokenFd: number | undefined) => number): JsonValue {
+  using token = Token.open(PATH, { kernel });
+  const withCapabilities = {
+    tokenAndCapabilities: outcome(command(token.fd)),
+    capabilitiesAlone: outcome(command(undefined)),
+  };
+  dropCapabilities("bpf", "perfmon", "net_admin", "sys_admin");
+  return {
+    ...withCapabilities,
+    tokenAlone: outcome(command(token.fd)),
+    neither: outcome(command(undefined)),
+  };
+}
+
+/** Subtest 1. */
+export function mapToken(): JsonValue {
+  return combinations((tokenFd) =>
+    kernel.mapCreate({
+      type: MapType.stack,
+      keySize: 0,
+      valueSize: 8,
+      maxEntries: 1,
+      ...(tokenFd === undefined ? {} : { tokenFd }),
+    })
+  );
+}
+
+/** Subtest 2. */
+export function btfToken(): JsonValue {
+  const bytes = new Uint8Array([
+    ...[0x9f, 0xeb, 1, 0, 24, 0, 0, 0],
+    ...[0, 0, 0, 0, 16, 0, 0, 0, 16, 0, 0, 0, 5, 0, 0, 0],
+    ...[1, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0, 32, 0, 0, 1],
+    ...[0, 105, 110, 116, 0],
+  ]);
+  return combinations((tokenFd) =>
+    kernel.btfLoad({ bytes, ...(tokenFd === undefined ? {} : { tokenFd }) }).result
+  );
+}
+
+/** Subtest 3: calls jiffies64 (CAP_BPF) and get_current_task (CAP_PERFMON), is an XDP program (CAP_NET_ADMIN). */
+export function programToken(): JsonValue {
+  const instructions = new Uint8Array([
+    ...[0x85, 0, 0, 0, 118, 0, 0, 0],
+    ...[0x85, 0, 0, 0, 35, 0, 0, 0],
+    ...[0xb7, 0, 0, 0, 0, 0, 0, 0],
+    ...[0x95, 0, 0, 0, 0, 0, 0, 0],
+  ]);
+  return combinations((tokenFd) =>
+    kernel.programLoadSync({
+      type: ProgramType.xdp,
+      expectedAttachType: AttachType.xdp,
+      license: "GPL",
+      instructions,
+      ...(tokenFd === undefined ? {} : { tokenFd }),
+    }).result
+  );
+}
+
+/** Loads an object: `ok`, or the reason or errno of the refusal. `only` are the maps and programs to take. */
+async function load(
+  path: string,
+  token: LoadOptions["token"],
+  only?: readonly string[],
+): Promise<string> {
+  try {
+    const spec = await openObject(path);
+    if (only !== undefined) {
+      for (const map of spec.maps) map.autocreate = only.includes(map.name);
+      for (const program of spec.programs) program.autoload = only.includes(program.name);
+    }
+    using _object = await BpfObject.load(spec, token === undefined ? {} : { token });
+    return "ok";
+  } catch (error) {
+    if (!(error instanceof SkepError)) throw error;
+    return `${error.data["reason"] ?? error.errno}`;
+  }
+}
+
+/** Subtests 4, 5, 8 and 9: the same without a token and with one, by path and by an open directory. */
+export async function objectWithToken(
+  path: string,
+  only: readonly string[] | null,
+): Promise<JsonValue> {
+  const names = only ?? undefined;
+  const directory = kernel.open(PATH);
+  const answers = {
+    without: await load(path, false, names),
+    byPath: await load(path, PATH, names),
+    byDescriptor: await load(path, `/proc/self/fd/${directory}`, names),
+  };
+  kernel.close(directory);
+  return answers;
+}
+
+/** Subtests 10 and 11: what the environment says. */
+export async function implicitToken(
+  path: string,
+  mountedAt: string,
+  only: readonly string[],
+): Promise<JsonValue> {
+  const variable = "LIBBPF_BPF_TOKEN_PATH";
+  Deno.env.set(variable, "");
+  const emptyVariable = await load(path, undefined, only);
+  Deno.env.delete(variable);
+  const noVariable = await load(path, undefined, only);
+  const emptyOption = await load(path, "", only);
+  Deno.env.set(variable, mountedAt);
+  const variableSet = await load(path, undefined, only);
+  const emptyOptionBeatsVariable = await load(path, "", only);
+  Deno.env.set(variable, "/no/such/directory");
+  const wrongVariable = await load(path, undefined, only);
+  const optionBeatsVariable = await load(path, mountedAt, only);
+  return {
+    emptyVariable,
+    noVariable,
+    emptyOption,
+    variableSet,
+    emptyOptionBeatsVariable,
+    wrongVariable,
+    optionBeatsVariable,
+  };
+}
+
+/** Subtest 12: the masks as the kernel's token info has them, and as fdinfo has them. */
+export function tokenInfo(): JsonValue {
+  using token = Token.open(PATH, { kernel });
+  const { result, bytes } = kernel.objectInfo(token.fd, 32);
+  const words = result < 0 ? [] : [...new BigUint64Array(bytes.slice(0, 32).buffer)];
+  const fdinfo = new TextDecoder().decode(
+    kernel.readFile(`/proc/self/fdinfo/${token.fd}`).bytes,
+  );
+  return {
+    info: words.map((word) => `0x${word.toString(16)}`),
+    fdinfo: [...fdinfo.matchAll(/^allowed_\w+:\s*(\S+)$/gm)].map((match) => match[1] ?? ""),
+  };
+}
+
+/** What the kernel and the loaded program say of themselves. */
+export async function identity(path: string, only: readonly string[]): Promise<JsonValue> {
+  const spec = await openObject(path);
+  for (const program of spec.programs) program.autoload = only.includes(program.name);
+  using object = await BpfObject.load(spec, { token: PATH });
+  const variables = Object.fromEntries(
+    [...object.variables].map((variable) => [variable.name, `${variable.get()}`]),
+  );
+  const programs = [...object.programs].map((program) => {
+    const { info } = kernel.programInfo(program.fd);
+    const name = new TextDecoder().decode(info.subarray(64, 80)).replace(/\0.*$/s, "");
+    return { name, tag: program.info().tag };
+  });
+  const maps = [...object.maps].map((map) => map.info().name);
+  return { programs, maps, variables };
+}
