@@ -160,7 +160,7 @@ async function runGroup(
 
 /** The reason in a name like `"loads a program [skipped: needs CAP_BPF]"`. */
 export function skipReason(name: string): string {
-  return /\[skipped: (.*)\]$/.exec(name)?.[1] ?? `no reason given: ${name}`;
+  return /[[(]skipped: (.*)[\])]$/.exec(name)?.[1] ?? `no reason given: ${name}`;
 }
 
 async function main(args: readonly string[]): Promise<number> {
