@@ -4,7 +4,6 @@ import { AttachType } from "../../object/kernel_enums.ts";
 import {
   addInterface,
   cgroupRoot,
-  enterNetworkNamespace,
   inCgroup,
   inNetworkNamespace,
   linksOf,
@@ -82,7 +81,7 @@ kernelTest("xdp on an interface that does not exist names those that do", root, 
   );
 });
 
-const tcx = { needs: { root: true, version: "6.6" } } as const;
+const tcx = { needs: { root: true, feature: ["hook", "tcx"] } } as const;
 
 kernelTest("tcx counts packets both ways and drops them", tcx, async () => {
   for (const name of ["tcx_ingress", "tcx_egress"]) {
@@ -161,8 +160,7 @@ kernelTest(
   {
     needs: {
       root: true,
-      version: "6.7",
-      unless: () => kernelHasNetkit() ? undefined : "this kernel is built without netkit",
+      feature: ["hook", "netkit"],
     },
   },
   async () => {
@@ -180,18 +178,9 @@ kernelTest(
   },
 );
 
-function kernelHasNetkit(): boolean {
-  try {
-    using _namespace = enterNetworkNamespace();
-    return addInterface("nk0", "netkit") === 0;
-  } catch {
-    return false;
-  }
-}
-
 kernelTest(
   "netfilter counts packets and drops them",
-  { needs: { root: true, version: "6.4" } },
+  { needs: { root: true, feature: ["hook", "netfilter"] } },
   async () => {
     using hook = await loadHook("netfilter", { verdict: 1 });
     await inNetworkNamespace(async () => {

@@ -3,16 +3,14 @@ import { linuxKernel } from "../../kernel/linux.ts";
 import { tracefs } from "../../loader/attach/nearest.ts";
 import { callGetpgid, type Hook, linksOf, loadHook } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";
+import { trampolines, trampolinesFor } from "../support/trampolines.ts";
 import type { AttachOptions } from "../../loader/attach/attach.ts";
 
 const kernel = linuxKernel();
 
 const noTracefs = (): string | undefined =>
   tracefs(kernel) === undefined ? "tracefs is not mounted" : undefined;
-const noKprobes = (): string | undefined =>
-  kernel.readFile("/sys/bus/event_source/devices/kprobe/type").result < 0
-    ? "this kernel is built without kprobes"
-    : undefined;
+const kprobes = { feature: ["hook", "kprobe"] } as const;
 
 /** Attaches, sees the call counted, detaches, and sees that it is not counted any more. */
 async function seesTheCall(
@@ -45,7 +43,7 @@ kernelTest("raw_tp sees a system call", () => seesTheCall("raw_tracepoint_plain"
 
 kernelTest(
   "raw_tp passes its cookie",
-  { needs: { version: "6.10" } },
+  { needs: { feature: ["ability", "raw_tracepoint_cookie"] } },
   () => seesTheCall("raw_tracepoint", { cookie: 5n }, { value: 5n }),
 );
 
@@ -69,14 +67,14 @@ kernelTest(
 for (const name of ["kprobe", "kretprobe", "ksyscall"]) {
   kernelTest(
     `${name} sees a system call and its cookie`,
-    { needs: { unless: noKprobes } },
+    { needs: kprobes },
     () => seesTheCall(name, { cookie: 4n }, { value: 4n }),
   );
 }
 
 kernelTest(
   "kprobe by tracefs sees a system call, and its probe goes with the link",
-  { needs: { unless: () => noKprobes() ?? noTracefs() } },
+  { needs: { ...kprobes, unless: noTracefs } },
   async () => {
     await seesTheCall("kprobe", { probe: "tracefs" });
     await seesTheCall("kretprobe", { probe: "tracefs" });
@@ -87,7 +85,7 @@ kernelTest(
 
 kernelTest(
   "kprobe of a function that does not exist names the nearest ones",
-  { needs: { unless: noKprobes } },
+  { needs: kprobes },
   async () => {
     using hook = await loadHook("kprobe");
     const error = assertThrows(
@@ -121,19 +119,17 @@ kernelTest(
   },
 );
 
-const noFprobe = (): string | undefined =>
-  noKprobes() ??
-    (kernel.machine.release.startsWith("6.1.") ? "6.1 of Debian has no fprobe" : undefined);
+const multi = { needs: { feature: ["hook", "kprobe_multi"] } } as const;
 
 kernelTest(
   "kprobe.multi sees the calls of all functions that its pattern names",
-  { needs: { unless: noFprobe } },
+  multi,
   () => seesTheCall("kprobe_multi"),
 );
 
 kernelTest(
   "kprobe.multi by function names passes one cookie for each",
-  { needs: { unless: noFprobe } },
+  multi,
   () =>
     seesTheCall("kprobe_multi", {
       functions: ["__x64_sys_getpgid", "__x64_sys_getppid"],
@@ -145,32 +141,20 @@ kernelTest(
 
 kernelTest(
   "kretprobe.multi sees a system call return",
-  { needs: { unless: noFprobe } },
+  multi,
   () => seesTheCall("kretprobe_multi"),
 );
 
 kernelTest(
   "kprobe.session sees entry and return",
-  { needs: { unless: noFprobe, version: "6.10" } },
+  { needs: { feature: ["ability", "kprobe_session"] } },
   () => seesTheCall("kprobe_session", {}, { hits: 2 }),
 );
-
-/** Trampolines are refused on some kernels even to root: loading tells. */
-async function trampolines(): Promise<string | undefined> {
-  try {
-    using _ = await loadHook("fentry");
-    return undefined;
-  } catch (error) {
-    return `this kernel refuses trampolines: ${(error as Error).message}`;
-  }
-}
-const noTrampolines = Deno.build.os === "linux" ? await trampolines() : "not Linux";
-const needsTrampolines = { needs: { unless: () => noTrampolines } };
 
 for (const name of ["fentry", "fexit"]) {
   kernelTest(
     `${name} sees a system call and its cookie`,
-    needsTrampolines,
+    { needs: trampolines },
     () => seesTheCall(name, { cookie: 6n }, { value: 6n }),
   );
 }
@@ -191,12 +175,16 @@ function decides(hook: Hook, verdict: number): void {
   assertEquals(callGetpgid(), usual);
 }
 
-kernelTest("fmod_ret answers in the function's place", needsTrampolines, async () => {
-  using hook = await loadHook("fmod_ret");
-  decides(hook, -13);
-});
+kernelTest(
+  "fmod_ret answers in the function's place",
+  { needs: trampolinesFor("fmod_ret") },
+  async () => {
+    using hook = await loadHook("fmod_ret");
+    decides(hook, -13);
+  },
+);
 
-kernelTest("lsm enforces its verdict", needsTrampolines, async () => {
+kernelTest("lsm enforces its verdict", { needs: trampolinesFor("lsm") }, async () => {
   using hook = await loadHook("lsm");
   decides(hook, -1);
 });

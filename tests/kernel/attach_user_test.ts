@@ -80,7 +80,7 @@ kernelTest(
   () => seesTheCall("uprobe", { offset: 0x1010 }, { hits: 1 }),
 );
 
-const multi = { needs: { ...x86.needs, version: "6.6" } } as const;
+const multi = { needs: { ...x86.needs, feature: ["hook", "uprobe_multi"] } } as const;
 
 kernelTest(
   "uprobe.multi sees all functions that its pattern names",
@@ -106,7 +106,7 @@ kernelTest(
 
 kernelTest(
   "uprobe.session sees entry and return",
-  { needs: { ...x86.needs, version: "6.13" } },
+  { needs: { ...x86.needs, feature: ["ability", "uprobe_session"] } },
   () => seesTheCall("uprobe_session", { pattern: "target_one" }, { hits: 2 }),
 );
 

@@ -8,13 +8,28 @@
 import { assertEquals } from "@std/assert";
 import { linuxKernel } from "../../kernel/linux.ts";
 import { native } from "../../kernel/native.ts";
+import { whyUnavailable } from "../../loader/availability.ts";
+import {
+  isAtLeast,
+  type LinuxVersion,
+  type RequirementKind,
+  requirementOf,
+} from "../../loader/requirements.ts";
 
 /** What a test needs besides CAP_BPF. */
 export interface KernelNeeds {
   /** Effective user 0. */
   readonly root?: boolean;
+  /**
+   * What the kernel has to have, by kind and name in `loader/requirements.ts`: `["hook", "tcx"]`. The
+   * test is skipped on a kernel that is older than the table says, or built without; on any other it
+   * runs, and fails when the feature is not there.
+   */
+  readonly feature?: readonly [RequirementKind, string];
   /** The kernel's version must be at least this: `"6.9"`. */
-  readonly version?: string;
+  readonly version?: LinuxVersion;
+  /** Further such features. */
+  readonly features?: readonly (readonly [RequirementKind, string])[];
   /** Further capabilities by number, CAP_… of `linux/capability.h`. */
   readonly capabilities?: readonly number[];
   /** The tests' own condition: the reason why not, or `undefined`. */
@@ -48,11 +63,8 @@ export function hasCapability(capability: number): boolean {
 }
 
 /** Whether the running kernel is at least `version`. */
-export function kernelAtLeast(version: string): boolean {
-  const numbers = (text: string): number[] => text.split(/[.-]/, 2).map((part) => parseInt(part));
-  const [major = 0, minor = 0] = numbers(linuxKernel().machine.release);
-  const [needMajor = 0, needMinor = 0] = numbers(version);
-  return major > needMajor || major === needMajor && minor >= needMinor;
+export function kernelAtLeast(version: LinuxVersion): boolean {
+  return isAtLeast(linuxKernel().machine.release, version);
 }
 
 /** Why a kernel test cannot run here, or `undefined` when it can. */
@@ -73,7 +85,29 @@ export function reasonToSkip(options: KernelTestOptions = {}): string | undefine
   if (needs.version !== undefined && !kernelAtLeast(needs.version)) {
     return `needs Linux ${needs.version}, this is ${linuxKernel().machine.release}`;
   }
+  for (
+    const [kind, name] of [
+      ...(needs.feature === undefined ? [] : [needs.feature]),
+      ...needs.features ?? [],
+    ]
+  ) {
+    const reason = missingFeature(kind, name);
+    if (reason !== undefined) return reason;
+  }
   return needs.unless?.();
+}
+
+/** Why this kernel does not have a feature of `loader/requirements.ts`, or `undefined` when it has to. */
+export function missingFeature(kind: RequirementKind, name: string): string | undefined {
+  if (requirementOf(kind, name) === undefined) {
+    throw new TypeError(`loader/requirements.ts has no ${kind} "${name}"`);
+  }
+  const found = whyUnavailable(linuxKernel(), kind, name);
+  if (found === undefined) return undefined;
+  const { release } = linuxKernel().machine;
+  return found.linux !== undefined
+    ? `needs Linux ${found.linux}, this is ${release}`
+    : `needs ${found.option}, without which this kernel is built`;
 }
 
 /** The descriptors that this process has open, with what they lead to. */

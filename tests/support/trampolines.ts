@@ -1,0 +1,46 @@
+/**
+ * Trampolines: what fentry, fexit, fmod_ret, LSM and freplace are attached by.
+ *
+ * @module
+ */
+
+import { linuxKernel } from "../../kernel/linux.ts";
+import { hasCapability, type KernelNeeds } from "./kernel.ts";
+
+const CAP_BPF = 39;
+const EPERM = -1;
+const RETURN_ZERO = new Uint8Array([0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]);
+
+/**
+ * Why trampolines are not to be had although the kernel is built with them: a rule of the machine that
+ * refuses them to a process with all capabilities too, before the verifier looks at anything.
+ */
+function refusedByPolicy(): string | undefined {
+  if (Deno.build.os !== "linux" || !hasCapability(CAP_BPF)) return undefined;
+  const kernel = linuxKernel();
+  // Type 1 is no function: a kernel without such a rule answers EINVAL.
+  const result = kernel.programLoadSync({
+    type: 26,
+    expectedAttachType: 24,
+    attachBtfId: 1,
+    instructions: RETURN_ZERO,
+    license: "GPL",
+  });
+  if (result.result >= 0) kernel.close(result.result);
+  return result.result === EPERM
+    ? "this machine's kernel refuses trampolines to root (EPERM)"
+    : undefined;
+}
+
+/** What tests with trampolines need. */
+export const trampolines: KernelNeeds = {
+  feature: ["hook", "fentry"],
+  unless: refusedByPolicy,
+};
+
+/** The needs of a kind of trampoline of its own, by its name in `loader/requirements.ts`. */
+export function trampolinesFor(
+  hook: "fmod_ret" | "fsession" | "freplace" | "lsm" | "lsm_cgroup",
+): KernelNeeds {
+  return { ...trampolines, features: [["hook", hook]] };
+}
