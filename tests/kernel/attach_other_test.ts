@@ -154,7 +154,12 @@ function available(): string[] {
   return new TextDecoder().decode(bytes).trim().split(" ");
 }
 
-function whyNoInfrared(): string | undefined {
+async function whyNoInfrared(): Promise<string | undefined> {
+  try {
+    using _hook = await loadHook("lirc");
+  } catch (error) {
+    return `no infrared programs here (CONFIG_BPF_LIRC_MODE2): ${(error as Error).message}`;
+  }
   if (kernel.readDirectory("/sys/module/rc_loopback") === undefined) {
     try {
       new Deno.Command("modprobe", { args: ["rc-loopback"], stderr: "null" }).outputSync();
@@ -171,9 +176,11 @@ function infrared(): string | undefined {
   return name === undefined ? undefined : `/dev/${name}`;
 }
 
+const noInfrared = Deno.build.os === "linux" ? await whyNoInfrared() : "this is not Linux";
+
 kernelTest(
   "lirc_mode2 sees the pulses of its receiver",
-  { needs: { root: true, unless: whyNoInfrared } },
+  { needs: { root: true, unless: () => noInfrared } },
   async () => {
     using hook = await loadHook("lirc");
     const device = infrared() as string;

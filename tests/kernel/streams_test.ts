@@ -12,7 +12,7 @@ import { traceLines } from "../../loader/stream/trace_pipe.ts";
 import { UserRingBuffer } from "../../loader/stream/user_ring_buffer.ts";
 import { eventTypes } from "../../object/event_type.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
-import { loadHook } from "../support/hooks.ts";
+import { loadHook, until } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";
 
 const kernel = linuxKernel();
@@ -124,8 +124,8 @@ kernelTest("several buffers wait together", async () => {
       if (event.sequence === 1n) break;
     }
   });
-  for (const object of [second, first, second, first]) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
+  for (const [index, object] of [second, first, second, first].entries()) {
+    await until(() => seen.length === index, "the event before was seen");
     object.programs.get("produce").testRun();
   }
   await Promise.all(loops);
@@ -261,7 +261,9 @@ kernelTest(
   async () => {
     using object = await load(["print"]);
     const root = tracefs(kernel) as string;
-    const timer = setTimeout(() => object.programs.get("print").testRun(), 20);
+    // The kernel switches the event on some time after a program with it is loaded: what is printed
+    // before is lost.
+    const timer = setInterval(() => object.programs.get("print").testRun(), 50);
     const signal = AbortSignal.timeout(10_000);
     let seen = "";
     for await (const line of traceLines(kernel, { tracefs: root, signal })) {
@@ -269,7 +271,7 @@ kernelTest(
       seen = line;
       break;
     }
-    clearTimeout(timer);
+    clearInterval(timer);
     assert(seen.endsWith("skep says 42"), seen);
   },
 );
