@@ -5,11 +5,11 @@
  */
 
 import { bold, dim, yellow } from "@std/fmt/colors";
-import { openObject } from "../loader/mod.ts";
-import { type Plan, plan as planFor, type PlanProfile } from "../token/plan/mod.ts";
+import type { Plan } from "../token/plan/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
 import { jsonOption, UsageError } from "./options.ts";
 import { stringify } from "./json.ts";
+import { planFiles, profileOf } from "./plan_objects.ts";
 import { printable, table } from "./table.ts";
 
 const forms: { readonly [form: string]: (plan: Plan) => string } = {
@@ -57,10 +57,7 @@ Examples:
     if (parsed.operands.length === 0) {
       throw new UsageError("skep plan", "no file is named", "write skep plan FILE…");
     }
-    const profile = parsed.value("profile") ?? "skep";
-    if (profile !== "skep" && profile !== "libbpf") {
-      throw new UsageError("skep plan", `there is no profile "${profile}"`, "write skep or libbpf");
-    }
+    const profile = profileOf("plan", parsed.value("profile"));
     const form = parsed.has("json") ? "json" : parsed.value("format") ?? "table";
     const print = form === "table" ? undefined : Object.hasOwn(forms, form) ? forms[form] : null;
     if (print === null) {
@@ -70,9 +67,7 @@ Examples:
         `write one of table, ${Object.keys(forms).join(", ")}`,
       );
     }
-    const specs = [];
-    for (const file of parsed.operands) specs.push(await openObject(file));
-    const made = planFor(specs, { profile: profile satisfies PlanProfile });
+    const made = await planFiles(parsed.operands, profile);
     io.out(print === undefined ? planTable(made, io.colour) : `${print(made).trimEnd()}\n`);
     return exitStatus.ok;
   },

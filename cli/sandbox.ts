@@ -5,16 +5,10 @@
  */
 
 import { dim } from "@std/fmt/colors";
-import { openObject } from "../loader/mod.ts";
-import {
-  Delegation,
-  DELEGATION_OPTIONS,
-  plan,
-  runInSandbox,
-  type SandboxOptions,
-} from "../token/mod.ts";
+import { Delegation, DELEGATION_OPTIONS, runInSandbox, type SandboxOptions } from "../token/mod.ts";
 import type { Command } from "./command.ts";
 import { type Option, parseCount, type Parsed, UsageError } from "./options.ts";
+import { planFiles, profileOf } from "./plan_objects.ts";
 
 const wordOptions: readonly Option[] = Object.values(DELEGATION_OPTIONS).map((option) => ({
   name: option.replace("_", "-"),
@@ -96,14 +90,7 @@ Examples:
 };
 
 async function delegationOf(parsed: Parsed): Promise<Delegation> {
-  const profile = parsed.value("profile") ?? "skep";
-  if (profile !== "skep" && profile !== "libbpf") {
-    throw new UsageError(
-      "skep sandbox",
-      `there is no profile "${profile}"`,
-      "write skep or libbpf",
-    );
-  }
+  const profile = profileOf("sandbox", parsed.value("profile"));
   const options = wordOptions.flatMap(({ name }) =>
     parsed.list(name).map((words) => `${name.replace("-", "_")}=${words}`)
   );
@@ -117,9 +104,7 @@ async function delegationOf(parsed: Parsed): Promise<Delegation> {
   }
   const words = Delegation.parse(options.join(","));
   if (files.length === 0) return words;
-  const specs = [];
-  for (const file of files) specs.push(await openObject(file));
-  return words.union(plan(specs, { profile }).delegation);
+  return words.union((await planFiles(files, profile)).delegation);
 }
 
 function networkOf(text: string): "new" | "keep" {

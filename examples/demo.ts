@@ -13,6 +13,7 @@
 
 import {
   type Delegation,
+  doctor,
   kernelCoreTargets,
   link,
   linuxKernel,
@@ -20,6 +21,7 @@ import {
   openObject,
   plan,
   runInSandbox,
+  SkepError,
 } from "@skep/skep";
 import { execsnoop } from "./execsnoop/main.ts";
 
@@ -39,21 +41,18 @@ function step(text: string): void {
   console.log(`[${++steps}] ${text}`);
 }
 
-/** Why this process can't delegate, or `undefined` when it can. */
-function whyNoToken(): string | undefined {
-  const kernel = linuxKernel();
-  const [major = 0, minor = 0] = kernel.machine.release.split(".").map(Number);
-  if (major < 6 || (major === 6 && minor < 9)) {
-    return `Linux ${kernel.machine.release} has no BPF tokens, they came with 6.9`;
-  }
-  const limit = kernel.readFile("/proc/sys/user/max_user_namespaces");
-  if (new TextDecoder().decode(limit.bytes).trim() === "0") {
-    return "user namespaces are switched off here (/proc/sys/user/max_user_namespaces is 0)";
-  }
-  const initial = kernel.stat("/proc/self/ns/user").inode === 0xeffffffdn;
-  return initial
-    ? undefined
-    : "this process is in a user namespace itself, and only the first one delegates";
+/** Whether this process can load at all, and if it can't delegate, why. */
+function situation(): { readonly privileged: boolean; readonly whyNoToken: string | undefined } {
+  const { release, tokensSupported, process, settings } = doctor();
+  const initial = process.initialUserNamespace !== false;
+  return {
+    privileged: initial && process.capabilities.includes("sys_admin"),
+    whyNoToken: !tokensSupported
+      ? `Linux ${release} has no BPF tokens, they came with 6.9`
+      : settings.maxUserNamespaces === 0
+      ? "user namespaces are switched off (/proc/sys/user/max_user_namespaces is 0)"
+      : undefined,
+  };
 }
 
 /** A few programs for the table, started while `work` goes on. */
@@ -124,7 +123,9 @@ function relocate(spec: ObjectSpec): void {
   }
 }
 
-async function main(): Promise<number> {
+/** Runs the demo; answers its exit status. `withoutToken` is a reason not to use a token. */
+export async function demo(options: { readonly withoutToken?: string } = {}): Promise<number> {
+  steps = 0;
   step("opening examples/execsnoop/execsnoop.bpf.o");
   const spec = await openObject(object);
   const names = [...spec.programs].map(({ name, section }) => `${name} (${section})`);
@@ -137,25 +138,36 @@ async function main(): Promise<number> {
   const need = plan(spec);
   for (const option of need.toMountOptions().split(",")) console.log(`    ${option}`);
 
-  if (Deno.uid() !== 0) {
+  const { privileged, whyNoToken } = situation();
+  if (!privileged) {
     relocate(spec);
-    const runner = Deno.execPath().includes("node_modules")
-      ? `npx -y deno@${Deno.version.deno}`
-      : "deno";
-    step("this user is not root, so nothing is delegated or loaded. This does the rest:");
-    console.log(`    sudo ${runner} task demo`);
+    const npm = Deno.execPath().includes("node_modules");
+    step("this user may not load or delegate, so nothing is loaded. This does the rest:");
+    console.log(`    sudo ${npm ? `npx -y deno@${Deno.version.deno}` : "deno"} task demo`);
     return 0;
   }
-  const why = whyNoToken();
+  const why = options.withoutToken ?? whyNoToken;
   if (why !== undefined) return await runAsRoot(why);
   step(
     `making a user namespace with exactly that delegated; the example runs in it as uid ${user}`,
   );
-  const code = await runDelegated(need.delegation);
-  step(
-    code === 0 ? "done: the namespace and all that was loaded are gone" : `it ended with ${code}`,
-  );
-  return code;
+  try {
+    const code = await runDelegated(need.delegation);
+    step(code === 0 ? "done: the namespace and all it loaded are gone" : `it ended with ${code}`);
+    return code;
+  } catch (error) {
+    // Security modules and container runtimes have more ways to refuse than can be looked up before.
+    if (error instanceof SkepError) return await runAsRoot(error.message);
+    throw error;
+  }
 }
 
-if (import.meta.main) Deno.exit(await main());
+if (import.meta.main) {
+  try {
+    Deno.exit(await demo());
+  } catch (error) {
+    if (!(error instanceof SkepError)) throw error;
+    console.error(`error: ${error.message}`);
+    Deno.exit(1);
+  }
+}

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { kernelTest, reasonToSkip } from "../tests/support/kernel.ts";
+import { demo } from "./demo.ts";
 import * as tour from "./tour.ts";
 
 const root = new URL("../", import.meta.url);
@@ -127,6 +128,22 @@ kernelTest(
     assert(/^\d+ events, \d+ dropped, with the token's delegate_cmds=/m.test(out), out);
   },
 );
+
+kernelTest("the demo loads as root, and says why, where tokens can't be had", {
+  needs: { root: true },
+}, async () => {
+  const said: string[] = [];
+  const { log } = console;
+  console.log = (...parts: unknown[]): void => void said.push(parts.join(" "));
+  try {
+    assertEquals(await demo({ withoutToken: "a test asked for this" }), 0);
+  } finally {
+    console.log = log;
+  }
+  const out = said.join("\n");
+  assertStringIncludes(out, "no token can be used: a test asked for this. Loading as root instead");
+  assert(/^\d+ events, \d+ dropped, without a token$/m.test(out), out);
+});
 
 Deno.test("the tour's steps that need no kernel do what they say", async () => {
   const spec = await tour.editSpec();
