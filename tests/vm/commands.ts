@@ -38,3 +38,32 @@ export async function output(
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}`);
   return new TextDecoder().decode(stdout);
 }
+
+/**
+ * Installs Debian's packages of programs that are not there, as root; throws as another user.
+ *
+ * @param programs The package of each program.
+ */
+export async function needPrograms(
+  programs: { readonly [program: string]: string },
+): Promise<void> {
+  const missing: string[] = [];
+  for (const [program, name] of Object.entries(programs)) {
+    if (await programPath(program) === undefined) missing.push(name);
+  }
+  if (missing.length === 0) return;
+  const install = `apt-get install ${missing.join(" ")}`;
+  if (Deno.uid() !== 0) throw new Error(`needs programs that are not here: ${install}`);
+  const options = { environment: { DEBIAN_FRONTEND: "noninteractive" } };
+  await run("apt-get", ["-qq", "update"], options);
+  await run("apt-get", ["-qq", "-y", "install", "--no-install-recommends", ...missing], options);
+}
+
+/** Where a program lies, or `undefined`. */
+export async function programPath(program: string): Promise<string | undefined> {
+  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
+    const path = `${folder}/${program}`;
+    if (await Deno.stat(path).then(({ isFile }) => isFile, () => false)) return path;
+  }
+  return undefined;
+}

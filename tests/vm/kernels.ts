@@ -1,13 +1,13 @@
 /**
  * Debian's kernels, ready to boot: found in its package lists, unpacked once, kept outside of the tree.
  *
- * A kernel's folder has `vmlinuz`, `lib/modules/VERSION`, and `first/`, the modules without which the
- * machine has no files, numbered in the order of loading.
+ * A kernel's folder has `vmlinuz`, its `config`, `lib/modules/VERSION`, and `first/`, the modules
+ * without which the machine has no files, numbered in the order of loading.
  *
  * @module
  */
 
-import { output, run } from "./commands.ts";
+import { needPrograms, output, run } from "./commands.ts";
 
 /** The suites that have the oldest supported kernel, the current one and the newest. */
 const SUITES = ["bookworm", "trixie", "sid"];
@@ -23,18 +23,18 @@ export interface BootableKernel {
   readonly folder: string;
 }
 
-/** Where kernels are kept: `$SKEP_KERNELS`, else in the user's cache. */
+/** Where kernels are kept: `$VMTEST_CACHE`, else in the user's cache. */
 export function cacheFolder(): string {
-  return Deno.env.get("SKEP_KERNELS") ??
-    `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/skep/kernels`;
+  return Deno.env.get("VMTEST_CACHE") ??
+    `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/vmtest`;
 }
 
 /**
- * The kernel for a word: a version's beginning (`6.1`, `6.12`), or `newest`. What is kept is used as it
- * is; else the newest that fits is brought from Debian.
+ * The kernel for a word: a version's beginning (`6.1`, `6.12`), or `auto` for the newest. What is kept
+ * is used as it is; else the newest that fits is brought from Debian.
  */
 export async function obtainKernel(word: string): Promise<BootableKernel> {
-  if (!/^(newest|\d[\w.+-]*)$/.test(word)) throw new Error(`"${word}" names no kernel`);
+  if (!/^(auto|\d[\w.+-]*)$/.test(word)) throw new Error(`"${word}" names no kernel`);
   const cache = cacheFolder();
   await Deno.mkdir(cache, { recursive: true });
   const kept = await keptKernel(cache, word);
@@ -48,16 +48,21 @@ function fits(version: string, word: string): boolean {
 }
 
 async function keptKernel(cache: string, word: string): Promise<BootableKernel | undefined> {
+  if (word === "auto") {
+    // What was brought as the newest stays that until it is deleted: runs are to be compared.
+    const marked = await Deno.readTextFile(`${cache}/newest`).catch(() => undefined);
+    return marked === undefined ? undefined : await keptKernel(cache, marked);
+  }
   const names: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(cache)) {
-    if (isDirectory && /^\d/.test(name)) names.push(name);
+    if (isDirectory && /^\d/.test(name) && await isWhole(`${cache}/${name}`)) names.push(name);
   }
-  const name = sortVersions(names).findLast((name) => word !== "newest" && fits(name, word));
-  if (name !== undefined) return { version: name, folder: `${cache}/${name}` };
-  if (word !== "newest") return undefined;
-  // What was brought as the newest stays that until it is deleted: runs are to be compared.
-  const marked = await Deno.readTextFile(`${cache}/newest`).catch(() => undefined);
-  return marked === undefined ? undefined : { version: marked, folder: `${cache}/${marked}` };
+  const version = sortVersions(names).findLast((name) => fits(name, word));
+  return version === undefined ? undefined : { version, folder: `${cache}/${version}` };
+}
+
+async function isWhole(folder: string): Promise<boolean> {
+  return await exists(`${folder}/vmlinuz`) && await exists(`${folder}/config`);
 }
 
 function sortVersions(versions: readonly string[]): string[] {
@@ -65,6 +70,7 @@ function sortVersions(versions: readonly string[]): string[] {
 }
 
 async function bringKernel(cache: string, word: string): Promise<BootableKernel> {
+  await needPrograms({ busybox: "busybox-static", xz: "xz-utils" });
   const environment = await aptEnvironment(cache);
   await run("apt-get", ["-qq", "update"], { environment });
   const names =
@@ -73,11 +79,11 @@ async function bringKernel(cache: string, word: string): Promise<BootableKernel>
     })).split("\n").map((line) => line.split(" ", 1)[0] ?? "")
       .filter((name) => /^linux-image-\d/.test(name) && !/-(cloud|rt)-|unsigned/.test(name))
       .map((name) => name.slice("linux-image-".length));
-  const version = sortVersions(names).findLast((name) => word === "newest" || fits(name, word));
+  const version = sortVersions(names).findLast((name) => word === "auto" || fits(name, word));
   if (version === undefined) throw new Error(`no kernel of Debian's fits "${word}"`);
   const folder = `${cache}/${version}`;
-  if (!await exists(`${folder}/vmlinuz`)) await unpack(cache, version, environment);
-  if (word === "newest") await Deno.writeTextFile(`${cache}/newest`, version);
+  if (!await isWhole(folder)) await unpack(cache, version, environment);
+  if (word === "auto") await Deno.writeTextFile(`${cache}/newest`, version);
   return { version, folder };
 }
 
@@ -120,7 +126,9 @@ async function unpack(
     ], {
       environment,
     });
-    const packages = [...new Set(depends.match(/^linux-(?:image|binary|modules)-\d\S*$/gm) ?? [])];
+    const packages = [
+      ...new Set(depends.match(/^linux-(?:image|binary|modules|base)-\d\S*$/gm) ?? []),
+    ];
     await run("apt-get", ["-qq", "download", ...packages], { environment, folder: work });
     for await (const { name } of Deno.readDir(work)) {
       if (name.endsWith(".deb")) await run("dpkg", ["-x", name, "."], { folder: work });
@@ -132,7 +140,12 @@ async function unpack(
       [`${work}/boot/vmlinuz-${version}`, `${out}/lib/modules/${version}/vmlinuz`],
       `${out}/vmlinuz`,
     );
+    await move(
+      [`${work}/boot/config-${version}`, `${out}/lib/modules/${version}/config`],
+      `${out}/config`,
+    );
     await prepareModules(out, version);
+    await Deno.remove(`${cache}/${version}`, { recursive: true }).catch(() => {});
     await Deno.rename(out, `${cache}/${version}`);
   } finally {
     await Deno.remove(work, { recursive: true });

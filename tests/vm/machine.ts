@@ -8,7 +8,7 @@
  */
 
 import { Archive } from "./archive.ts";
-import { output } from "./commands.ts";
+import { needPrograms, programPath } from "./commands.ts";
 import type { BootableKernel } from "./kernels.ts";
 
 /** How a machine is run. */
@@ -31,6 +31,7 @@ const NINE = "trans=virtio,version=9p2000.L,msize=512000";
 
 /** Boots the kernel, runs the command, and answers its exit status. Throws when the machine fails. */
 export async function runMachine(kernel: BootableKernel, options: MachineOptions): Promise<number> {
+  await needPrograms({ "qemu-system-x86_64": "qemu-system-x86", busybox: "busybox-static" });
   const scratch = await Deno.makeTempDir({ prefix: "skep-vm-" });
   const shared = options.shared ?? [];
   try {
@@ -52,6 +53,10 @@ export async function runMachine(kernel: BootableKernel, options: MachineOptions
       stdout: "piped",
       stderr: "inherit",
     }).spawn();
+    // Who stops this process stops the machine too, which is no terminal's child.
+    const stop = (): void => child.kill("SIGKILL");
+    Deno.addSignalListener("SIGTERM", stop);
+    Deno.addSignalListener("SIGINT", stop);
     let late = false;
     const timer = setTimeout(() => {
       late = true;
@@ -61,6 +66,8 @@ export async function runMachine(kernel: BootableKernel, options: MachineOptions
     for await (const bytes of child.stdout) write(bytes);
     await child.status;
     clearTimeout(timer);
+    Deno.removeSignalListener("SIGTERM", stop);
+    Deno.removeSignalListener("SIGINT", stop);
     const text = (await Deno.readTextFile(status).catch(() => "")).trim();
     if (/^\d+$/.test(text)) return Number(text);
     const said = (await Deno.readTextFile(console_).catch(() => "")).split("\n").slice(-40);
@@ -104,7 +111,7 @@ async function writeScripts(
   options: MachineOptions,
   shared: readonly string[],
 ): Promise<void> {
-  const busybox = (await output("which", ["busybox"])).trim();
+  const busybox = await programPath("busybox") ?? "";
   const archive = new Archive();
   for (const name of ["bin", "proc", "host", "memory", "new", "modules"]) archive.folder(name);
   archive.file("bin/busybox", await Deno.readFile(busybox));
@@ -177,6 +184,8 @@ ln -s fd/1 dev/stdout
 ln -s fd/2 dev/stderr
 mkdir -p lib/modules
 ln -sfn ${quote(`${kernel.folder}/lib/modules/${kernel.version}`)} lib/modules/
+mkdir -p boot
+ln -sfn ${quote(`${kernel.folder}/config`)} ${quote(`boot/config-${kernel.version}`)}
 [ -e sbin/modprobe ] || ln -s ${quote(busybox)} sbin/modprobe
 ifconfig lo up
 hostname skep
