@@ -7,7 +7,6 @@
  */
 
 import {
-  type BpfMap,
   BpfObject,
   DelegationError,
   discoverTokens,
@@ -93,7 +92,7 @@ export async function runIt(): Promise<bigint> {
   const { returnValue, duration } = object.programs.get("count").testRun({ data: packet });
   console.log(returnValue, `${duration} ns`); // 2 is XDP_PASS
 
-  const counters = object.maps.get("counters") as unknown as BpfMap<number, Counter[]>; // one per CPU
+  const counters = object.map<number, Counter[]>("counters"); // one per CPU
   const packets = counters.get(0)?.reduce((sum, counter) => sum + counter.packets, 0n) ?? 0n;
   // #endregion run
   return packets;
@@ -103,7 +102,7 @@ export async function runIt(): Promise<bigint> {
 export async function useMap(): Promise<number> {
   // #region map
   using object = await BpfObject.load(xdpCount);
-  const counters = object.maps.get("counters") as unknown as BpfMap<number, Counter[]>;
+  const counters = object.map<number, Counter[]>("counters");
 
   const perCpu = counters.get(1) ?? []; // [{ packets: 0n, bytes: 0n }, …]
   counters.set(1, perCpu.map(() => ({ packets: 1n, bytes: 64n })));
@@ -113,10 +112,10 @@ export async function useMap(): Promise<number> {
 }
 
 /** Global variables are read and written live, through memory that the programs share. */
-export async function useVariable(): Promise<unknown> {
+export async function useVariable(): Promise<bigint> {
   // #region variable
   using object = await BpfObject.load(execsnoop);
-  const dropped = object.variables.get("dropped");
+  const dropped = object.variable<bigint>("dropped");
   dropped.set(0n);
   const now = dropped.get(); // no system call
   // #endregion variable

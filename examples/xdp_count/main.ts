@@ -30,9 +30,9 @@ async function count(): Promise<void> {
   console.log(
     `${"PROTOCOL".padEnd(8)}  ${"PACKETS".padStart(8)}  ${"BYTES".padStart(10)}  PER CPU`,
   );
-  const counters = loaded.maps.get("counters");
+  const counters = loaded.map<number, Counter[]>("counters");
   for (const [slot, name] of ["IPv4", "IPv6", "other"].entries()) {
-    const perCpu = counters.get(slot) as unknown as readonly Counter[];
+    const perCpu = counters.get(slot) ?? [];
     const sum = (field: keyof Counter): bigint =>
       perCpu.reduce((total, counter) => total + counter[field], 0n);
     const shares = perCpu.map((counter) => counter.packets).join(" ");
