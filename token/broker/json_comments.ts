@@ -19,14 +19,15 @@
 export function withoutComments(text: string): string {
   const pieces = text.match(/"(?:[^"\\]|\\.)*"|\/\/[^\n]*|\/\*[^]*?\*\/|[^]/g) ?? [];
   let comma = -1;
+  let before = "";
   pieces.forEach((piece, index) => {
     if (piece.length > 1 && piece.startsWith("/")) {
       pieces[index] = piece.replace(/[^\n]/g, " ");
-    } else if (piece === ",") {
-      comma = index;
     } else if (piece.trim() !== "") {
       if (comma >= 0 && (piece === "]" || piece === "}")) pieces[comma] = " ";
-      comma = -1;
+      // Only a comma after a value may be one too many.
+      comma = piece === "," && before !== "" && !"[{,".includes(before) ? index : -1;
+      before = piece;
     }
   });
   return pieces.join("");
