@@ -118,9 +118,7 @@ export class Codec<T = BtfValue> {
       const room = Math.max(0, view.byteLength - at);
       throw this.#refuse("", `there is room for ${room} bytes, the type takes ${this.size}`);
     }
-    if (!partial) {
-      new Uint8Array(view.buffer, view.byteOffset + at, this.size).fill(0);
-    }
+    if (!partial) clear(view, at, this.size);
     const writer = partial
       ? this.#partialWriter ??= makeWriter(this.#shape, this.#little, true)
       : this.#writer ??= makeWriter(this.#shape, this.#little, false);
@@ -147,6 +145,17 @@ export class Codec<T = BtfValue> {
   #refuse(path: string, why: string): BtfError {
     return new BtfError({ doing: "encode", subject: `${this.#name}${path}`, why, stage: "usage" });
   }
+}
+
+/** Zeroes bytes; for few of them, making a typed array to fill costs more than the filling. */
+function clear(view: DataView, at: number, size: number): void {
+  if (size > 256) {
+    new Uint8Array(view.buffer, view.byteOffset + at, size).fill(0);
+    return;
+  }
+  let next = at;
+  for (; next + 4 <= at + size; next += 4) view.setUint32(next, 0);
+  for (; next < at + size; next++) view.setUint8(next, 0);
 }
 
 const codecs = new WeakMap<Btf, Map<string, Codec>>();

@@ -93,6 +93,7 @@ class WriterMaker {
       case "text":
         return (value, view, at, end) => {
           const room = shape.length === 0 ? Math.max(0, end - at) : shape.length;
+          if (typeof value === "string" && putAscii(view, at, room, value)) return;
           put(view, at, room, textOf(value, room), true);
         };
       case "bytes":
@@ -137,13 +138,16 @@ class WriterMaker {
     const names = new Set(flat.map((field) => field.name));
     const simple = !shape.union && shape.fields.every((field) => field.name !== "");
     const members = new Map(flat.map((field) => [field, this.#member(field)]));
+    const inOrder = [...members.values()];
     return (value, view, at, end) => {
       const record = recordOf(value, shape);
       for (const name in record) {
         if (!names.has(name)) throw new Misfit(unknownMember(name, shape, names));
       }
       if (simple) {
-        for (const write of members.values()) write(record, view, at, end, this.#partial);
+        for (let index = 0; index < inOrder.length; index++) {
+          inOrder[index]?.(record, view, at, end, this.#partial);
+        }
       } else {
         this.#mixed(shape, 0, members, byPlace(flat))(record, view, at, end);
       }
@@ -309,6 +313,19 @@ function store(
       view.setBigUint64(little ? at + 8 : at, wide >> 64n, little);
     }
   }
+}
+
+/** Writes text that is ASCII and fits, NULs behind it; false, with nothing said about the bytes, for all else. */
+function putAscii(view: DataView, at: number, room: number, text: string): boolean {
+  const { length } = text;
+  if (length > room) return false;
+  for (let index = 0; index < length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === 0 || code > 127) return false;
+    view.setUint8(at + index, code);
+  }
+  for (let index = length; index < room; index++) view.setUint8(at + index, 0);
+  return true;
 }
 
 function textOf(value: unknown, room: number): Uint8Array {

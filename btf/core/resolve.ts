@@ -19,6 +19,33 @@ import type { CoreTarget, CoreTargets } from "./targets.ts";
  *
  * Relocations of a type narrow its candidates down for those that follow, as in libbpf: an object is
  * resolved with one session, in the order of its relocations.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Btf, BtfBuilder, CoreSession, CoreTargets, explainCore } from "@skep/skep/btf";
+ *
+ * // A BTF with `struct task { int pid; }`, the member at a byte offset.
+ * function task(name: string, offset: number): Btf {
+ *   const builder = new BtfBuilder();
+ *   const int = builder.addInt("int", 4, "signed");
+ *   builder.addStruct("task", 32, [
+ *     { name: "pid", type: int, bitOffset: offset * 8, bitSize: 0 },
+ *   ]);
+ *   return Btf.parse(builder.build(), { name });
+ * }
+ *
+ * const session = new CoreSession(task("object", 0), new CoreTargets(task("vmlinux", 24)));
+ * const decision = session.resolve({
+ *   section: "kprobe",
+ *   offset: 0,
+ *   typeId: 2,
+ *   access: "0:0",
+ *   kind: "byte_offset",
+ * });
+ * assertEquals(decision.outcome.kind === "value" && decision.outcome.value, 24);
+ * console.log(explainCore(decision));
+ * ```
  */
 export class CoreSession {
   /** The object's BTF. */
