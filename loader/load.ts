@@ -6,8 +6,10 @@
 
 import type { CoreDecision } from "../btf/core/mod.ts";
 import { SkepError } from "../elf/error.ts";
+import type { AttachDecision } from "../token/plan/attachments.ts";
 import { link } from "../object/link.ts";
 import type { LinkedProgram, ProgramSpec } from "../object/spec.ts";
+import { planProgram, refusedAttachment } from "./attach_plan.ts";
 import { findAttachTarget } from "./attach_target.ts";
 import { loadBtf } from "./btf_step.ts";
 import type { Descriptor } from "./descriptor.ts";
@@ -45,6 +47,8 @@ export interface RunOptions {
   readonly wanted: (program: ProgramSpec) => boolean;
   /** How many programs are verified at once. */
   readonly jobs: number;
+  /** Whether programs are changed to what can be attached with a token, or refused when nothing can. */
+  readonly tokenSafe?: boolean;
   /** Loads one program. */
   readonly call: LoadCall;
   /** Ends the load. */
@@ -73,6 +77,8 @@ export interface Loaded {
   readonly outcomes: readonly ProgramOutcome[];
   /** How each CO-RE relocation was decided. */
   readonly decisions: readonly CoreDecision[];
+  /** What was decided about attaching each program with a token; empty when programs are loaded as written. */
+  readonly attachDecisions: readonly AttachDecision[];
 }
 
 /**
@@ -89,7 +95,11 @@ export async function runLoad(
 
 /** What is known of a program while the load goes on. */
 interface Pending {
+  /** As the object has it. */
+  readonly written: ProgramSpec;
+  /** As it is loaded. */
   readonly program: ProgramSpec;
+  /** Its code, for the program as it is loaded. */
   readonly linked: LinkedProgram;
 }
 
@@ -102,6 +112,7 @@ export class LoadRun implements Disposable {
   readonly #modules: ModuleDescriptors;
   readonly #outcomes = new Map<ProgramSpec, ProgramOutcome>();
   readonly #programs = new Map<string, LoadedProgram>();
+  readonly #attachDecisions: AttachDecision[] = [];
   #btfError: SkepError | undefined;
 
   /** A load that has not started. */
@@ -132,8 +143,8 @@ export class LoadRun implements Disposable {
     const targets = structOpsTargets(
       [...structOps].map(([name, structOps]) => ({ name, structOps })),
     );
-    const wanted = this.#wantedPrograms(structOps);
-    const { pending, decisions } = this.#link(wanted);
+    const planned = this.#planAttachments(this.#wantedPrograms(structOps));
+    const { pending, decisions } = this.#link(planned);
     this.#abortable();
     const btfFd = this.#loadBtf();
     const maps = this.#createMaps({ btfFd, kconfig: externs.kconfig, structOps });
@@ -172,6 +183,7 @@ export class LoadRun implements Disposable {
       programs: this.#programs,
       outcomes: [...spec.programs].map((program) => this.#outcome(program)),
       decisions,
+      attachDecisions: this.#attachDecisions,
     };
   }
 
@@ -213,14 +225,39 @@ export class LoadRun implements Disposable {
     );
   }
 
+  /** The programs as they are loaded, by what they are in the object, without those that are refused. */
+  #planAttachments(wanted: readonly ProgramSpec[]): Map<ProgramSpec, ProgramSpec> {
+    const planned = new Map<ProgramSpec, ProgramSpec>();
+    for (const written of wanted) {
+      if (this.#options.tokenSafe !== true) {
+        planned.set(written, written);
+        continue;
+      }
+      const { program, decision } = planProgram(this.#state.kernel, written);
+      this.#attachDecisions.push(decision);
+      if (decision.outcome !== "refused") {
+        planned.set(written, program);
+        continue;
+      }
+      const error = refusedAttachment(decision);
+      if (this.#options.onError === "throw") throw error;
+      this.#refuse(written, error);
+    }
+    return planned;
+  }
+
   #link(
-    wanted: readonly ProgramSpec[],
+    planned: ReadonlyMap<ProgramSpec, ProgramSpec>,
   ): { pending: Pending[]; decisions: readonly CoreDecision[] } {
     const { spec } = this.#state;
-    const { programs, decisions } = link(spec, wanted, { core: coreTargets(this.#state) });
+    const { programs, decisions } = link(spec, [...planned.keys()], {
+      core: coreTargets(this.#state),
+    });
     const pending: Pending[] = [];
     for (const linked of programs) {
-      if (!("error" in linked)) pending.push({ program: linked.program, linked });
+      const written = linked.program;
+      const program = planned.get(written) ?? written;
+      if (!("error" in linked)) pending.push({ written, program, linked: { ...linked, program } });
       else if (this.#options.onError === "throw") throw linked.error;
       else this.#refuse(linked.program, linked.error);
     }
@@ -263,28 +300,28 @@ export class LoadRun implements Disposable {
     load: (pending: Pending) => Promise<ProgramLoaded>,
   ): Promise<void> {
     const failed: { index: number; error: SkepError }[] = [];
-    const loaded: (ProgramLoaded & { index: number; linked: LinkedProgram })[] = [];
+    const loaded: (ProgramLoaded & { index: number; item: Pending })[] = [];
     await runPool(pending, this.#options.jobs, async (item, index) => {
       this.#abortable();
       try {
         const { descriptor, log } = await load(item);
         this.#cleanup.owned.use(descriptor);
-        loaded.push({ index, linked: item.linked, descriptor, log });
+        loaded.push({ index, item, descriptor, log });
         return true;
       } catch (cause) {
         if (!(cause instanceof SkepError)) throw cause;
         const error = this.#blame(cause);
         failed.push({ index, error });
-        this.#refuse(item.program, error);
+        this.#refuse(item.written, error);
         return this.#options.onError === "collect";
       }
     });
     // In the object's order, whichever was ready first.
     loaded.sort((a, b) => a.index - b.index);
-    for (const { linked, descriptor, log } of loaded) {
+    for (const { item: { written, linked }, descriptor, log } of loaded) {
       const attachType = expectedAttachType(this.#state, linked.program, undefined);
       this.#programs.set(linked.program.name, { linked, descriptor, attachType, log });
-      this.#outcomes.set(linked.program, { program: linked.program, ok: true });
+      this.#outcomes.set(written, { program: written, ok: true });
     }
     failed.sort((a, b) => a.index - b.index);
     if (failed[0] !== undefined && this.#options.onError === "throw") throw failed[0].error;

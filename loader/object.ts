@@ -12,6 +12,7 @@ import { eventTypes } from "../object/event_type.ts";
 import { NamedList } from "../object/named.ts";
 import type { ObjectSpec } from "../object/object_spec.ts";
 import type { Named } from "../object/spec.ts";
+import type { AttachDecision } from "../token/plan/attachments.ts";
 import type { Token } from "../token/token.ts";
 import type { AttachOptions } from "./attach/attach.ts";
 import type { Link } from "./attach/link.ts";
@@ -67,6 +68,11 @@ export class BpfObject implements Disposable {
   readonly outcomes: readonly ProgramOutcome[];
   /** How each CO-RE relocation was decided. */
   readonly coreDecisions: readonly CoreDecision[];
+  /**
+   * What was decided about attaching each program with a token; empty without a token, and with
+   * `attachPlan: "as-written"`.
+   */
+  readonly attachDecisions: readonly AttachDecision[];
 
   readonly #owned: DisposableStack;
   readonly #created: ReadonlyMap<string, CreatedMap>;
@@ -80,6 +86,7 @@ export class BpfObject implements Disposable {
     this.tokenChoice = tokenChoice;
     this.outcomes = loaded.outcomes;
     this.coreDecisions = loaded.decisions;
+    this.attachDecisions = loaded.attachDecisions;
     this.#owned = owned;
     this.#created = loaded.maps;
     let events: ReadonlyMap<string, number> | undefined;
@@ -121,6 +128,7 @@ export class BpfObject implements Disposable {
     const loaded = await runLoad(prepared.state, {
       onError: options.onError ?? "throw",
       wanted: (program) => program.autoload,
+      tokenSafe: prepared.token !== undefined && options.attachPlan !== "as-written",
       jobs: options.jobs ??
         (prepared.state.spec.programs.size < 2 ? 1 : Math.min(8, kernel.machine.onlineCpus.length)),
       call: (attributes) => kernel.programLoad(attributes),

@@ -13,6 +13,7 @@ import { ObjectSpec } from "../object/object_spec.ts";
 import type { DelegationMasks } from "../token/plan/delegation.ts";
 import { plan } from "../token/plan/plan.ts";
 import { resolveToken, type TokenOption } from "../token/resolve.ts";
+import type { AttachPlanMode } from "../token/plan/attachments.ts";
 import type { Token } from "../token/token.ts";
 import { explainRefused } from "./refusals.ts";
 import type { LoadState, LogLevel } from "./state.ts";
@@ -29,6 +30,12 @@ export interface LoadOptions {
    * `LIBBPF_BPF_TOKEN_PATH` names, else the first mount that delegates, else none.
    */
   readonly token?: TokenOption;
+  /**
+   * With a token: whether programs that attach through perf_event_open, which no token opens, are loaded in
+   * a form that a token can attach (a kprobe as kprobe.multi), or refused before anything is loaded when
+   * there is none. Default `"token-safe"`; `"as-written"` when somebody else attaches them.
+   */
+  readonly attachPlan?: AttachPlanMode;
   /** When the verifier's log is asked for; default `"errors"`: a second time when a program is refused. */
   readonly logLevel?: LogLevel;
   /** Whether a refused program ends the load (the default), or is kept in `outcomes` beside those that loaded. */

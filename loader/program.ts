@@ -100,7 +100,10 @@ export interface ProgramParts {
 export class Program implements Disposable {
   /** The function's name. */
   readonly name: string;
-  /** What the object says of it. */
+  /**
+   * What the object says of it; loaded with a token, its type and expected attach type are those of the form
+   * that a token can attach (see `BpfObject.attachDecisions`).
+   */
   readonly spec: ProgramSpec;
   /** Its code as it was loaded, before descriptors were put in: subprograms, line info, CO-RE decisions. */
   readonly linked: LinkedProgram;

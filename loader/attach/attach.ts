@@ -10,6 +10,12 @@ import type { AttachTypeName } from "../../object/kernel_enums.ts";
 import { explainUnavailable } from "../availability.ts";
 import type { RequirementKind } from "../requirements.ts";
 import type { AnchorOptions } from "./anchor.ts";
+import {
+  attachKprobeAsMulti,
+  attachUprobeAsMulti,
+  isKprobeMulti,
+  isUprobeMulti,
+} from "./as_multi.ts";
 import { attachCgroup } from "./cgroup.ts";
 import { attachError } from "./error.ts";
 import { attachFreplace, type FreplaceOptions } from "./freplace.ts";
@@ -163,8 +169,10 @@ function attachAs(
   const via = options.via === "netlink" || options.via === "command" ? options.via : undefined;
   const own = { ...options, ...(via === undefined ? {} : { via }) } as Omit<AttachOptions, "via">;
   switch (plan.kind) {
-    case "kprobe":
-      return attachKprobe(kernel, program, merge(plan, options, ["function", "offset", "returns"]));
+    case "kprobe": {
+      const attach = isKprobeMulti(program) ? attachKprobeAsMulti : attachKprobe;
+      return attach(kernel, program, merge(plan, options, ["function", "offset", "returns"]));
+    }
     case "kprobe_multi":
       return attachKprobeMulti(kernel, program, {
         ...onePlace(plan.pattern, options, ["pattern", "functions", "addresses"]),
@@ -173,12 +181,11 @@ function attachAs(
       });
     case "ksyscall":
       return attachKsyscall(kernel, program, merge(plan, options, ["syscall", "returns"]));
-    case "uprobe":
-      return attachUprobe(
-        kernel,
-        program,
-        merge(plan, options, ["path", "function", "version", "offset", "returns"]),
-      );
+    case "uprobe": {
+      const keys = ["path", "function", "version", "offset", "returns"] as const;
+      const attach = isUprobeMulti(program) ? attachUprobeAsMulti : attachUprobe;
+      return attach(kernel, program, merge(plan, options, keys));
+    }
     case "uprobe_multi":
       return attachUprobeMulti(kernel, program, {
         ...onePlace(plan.pattern, options, ["pattern", "functions", "offsets"]),
@@ -190,6 +197,11 @@ function attachAs(
     case "usdt":
       return attachUsdt(kernel, program, merge(plan, options, ["path", "provider", "name"]));
     case "tracepoint":
+      // Loaded with a token, a program that does not look at its context is one for raw tracepoints.
+      if (program.spec.type === "raw_tracepoint") {
+        const tracepoint = (options.tracepoint ?? plan.name)?.replace(/^.*\//, "");
+        return attachRawTracepoint(kernel, program, { ...own, ...defined({ tracepoint }) });
+      }
       return attachTracepoint(kernel, program, {
         ...merge(plan, options, ["category"]),
         ...defined({ tracepoint: options.tracepoint ?? plan.name }),

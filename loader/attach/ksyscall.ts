@@ -5,6 +5,7 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
+import { attachKprobeAsMulti, isKprobeMulti } from "./as_multi.ts";
 import { AttachError, attachError, noSuchTarget } from "./error.ts";
 import { attachKprobe, type KprobeOptions } from "./kprobe.ts";
 import type { AttachableProgram, Link } from "./link.ts";
@@ -31,10 +32,11 @@ export function attachKsyscall(
     });
   }
   const wrapper = kernel.machine.machine === "aarch64" ? "__arm64_sys_" : "__x64_sys_";
+  const attach = isKprobeMulti(program) ? attachKprobeAsMulti : attachKprobe;
   // Kernels before 4.17 have no wrapper with the machine's name.
   for (const prefix of [wrapper, "__se_sys_"]) {
     try {
-      return attachKprobe(kernel, program, { ...rest, function: prefix + syscall });
+      return attach(kernel, program, { ...rest, function: prefix + syscall });
     } catch (error) {
       if (!(error instanceof AttachError) || error.errno !== "ENOENT") throw error;
     }

@@ -188,21 +188,13 @@ function called({ source, immediate }: Instruction, state: State): State | strin
     const handle = argument === 1 && helper !== undefined && HANDLE_HELPERS.has(helper);
     if (context && !handle) return `hands its context to ${callee}`;
     if (stack === false || state.slots.size === 0) continue;
-    // A helper reads upwards from the address; a function that is given it may read all of the stack.
-    const shown = helper === undefined || stack === "somewhere" ||
-      [...state.slots].some((slot) => slot >= slotOf(stack));
-    if (shown && !onlyBelow(stack, state, helper)) {
-      return `hands memory with the address of its context to ${callee}`;
-    }
+    // A helper reads upwards from the address; another function may read all of the stack.
+    const passesBy = helper !== undefined && typeof stack === "number" &&
+      [...state.slots].every((slot) => slot < slotOf(stack));
+    if (!passesBy) return `hands memory with the address of its context to ${callee}`;
   }
   const registers = state.registers.map((value, index) => index <= 5 ? OTHER : value);
   return { ...state, registers };
-}
-
-/** Whether a helper that is given an address on the stack stays below the slots with the context. */
-function onlyBelow(stack: number | "somewhere", state: State, helper: number | undefined): boolean {
-  if (helper === undefined || stack === "somewhere") return false;
-  return [...state.slots].every((slot) => slot < slotOf(stack));
 }
 
 function slotOf(offset: number): number {

@@ -1,9 +1,11 @@
 /**
- * Planning a delegation: pure, the same in a browser.
+ * Planning a delegation, and how programs attach with a token: pure, the same in a browser.
  *
  * @module
  */
 
+export * from "./attachments.ts";
+export { type ContextUse, contextUse } from "./context_use.ts";
 export * from "./delegation.ts";
 export * from "./notes.ts";
 export {

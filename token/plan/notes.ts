@@ -7,6 +7,7 @@
 import type { ProgramSpec } from "../../object/spec.ts";
 import type { Delegation, DelegationWord } from "./delegation.ts";
 import { programReach, programTypeFacts, type Reach } from "./reach.ts";
+import { type AttachDecision, attachmentFix } from "./attachments.ts";
 import { helperReadsMemory, helperText, scanInstructions } from "./scan.ts";
 
 /** A remark. */
@@ -19,7 +20,7 @@ export interface PlanNote {
   readonly text: string;
 }
 
-/** How a program type attaches by way of perf_event_open, and what to use instead. */
+/** What attaches by way of perf_event_open when it is loaded as written, and what to use instead. */
 const PERF_ATTACH: { readonly [kind: string]: string } = {
   kprobe: 'SEC("kprobe.multi/…")',
   ksyscall: 'SEC("tp_btf/sys_enter") or SEC("kprobe.multi/…")',
@@ -28,8 +29,31 @@ const PERF_ATTACH: { readonly [kind: string]: string } = {
   perf_event: "a program of another type",
 };
 
-/** Remarks on one program. */
-export function programNotes(program: ProgramSpec): PlanNote[] {
+/** What becomes of a program's attachment, where it is not as written. */
+export function attachNotes(decision: AttachDecision): PlanNote[] {
+  const { program, section, notes } = decision;
+  const remarks = notes.map((text): PlanNote => ({ level: "note", subject: program, text }));
+  switch (decision.outcome) {
+    case "as-is":
+      return remarks;
+    case "rewritten":
+      return [{
+        level: "note",
+        subject: program,
+        text: `SEC("${section}") is loaded and attached as ${decision.form}`,
+      }, ...remarks];
+    case "refused":
+      return [{
+        level: "warning",
+        subject: program,
+        text: `SEC("${section}") is refused before loading, because it cannot be attached with a ` +
+          `token: ${decision.why}; ${attachmentFix(decision)}`,
+      }];
+  }
+}
+
+/** Remarks on one program; `tokenSafe` when {@linkcode attachNotes} tells how it is attached. */
+export function programNotes(program: ProgramSpec, tokenSafe: boolean = false): PlanNote[] {
   const notes: PlanNote[] = [];
   const { attachTypeChecked } = programTypeFacts(program.type);
   if (!attachTypeChecked && program.expectedAttachType !== undefined) {
@@ -41,7 +65,7 @@ export function programNotes(program: ProgramSpec): PlanNote[] {
         "attach: any delegated attach word lets them load, so this word constrains nothing",
     });
   }
-  const instead = PERF_ATTACH[program.attach.kind];
+  const instead = tokenSafe ? undefined : PERF_ATTACH[program.attach.kind];
   if (instead !== undefined) {
     notes.push({
       level: "warning",

@@ -24,8 +24,15 @@ import {
 import { helperCapability, helperText, scanInstructions } from "./scan.ts";
 import { btfNeeds } from "./btf_needs.ts";
 import { type StructOpsMember, structOpsMembers } from "./struct_ops.ts";
-import { type PlanNote, programNotes, setNotes } from "./notes.ts";
+import { attachNotes, type PlanNote, programNotes, setNotes } from "./notes.ts";
 import { toIncus, toLxd, toSystemd } from "./forms.ts";
+import {
+  applyAttachment,
+  type AttachDecision,
+  attachmentJson,
+  type AttachPlanMode,
+  planAttachment,
+} from "./attachments.ts";
 import { addLibbpf } from "./libbpf.ts";
 
 /** Who will load the object. `skep` needs exactly what the kernel checks; `libbpf` (up to 1.7) needs its probes to pass as well. */
@@ -36,10 +43,16 @@ export interface PlanOptions {
   /** Who will load; default `"skep"`. */
   readonly profile?: PlanProfile;
   /**
-   * The types of the kernel that it will be loaded into. Only struct_ops programs need it: their attach
-   * word is the number of a member of the kernel's struct. Without it, the object's own struct is taken.
+   * The types of the kernel that it will be loaded into. The attach word of struct_ops programs is the
+   * number of a member of the kernel's struct: without it, the object's own struct is taken. And it
+   * tells which forms of attaching the kernel is built with.
    */
   readonly kernelBtf?: Btf;
+  /**
+   * Whether programs are planned as they are loaded with a token (the default), where a kprobe becomes a
+   * kprobe.multi, or as written. The profile `libbpf` is always as written.
+   */
+  readonly attachPlan?: AttachPlanMode;
 }
 
 /** The part of an object that a plan looks at. `ObjectSpec` has it. */
@@ -132,6 +145,8 @@ export interface PlanFacts {
   readonly reasons: readonly PlanReason[];
   /** What a person should know. */
   readonly notes: readonly PlanNote[];
+  /** How each program that is loaded will be attached; empty when planned as written. */
+  readonly attachDecisions: readonly AttachDecision[];
 }
 
 /** A delegation that some objects need, with reasons, and in every form in which it can be granted. */
@@ -150,6 +165,8 @@ export class Plan implements PlanFacts {
   readonly reasons: readonly PlanReason[];
   /** What a person should know before granting it. */
   readonly notes: readonly PlanNote[];
+  /** How each program that is loaded will be attached; empty when planned as written. */
+  readonly attachDecisions: readonly AttachDecision[];
 
   /** Takes over the facts. */
   constructor(facts: PlanFacts) {
@@ -160,6 +177,7 @@ export class Plan implements PlanFacts {
     this.reach = facts.reach;
     this.reasons = facts.reasons;
     this.notes = facts.notes;
+    this.attachDecisions = facts.attachDecisions;
   }
 
   /** Commands of bpf(2) by name. */
@@ -223,6 +241,7 @@ export class Plan implements PlanFacts {
       reach: this.reach,
       reasons: this.reasons.map(({ word, because }) => ({ word, because: [...because] })),
       notes: this.notes.map((note) => ({ ...note })),
+      attach: this.attachDecisions.filter(({ outcome }) => outcome !== "as-is").map(attachmentJson),
     };
   }
 }
@@ -246,15 +265,26 @@ export function plan(objects: Plannable | Iterable<Plannable>, options?: PlanOpt
   const builder = new PlanBuilder();
   const notes: PlanNote[] = [];
   const mandatory = new Set<string>();
+  const attachDecisions: AttachDecision[] = [];
+  const tokenSafe = profile === "skep" && options?.attachPlan !== "as-written";
   let reach: Reach = "own-sockets";
   for (const object of Symbol.iterator in objects ? objects : [objects]) {
     const maps = [...object.maps].filter((map) => map.autocreate);
-    const programs = [...object.programs].filter((program) => program.autoload);
+    const written = [...object.programs].filter((program) => program.autoload);
+    const decisions = tokenSafe
+      ? written.map((program) => planAttachment(program, { kernelBtf: options?.kernelBtf }))
+      : [];
+    attachDecisions.push(...decisions);
+    notes.push(...decisions.flatMap(attachNotes));
+    const programs = written.map((program, index) => {
+      const decision = decisions[index];
+      return decision === undefined ? program : applyAttachment(program, decision);
+    });
     for (const map of maps) addMap(builder, map, notes);
     const helpers = new Map<number, string>();
     const members = structOpsMembers(object, maps, options?.kernelBtf);
     for (const program of programs) {
-      addProgram(builder, program, members.get(program.name), notes);
+      addProgram(builder, program, members.get(program.name), notes, tokenSafe);
       reach = widerReach(reach, programReach(program.type, program.expectedAttachType));
     }
     addHelpers(builder, object, programs, helpers, notes);
@@ -284,6 +314,7 @@ export function plan(objects: Plannable | Iterable<Plannable>, options?: PlanOpt
     reach,
     reasons: builder.reasons,
     notes: unique(notes),
+    attachDecisions,
   });
 }
 
@@ -318,6 +349,7 @@ function addProgram(
   program: ProgramSpec,
   member: StructOpsMember | undefined,
   notes: PlanNote[],
+  tokenSafe: boolean,
 ): void {
   const because = `program ${program.name}`;
   if (program.type === "unspec") {
@@ -331,7 +363,7 @@ function addProgram(
   }
   builder.add("commands", Command.prog_load, because);
   builder.add("programs", ProgramType[program.type], because);
-  // Where there are tokens there is uprobe.multi, and USDT probes are loaded for it.
+  // Where there are tokens there is uprobe.multi, and libbpf too loads USDT probes for it.
   const attachType = program.attach.kind === "usdt"
     ? AttachType.trace_uprobe_multi
     : program.type === "struct_ops"
@@ -358,7 +390,7 @@ function addProgram(
   }
   // The kernel looks for it at attach, not at load.
   if (program.type === "cgroup_skb") builder.need("net_admin", `${because}, to attach it`);
-  notes.push(...programNotes(program));
+  notes.push(...programNotes(program, tokenSafe));
 }
 
 function addHelpers(
