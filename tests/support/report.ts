@@ -105,9 +105,17 @@ const entities: { readonly [entity: string]: string } = {
   "&apos;": "'",
 };
 
-/** Counts the test cases of a JUnit report. Steps of a test are cases too. */
-export function countCases(junit: string): Count {
-  const count: Count = { passed: 0, failed: [], skipped: [] };
+/** One test of a JUnit report. */
+export interface Case {
+  /** Its name. */
+  readonly name: string;
+  /** How it ended. */
+  readonly outcome: "passed" | "failed" | "skipped";
+}
+
+/** The test cases of a JUnit report. Steps of a test are cases too. */
+export function cases(junit: string): Case[] {
+  const found: Case[] = [];
   for (
     const [, attributes = "", , body = ""] of junit.matchAll(
       /<testcase\b([^>]*?)(\/>|>([\s\S]*?)<\/testcase>)/g,
@@ -115,11 +123,26 @@ export function countCases(junit: string): Count {
   ) {
     const raw = /\bname="([^"]*)"/.exec(attributes)?.[1] ?? "?";
     const name = raw.replace(/&(?:amp|lt|gt|quot|apos);/g, (entity) => entities[entity] ?? entity);
-    if (/<(?:failure|error)\b/.test(body)) count.failed.push(name);
-    else if (/<skipped\b/.test(body)) count.skipped.push(name);
-    else count.passed++;
+    const outcome = /<(?:failure|error)\b/.test(body)
+      ? "failed"
+      : /<skipped\b/.test(body)
+      ? "skipped"
+      : "passed";
+    found.push({ name, outcome });
   }
-  return count;
+  return found;
+}
+
+/** Counts the test cases of a JUnit report. */
+export function countCases(junit: string): Count {
+  const all = cases(junit);
+  const names = (wanted: Case["outcome"]): string[] =>
+    all.filter(({ outcome }) => outcome === wanted).map(({ name }) => name);
+  return {
+    passed: names("passed").length,
+    failed: names("failed"),
+    skipped: names("skipped"),
+  };
 }
 
 /** A test that hangs must not hang everything: no group takes a fraction of this. */
