@@ -376,6 +376,10 @@ Deno.test("names from a file are data: __proto__, quotes and line separators do 
     );
     assertStrictEquals(Object.getPrototypeOf(value), Object.prototype);
     assertEquals(codec.encodeBytes(value), bytes);
+    assertThrows(() => codec.encodeBytes({}), BtfError, "member __proto__ is missing");
+    const view = new DataView(bytes.slice().buffer);
+    codec.encode({}, view, 0, { partial: true });
+    assertEquals(codec.decode(view), value);
   }
 });
 

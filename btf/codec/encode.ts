@@ -141,14 +141,16 @@ class WriterMaker {
     const inOrder = [...members.values()];
     return (value, view, at, end) => {
       const record = recordOf(value, shape);
-      for (const name in record) {
-        if (!names.has(name)) throw new Misfit(unknownMember(name, shape, names));
-      }
       if (simple) {
+        let given = 0;
         for (let index = 0; index < inOrder.length; index++) {
-          inOrder[index]?.(record, view, at, end, this.#partial);
+          if (inOrder[index]?.(record, view, at, end, this.#partial)) given++;
         }
+        // As many keys as members were found: there is none that is unknown.
+        for (const _ in record) given--;
+        if (given !== 0) refuseUnknown(record, shape, names);
       } else {
+        refuseUnknown(record, shape, names);
         this.#mixed(shape, 0, members, byPlace(flat))(record, view, at, end);
       }
     };
@@ -159,17 +161,22 @@ class WriterMaker {
     const write = this.writer(shape);
     const flexible = (shape.kind === "array" || shape.kind === "text" || shape.kind === "bytes") &&
       shape.length === 0;
+    // A member called "constructor" is not the one that every object inherits.
+    const inherited = name in Object.prototype;
     return (record, view, at, end, optional) => {
-      if (!Object.hasOwn(record, name)) {
-        if (optional || flexible) return;
+      const value = record[name];
+      // `undefined` is no value of any type: only then is it asked whether the member is there at all.
+      if ((value === undefined || inherited) && !Object.hasOwn(record, name)) {
+        if (optional || flexible) return false;
         throw new Misfit(`member ${name} is missing`);
       }
       try {
-        write(record[name], view, at + offset, end);
+        write(value, view, at + offset, end);
       } catch (error) {
         if (error instanceof Misfit) error.path = `.${name}${error.path}`;
         throw error;
       }
+      return true;
     };
   }
 
@@ -198,8 +205,9 @@ class WriterMaker {
           label: field.name,
           given: Object.hasOwn(record, field.name),
           size: sizeOf(inner),
-          write: (record: Fields, view: DataView, at: number, end: number): void =>
-            write?.(record, view, at, end, this.#partial),
+          write: (record: Fields, view: DataView, at: number, end: number): void => {
+            write?.(record, view, at, end, this.#partial);
+          },
         };
       });
       if (!shape.union) {
@@ -234,13 +242,20 @@ class WriterMaker {
 }
 
 type Fields = { readonly [name: string]: unknown };
+/** Writes a member, if it is given; tells whether it was. */
 type MemberWriter = (
   record: Fields,
   view: DataView,
   at: number,
   end: number,
   optional: boolean,
-) => void;
+) => boolean;
+
+function refuseUnknown(record: Fields, shape: RecordShape, names: ReadonlySet<string>): void {
+  for (const name in record) {
+    if (!names.has(name)) throw new Misfit(unknownMember(name, shape, names));
+  }
+}
 
 function byPlace(flat: readonly FlatField[]): Map<string, FlatField> {
   return new Map(flat.map((field) => [`${field.name} ${field.offset}`, field]));
@@ -260,6 +275,8 @@ function sizeOf(shape: Shape): number {
   }
 }
 
+const U64_MAX = 0xffff_ffff_ffff_ffffn;
+
 /** A whole number that fits, as a number if it was given as one. */
 function whole(value: unknown, bits: number, signed: boolean): number | bigint {
   if (typeof value === "number" && bits <= 32) {
@@ -268,6 +285,8 @@ function whole(value: unknown, bits: number, signed: boolean): number | bigint {
     if (Number.isInteger(value) && value >= low && value <= high) return value;
   } else if (typeof value === "bigint" || Number.isSafeInteger(value)) {
     const wide = BigInt(value as number | bigint);
+    // The common case first, in comparisons that make no new bigint.
+    if (bits === 64 && !signed && wide >= 0n && wide <= U64_MAX) return wide;
     if ((signed ? BigInt.asIntN(bits, wide) : BigInt.asUintN(bits, wide)) === wide) return wide;
   }
   const range = signed
