@@ -78,8 +78,9 @@ class Broker implements AsyncDisposable {
     this.#policy = this.#load();
     this.#limit = new RateLimit(() => this.#policy.limits.requestsPerMinute);
     this.#socket = listen(this.#kernel, options.socket);
-    this.#note({ event: "started", socket: options.socket, policy: this.#hash });
+    // Before it is told that clients can connect: an early SIGHUP would end the process.
     Deno.addSignalListener("SIGHUP", this.#reload);
+    this.#note({ event: "started", socket: options.socket, policy: this.#hash });
   }
 
   async run(): Promise<void> {
