@@ -116,3 +116,37 @@ kernelTest(
     }
   },
 );
+
+kernelTest(
+  "skep broker starts with the example's policy, reads it again, and ends on SIGTERM",
+  { needs: { root: true, version: "6.11" } },
+  async () => {
+    const directory = await Deno.makeTempDir();
+    try {
+      const socket = `${directory}/broker.sock`;
+      const policy = "examples/broker/policy.jsonc";
+      const child = command(["broker", "--socket", socket, "--policy", policy]).spawn();
+      const reader = child.stdout.getReader();
+      const lines = async (event: string): Promise<void> => {
+        let said = "";
+        while (!said.includes(`"event":"${event}"`)) {
+          const { value, done } = await reader.read();
+          if (done) throw new Error(`it ended before it said ${event}: ${said}`);
+          said += text(value);
+        }
+      };
+      await lines("started");
+      assert((await Deno.stat(socket)).isSocket);
+      child.kill("SIGHUP");
+      await lines("policy read");
+      child.kill("SIGTERM");
+      await lines("ended");
+      reader.releaseLock();
+      const { code, stderr } = await child.output();
+      assertEquals([code, text(stderr)], [0, ""]);
+      assertEquals([...Deno.readDirSync(directory)], []);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+);
