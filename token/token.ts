@@ -9,6 +9,7 @@ import { Errno } from "../kernel/errno.ts";
 import { check, KernelError } from "../kernel/error.ts";
 import { Delegation, type DelegationMasks, type DelegationWord } from "./plan/delegation.ts";
 import { requestToken } from "./broker/client.ts";
+import { type DiscoverOptions, discoverTokens, type TokenCandidate } from "./discover.ts";
 import { explainTokenCreation } from "./explain/creation.ts";
 
 /** O_DIRECTORY: the same number on x86-64 as `0o200000`; aarch64 has its own. */
@@ -104,6 +105,11 @@ export class Token implements Disposable {
     const fd = kernel.tokenCreate(directoryFd);
     if (fd >= 0) return new Token(kernel, fd, `descriptor ${directoryFd}`, true);
     throw explainTokenCreation(kernel, { directoryFd, errno: fd });
+  }
+
+  /** Every bpffs mount that this process sees, with a verdict on each: see {@linkcode discoverTokens}. */
+  static discover(options: TokenOptions & DiscoverOptions): TokenCandidate[] {
+    return discoverTokens(options.kernel, options);
   }
 
   /**

@@ -94,7 +94,7 @@ function decide(
     case Errno.EBADF:
       return badDescriptor(kernel, directoryFd, evidence);
     case Errno.EINVAL:
-      return invalid(kernel, directoryFd, facts, evidence);
+      return invalid(kernel, refused, directoryFd, facts, evidence);
     case Errno.ENOENT:
       return nothingDelegated(kernel, refused, evidence);
     case Errno.EOPNOTSUPP:
@@ -120,7 +120,13 @@ function badDescriptor(kernel: Kernel, fd: number, evidence: string[]): Finding 
   return { reason: "bad-descriptor", why: "the descriptor is not open" };
 }
 
-function invalid(kernel: Kernel, fd: number, facts: ProcessFacts, evidence: string[]): Finding {
+function invalid(
+  kernel: Kernel,
+  { path }: RefusedCreation,
+  fd: number,
+  facts: ProcessFacts,
+  evidence: string[],
+): Finding {
   // One that is closed by now would have been EBADF, so fd is open here.
   const type = kernel.filesystemType(fd);
   if (type >>> 0 !== BPFFS_MAGIC) {
@@ -144,7 +150,9 @@ function invalid(kernel: Kernel, fd: number, facts: ProcessFacts, evidence: stri
   // tokens came with the root check: a kernel that knows them and is shown a root does not say EINVAL.
   const { inode } = kernel.stat(fd);
   evidence.push(`its inode is ${inode}`);
-  if (!kernelAtLeast(facts, 6, 9) && isMountRoot(kernel, fd)) {
+  const isRoot = (): boolean =>
+    bpffsMounts(kernel).some((mount) => mount.path === path) || isMountRoot(kernel, fd);
+  if (!kernelAtLeast(facts, 6, 9) && isRoot()) {
     return tooOld(facts);
   }
   return {

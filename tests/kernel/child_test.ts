@@ -1,0 +1,164 @@
+/**
+ * Processes that are made of system calls, and sockets that carry descriptors.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ChildProgram } from "../../kernel/child_program.ts";
+import { Errno } from "../../kernel/errno.ts";
+import { KernelError } from "../../kernel/error.ts";
+import { linuxKernel } from "../../kernel/linux.ts";
+import { openPipe, runSteps, startChild } from "../../kernel/process.ts";
+import { processCalls } from "../../kernel/process_calls.ts";
+import {
+  acceptConnection,
+  connectTo,
+  listenAt,
+  peerCredentials,
+  peerProcess,
+  receiveMessage,
+  sendMessage,
+  socketPair,
+  waitForMessage,
+} from "../../kernel/sockets.ts";
+import { systemCalls } from "../../kernel/syscalls.ts";
+import { kernelTest } from "../support/kernel.ts";
+
+const kernel = linuxKernel();
+const unprivileged = { unprivileged: true } as const;
+const AT_FDCWD = -100;
+
+kernelTest("a child runs its steps and becomes a program", unprivileged, async () => {
+  const [reading, writing] = openPipe();
+  const program = new ChildProgram();
+  program.step("dup3", systemCalls.dup3, [writing, 1, 0]);
+  program.step("execve", processCalls.execve, ["/no/such/program", 0, 0], { tolerate: true });
+  program.step("execve", processCalls.execve, [
+    "/bin/sh",
+    program.texts(["sh", "-c", "echo $0 $A; exit 7"]),
+    program.texts(["A=b"]),
+  ]);
+  using child = startChild(kernel, program);
+  kernel.close(writing);
+  const status = await child.wait();
+  assertEquals(status, { code: 7, signal: 0 });
+  assertEquals(new TextDecoder().decode(kernel.read(reading, 100).bytes), "sh b\n");
+  assertEquals(child.outcomes().map(({ result }) => result), [1, -Errno.ENOENT, undefined]);
+  assertEquals(child.failure(), undefined);
+  kernel.close(reading);
+});
+
+kernelTest("a child hands a result on to later steps, as often as asked", unprivileged, () => {
+  const program = new ChildProgram();
+  const opened = program.step("openat", systemCalls.openat, [AT_FDCWD, "/dev/null", 0, 0]);
+  program.step("fcntl", systemCalls.fcntl, [opened, 1, 0]);
+  program.step("close", systemCalls.close, [opened]);
+  program.step("fcntl", systemCalls.fcntl, [opened, 1, 0], { tolerate: true });
+  using child = startChild(kernel, program);
+  assertEquals(child.waitSync(), { code: 0, signal: 0 });
+  assertEquals(child.outcomes().slice(1).map(({ result }) => result), [0, 0, -Errno.EBADF]);
+});
+
+kernelTest("a step that fails ends the child, and is named", unprivileged, () => {
+  const program = new ChildProgram();
+  program.step("openat", systemCalls.openat, [AT_FDCWD, "/no/such/file", 0, 0]);
+  program.step("getpid", systemCalls.getpid, []);
+  using child = startChild(kernel, program);
+  assertEquals(child.waitSync().code, 127);
+  assertEquals(child.failure(), { name: "openat", result: -Errno.ENOENT });
+  assertEquals(child.outcomes()[1]?.result, undefined);
+});
+
+kernelTest("a read of nothing ends a child that waits for somebody", unprivileged, () => {
+  const [reading, writing] = openPipe();
+  const program = new ChildProgram();
+  const place = program.room(8);
+  program.step("close", systemCalls.close, [writing]);
+  program.step("wait", systemCalls.read, [reading, place.address, 8], { stopAtZero: true });
+  program.step("getpid", systemCalls.getpid, []);
+  using child = startChild(kernel, program);
+  kernel.close(writing);
+  assertEquals(child.waitSync().code, 127);
+  assertEquals(child.failure(), { name: "wait", result: 0 });
+  kernel.close(reading);
+});
+
+kernelTest("a signal ends a child, and disposal kills one that runs", unprivileged, async () => {
+  const start = (): ReturnType<typeof startChild> => {
+    const program = new ChildProgram();
+    const mask = program.room(8);
+    program.step("rt_sigprocmask", processCalls.rt_sigprocmask, [2, mask.address, 0, 8]);
+    program.step("execve", processCalls.execve, [
+      "/bin/sleep",
+      program.texts(["sleep", "60"]),
+      program.texts([]),
+    ]);
+    return startChild(kernel, program);
+  };
+  const child = start();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(child.signal(15), 0);
+  assertEquals(await child.wait(), { code: 143, signal: 15 });
+  assertEquals(child.signal(15), -Errno.ESRCH);
+  child[Symbol.dispose]();
+  const other = start();
+  other[Symbol.dispose]();
+  assertEquals(kernel.stat(`/proc/${other.pid}`).result, -Errno.ENOENT);
+});
+
+kernelTest("runSteps shares descriptors: what the child opens is open here", unprivileged, () => {
+  const program = new ChildProgram();
+  program.step("openat", systemCalls.openat, [AT_FDCWD, "/dev/zero", 0o2000000, 0]);
+  const fd = runSteps(kernel, "open", "/dev/zero", program);
+  assertEquals(kernel.read(fd, 4).bytes, new Uint8Array(4));
+  kernel.close(fd);
+  const failing = new ChildProgram();
+  failing.step("openat", systemCalls.openat, [AT_FDCWD, "/no/such", 0, 0]);
+  assertThrows(() => runSteps(kernel, "open", "/no/such", failing), KernelError, "ENOENT");
+});
+
+kernelTest("messages carry bytes and descriptors, whole", unprivileged, async () => {
+  const [left, right] = socketPair();
+  const file = kernel.open("/proc/version");
+  assertEquals(sendMessage(left, new Uint8Array([1, 2, 3]), [file, file]), 3);
+  kernel.close(file);
+  const message = await waitForMessage(kernel, right, 16);
+  assertEquals(message?.bytes, new Uint8Array([1, 2, 3]));
+  assertEquals([message?.descriptors.length, message?.truncated], [2, false]);
+  for (const fd of message?.descriptors ?? []) {
+    assert(kernel.read(fd, 5).bytes.length === 5);
+    kernel.close(fd);
+  }
+  sendMessage(left, new Uint8Array(100));
+  const cut = receiveMessage(right, 10);
+  assert(typeof cut !== "number" && cut.truncated && cut.bytes.length === 10);
+  assertEquals(receiveMessage(right, 10), -Errno.EAGAIN);
+  assertEquals(await waitForMessage(kernel, right, 10, 5), undefined);
+  kernel.close(left);
+  const end = receiveMessage(right, 10);
+  assert(typeof end !== "number" && end.bytes.length === 0);
+  kernel.close(right);
+});
+
+kernelTest("a listener tells who connects", unprivileged, () => {
+  const directory = Deno.makeTempDirSync();
+  const path = `${directory}/socket`;
+  const listener = listenAt(path);
+  assertEquals(acceptConnection(listener), -Errno.EAGAIN);
+  assertEquals(listenAt(path), -Errno.EADDRINUSE);
+  const client = connectTo(path);
+  const connection = acceptConnection(listener);
+  assertEquals(peerCredentials(connection), {
+    pid: Deno.pid,
+    uid: Deno.uid() ?? -1,
+    gid: Deno.gid() ?? -1,
+  });
+  const pidfd = peerProcess(connection);
+  // Linux 6.5 and later.
+  if (pidfd >= 0) kernel.close(pidfd);
+  for (const fd of [connection, client, listener]) kernel.close(fd);
+  assertEquals(connectTo(path), -Errno.ECONNREFUSED);
+  assertEquals(connectTo("/" + "x".repeat(200)), -Errno.ENAMETOOLONG);
+  Deno.removeSync(directory, { recursive: true });
+});
