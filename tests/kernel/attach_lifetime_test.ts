@@ -25,7 +25,7 @@ for (
   kernelTest(`a process that ${words} leaves no link, program or map behind`, {
     needs: {
       root: true,
-      version: "6.6",
+      feature: ["hook", "tcx"],
       unless: () => cgroupRoot() === undefined ? "cgroup version 2 is not mounted" : undefined,
     },
   }, async () => {

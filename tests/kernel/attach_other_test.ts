@@ -6,7 +6,6 @@ import { ObjectSpec } from "../../object/object_spec.ts";
 import {
   addInterface,
   cgroupRoot,
-  enterNetworkNamespace,
   inCgroup,
   inNetworkNamespace,
   loadHook,
@@ -15,34 +14,15 @@ import {
   until,
 } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";
+import { trampolines, trampolinesFor } from "../support/trampolines.ts";
 
 const kernel = linuxKernel();
-const root = { needs: { root: true } } as const;
-
-/** Trampolines are refused on some kernels even to root: loading tells. */
-async function whyNoTrampolines(): Promise<string | undefined> {
-  try {
-    using _hook = await loadHook("fentry");
-    return undefined;
-  } catch (error) {
-    return `no trampolines here: ${(error as Error).message}`;
-  }
-}
-const noTrampolines = Deno.build.os === "linux" ? await whyNoTrampolines() : "this is not Linux";
-
-function whyNoInterface(kind: string): string | undefined {
-  try {
-    using _namespace = enterNetworkNamespace();
-    const result = addInterface("skep0", kind);
-    return result === 0 ? undefined : `this kernel makes no ${kind} devices (${result})`;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
+const noCgroups = (): string | undefined =>
+  cgroupRoot() === undefined ? "cgroup version 2 is not mounted" : undefined;
 
 kernelTest(
   "flow_dissector sees the packets of its network namespace",
-  { needs: { root: true, version: "5.15", unless: () => whyNoInterface("veth") } },
+  { needs: { root: true, feature: ["hook", "netns"], built: ["CONFIG_VETH"] } },
   async () => {
     using hook = await loadHook("flow_dissector");
     await inNetworkNamespace(async () => {
@@ -64,7 +44,7 @@ function interfaces(): string[] {
 
 kernelTest(
   "freplace answers in the place of another program's function",
-  { needs: { unless: () => noTrampolines } },
+  { needs: trampolinesFor("freplace") },
   async () => {
     using target = await loadHook("with_replaceable");
     const bytes = await Deno.readFile(new URL("../fixtures/hooks.bpf.o", import.meta.url));
@@ -91,10 +71,8 @@ kernelTest(
   {
     needs: {
       root: true,
-      version: "6.0",
-      unless: () =>
-        noTrampolines ??
-          (cgroupRoot() === undefined ? "cgroup version 2 is not mounted" : undefined),
+      ...trampolinesFor("lsm_cgroup"),
+      unless: () => trampolines.unless?.() ?? noCgroups(),
     },
   },
   async () => {
@@ -118,48 +96,54 @@ kernelTest(
   },
 );
 
-kernelTest("struct_ops registers a congestion control that connections use", root, async () => {
-  const bytes = await Deno.readFile(new URL("../fixtures/struct_ops.bpf.o", import.meta.url));
-  for (const [map, name] of [["by_link", "skep_link"], ["by_update", "skep_update"]] as const) {
-    const spec = ObjectSpec.parse(bytes, { name: "struct_ops.bpf.o" });
-    for (const other of spec.maps) other.autoattach = other.name === map;
-    using object = await BpfObject.load(spec, { token: false });
-    await inNetworkNamespace(async () => {
-      {
-        using links = object.attach();
-        const [link] = [...links].filter(({ kind }) => kind === "struct_ops");
-        assertEquals(link?.program, map);
-        assert(available().includes(name));
-        const file = kernel.open("/proc/sys/net/ipv4/tcp_congestion_control", 1);
-        assertEquals(kernel.write(file, new TextEncoder().encode(name)), name.length);
-        kernel.close(file);
-        using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-        const { port } = listener.addr as Deno.NetAddr;
-        const accepted = listener.accept();
-        (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-        (await accepted).close();
-        assert((object.variables.get("hits").get() as bigint) > 0n);
-        const back = kernel.open("/proc/sys/net/ipv4/tcp_congestion_control", 1);
-        kernel.write(back, new TextEncoder().encode("reno"));
-        kernel.close(back);
-      }
-      // Sockets that are closing hold it for a moment.
-      await until(() => !available().includes(name), `${name} is gone`);
-    });
-  }
-});
+for (const [map, name] of [["by_link", "skep_link"], ["by_update", "skep_update"]] as const) {
+  kernelTest(
+    `struct_ops ${map.replace("_", " ")} gives a congestion control that connections use`,
+    {
+      needs: {
+        root: true,
+        feature: map === "by_link" ? ["ability", "struct_ops_link"] : ["hook", "struct_ops"],
+      },
+    },
+    async () => {
+      const bytes = await Deno.readFile(new URL("../fixtures/struct_ops.bpf.o", import.meta.url));
+      const spec = ObjectSpec.parse(bytes, { name: "struct_ops.bpf.o" });
+      spec.maps.get(map === "by_link" ? "by_update" : "by_link").autocreate = false;
+      using object = await BpfObject.load(spec, { token: false });
+      await inNetworkNamespace(async () => {
+        {
+          using links = object.attach();
+          const [link] = [...links].filter(({ kind }) => kind === "struct_ops");
+          assertEquals(link?.program, map);
+          assert(available().includes(name));
+          chooseCongestionControl(name);
+          using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+          const { port } = listener.addr as Deno.NetAddr;
+          const accepted = listener.accept();
+          (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+          (await accepted).close();
+          assert((object.variables.get("hits").get() as bigint) > 0n);
+          chooseCongestionControl("reno");
+        }
+        // Sockets that are closing hold it for a moment.
+        await until(() => !available().includes(name), `${name} is gone`);
+      });
+    },
+  );
+}
+
+function chooseCongestionControl(name: string): void {
+  const file = kernel.open("/proc/sys/net/ipv4/tcp_congestion_control", 1);
+  assertEquals(kernel.write(file, new TextEncoder().encode(name)), name.length);
+  kernel.close(file);
+}
 
 function available(): string[] {
   const { bytes } = kernel.readFile("/proc/sys/net/ipv4/tcp_available_congestion_control");
   return new TextDecoder().decode(bytes).trim().split(" ");
 }
 
-async function whyNoInfrared(): Promise<string | undefined> {
-  try {
-    using _hook = await loadHook("lirc");
-  } catch (error) {
-    return `no infrared programs here (CONFIG_BPF_LIRC_MODE2): ${(error as Error).message}`;
-  }
+function whyNoInfrared(): string | undefined {
   if (kernel.readDirectory("/sys/module/rc_loopback") === undefined) {
     try {
       new Deno.Command("modprobe", { args: ["rc-loopback"], stderr: "null" }).outputSync();
@@ -176,11 +160,9 @@ function infrared(): string | undefined {
   return name === undefined ? undefined : `/dev/${name}`;
 }
 
-const noInfrared = Deno.build.os === "linux" ? await whyNoInfrared() : "this is not Linux";
-
 kernelTest(
   "lirc_mode2 sees the pulses of its receiver",
-  { needs: { root: true, unless: () => noInfrared } },
+  { needs: { root: true, feature: ["hook", "lirc"], unless: whyNoInfrared } },
   async () => {
     using hook = await loadHook("lirc");
     const device = infrared() as string;
@@ -207,11 +189,7 @@ kernelTest("a pinned link outlives its descriptor and is opened again", {
   needs: {
     root: true,
     unless: () =>
-      kernel.filesystemType("/sys/fs/bpf") !== 0xcafe4a11
-        ? "no bpffs on /sys/fs/bpf"
-        : cgroupRoot() === undefined
-        ? "cgroup version 2 is not mounted"
-        : undefined,
+      kernel.filesystemType("/sys/fs/bpf") !== 0xcafe4a11 ? "no bpffs on /sys/fs/bpf" : noCgroups(),
   },
 }, async () => {
   const path = `/sys/fs/bpf/skep-test-${Deno.pid}`;

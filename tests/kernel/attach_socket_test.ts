@@ -125,7 +125,12 @@ async function receive(
 for (const via of ["link", "command"] as const) {
   kernelTest(
     `sk_msg by ${via} sees what a socket sends, and drops it`,
-    { needs: { root: true, ...(via === "link" ? { version: "6.10" } : {}) } },
+    {
+      needs: {
+        root: true,
+        ...(via === "link" ? { feature: ["ability", "sockmap_link"] } as const : {}),
+      },
+    },
     async () => {
       using hook = await loadHook("sk_msg", { verdict: 1 });
       await inNetworkNamespace(async () => {

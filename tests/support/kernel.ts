@@ -8,7 +8,7 @@
 import { assertEquals } from "@std/assert";
 import { linuxKernel } from "../../kernel/linux.ts";
 import { native } from "../../kernel/native.ts";
-import { whyUnavailable } from "../../loader/availability.ts";
+import { kernelOption, whyUnavailable } from "../../loader/availability.ts";
 import {
   isAtLeast,
   type LinuxVersion,
@@ -26,8 +26,8 @@ export interface KernelNeeds {
    * runs, and fails when the feature is not there.
    */
   readonly feature?: readonly [RequirementKind, string];
-  /** The kernel's version must be at least this: `"6.9"`. */
-  readonly version?: LinuxVersion;
+  /** Options that the kernel has to be built with, for what is not the subject of the test. */
+  readonly built?: readonly string[];
   /** Further such features. */
   readonly features?: readonly (readonly [RequirementKind, string])[];
   /** Further capabilities by number, CAP_… of `linux/capability.h`. */
@@ -82,9 +82,6 @@ export function reasonToSkip(options: KernelTestOptions = {}): string | undefine
   for (const capability of needs.capabilities ?? []) {
     if (!hasCapability(capability)) return `needs capability ${capability}`;
   }
-  if (needs.version !== undefined && !kernelAtLeast(needs.version)) {
-    return `needs Linux ${needs.version}, this is ${linuxKernel().machine.release}`;
-  }
   for (
     const [kind, name] of [
       ...(needs.feature === undefined ? [] : [needs.feature]),
@@ -94,6 +91,8 @@ export function reasonToSkip(options: KernelTestOptions = {}): string | undefine
     const reason = missingFeature(kind, name);
     if (reason !== undefined) return reason;
   }
+  const option = needs.built?.find((option) => kernelOption(linuxKernel(), option) === false);
+  if (option !== undefined) return `needs ${option}, without which this kernel is built`;
   return needs.unless?.();
 }
 
