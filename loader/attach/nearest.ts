@@ -12,7 +12,7 @@ const TRACING = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] as const;
 /** Where tracefs is mounted, as far as this process can see it: the usual places, then any other. */
 export function tracefs(kernel: Kernel): string | undefined {
   const usable = (path: string): boolean => kernel.readDirectory(`${path}/events`) !== undefined;
-  return TRACING.find(usable) ?? lines(kernel.readFile("/proc/self/mounts").bytes)
+  return TRACING.find(usable) ?? lines(kernel.readFile("/proc/thread-self/mounts").bytes)
     .map((line) => line.split(" "))
     .filter(([, , type]) => type === "tracefs")
     .map(([, path = ""]) => path)

@@ -3,13 +3,12 @@ import { linuxKernel } from "../../kernel/linux.ts";
 import { tracefs } from "../../loader/attach/nearest.ts";
 import { callGetpgid, type Hook, linksOf, loadHook } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";
+import { enterTracefs, whyNoTracefs } from "../support/tracefs.ts";
 import { trampolines, trampolinesFor } from "../support/trampolines.ts";
 import type { AttachOptions } from "../../loader/attach/attach.ts";
 
 const kernel = linuxKernel();
 
-const noTracefs = (): string | undefined =>
-  tracefs(kernel) === undefined ? "tracefs is not mounted" : undefined;
 const kprobes = { feature: ["hook", "kprobe"] } as const;
 
 /** Attaches, sees the call counted, detaches, and sees that it is not counted any more. */
@@ -47,21 +46,30 @@ kernelTest(
   () => seesTheCall("raw_tracepoint", { cookie: 5n }, { value: 5n }),
 );
 
+kernelTest("tp_btf sees a system call", () => seesTheCall("typed_tracepoint"));
+
 kernelTest(
-  "tp_btf sees a system call and its cookie",
-  () => seesTheCall("typed_tracepoint", { cookie: 9n }, { value: 9n }),
+  "tp_btf passes its cookie",
+  { needs: { feature: ["ability", "raw_tracepoint_cookie"] } },
+  () => seesTheCall("typed_tracepoint_cookie", { cookie: 9n }, { value: 9n }),
 );
 
 kernelTest(
   "tracepoint sees a system call and its cookie",
-  { needs: { unless: noTracefs } },
-  () => seesTheCall("tracepoint", { cookie: 3n }, { value: 3n }),
+  { needs: { unless: whyNoTracefs } },
+  async () => {
+    using _tracefs = enterTracefs();
+    await seesTheCall("tracepoint", { cookie: 3n }, { value: 3n });
+  },
 );
 
 kernelTest(
   "tracepoint bound by ioctl sees a system call",
-  { needs: { unless: noTracefs } },
-  () => seesTheCall("tracepoint", { forceIoctl: true }),
+  { needs: { unless: whyNoTracefs } },
+  async () => {
+    using _tracefs = enterTracefs();
+    await seesTheCall("tracepoint", { forceIoctl: true });
+  },
 );
 
 for (const name of ["kprobe", "kretprobe", "ksyscall"]) {
@@ -74,8 +82,9 @@ for (const name of ["kprobe", "kretprobe", "ksyscall"]) {
 
 kernelTest(
   "kprobe by tracefs sees a system call, and its probe goes with the link",
-  { needs: { ...kprobes, unless: noTracefs } },
+  { needs: { ...kprobes, unless: whyNoTracefs } },
   async () => {
+    using _tracefs = enterTracefs();
     await seesTheCall("kprobe", { probe: "tracefs" });
     await seesTheCall("kretprobe", { probe: "tracefs" });
     const { bytes } = kernel.readFile(`${tracefs(kernel)}/kprobe_events`);
@@ -108,8 +117,9 @@ kernelTest("raw_tp of a tracepoint that does not exist says so", async () => {
 
 kernelTest(
   "tracepoint of a name that does not exist names the nearest ones",
-  { needs: { unless: noTracefs } },
+  { needs: { unless: whyNoTracefs } },
   async () => {
+    using _tracefs = enterTracefs();
     using hook = await loadHook("tracepoint");
     assertThrows(
       () => hook.program.attach({ category: "raw_syscalls", tracepoint: "sys_entr" }),

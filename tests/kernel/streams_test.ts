@@ -14,6 +14,7 @@ import { eventTypes } from "../../object/event_type.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import { loadHook, until } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";
+import { enterTracefs, whyNoTracefs } from "../support/tracefs.ts";
 
 const kernel = linuxKernel();
 
@@ -178,7 +179,7 @@ kernelTest("a perf buffer wakes for an event on any CPU", perf, async () => {
 
 kernelTest(
   "a user ring buffer's records reach the program",
-  { needs: { version: "6.1" } },
+  { needs: { feature: ["map", "user_ringbuf"] } },
   async () => {
     using object = await load(["drain"]);
     const encoder = {
@@ -255,11 +256,12 @@ kernelTest(
   {
     needs: {
       root: true,
-      unless: () => tracefs(kernel) === undefined ? "tracefs is not mounted" : undefined,
+      unless: whyNoTracefs,
     },
   },
   async () => {
     using object = await load(["print"]);
+    using _tracefs = enterTracefs();
     const root = tracefs(kernel) as string;
     // The kernel switches the event on some time after a program with it is loaded: what is printed
     // before is lost.
@@ -280,7 +282,7 @@ const noStreams = Deno.build.os === "linux" ? await whyNoStreams() : "this is no
 
 kernelTest(
   "a program's output stream gives what it prints",
-  { needs: { version: "6.17", unless: () => noStreams } },
+  { needs: { feature: ["ability", "program_output"], unless: () => noStreams } },
   async () => {
     using object = await load(["print_to_stream"]);
     const program = object.programs.get("print_to_stream");
