@@ -5,9 +5,10 @@
  *     deno task build:bpf           # build what is there
  *     deno task build:bpf --check   # only tell which objects differ from their sources
  *
- * clang 19 builds the object beside its source (`$CLANG` overrides it). All are also built with the
- * other versions that are installed (14, 22), into `tests/fixtures/clang14/` and so on, and those of
- * the tests big-endian too: one source, several compilers, and the tests load them all.
+ * clang 19 builds the object beside its source (`$CLANG` overrides it). The examples are also built with
+ * the other versions that are installed (14, 22), into `tests/fixtures/clang14/` and so on: one source,
+ * several compilers, and the tests load them all. Sources of tests name their variants themselves, and
+ * may have big-endian ones.
  *
  * @module
  */
@@ -89,6 +90,41 @@ async function sameBytes(first: string, second: string): Promise<boolean> {
   }
 }
 
+/** One object to be made of a source. */
+interface Job {
+  readonly compiler: string;
+  readonly object: string;
+  readonly endian: "bpfel" | "bpfeb";
+}
+
+/**
+ * Which other objects to make of a source: those of the examples for every compiler, those of the tests
+ * as a line `// variants: big_endian clang14 clang22` in the source says.
+ */
+async function variantsOf(source: string): Promise<readonly string[]> {
+  if (source.startsWith("examples/")) return variantVersions.map((version) => `clang${version}`);
+  const text = await Deno.readTextFile(new URL(source, root));
+  return /^\/\/ variants: (.+)$/m.exec(text)?.[1]?.split(" ") ?? [];
+}
+
+async function jobsOf(source: string, clang: string): Promise<readonly Job[]> {
+  const object = source.replace(/\.c$/, ".o");
+  const name = object.slice(object.lastIndexOf("/") + 1);
+  const jobs: Job[] = [{ compiler: clang, object, endian: "bpfel" }];
+  for (const variant of await variantsOf(source)) {
+    const object = `tests/fixtures/${variant}/${name}`;
+    const big = variant === "big_endian";
+    const compiler = big ? clang : await firstThatRuns([variant.replace("clang", "clang-")]);
+    if (compiler === undefined) {
+      console.log(`skipped  ${object}: its compiler is not here`);
+      continue;
+    }
+    await Deno.mkdir(new URL(`tests/fixtures/${variant}/`, root), { recursive: true });
+    jobs.push({ compiler, object, endian: big ? "bpfeb" : "bpfel" });
+  }
+  return jobs;
+}
+
 async function main(check: boolean): Promise<number> {
   const clang = Deno.env.get("CLANG") ?? await firstThatRuns(["clang-19", "clang"]);
   const strip = await firstThatRuns(["llvm-strip-19", "llvm-strip"]);
@@ -103,29 +139,7 @@ async function main(check: boolean): Promise<number> {
   try {
     for (const directory of sourceRoots) {
       for await (const source of sources(directory)) {
-        const object = source.replace(/\.c$/, ".o");
-        const name = object.slice(object.lastIndexOf("/") + 1);
-        const jobs = [{ compiler: clang, object, endian: "bpfel" }];
-        if (directory === "tests/fixtures") {
-          await Deno.mkdir(new URL("tests/fixtures/big_endian/", root), { recursive: true });
-          const object = `tests/fixtures/big_endian/${name}`;
-          jobs.push({ compiler: clang, object, endian: "bpfeb" });
-        }
-        for (const version of variantVersions) {
-          const compiler = await firstThatRuns([`clang-${version}`]);
-          if (compiler === undefined) {
-            console.log(
-              `skipped  tests/fixtures/clang${version}/${name}: no clang-${version} here`,
-            );
-            continue;
-          }
-          await Deno.mkdir(new URL(`tests/fixtures/clang${version}/`, root), { recursive: true });
-          jobs.push({
-            compiler,
-            object: `tests/fixtures/clang${version}/${name}`,
-            endian: "bpfel",
-          });
-        }
+        const jobs = await jobsOf(source, clang);
         for (const job of jobs) {
           const target = check ? `${scratch}/built.o` : job.object;
           let outcome = "built   ";
