@@ -16,6 +16,7 @@ import {
 } from "../../token/mod.ts";
 import { missing, testWith } from "../support/needs.ts";
 import { withInitialBpffs } from "./bpffs.ts";
+import type { NestedAnswers } from "./nested.ts";
 import type { RowAnswer } from "./rows.ts";
 
 const kernel = linuxKernel();
@@ -270,6 +271,19 @@ testWith("tokens", "explains the bpffs of a container, from the initial namespac
   });
   assert(seen instanceof Error && "reason" in seen);
   assertEquals(seen.reason, "wrong-user-namespace", seen.message);
+});
+
+testWith("tokens", "explains a token and a bpffs of the user namespace above", async () => {
+  const answers = await withToken<NestedAnswers>({
+    delegation: Delegation.any,
+    module: new URL("nested.ts", import.meta.url),
+    function: "nest",
+  });
+  if (answers.missing === true) return;
+  assertEquals(answers, {
+    create: "EPERM wrong-user-namespace",
+    use: "EPERM wrong-user-namespace",
+  });
 });
 
 testWith("tokens", "explains that cgroup_skb takes CAP_NET_ADMIN at attach", async () => {

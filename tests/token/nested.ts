@@ -1,0 +1,59 @@
+/**
+ * In a user namespace within the sandbox's: what a token that was made outside of it is worth.
+ *
+ * @module
+ */
+
+import { linuxKernel } from "../../kernel/linux.ts";
+import { DelegationError, explainRefusal, Token } from "../../token/mod.ts";
+
+/** Answers of the process that is one namespace deeper. */
+export interface NestedAnswers {
+  /** Whether unshare(1) is not installed, so that there is nothing to nest with. */
+  readonly missing?: true;
+  /** Why the bpffs gives no token. */
+  readonly create?: string;
+  /** Why the inherited token is of no use. */
+  readonly use?: string;
+}
+
+/** Makes a token, and a process in a namespace below that inherits it. */
+export async function nest(): Promise<NestedAnswers> {
+  const kernel = linuxKernel();
+  using token = Token.open("/sys/fs/bpf", { kernel });
+  // F_SETFD: not close-on-exec any more.
+  kernel.call(Deno.build.arch === "aarch64" ? 25 : 72, token.fd, 2, 0);
+  const code = `import { below } from ${JSON.stringify(import.meta.url)};
+    console.log(JSON.stringify(below(${token.fd})));`;
+  try {
+    const { stdout } = await new Deno.Command("unshare", {
+      args: ["--user", "--map-root-user", Deno.execPath(), "eval", "--quiet", code],
+      stderr: "inherit",
+    }).output();
+    return JSON.parse(new TextDecoder().decode(stdout));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { missing: true };
+    throw error;
+  }
+}
+
+/** Runs in the namespace below. */
+export function below(tokenFd: number): NestedAnswers {
+  const kernel = linuxKernel();
+  const made = Token.tryOpen("/sys/fs/bpf", { kernel });
+  const token = Token.fromFd(tokenFd, { kernel });
+  const map = { type: 1, keySize: 4, valueSize: 4, maxEntries: 1 };
+  const errno = kernel.mapCreate({ ...map, tokenFd });
+  const refusal = explainRefusal(kernel, {
+    command: "BPF_MAP_CREATE",
+    doing: "create map",
+    subject: "x",
+    errno,
+    token,
+    map,
+  });
+  return {
+    create: made instanceof DelegationError ? `${made.errno} ${made.reason}` : "made",
+    use: refusal === undefined ? `${errno}` : `${refusal.errno} ${refusal.reason}`,
+  };
+}
