@@ -1,6 +1,7 @@
 // Every example runs as its first lines say, on the real kernel, and leaves nothing behind.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { verifyFiles } from "@skep/skep";
 import { kernelTest, reasonToSkip } from "../tests/support/kernel.ts";
 import { demo } from "./demo.ts";
 import * as tour from "./tour.ts";
@@ -41,6 +42,22 @@ async function meanwhile<T>(work: Promise<T>, act: () => Promise<unknown>): Prom
 
 const startProgram = (): Promise<unknown> => new Deno.Command("true").output();
 const needed = ["--allow-ffi", "--allow-read"];
+
+kernelTest("the objects load as every compiler makes them", async () => {
+  const names = ["execsnoop", "hello", "tcp_connections", "xdp_count"];
+  const files = ["clang14", "clang22"].flatMap((compiler) =>
+    names.map((name) =>
+      decodeURIComponent(new URL(`tests/fixtures/${compiler}/${name}.bpf.o`, root).pathname)
+    )
+  );
+  let loaded = 0;
+  for await (const { object, load, programs } of verifyFiles(files, { token: false })) {
+    assertEquals(load, { ok: true }, object);
+    assertEquals(programs.filter(({ ok }) => !ok), [], object);
+    loaded++;
+  }
+  assertEquals(loaded, 8);
+});
 
 kernelTest("hello counts programs that start", async () => {
   const running = runExample([...needed, "examples/hello/main.ts"]);
