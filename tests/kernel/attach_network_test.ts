@@ -106,8 +106,11 @@ kernelTest("tcx runs programs in the order that anchors give", tcx, async () => 
   const secondId = second.info().id;
   await inNetworkNamespace(() => {
     const lo = kernel.interfaceIndex("lo");
-    const order = (): readonly number[] =>
-      kernel.programQuery(lo, AttachType.tcx_ingress).programIds;
+    const order = (): readonly number[] => {
+      const { result, programIds } = kernel.programQuery(lo, AttachType.tcx_ingress);
+      if (result < 0) throw new Error(`BPF_PROG_QUERY answers ${result}`);
+      return programIds;
+    };
     using link = hook.program.attach({ interface: "lo" });
     {
       using _before = second.attach({ interface: "lo", before: link });

@@ -6,6 +6,7 @@ import { ObjectSpec } from "../../object/object_spec.ts";
 import {
   addInterface,
   cgroupRoot,
+  hookToken,
   inCgroup,
   inNetworkNamespace,
   loadHook,
@@ -29,7 +30,7 @@ kernelTest(
       using link = hook.program.attach({ netns: "/proc/thread-self/ns/net" });
       assertEquals(link.info()?.attachType, "flow_dissector");
       // A pair with a queue for each CPU: which one is chosen by the packet's flow.
-      assertEquals(addInterface("skep0", "veth"), 0);
+      assertEquals(addInterface("skep0", "veth", 2), 0);
       for (const name of interfaces()) setInterfaceUp(kernel.interfaceIndex(name));
       await until(() => hook.hits > 0, "IPv6 has announced itself");
     });
@@ -52,7 +53,7 @@ kernelTest(
     const replacement = spec.programs.get("replacement");
     replacement.autoload = true;
     replacement.attachTarget = { programFd: target.program.fd, function: "replaceable" };
-    using object = await BpfObject.load(spec, { token: false });
+    using object = await BpfObject.load(spec, { token: hookToken });
     const answer = (): number => target.program.testRun({ data: new Uint8Array(64) }).returnValue;
     assertEquals(answer(), 1);
     {
@@ -109,7 +110,7 @@ for (const [map, name] of [["by_link", "skep_link"], ["by_update", "skep_update"
       const bytes = await Deno.readFile(new URL("../fixtures/struct_ops.bpf.o", import.meta.url));
       const spec = ObjectSpec.parse(bytes, { name: "struct_ops.bpf.o" });
       spec.maps.get(map === "by_link" ? "by_update" : "by_link").autocreate = false;
-      using object = await BpfObject.load(spec, { token: false });
+      using object = await BpfObject.load(spec, { token: hookToken });
       await inNetworkNamespace(async () => {
         {
           using links = object.attach();

@@ -3,7 +3,7 @@ import { linuxKernel } from "../../kernel/linux.ts";
 import type { AttachOptions } from "../../loader/attach/attach.ts";
 import { BpfObject } from "../../loader/object.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
-import { linksOf, loadHook, until } from "../support/hooks.ts";
+import { hookToken, linksOf, loadHook, until } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";
 
 const kernel = linuxKernel();
@@ -152,7 +152,7 @@ for (const type of ["uprobe", "uprobe.multi"] as const) {
       const program = spec.programs.get("fired");
       if (type === "uprobe.multi") program.expectedAttachType = "trace_uprobe_multi";
       else delete program.expectedAttachType;
-      using object = await BpfObject.load(spec, { token: false });
+      using object = await BpfObject.load(spec, { token: hookToken });
       const get = (name: string): unknown => object.variables.get(name).get();
       await using target = new Target();
       assertEquals(await target.go(), 0);

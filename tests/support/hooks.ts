@@ -13,6 +13,13 @@ import { ObjectSpec } from "../../object/object_spec.ts";
 const kernel = linuxKernel();
 const ARM = kernel.machine.machine === "aarch64";
 
+/**
+ * The token by which tests of hooks load: none, or, in the process that `tests/token/hooks_test.ts`
+ * starts, the one that it finds.
+ */
+export const hookToken: "auto" | false =
+  Deno.build.os === "linux" && Deno.env.has("SKEP_HOOKS_WITH_TOKEN") ? "auto" : false;
+
 /** The number of getpgid(2): a system call that nothing else here makes. */
 export const GETPGID: number = ARM ? 155 : 121;
 const UNSHARE = ARM ? 97 : 272;
@@ -58,7 +65,7 @@ export async function loadHook(
   spec.variables.get("target").set(Deno.pid);
   spec.variables.get("syscall_number").set(BigInt(GETPGID));
   spec.variables.get("verdict").set(options.verdict ?? 0);
-  const object = await BpfObject.load(spec, { token: false });
+  const object = await BpfObject.load(spec, { token: hookToken });
   const { variables } = object;
   return {
     object,
@@ -74,9 +81,23 @@ export async function loadHook(
   };
 }
 
-/** Ids of all links of the machine that belong to one of these programs. */
+/**
+ * Ids of all links of the machine that belong to one of these programs; of a process that has nothing
+ * but a token, of all links that it holds.
+ */
 export function linksOf(programIds: readonly number[]): number[] {
   const found: number[] = [];
+  if (hookToken !== false) {
+    for (const fd of kernel.readDirectory("/proc/self/fdinfo") ?? []) {
+      const { bytes } = kernel.readFile(`/proc/self/fdinfo/${fd}`);
+      const text = new TextDecoder().decode(bytes);
+      const [link, program] = ["link_id", "prog_id"].map((name) =>
+        Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(text)?.[1])
+      );
+      if (link && programIds.includes(program ?? 0)) found.push(link);
+    }
+    return found;
+  }
   for (let id = kernel.getNextId("link", 0); id > 0; id = kernel.getNextId("link", id)) {
     const fd = kernel.getFdById("link", id);
     if (fd < 0) continue;
@@ -129,15 +150,15 @@ export function setInterfaceUp(index: number): void {
   if (result < 0) throw new Error(`cannot switch on interface ${index}: ${result}`);
 }
 
-/** Makes a network interface of a kind (`veth`, `dummy`, `netkit`) with two queues; answers zero or `-errno`. */
-export function addInterface(name: string, kind: string): number {
+/** Makes a network interface of a kind (`veth`, `dummy`, `netkit`) with so many queues to send; answers zero or `-errno`. */
+export function addInterface(name: string, kind: string, queues: number = 1): number {
   const message = new NetlinkMessage(RTM_NEWLINK, REQUEST_ACK | CREATE | EXCLUSIVE)
     .u8(0, 0).u16(0).u32(0, 0, 0)
-    .attributeText(IFLA_IFNAME, name)
-    .attribute32(IFLA_NUM_TX_QUEUES, 2)
-    .begin(IFLA_LINKINFO).attributeText(IFLA_INFO_KIND, kind).begin(IFLA_INFO_DATA).end().end()
-    .build();
-  return kernel.netlink(message).result;
+    .attributeText(IFLA_IFNAME, name);
+  if (queues > 1) message.attribute32(IFLA_NUM_TX_QUEUES, queues);
+  message.begin(IFLA_LINKINFO).attributeText(IFLA_INFO_KIND, kind).begin(IFLA_INFO_DATA).end()
+    .end();
+  return kernel.netlink(message.build()).result;
 }
 
 /** Where cgroup version 2 is mounted. */

@@ -105,12 +105,18 @@ const entities: { readonly [entity: string]: string } = {
   "&apos;": "'",
 };
 
+function unescapeXml(text: string): string {
+  return text.replace(/&(?:amp|lt|gt|quot|apos);/g, (entity) => entities[entity] ?? entity);
+}
+
 /** One test of a JUnit report. */
 export interface Case {
   /** Its name. */
   readonly name: string;
   /** How it ended. */
   readonly outcome: "passed" | "failed" | "skipped";
+  /** What it says, when it failed. */
+  readonly failure?: string;
 }
 
 /** The test cases of a JUnit report. Steps of a test are cases too. */
@@ -122,13 +128,14 @@ export function cases(junit: string): Case[] {
     )
   ) {
     const raw = /\bname="([^"]*)"/.exec(attributes)?.[1] ?? "?";
-    const name = raw.replace(/&(?:amp|lt|gt|quot|apos);/g, (entity) => entities[entity] ?? entity);
+    const name = unescapeXml(raw);
     const outcome = /<(?:failure|error)\b/.test(body)
       ? "failed"
       : /<skipped\b/.test(body)
       ? "skipped"
       : "passed";
-    found.push({ name, outcome });
+    const failure = outcome === "failed" ? { failure: unescapeXml(body) } : {};
+    found.push({ name, outcome, ...failure });
   }
   return found;
 }

@@ -1,0 +1,33 @@
+/**
+ * What a token cannot do, by the names of the tests that meet it.
+ *
+ * @module
+ */
+
+/** A refusal that is known beforehand. */
+export interface PlannedRefusal {
+  /** Whose tests: a pattern of their names. */
+  readonly tests: RegExp;
+  /** What the error has to say. */
+  readonly says: RegExp;
+  /** Why, for the page about kernels. */
+  readonly why: string;
+}
+
+const refusals: readonly PlannedRefusal[] = [
+  {
+    tests: /^perf_event /,
+    says: /perf_event_open is not permitted here, and a BPF token cannot delegate it/,
+    why: "perf_event_open cannot be delegated",
+  },
+  {
+    tests: /^tcx runs programs in the order that anchors give$/,
+    says: /BPF_PROG_QUERY answers -1\b/,
+    why: "BPF_PROG_QUERY takes no token",
+  },
+];
+
+/** Why a test of a hook is refused with a token, or `undefined` when it has to pass. */
+export function plannedRefusal(test: string): PlannedRefusal | undefined {
+  return refusals.find(({ tests }) => tests.test(test));
+}
