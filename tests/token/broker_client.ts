@@ -10,7 +10,7 @@ import { KernelError } from "../../kernel/error.ts";
 import { linuxKernel } from "../../kernel/linux.ts";
 import { connectTo, receiveMessage, sendMessage } from "../../kernel/sockets.ts";
 import { openFilesystem } from "../../kernel/mounts.ts";
-import { Delegation, type DelegationWords, Token } from "../../token/mod.ts";
+import { Delegation, type DelegationWords, resolveToken, Token } from "../../token/mod.ts";
 
 const kernel = linuxKernel();
 
@@ -35,6 +35,14 @@ export function ask(path: string, need?: DelegationWords): JsonValue {
     if (!(error instanceof KernelError)) throw error;
     return { refused: error.why };
   }
+}
+
+/** How `token: "auto"` chooses, without a variable that names a mount. */
+export function auto(): JsonValue {
+  Deno.env.delete("LIBBPF_BPF_TOKEN_PATH");
+  const { token, owned, how } = resolveToken(kernel, "auto");
+  if (owned) token?.[Symbol.dispose]();
+  return how;
 }
 
 /** What came back for raw bytes: the answer, whether a descriptor came with it. */

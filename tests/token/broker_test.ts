@@ -6,9 +6,13 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { linuxKernel } from "../../kernel/linux.ts";
+import { ObjectSpec } from "../../object/mod.ts";
 import {
+  decide,
   Delegation,
   type DelegationWords,
+  parsePolicy,
+  plan,
   serveBroker,
   withToken,
   type WithTokenOptions,
@@ -253,3 +257,44 @@ testWith(
     });
   },
 );
+
+Deno.test("the example policy can be read, and gives what it says to whom it says", async () => {
+  const url = new URL("../../examples/broker/policy.jsonc", import.meta.url);
+  const given = parsePolicy(await Deno.readTextFile(url), url.pathname, (path) => {
+    const bytes = Deno.readFileSync(new URL(path, url));
+    return plan(ObjectSpec.parse(bytes, { name: path })).delegation;
+  });
+  const facts = {
+    pid: 1,
+    uid: 1000,
+    cgroup: "/user.slice",
+    owner: 1000,
+    userNamespace: 1n,
+    initial: false,
+    nested: false,
+    ownsNetwork: true,
+  };
+  const decision = decide(given, facts, undefined);
+  assert(decision.granted);
+  assertEquals(decision.delegation.names("programs"), ["xdp"]);
+  assertEquals(decide(given, { ...facts, owner: 1001 }, undefined).granted, false);
+  const service = { ...facts, owner: 0, cgroup: "/system.slice/execsnoop.service" };
+  const host = decide(given, service, undefined);
+  assert(host.granted);
+  assertEquals([host.reach, host.rule.name], ["host", "execsnoop.service"]);
+});
+
+testWith("tokens", "auto asks the broker at its usual place", async () => {
+  const place = "/run/skep";
+  if (linuxKernel().stat(place).result >= 0) return;
+  await withBroker(policy, async ({ socket }) => {
+    Deno.mkdirSync(place, { mode: 0o755 });
+    try {
+      Deno.symlinkSync(socket, `${place}/broker.sock`);
+      const how = await client<string>({ function: "auto", arguments: [] });
+      assertStringIncludes(how, "the broker at /run/skep/broker.sock");
+    } finally {
+      Deno.removeSync(place, { recursive: true });
+    }
+  });
+});

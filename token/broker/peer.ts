@@ -8,7 +8,6 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { signalProcess } from "../../kernel/process.ts";
 import { peerCredentials, peerProcess } from "../../kernel/sockets.ts";
 import { namespaceOwner } from "../../kernel/user_namespace.ts";
 import type { PeerFacts } from "./policy.ts";
@@ -64,7 +63,8 @@ export function identifyPeer(kernel: Kernel, socket: number): Peer | string {
     allNetworksOwned(kernel, inode);
   const cgroup = cgroupOf(kernel, credentials.pid);
   // Only now, when all has been read by pid, does it count that the pid was its own all the time.
-  if (signalProcess(pidfd, 0) < 0) {
+  // A descriptor of a process that has ended is readable.
+  if (kernel.poller.poll(pidfd, 0)) {
     close();
     return "its process ended meanwhile";
   }
