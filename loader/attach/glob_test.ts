@@ -1,0 +1,32 @@
+import { assert, assertEquals, assertLess } from "@std/assert";
+import { globMatcher, isGlob } from "./glob.ts";
+
+Deno.test("globMatcher takes * for any text and ? for one character", () => {
+  const cases: readonly (readonly [string, string, boolean])[] = [
+    ["vfs_*", "vfs_read", true],
+    ["vfs_*", "vfs_", true],
+    ["vfs_*", "xvfs_read", false],
+    ["*read", "vfs_read", true],
+    ["*read", "vfs_readv", false],
+    ["v?s_*d*", "vfs_readv", true],
+    ["v?s", "vs", false],
+    ["*", "", true],
+    ["", "", true],
+    ["", "a", false],
+    ["a*b*c", "aXbXbXc", true],
+    ["a.c", "abc", false],
+  ];
+  for (const [pattern, name, expected] of cases) {
+    assertEquals(globMatcher(pattern)(name), expected, `${pattern} ${name}`);
+  }
+});
+
+Deno.test("globMatcher is not slowed down by a hostile pattern", () => {
+  const start = performance.now();
+  assert(!globMatcher(`${"a*".repeat(50)}b`)("a".repeat(5000)));
+  assertLess(performance.now() - start, 1000);
+});
+
+Deno.test("isGlob tells patterns from names", () => {
+  assertEquals(["tcp_*", "tcp_connect", "a?b"].map(isGlob), [true, false, true]);
+});
