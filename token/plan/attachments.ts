@@ -279,8 +279,8 @@ function tracepoint(
       ...base,
       outcome: "refused",
       reason: "reads-context",
-      why: `it ${use.text} (instruction ${use.instruction}), which only perf_event_open lays out ` +
-        "as a tracepoint program expects",
+      why: `it ${use.text} (instruction ${use.instruction}), and only perf_event_open gives it ` +
+        "the one that it expects",
       instead: [target("tp_btf", name), target("raw_tp", name)],
       ...(prototype === undefined ? {} : { prototype }),
     };

@@ -29,6 +29,23 @@ const HANDLE_HELPERS: ReadonlySet<number> = new Set([
   Helper.get_attach_cookie,
 ]);
 
+/** Helpers without arguments: what the registers hold is left over. */
+const BARE_HELPERS: ReadonlySet<number> = new Set([
+  Helper.ktime_get_ns,
+  Helper.ktime_get_boot_ns,
+  Helper.ktime_get_coarse_ns,
+  Helper.ktime_get_tai_ns,
+  Helper.jiffies64,
+  Helper.get_prandom_u32,
+  Helper.get_smp_processor_id,
+  Helper.get_numa_node_id,
+  Helper.get_current_pid_tgid,
+  Helper.get_current_uid_gid,
+  Helper.get_current_task,
+  Helper.get_current_task_btf,
+  Helper.get_current_cgroup_id,
+]);
+
 /** Bytes of the stack, and of one of its slots. */
 const STACK = 512;
 const SLOT = 8;
@@ -183,7 +200,8 @@ function called({ source, immediate }: Instruction, state: State): State | strin
     : source === Pseudo.kfuncCall
     ? "a kernel function"
     : "another function";
-  for (let argument = 1; argument <= 5; argument++) {
+  const count = helper !== undefined && BARE_HELPERS.has(helper) ? 0 : 5;
+  for (let argument = 1; argument <= count; argument++) {
     const { context, stack } = state.registers[argument] ?? OTHER;
     const handle = argument === 1 && helper !== undefined && HANDLE_HELPERS.has(helper);
     if (context && !handle) return `hands its context to ${callee}`;
