@@ -104,8 +104,10 @@ const CALLBACK_TAG = "exception_callback:";
 /**
  * The function that an entry program names as its exception callback.
  *
- * @throws {RelocationError} EINVAL for two of them or one that is static or hidden, ENOENT for one
- * that is not there.
+ * Undefined where there is none, and where there are two: the verifier refuses those.
+ *
+ * @throws {RelocationError} EINVAL for one that is static or hidden, or is named on something else than a
+ * program, ENOENT for one that is not there.
  */
 export function exceptionCallback(spec: ObjectSpec, unit: CodeUnit): CodeUnit | undefined {
   const { btf } = spec;
@@ -118,7 +120,6 @@ export function exceptionCallback(spec: ObjectSpec, unit: CodeUnit): CodeUnit | 
     if (tag.kind !== "decl_tag" || tag.componentIndex !== -1) continue;
     if (!tag.name.startsWith(CALLBACK_TAG)) continue;
     const tagged = btf.type(tag.type);
-    if (tagged.kind !== "func" || tagged.name !== unit.name) continue;
     const name = tag.name.slice(CALLBACK_TAG.length);
     const fail = (errno: string, why: string): RelocationError =>
       new RelocationError({
@@ -127,7 +128,12 @@ export function exceptionCallback(spec: ObjectSpec, unit: CodeUnit): CodeUnit | 
         errno,
         why: `its exception callback ${name} ${why}`,
       });
-    if (found !== undefined) throw fail("EINVAL", "is the second one");
+    if (tagged.kind !== "func" || tagged.linkage !== "global") {
+      throw fail("EINVAL", "is named on something else than a program");
+    }
+    if (tagged.name !== unit.name) continue;
+    // Which of two is meant nobody can say: the verifier refuses them, as it does for libbpf (EEXIST).
+    if (found !== undefined) return undefined;
     const callback = units.all.find((other) => units.isSubprogram(other) && other.name === name);
     if (callback === undefined) throw fail("ENOENT", "is not there");
     if (!callback.global || callback.hidden) throw fail("EINVAL", "must be global and not hidden");

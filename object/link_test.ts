@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import exceptions from "../tests/fixtures/exceptions.bpf.o" with { type: "bytes" };
 import linking from "../tests/fixtures/linking.bpf.o" with { type: "bytes" };
 import links from "../tests/fixtures/links.bpf.o" with { type: "bytes" };
 import { CoreTargets } from "../btf/core/mod.ts";
@@ -68,6 +69,18 @@ Deno.test("linkProgram keeps functions and lines in step with appended code", ()
   const starts = [...lines].filter((_, index) => index % 4 === 0);
   assertEquals(starts, [...starts].sort((a, b) => a - b));
   assertEquals(starts.every((start) => start < instructions.length / 8), true);
+});
+
+Deno.test("linkProgram leaves two exception callbacks to the verifier, and refuses one that is not there", () => {
+  const spec = ObjectSpec.parse(exceptions);
+  const { subprograms } = linkProgram(spec, spec.programs.get("two_callbacks"));
+  assertEquals(subprograms, []);
+  const error = assertThrows(
+    () => linkProgram(spec, spec.programs.get("absent_callback")),
+    RelocationError,
+    "nowhere",
+  );
+  assertEquals(error.errno, "ENOENT");
 });
 
 Deno.test("linkProgram poisons the use of a map that is not created", () => {
