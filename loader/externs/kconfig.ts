@@ -69,7 +69,7 @@ export class KconfigValues {
   }
 
   /** Sets a number: a virtual option, or one whose value is not text. */
-  setNumber(extern: ExternSpec, value: bigint): void {
+  setNumber(extern: ExternSpec, value: bigint, outOfRange = "ERANGE"): void {
     const { kind, signed } = extern.kconfig ?? { kind: "text", signed: false };
     if (kind === "tristate" || kind === "text") {
       throw misfit(extern, `${value}`, "is a number");
@@ -82,7 +82,7 @@ export class KconfigValues {
         bits,
         value,
       ) === BigInt.asUintN(64, value));
-    if (!fits) throw misfit(extern, `${value}`, `does not fit into ${bits} bits`, "ERANGE");
+    if (!fits) throw misfit(extern, `${value}`, `does not fit into ${bits} bits`, outOfRange);
     this.#store(extern, value);
   }
 
@@ -107,7 +107,8 @@ export class KconfigValues {
       const number = parseNumber(value);
       if (number === undefined) throw misfit(extern, value, "is not a number");
       if (extern.kconfig?.kind === "bool") throw misfit(extern, value, "is a number");
-      this.setNumber(extern, number);
+      // libbpf answers EINVAL for whatever is wrong with a line of the configuration.
+      this.setNumber(extern, number, "EINVAL");
     }
   }
 
