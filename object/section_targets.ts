@@ -44,7 +44,7 @@ export function kprobe(target: string | undefined, entry: SectionEntry): KprobeP
     return {
       ...plan,
       offset: 0,
-      problem: `"${target}" does not read as export function or function+offset`,
+      problem: `"${target}" does not read as function or function+offset`,
     };
   }
   const offset = Number(match[2] ?? 0);
@@ -65,7 +65,7 @@ export function kprobeMulti(target: string | undefined, entry: SectionEntry): Kp
   } as const;
   if (target === undefined) return plan;
   if (!/^[A-Za-z0-9_.*?]+$/.test(target)) {
-    return { ...plan, problem: `"${target}" does not read as a export function name with * and ?` };
+    return { ...plan, problem: `"${target}" does not read as a function name with * and ?` };
   }
   return { ...plan, pattern: target };
 }
@@ -91,7 +91,7 @@ export function uprobe(target: string | undefined, entry: SectionEntry): UprobeP
       ...plan,
       path,
       offset: 0,
-      problem: `"${target}" lacks :export function or :function+offset`,
+      problem: `"${target}" lacks :function or :function+offset`,
     };
   }
   let offset = 0;
