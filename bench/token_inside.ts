@@ -1,0 +1,29 @@
+/**
+ * What `token_bench.ts` does inside a sandbox.
+ *
+ * @module
+ */
+
+import { linuxKernel } from "../kernel/linux.ts";
+import { BpfObject } from "../loader/mod.ts";
+import { Delegation, Token } from "../token/mod.ts";
+
+const kernel = linuxKernel();
+const words = Delegation.of({ commands: ["map_create"], maps: ["hash"] });
+
+/** In a sandbox: loads an object, and so does nothing else. */
+export async function load(path: string): Promise<number> {
+  using loaded = await BpfObject.load(path);
+  return loaded.programs.size;
+}
+
+/** In a sandbox: milliseconds from request to token, the median of some. */
+export function askBroker(path: string, rounds: number): number {
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const start = performance.now();
+    using _token = Token.fromBroker(path, { kernel, need: words });
+    times.push(performance.now() - start);
+  }
+  return times.sort((left, right) => left - right)[rounds >> 1] ?? 0;
+}
