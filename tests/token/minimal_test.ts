@@ -8,10 +8,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { linuxKernel } from "../../kernel/linux.ts";
 import { kernelBtf, openObject } from "../../loader/mod.ts";
-import { Delegation, type DelegationWord, plan } from "../../token/mod.ts";
+import { Delegation, type DelegationWord, type Plan, plan } from "../../token/mod.ts";
 import { withInitialBpffs } from "./bpffs.ts";
 import { testWith } from "../support/needs.ts";
-import { TokenWorker, tryLoad } from "./worker.ts";
+import { type LoadWay, TokenWorker, tryLoad } from "./worker.ts";
 
 /** What was found. */
 interface Tally {
@@ -29,26 +29,57 @@ function one(word: DelegationWord): Delegation {
   return Delegation.of({ [word.set]: [word.number] });
 }
 
-async function prove(worker: TokenWorker, path: string, tally: Tally): Promise<void> {
+/** An object in one way to load it. */
+interface Way extends LoadWay {
+  /** The object with the way, for messages. */
+  readonly name: string;
+  /** What is planned for it. */
+  readonly need: Plan;
+}
+
+/**
+ * The ways to load an object with a token: as the attach planner has it, without the programs that it
+ * refuses, and as written where that is something else.
+ */
+async function ways(path: string): Promise<Way[]> {
   const name = path.slice(path.lastIndexOf("/") + 1);
-  const need = plan(await openObject(path), { kernelBtf: kernelBtf(linuxKernel()) });
-  const whole = await worker.load(path, need.delegation);
-  if (!whole.ok) {
-    const any = await worker.load(path, Delegation.any);
-    if (any.ok) tally.wrong.push(`${name}: ${need.delegation} is not enough: ${whole.message}`);
-    else tally.beyond.push(`${name}: ${any.message}`);
-    return;
-  }
-  tally.loaded.push(name);
-  for (const word of need.delegation.words()) {
-    tally.tried++;
-    const text = `${word.option}=${word.word}`;
-    const optional = need.optional.some(({ set, number }) =>
-      set === word.set && number === word.number
-    );
-    const less = await worker.load(path, need.delegation.without(one(word)));
-    if (less.ok && !optional) tally.wrong.push(`${name}: loads without ${text}`);
-    if (!less.ok && optional) tally.wrong.push(`${name}: ${text} is not optional: ${less.message}`);
+  const types = kernelBtf(linuxKernel());
+  const spec = await openObject(path);
+  const written = plan(spec, { kernelBtf: types, attachPlan: "as-written" });
+  const { attachDecisions } = plan(spec, { kernelBtf: types });
+  if (attachDecisions.every(({ outcome }) => outcome === "as-is")) return [{ name, need: written }];
+  const attachable = attachDecisions.filter(({ outcome }) => outcome !== "refused");
+  const autoload = attachable.map(({ program }) => program);
+  for (const program of spec.programs) program.autoload = autoload.includes(program.name);
+  const safe = plan(spec, { kernelBtf: types });
+  return [
+    ...(attachable.length === 0 ? [] : [{ name: `${name} as attached`, need: safe, autoload }]),
+    { name: `${name} as written`, need: written, attachPlan: "as-written" },
+  ];
+}
+
+async function prove(worker: TokenWorker, path: string, tally: Tally): Promise<void> {
+  for (const { name, need, ...way } of await ways(path)) {
+    const whole = await worker.load(path, need.delegation, way);
+    if (!whole.ok) {
+      const any = await worker.load(path, Delegation.any, way);
+      if (any.ok) tally.wrong.push(`${name}: ${need.delegation} is not enough: ${whole.message}`);
+      else tally.beyond.push(`${name}: ${any.message}`);
+      continue;
+    }
+    tally.loaded.push(name);
+    for (const word of need.delegation.words()) {
+      tally.tried++;
+      const text = `${word.option}=${word.word}`;
+      const optional = need.optional.some(({ set, number }) =>
+        set === word.set && number === word.number
+      );
+      const less = await worker.load(path, need.delegation.without(one(word)), way);
+      if (less.ok && !optional) tally.wrong.push(`${name}: loads without ${text}`);
+      if (!less.ok && optional) {
+        tally.wrong.push(`${name}: ${text} is not optional: ${less.message}`);
+      }
+    }
   }
 }
 

@@ -15,7 +15,13 @@ import {
 } from "../../kernel/mounts.ts";
 import { sendMessage, socketPair, waitForMessage } from "../../kernel/sockets.ts";
 import { BpfObject, openObject } from "../../loader/mod.ts";
-import { Delegation, type DelegationMasks, Token, withToken } from "../../token/mod.ts";
+import {
+  type AttachPlanMode,
+  Delegation,
+  type DelegationMasks,
+  Token,
+  withToken,
+} from "../../token/mod.ts";
 
 const kernel = linuxKernel();
 const O_DIRECTORY = 0o200000;
@@ -37,19 +43,28 @@ export interface LoadAnswer {
   readonly maps?: readonly string[];
 }
 
+/** How an object is loaded. */
+export interface LoadWay {
+  /** Programs to load; default is the object's own choice. */
+  readonly autoload?: readonly string[];
+  /** In which form programs are attached later. */
+  readonly attachPlan?: AttachPlanMode;
+}
+
 /** Loads an object and unloads it; with `autoload`, only those of its programs. */
 export async function tryLoad(
   path: string,
   token: Token | false,
   pinRoot: string,
-  autoload?: readonly string[],
+  way: LoadWay = {},
 ): Promise<LoadAnswer> {
+  const { autoload, attachPlan = "token-safe" } = way;
   try {
     const spec = await openObject(path);
     if (autoload !== undefined) {
       for (const program of spec.programs) program.autoload = autoload.includes(program.name);
     }
-    using object = await BpfObject.load(spec, { token, pinRoot, logLevel: "none" });
+    using object = await BpfObject.load(spec, { token, pinRoot, attachPlan, logLevel: "none" });
     return {
       ok: true,
       programs: [...object.programs].map((program) => program.info().name),
@@ -72,7 +87,7 @@ export async function serve(socket: number): Promise<JsonValue> {
   for (;;) {
     const request = await waitForMessage(kernel, socket, ANSWER);
     if (request === undefined || request.bytes.length === 0) return null;
-    const { path, autoload } = JSON.parse(new TextDecoder().decode(request.bytes));
+    const { path, way } = JSON.parse(new TextDecoder().decode(request.bytes));
     const context = openFilesystem("bpf");
     sendMessage(socket, new Uint8Array(1), [context]);
     await waitForMessage(kernel, socket, ANSWER);
@@ -81,7 +96,7 @@ export async function serve(socket: number): Promise<JsonValue> {
     let answer: LoadAnswer;
     try {
       using token = Token.create(directory, { kernel });
-      answer = await tryLoad(path, token, `/proc/self/fd/${directory}`, autoload);
+      answer = await tryLoad(path, token, `/proc/self/fd/${directory}`, way);
     } catch (error) {
       answer = { ok: false, message: String(error), reason: "no-token" };
     }
@@ -114,10 +129,9 @@ export class TokenWorker implements AsyncDisposable {
   async load(
     path: string,
     delegation: DelegationMasks,
-    autoload?: readonly string[],
+    way: LoadWay = {},
   ): Promise<LoadAnswer> {
-    const request = autoload === undefined ? { path } : { path, autoload };
-    sendMessage(this.#socket, new TextEncoder().encode(JSON.stringify(request)));
+    sendMessage(this.#socket, new TextEncoder().encode(JSON.stringify({ path, way })));
     const asked = await waitForMessage(kernel, this.#socket, ANSWER);
     const context = asked?.descriptors[0];
     if (context === undefined) {
