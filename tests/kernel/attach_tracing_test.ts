@@ -169,6 +169,12 @@ for (const name of ["fentry", "fexit"]) {
   );
 }
 
+kernelTest(
+  "fsession sees entry and return",
+  { needs: trampolinesFor("fsession") },
+  () => seesTheCall("fsession", { cookie: 7n }, { hits: 2, value: 7n }),
+);
+
 /** Attaches, and sees the system call answered by the program. */
 function decides(hook: Hook, verdict: number): void {
   const usual = callGetpgid();
