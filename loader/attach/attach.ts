@@ -4,9 +4,12 @@
  * @module
  */
 
+import { Errno } from "../../kernel/errno.ts";
+import { KernelError } from "../../kernel/error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { AttachPlan } from "../../object/attach_plan.ts";
-import type { AttachTypeName } from "../../object/kernel_enums.ts";
+import { AttachType, type AttachTypeName } from "../../object/kernel_enums.ts";
+import { explainRefusal } from "../../token/explain/refusal.ts";
 import { explainUnavailable } from "../availability.ts";
 import type { RequirementKind } from "../requirements.ts";
 import type { AnchorOptions } from "./anchor.ts";
@@ -128,13 +131,45 @@ export interface AttachOptions
 /**
  * Attaches a program as its section says, with what the options add.
  *
- * @throws AttachError when a target is missing or does not exist; KernelError when the kernel refuses.
+ * @throws AttachError when a target is missing or does not exist; KernelError when the kernel refuses;
+ * DelegationError when it refuses for a reason that has to do with privileges.
  */
 export function attachProgram(
   kernel: Kernel,
   program: AttachableProgram,
   plan: AttachPlan,
   options: AttachOptions = {},
+): Link {
+  try {
+    return attachByPlan(kernel, program, plan, options);
+  } catch (error) {
+    throw explained(kernel, program, error);
+  }
+}
+
+/** The error, or a better one that knows which privilege is missing. */
+function explained(kernel: Kernel, program: AttachableProgram, error: unknown): unknown {
+  if (!(error instanceof KernelError)) return error;
+  if (error.number !== Errno.EPERM && error.number !== Errno.EACCES) return error;
+  const { type, section, expectedAttachType } = program.spec;
+  return explainRefusal(kernel, {
+    command: error.command,
+    doing: error.doing,
+    subject: error.subject,
+    errno: -error.number,
+    program: {
+      type,
+      section,
+      attachType: expectedAttachType === undefined ? 0 : AttachType[expectedAttachType],
+    },
+  }) ?? error;
+}
+
+function attachByPlan(
+  kernel: Kernel,
+  program: AttachableProgram,
+  plan: AttachPlan,
+  options: AttachOptions,
 ): Link {
   if (plan.problem !== undefined) {
     throw attachError(program.name, plan.problem, {

@@ -5,6 +5,7 @@ import { sectionPlan } from "../../object/section_table.ts";
 import { type AttachOptions, attachProgram } from "./attach.ts";
 import { AttachError } from "./error.ts";
 import type { Link } from "./link.ts";
+import { attachPerfEvent } from "./perf_event.ts";
 
 /** A kernel that notes links and answers with what the test wants. */
 class Notes {
@@ -94,9 +95,11 @@ Deno.test("attachProgram gives the kernel's refusal with errno and command", () 
   assertEquals([error.command, error.stage, error.number], ["BPF_LINK_CREATE", "attach", 16]);
 });
 
-Deno.test("attachProgram says that perf events cannot be delegated", () => {
+Deno.test("attachPerfEvent says that perf events cannot be delegated", () => {
+  const spec = { section: "perf_event", type: "perf_event" } as const;
+  const program = { fd: 9, name: "prog", spec };
   assertThrows(
-    () => new Notes().attach("perf_event", { event: "cpu_clock", period: 1 }),
+    () => attachPerfEvent(new Notes().kernel, program, { event: "cpu_clock", period: 1 }),
     KernelError,
     "a BPF token cannot delegate it",
   );
@@ -133,7 +136,7 @@ Deno.test("attachProgram opens a cgroup by its path and closes it again", () => 
 
 Deno.test("a command attachment that is refused closes what was opened for it", () => {
   const notes = new Notes();
-  notes.answer = -1;
+  notes.answer = -22;
   assertThrows(() => notes.attach("cgroup/connect4", { cgroup: 8, via: "command" }), KernelError);
   assertEquals(notes.closed, [1008]);
 });

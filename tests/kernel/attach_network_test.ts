@@ -6,6 +6,7 @@ import {
   cgroupRoot,
   inCgroup,
   inNetworkNamespace,
+  interfaces,
   linksOf,
   loadHook,
   openSocket,
@@ -169,13 +170,12 @@ kernelTest(
   async () => {
     using hook = await loadHook("netkit_primary", { verdict: 2 });
     await inNetworkNamespace(async () => {
-      assertEquals(addInterface("nk0", "netkit"), 0);
-      using _link = hook.program.attach({ interface: "nk0" });
-      setInterfaceUp(kernel.interfaceIndex("nk0"));
-      // The peer has no name of ours: it comes up with the next free one, and both talk by themselves (IPv6).
-      const names = (kernel.readDirectory("/proc/sys/net/ipv4/conf") ?? [])
-        .filter((name) => name.startsWith("nk") && name !== "nk0");
-      for (const name of names) setInterfaceUp(kernel.interfaceIndex(name));
+      // The peer gets the next free name of the kernel's own, nk0.
+      assertEquals(addInterface("skep0", "netkit"), 0);
+      using link = hook.program.attach({ interface: "skep0" });
+      assertEquals(link.info()?.attachType, "netkit_primary");
+      // Both ends announce themselves (IPv6) as soon as they are on.
+      for (const name of interfaces()) setInterfaceUp(kernel.interfaceIndex(name));
       await until(() => hook.hits > 0, "a packet went through netkit");
     });
   },

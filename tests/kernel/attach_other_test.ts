@@ -9,6 +9,7 @@ import {
   hookToken,
   inCgroup,
   inNetworkNamespace,
+  interfaces,
   loadHook,
   openSocket,
   setInterfaceUp,
@@ -36,12 +37,6 @@ kernelTest(
     });
   },
 );
-
-function interfaces(): string[] {
-  const { bytes } = kernel.readFile("/proc/thread-self/net/dev");
-  return [...new TextDecoder().decode(bytes).matchAll(/^\s*([^\s:]+):/gm)]
-    .map(([, name = ""]) => name).filter((name) => name !== "lo");
-}
 
 kernelTest(
   "freplace answers in the place of another program's function",

@@ -161,6 +161,13 @@ export function addInterface(name: string, kind: string, queues: number = 1): nu
   return kernel.netlink(message.build()).result;
 }
 
+/** Names of the network interfaces of this thread's namespace, `lo` left out. */
+export function interfaces(): string[] {
+  const { bytes } = kernel.readFile("/proc/thread-self/net/dev");
+  return [...new TextDecoder().decode(bytes).matchAll(/^\s*([^\s:]+):/gm)]
+    .map(([, name = ""]) => name).filter((name) => name !== "lo");
+}
+
 /** Where cgroup version 2 is mounted. */
 export function cgroupRoot(): string | undefined {
   const mounts = new TextDecoder().decode(kernel.readFile("/proc/self/mounts").bytes);
