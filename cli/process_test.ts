@@ -70,7 +70,7 @@ Deno.test("SKEP_DEBUG adds the error's data to its line", async () => {
 
 kernelTest(
   "skep sandbox passes output and exit status through, and tells what it delegates",
-  { needs: { root: true, version: "6.9" } },
+  { needs: { root: true, feature: ["ability", "token"] } },
   async () => {
     const args = ["sandbox", "--for", execsnoop, "--verbose", "--"];
     const { code, stdout, stderr } = await command([
@@ -84,7 +84,7 @@ kernelTest(
 
 kernelTest(
   "in a sandbox for hello, skep runs hello with the token and is told what execsnoop lacks",
-  { needs: { root: true, version: "6.9" } },
+  { needs: { root: true, feature: ["ability", "token"] } },
   async () => {
     const cache = await Deno.makeTempDir();
     try {
@@ -119,7 +119,7 @@ kernelTest(
 
 kernelTest(
   "skep broker starts with the example's policy, reads it again, and ends on SIGTERM",
-  { needs: { root: true, version: "6.11" } },
+  { needs: { root: true, feature: ["ability", "token"] } },
   async () => {
     const directory = await Deno.makeTempDir();
     try {

@@ -110,7 +110,7 @@ kernelTest("tcp_connections reads addresses and ports of a connection", async ()
 
 kernelTest(
   "xdp_count counts the packets that it sends itself, in a sandbox",
-  { needs: { root: true, version: "6.9" } },
+  { needs: { root: true, feature: ["ability", "token"] } },
   async () => {
     const { code, out, error } = await runExample(["-A", "examples/xdp_count/main.ts"]);
     assertEquals(code, 0, error);
@@ -126,7 +126,7 @@ kernelTest("the README's ten lines print events", async () => {
 
 kernelTest(
   "the demo loads with a token as an unprivileged user, within 15 seconds",
-  { needs: { root: true, version: "6.9" } },
+  { needs: { root: true, feature: ["ability", "token"] } },
   async () => {
     const started = performance.now();
     const { code, out, error } = await runExample(["-A", "examples/demo.ts"]);
@@ -186,7 +186,7 @@ kernelTest("the tour's steps with a kernel do what they say", async () => {
 });
 
 kernelTest("the tour's sandbox gives back the command's exit status", {
-  needs: { root: true, version: "6.9" },
+  needs: { root: true, feature: ["ability", "token"] },
 }, async () => {
   assertEquals(await tour.sandboxIt(["sh", "-c", "exit 7"]), 7);
 });

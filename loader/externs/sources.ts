@@ -74,7 +74,11 @@ export function readConfiguration(
 
 function decompress(bytes: Uint8Array, path: string): Uint8Array {
   try {
-    return gunzipSync(bytes, { maxOutputLength: CONFIGURATION_LIMIT });
+    // A plain view of Node's Buffer: their types are not each other's.
+    const { buffer, byteOffset, length } = gunzipSync(bytes, {
+      maxOutputLength: CONFIGURATION_LIMIT,
+    });
+    return new Uint8Array(buffer, byteOffset, length);
   } catch (cause) {
     throw new SkepError({
       doing: "read configuration",
