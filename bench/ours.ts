@@ -160,7 +160,7 @@ async function map(path: string, rounds: number): Promise<void> {
   });
   measure("batch_lookup", () => {
     let seen = 0;
-    for (const chunk of raw.chunks(4096)) seen += chunk.count;
+    for (const chunk of raw.chunks({ size: 4096 })) seen += chunk.count;
     if (seen !== count) throw new Error(`${seen} of ${count} elements`);
   });
 }

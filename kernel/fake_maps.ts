@@ -324,6 +324,10 @@ export class FakeMapBatch implements MapBatch {
     this.#cursor = undefined;
   }
 
+  resume(from: MapBatch): void {
+    if (from instanceof FakeMapBatch) this.#cursor = from.#cursor?.slice();
+  }
+
   lookup(_flags: number = 0): Result {
     return this.#walk("map_lookup_batch", false);
   }

@@ -265,6 +265,8 @@ export interface MapBatch extends Disposable {
   readonly count: number;
   /** Starts the next {@linkcode lookup} at the beginning. */
   rewind(): void;
+  /** Lets the next {@linkcode lookup} go on where that of a batch of the same map stands. */
+  resume(from: MapBatch): void;
   /** BPF_MAP_LOOKUP_BATCH from the cursor on; -ENOENT with a count when the end is reached. */
   lookup(flags?: number): Result;
   /** BPF_MAP_LOOKUP_AND_DELETE_BATCH. */

@@ -150,6 +150,7 @@ export class LinuxMapBatch implements MapBatch {
   #errno: Int32Array<ArrayBuffer>;
   #cursor: number;
   #cursorSize: number;
+  #cursors: Uint8Array<ArrayBuffer>;
   #count = 0;
 
   /** Allocates; `mapFd` stays the caller's. */
@@ -174,6 +175,7 @@ export class LinuxMapBatch implements MapBatch {
     this.#short = native.short;
     this.#errno = native.errno;
     this.#cursor = attrs.address + 64;
+    this.#cursors = attrs.u8.subarray(64);
     const words = this.#words = attrs.u32;
     setLong(words, 2, this.#cursor);
     setLong(words, 4, keys.address);
@@ -188,6 +190,20 @@ export class LinuxMapBatch implements MapBatch {
   rewind(): void {
     setLong(this.#words, 0, 0);
     setLong(this.#words, 2, this.#cursor);
+  }
+
+  resume(from: MapBatch): void {
+    this.rewind();
+    if (!(from instanceof LinuxMapBatch)) {
+      throw new TypeError("Cannot resume another kernel's batch");
+    }
+    const low = from.#words[0] as number;
+    if (low === 0 && from.#words[1] === 0) return;
+    const size = this.#cursorSize;
+    const start = low === from.#cursor >>> 0 ? 0 : size;
+    this.#cursors.set(from.#cursors.subarray(start, start + size));
+    setLong(this.#words, 0, this.#cursor);
+    setLong(this.#words, 2, this.#cursor + size);
   }
 
   lookup(flags: number = 0): Result {

@@ -8,18 +8,33 @@ import type { Btf } from "../btf/btf.ts";
 import { type BtfValue, codecFor } from "../btf/codec/mod.ts";
 import { SkepError } from "../elf/error.ts";
 import { check, KernelError } from "../kernel/error.ts";
-import { Errno } from "../kernel/errno.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { linuxKernel } from "../kernel/linux.ts";
-import { Mapping } from "../kernel/mapping.ts";
+import type { Mapping } from "../kernel/mapping.ts";
 import { MapType, type MapTypeName, mapTypeName } from "../object/kernel_enums.ts";
 import type { MapSpec } from "../object/spec.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { type MapInfo, mapInfo } from "./info.ts";
-import { pinMap } from "./map_pins.ts";
-import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG, isPerCpu, roundUp, transferSize } from "./map_rules.ts";
+import { deleteMany, setMany } from "./map_bulk.ts";
+import { createNewMap, type MapCreateOptions } from "./map_create.ts";
+import { ElementIterator, type ElementPart, viewOf } from "./map_iterator.ts";
+import { mapMemory } from "./map_memory.ts";
 import { openMap } from "./map_open.ts";
-import { RawMap } from "./map_raw.ts";
+import {
+  cpuFlags,
+  getFlags,
+  type GetOptions,
+  type Input,
+  type OneCpu,
+  setFlags,
+  type SetOptions,
+} from "./map_options.ts";
+import { pinMap } from "./map_pins.ts";
+import { type ChunkOptions, RawMap } from "./map_raw.ts";
+import { BPF_F_MMAPABLE, isPerCpu, roundUp, transferSize } from "./map_rules.ts";
+import { shapedKey, shapedValue } from "./map_shapes.ts";
+import { cannotList, checkUse, DESCRIPTORS, hasNoKeys, STORAGE, unreadable } from "./map_use.ts";
+import { descriptorCodec, perCpuCodec, type ValueCodec, valueCodec } from "./map_values.ts";
 import {
   type Decoder,
   type EventMap,
@@ -28,25 +43,6 @@ import {
   records,
   type RecordsOptions,
 } from "./stream/mod.ts";
-import { DecodedChunk, viewOf } from "./map_chunk.ts";
-import { descriptorCodec, perCpuCodec, type ValueCodec, valueCodec } from "./map_values.ts";
-
-/** When a key's value is set. */
-export type SetMode = "always" | "create" | "replace";
-
-/** How a value is set. */
-export interface SetOptions {
-  /** `create` fails with EEXIST when the key is there, `replace` with ENOENT when it is not. */
-  readonly mode?: SetMode;
-  /** BPF_F_… beside the mode. */
-  readonly flags?: number;
-}
-
-/** How a value is read. */
-export interface GetOptions {
-  /** BPF_F_LOCK (4) takes the value's spin lock. */
-  readonly flags?: number;
-}
 
 /** What a live map is made from. */
 export interface MapParts {
@@ -66,6 +62,8 @@ export interface MapParts {
   readonly maxEntries: number;
   /** BPF_F_…. */
   readonly flags: number;
+  /** Per-type extra. */
+  readonly mapExtra: bigint;
   /** The BTF that the type ids are in. */
   readonly btf?: Btf | undefined;
   /** 0 for none. */
@@ -80,29 +78,6 @@ export interface MapParts {
   readonly eventType?: () => number;
 }
 
-const MODES: { readonly [mode in SetMode]: number } = { always: 0, create: 1, replace: 2 };
-
-/** Types that hold descriptors of other things and give back ids. */
-const DESCRIPTORS: ReadonlySet<number> = new Set<number>([
-  MapType.prog_array,
-  MapType.perf_event_array,
-  MapType.cgroup_array,
-  MapType.array_of_maps,
-  MapType.hash_of_maps,
-  MapType.xskmap,
-  MapType.sockmap,
-  MapType.sockhash,
-  MapType.reuseport_sockarray,
-]);
-
-/** Types whose keys are descriptors: of a process (pidfd), a socket, a file or a cgroup. */
-const STORAGE: ReadonlySet<number> = new Set<number>([
-  MapType.task_storage,
-  MapType.sk_storage,
-  MapType.inode_storage,
-  MapType.cgrp_storage,
-]);
-
 /**
  * A map in the kernel.
  *
@@ -113,6 +88,7 @@ const STORAGE: ReadonlySet<number> = new Set<number>([
  *
  * @typeParam K The key.
  * @typeParam V The value.
+ * @typeParam E What the records of a ring or perf buffer are.
  * @example
  * ```ts ignore
  * import { BpfObject } from "@skep/skep";
@@ -123,7 +99,8 @@ const STORAGE: ReadonlySet<number> = new Set<number>([
  * for (const [key, perCpu] of counts) console.log(key, perCpu);
  * ```
  */
-export class BpfMap<K = BtfValue, V = BtfValue> implements Disposable, Iterable<[K, V]> {
+export class BpfMap<K = BtfValue, V = BtfValue, E = BtfValue>
+  implements Disposable, Iterable<[K, V]> {
   /** The name in the object, or the kernel's for a map that was opened. */
   readonly name: string;
   /** The kernel's name of the type, or its number where this version has no name for it. */
@@ -145,6 +122,7 @@ export class BpfMap<K = BtfValue, V = BtfValue> implements Disposable, Iterable<
   readonly #number: number;
   #keys: ValueCodec | undefined;
   #values: ValueCodec | undefined;
+  #oneValue: ValueCodec | undefined;
   #keyView: DataView | undefined;
   #valueView: DataView | undefined;
   #memory: Mapping | undefined;
@@ -170,7 +148,30 @@ export class BpfMap<K = BtfValue, V = BtfValue> implements Disposable, Iterable<
         isPerCpu(parts.type) ? parts.kernel.machine.possibleCpus : 1,
       ),
       maxEntries: parts.maxEntries,
+      restarts: parts.type === MapType.lpm_trie,
     });
+  }
+
+  /**
+   * Makes a map that no object describes: one for a map of maps, or one of its own.
+   *
+   * Throws a {@linkcode KernelError}, or a `DelegationError` where a token does not permit it.
+   *
+   * @example
+   * ```ts ignore
+   * import { BpfMap } from "@skep/skep";
+   *
+   * using seen = BpfMap.create<number, bigint>({
+   *   type: "hash",
+   *   keySize: 4,
+   *   valueSize: 8,
+   *   maxEntries: 1000,
+   * });
+   * seen.set(7, 1n);
+   * ```
+   */
+  static create<K = BtfValue, V = BtfValue>(options: MapCreateOptions): BpfMap<K, V> {
+    return new BpfMap<K, V>(createNewMap(options.kernel ?? linuxKernel(), options));
   }
 
   /**
@@ -214,113 +215,145 @@ export class BpfMap<K = BtfValue, V = BtfValue> implements Disposable, Iterable<
   }
 
   /** The value of a key; undefined when there is none. */
-  get(key: K, options: GetOptions = {}): V | undefined {
+  get(key: Input<K>, options?: GetOptions): V | undefined {
     this.#putKey(key);
-    return this.raw.lookup(options.flags ?? 0) ? this.#value() : undefined;
+    return this.#lookup(options === undefined ? 0 : getFlags(options)) ? this.#value() : undefined;
   }
 
   /** Whether there is a value for the key. */
-  has(key: K): boolean {
+  has(key: Input<K>): boolean {
     this.#putKey(key);
-    return this.raw.lookup();
+    return this.#lookup(0);
   }
 
   /** Sets a key's value. Throws a {@linkcode KernelError}: EEXIST and ENOENT by mode, E2BIG when the map is full. */
-  set(key: K, value: V, options: SetOptions = {}): this {
+  set(key: Input<K>, value: Input<V>, options?: SetOptions): this {
     this.#putKey(key);
     this.#putValue(value);
-    this.raw.update(MODES[options.mode ?? "always"] | (options.flags ?? 0));
+    this.raw.update(options === undefined ? 0 : setFlags(options));
     return this;
   }
 
   /** Deletes a key; false when there is none. */
-  delete(key: K): boolean {
+  delete(key: Input<K>): boolean {
     this.#putKey(key);
     return this.raw.remove();
   }
 
   /** The value of a key, which is deleted with it; undefined when there is none (hash maps from Linux 5.14). */
-  take(key: K): V | undefined {
+  take(key: Input<K>, options: GetOptions = {}): V | undefined {
     this.#putKey(key);
-    return this.raw.lookupAndDelete() ? this.#value() : undefined;
+    return this.raw.lookupAndDelete(getFlags(options)) ? this.#value() : undefined;
+  }
+
+  /** The value that one CPU has for a key; undefined when there is none. */
+  getOnCpu(key: Input<K>, cpu: number): OneCpu<V> | undefined {
+    const one = this.#oneCodec(cpu);
+    this.#putKey(key);
+    // Asking for one alone (BPF_F_CPU) is for the newest kernels, and all of them cost one call too.
+    if (!this.#lookup(0)) return undefined;
+    const at = cpu * roundUp(this.valueSize, 8);
+    return one.decode(this.#valueBytes, at, at + this.valueSize) as OneCpu<V>;
+  }
+
+  /** Sets the value that one CPU has for a key, and leaves the others' alone (BPF_F_CPU: Linux 7.0, else EINVAL). */
+  setOnCpu(key: Input<K>, cpu: number, value: Input<OneCpu<V>>, options: SetOptions = {}): this {
+    const one = this.#oneCodec(cpu);
+    this.#putKey(key);
+    one.encode(value, this.#valueBytes, 0);
+    this.raw.update(setFlags(options) + cpuFlags(cpu));
+    return this;
+  }
+
+  /** Sets one value for all CPUs. */
+  setOnAllCpus(key: Input<K>, value: Input<OneCpu<V>>, options: SetOptions = {}): this {
+    const one = this.#oneCodec(0);
+    this.#putKey(key);
+    const step = roundUp(this.valueSize, 8);
+    for (let cpu = 0; cpu < this.kernel.machine.possibleCpus; cpu++) {
+      one.encode(value, this.#valueBytes, cpu * step);
+    }
+    this.raw.update(setFlags(options));
+    return this;
   }
 
   /** Puts a value into a queue, a stack or a bloom filter. `force` drops the oldest when a queue or stack is full. */
-  push(value: V, options: { readonly force?: boolean } = {}): this {
+  push(value: Input<V>, options: { readonly force?: boolean } = {}): this {
+    checkUse(this.#number, this.name, "push");
     this.#putValue(value);
-    this.raw.update(options.force === true ? MODES.replace : 0);
+    this.raw.update(setFlags(options.force === true ? { mode: "replace" } : {}));
     return this;
   }
 
   /** Takes the next value of a queue or stack; undefined when it is empty. */
   pop(): V | undefined {
+    checkUse(this.#number, this.name, "pop");
     return this.raw.lookupAndDelete() ? this.#value() : undefined;
   }
 
   /** The next value of a queue or stack, which stays; undefined when it is empty. */
   peek(): V | undefined {
+    checkUse(this.#number, this.name, "pop");
     return this.raw.lookup() ? this.#value() : undefined;
   }
 
   /** Whether a bloom filter may have seen a value: false is certain. */
-  mayHave(value: V): boolean {
+  mayHave(value: Input<V>): boolean {
+    checkUse(this.#number, this.name, "mayHave");
     this.#putValue(value);
     return this.raw.lookup();
   }
 
-  /** All elements. Deletes and inserts meanwhile do no harm: what is there all the time is seen once. */
-  *entries(): Generator<[K, V], void, undefined> {
-    for (const chunk of this.#decodedChunks()) yield* chunk.entries();
+  /**
+   * All elements, read in pieces. Deletes and inserts meanwhile do no harm: what is there all the time is
+   * seen once. In a map whose elements are always there (an array), all come.
+   */
+  entries(options: ChunkOptions = {}): ElementIterator<[K, V]> {
+    return this.#elements("entries", options);
   }
 
-  /** All keys. */
-  *keys(): Generator<K, void, undefined> {
-    for (const chunk of this.#decodedChunks()) yield* chunk.keys();
+  /** All keys, as {@linkcode entries}. */
+  keys(options: ChunkOptions = {}): ElementIterator<K> {
+    return this.#elements("keys", options);
   }
 
-  /** All values. */
-  *values(): Generator<V, void, undefined> {
-    for (const chunk of this.#decodedChunks()) yield* chunk.values();
+  /** All values, as {@linkcode entries}. */
+  values(options: ChunkOptions = {}): ElementIterator<V> {
+    return this.#elements("values", options);
   }
 
   /** All elements, as {@linkcode entries}. */
-  [Symbol.iterator](): Iterator<[K, V]> {
+  [Symbol.iterator](): ElementIterator<[K, V]> {
     return this.entries();
   }
 
-  /** All elements in pieces of about `size`, each read by one system call. */
-  *batches(size?: number): Generator<[K, V][], void, undefined> {
-    for (const chunk of this.#decodedChunks(size)) yield [...chunk.entries()];
+  /**
+   * All elements in pieces of about `size`, each read by one system call. With `take`, each is deleted as it
+   * is read: none is lost or counted twice between the two.
+   */
+  *batches(options: ChunkOptions = {}): Generator<[K, V][], void, undefined> {
+    using elements = this.#elements<[K, V]>("entries", options);
+    for (let piece = elements.nextPiece(); piece !== undefined; piece = elements.nextPiece()) {
+      yield piece;
+    }
   }
 
   /** Sets many elements, by batch where the map type has it; answers how many. */
-  setAll(entries: Iterable<readonly [K, V]>, options: SetOptions = {}): number {
-    const flags = MODES[options.mode ?? "always"] | (options.flags ?? 0);
-    const list = [...entries];
-    return this.#inBatches(list, (batch, part) => {
-      const keys = viewOf(batch.keys);
-      const values = viewOf(batch.values);
-      for (const [index, [key, value]] of part.entries()) {
-        this.#keyCodec.encode(key, keys, index * this.keySize);
-        this.#valueCodec.encode(value, values, index * this.raw.valueSize);
-      }
-      return batch.update(part.length, flags);
-    }, ([key, value]) => {
+  setAll(entries: Iterable<readonly [Input<K>, Input<V>]>, options: SetOptions = {}): number {
+    const codecs = { key: this.#keyCodec, value: this.#valueCodec };
+    return setMany(this.raw, [...entries], codecs, setFlags(options), (key, value) => {
       this.set(key, value, options);
-      return true;
-    }, "BPF_MAP_UPDATE_BATCH");
+    });
   }
 
-  /** Deletes many keys; answers how many there were. */
-  deleteAll(keys: Iterable<K>): number {
-    let count = 0;
-    for (const key of keys) if (this.delete(key)) count++;
-    return count;
+  /** Deletes many keys, by batch where the map type has it; answers how many there were. */
+  deleteAll(keys: Iterable<Input<K>>): number {
+    return deleteMany(this.raw, [...keys], this.#keyCodec, (key) => this.delete(key));
   }
 
   /** Deletes everything; answers how many there were. Arrays have nothing that can be deleted: EINVAL. */
   clear(): number {
-    return this.deleteAll([...this.keys()]);
+    return this.deleteAll([...this.keys()] as Input<K>[]);
   }
 
   /** Makes the map read-only for bpf(2) calls, for good (Linux 5.2). */
@@ -348,17 +381,17 @@ export class BpfMap<K = BtfValue, V = BtfValue> implements Disposable, Iterable<
    * The events of a ring buffer or perf buffer as they come, decoded by the object's BTF where it says what
    * they are, else as bytes. Leaving the loop or aborting the signal ends it.
    */
-  records<T = BtfValue>(options: RecordsOptions<T> = {}): AsyncGenerator<T, void, undefined> {
+  records<T = E>(options: RecordsOptions<T> = {}): AsyncGenerator<T, void, undefined> {
     return records(this.kernel, this.#eventMap, { ...this.#eventDecoder<T>(), ...options });
   }
 
   /** Opens a ring buffer or perf buffer for reading by callback, in batches or without copies. */
-  openRecords<T = BtfValue>(options: RecordsOptions<T> = {}): RecordReader<T> {
+  openRecords<T = E>(options: RecordsOptions<T> = {}): RecordReader<T> {
     return openRecords(this.kernel, this.#eventMap, { ...this.#eventDecoder<T>(), ...options });
   }
 
   /** Opens the map that a map of maps has under a key; undefined when there is none. Needs CAP_SYS_ADMIN. */
-  openInner(key: K): BpfMap | undefined {
+  openInner(key: Input<K>): BpfMap | undefined {
     const id = this.get(key);
     return typeof id === "number" ? BpfMap.open(id, { kernel: this.kernel }) : undefined;
   }
@@ -373,7 +406,7 @@ export class BpfMap<K = BtfValue, V = BtfValue> implements Disposable, Iterable<
 
   /** The mapping behind {@linkcode memory}. */
   get mapping(): Mapping {
-    return this.#memory ??= this.#mapMemory();
+    return this.#memory ??= mapMemory(this.kernel, { ...this.#parts, fd: this.fd });
   }
 
   /** Whether the map's values can be mapped into memory. */
@@ -409,92 +442,87 @@ export class BpfMap<K = BtfValue, V = BtfValue> implements Disposable, Iterable<
   }
 
   #makeKeyCodec(): ValueCodec {
-    const { btf, keyTypeId } = this.#parts;
-    const what = `${this.name}'s key`;
-    if (STORAGE.has(this.#number)) return descriptorCodec(this.keySize, what);
-    return valueCodec(btf, keyTypeId, this.keySize, what);
+    const { btf, keyTypeId, type } = this.#parts;
+    const what = `${this.name || this.type}'s key`;
+    if (this.keySize === 0) throw hasNoKeys(type, this.name);
+    if (STORAGE.has(type)) return descriptorCodec(this.keySize, what);
+    const shaped = keyTypeId === 0 ? shapedKey(this.#parts, this.keySize, what) : undefined;
+    return shaped ?? valueCodec(btf, keyTypeId, this.keySize, what);
   }
 
   #makeValueCodec(): ValueCodec {
-    const { btf, valueTypeId } = this.#parts;
-    const what = `${this.name}'s value`;
-    if (DESCRIPTORS.has(this.#number)) return descriptorCodec(this.raw.valueSize, what);
-    const one = valueCodec(btf, valueTypeId, this.valueSize, what);
+    const { possibleCpus } = this.kernel.machine;
+    const one = this.#oneValueCodec;
     if (!isPerCpu(this.#number)) return one;
-    return perCpuCodec(one, this.valueSize, this.kernel.machine.possibleCpus, what);
+    return perCpuCodec(one as ValueCodec<BtfValue>, this.valueSize, possibleCpus, this.#valueName);
   }
 
-  #putKey(key: K): void {
-    const view = this.#keyView ??= viewOf(this.raw.elements.key);
-    if (this.keySize > 0) this.#keyCodec.encode(key, view, 0);
+  get #oneValueCodec(): ValueCodec {
+    return this.#oneValue ??= this.#makeOneValueCodec();
   }
 
-  #putValue(value: V): void {
-    this.#valueCodec.encode(value, this.#valueView ??= viewOf(this.raw.elements.value), 0);
+  #makeOneValueCodec(): ValueCodec {
+    const { btf, valueTypeId, type, valueSize } = this.#parts;
+    const what = this.#valueName;
+    if (DESCRIPTORS.has(type)) return descriptorCodec(this.raw.valueSize, what);
+    const shaped = valueTypeId === 0 ? shapedValue(this.#parts, valueSize, what) : undefined;
+    return shaped ?? valueCodec(btf, valueTypeId, valueSize, what);
+  }
+
+  get #valueName(): string {
+    return `${this.name || this.type}'s value`;
+  }
+
+  /** The codec of one CPU's value. */
+  #oneCodec(cpu: number): ValueCodec {
+    const { possibleCpus } = this.kernel.machine;
+    if (isPerCpu(this.#number) && Number.isInteger(cpu) && cpu >= 0 && cpu < possibleCpus) {
+      return this.#oneValueCodec;
+    }
+    throw new SkepError({
+      doing: "use the value of one CPU in map",
+      subject: this.name,
+      errno: "EINVAL",
+      stage: "usage",
+      why: isPerCpu(this.#number)
+        ? `there is no CPU ${cpu}: they are 0 to ${possibleCpus - 1}`
+        : `a ${this.type} has one value for all`,
+    });
+  }
+
+  #putKey(key: unknown): void {
+    this.#keyCodec.encode(key, this.#keyView ??= viewOf(this.raw.elements.key), 0);
+  }
+
+  #putValue(value: unknown): void {
+    this.#valueCodec.encode(value, this.#valueBytes, 0);
+  }
+
+  #lookup(flags: number): boolean {
+    try {
+      return this.raw.lookup(flags);
+    } catch (error) {
+      throw error instanceof KernelError ? unreadable(error, this.#number) : error;
+    }
+  }
+
+  get #valueBytes(): DataView {
+    return this.#valueView ??= viewOf(this.raw.elements.value);
   }
 
   #value(): V {
-    const view = this.#valueView ??= viewOf(this.raw.elements.value);
-    return this.#valueCodec.decode(view, 0, view.byteLength) as V;
+    return this.#valueCodec.decode(this.#valueBytes, 0, this.raw.valueSize) as V;
   }
 
-  *#decodedChunks(size?: number): Generator<DecodedChunk<K, V>, void, undefined> {
-    for (const { count, keys, values } of this.raw.chunks(size)) {
-      yield new DecodedChunk<K, V>(count, keys, this.#keyCodec, values, this.#valueCodec, {
-        key: this.keySize,
-        value: this.raw.valueSize,
-      });
-    }
-  }
-
-  /** Runs a batch command over parts of a list, or a single command where the type has no batches. */
-  #inBatches<T>(
-    list: readonly T[],
-    inBatch: (batch: ReturnType<RawMap["batch"]>, part: readonly T[]) => number,
-    single: (item: T) => boolean,
-    command: string,
-  ): number {
-    if (list.length < 2) return list.filter(single).length;
-    let done = 0;
-    using batch = this.raw.batch(Math.min(list.length, 4096));
-    while (done < list.length) {
-      const part = list.slice(done, done + batch.capacity);
-      const result = inBatch(batch, part);
-      if (result >= 0) {
-        done += part.length;
-      } else if (
-        done === 0 && batch.count === 0 && (result === -Errno.ENOTSUPP ||
-          result === -Errno.EOPNOTSUPP || result === -Errno.EINVAL)
-      ) {
-        return list.filter(single).length;
-      } else {
-        throw this.raw.failure(result, `change element ${done + batch.count} of`, command);
-      }
-    }
-    return done;
-  }
-
-  #mapMemory(): Mapping {
-    if ((this.flags & BPF_F_MMAPABLE) === 0) {
-      throw new SkepError({
-        doing: "map the memory of",
-        subject: this.name,
-        errno: "EINVAL",
-        stage: "usage",
-        why: "it was created without BPF_F_MMAPABLE",
-      });
-    }
-    const { pageSize } = this.kernel.machine;
-    const size = roundUp(roundUp(this.valueSize, 8) * this.maxEntries, pageSize);
-    const mapping = this.kernel.map(this.fd, size, {
-      writable: (this.flags & BPF_F_RDONLY_PROG) === 0,
-    });
-    if (mapping instanceof Mapping) return mapping;
-    throw new KernelError({
-      doing: "map the memory of",
-      subject: this.name,
-      command: "mmap",
-      number: mapping,
-    });
+  #elements<T>(part: ElementPart, options: ChunkOptions): ElementIterator<T> {
+    const refused = cannotList(this.#number, this.name);
+    if (refused !== undefined) throw refused;
+    return new ElementIterator<T>(this.raw.chunks(options), {
+      key: this.#keyCodec,
+      value: this.#valueCodec,
+      keySize: this.keySize,
+      valueSize: this.raw.valueSize,
+      unreadable: (error) => unreadable(error, this.#number),
+    }, part);
   }
 }

@@ -37,6 +37,7 @@ export function openMap(which: number | string, kernel: Kernel, tokenFd?: number
       valueSize: info.valueSize,
       maxEntries: info.maxEntries,
       flags: info.flags,
+      mapExtra: info.mapExtra,
       btf: info.btfId === 0 ? undefined : btfById(kernel, info.btfId, tokenFd),
       keyTypeId: info.keyTypeId,
       valueTypeId: info.valueTypeId,

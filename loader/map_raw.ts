@@ -24,6 +24,8 @@ export interface RawShape {
   readonly transferSize: number;
   /** Most elements. */
   readonly maxEntries: number;
+  /** Whether a batch starts anew when the key that it stands on goes away, as tries do. */
+  readonly restarts?: boolean;
 }
 
 /** A piece of a map, read by one system call. */
@@ -34,6 +36,18 @@ export interface RawChunk {
   readonly keys: Uint8Array<ArrayBuffer>;
   /** The values, one after the other; overwritten by the next piece. */
   readonly values: Uint8Array<ArrayBuffer>;
+  /** Why the values are zeroes: a type of map whose values cannot be read gives its keys alone. */
+  readonly unreadable?: KernelError;
+}
+
+/** How a map is read piece by piece. */
+export interface ChunkOptions {
+  /** Elements in a piece, about; more when the kernel has more in one bucket of a hash. */
+  readonly size?: number;
+  /** BPF_F_LOCK (4) takes each value's spin lock. */
+  readonly flags?: number;
+  /** Deletes what it reads, in one step for each element (hash maps, Linux 5.6). */
+  readonly take?: boolean;
 }
 
 /**
@@ -137,44 +151,61 @@ export class RawMap implements Disposable {
    *
    * Elements that are deleted meanwhile do no harm; one that is there all the time is seen once.
    */
-  *chunks(size?: number): Generator<RawChunk, void, undefined> {
+  *chunks(options: ChunkOptions = {}): Generator<RawChunk, void, undefined> {
     const perElement = Math.max(1, this.keySize + this.valueSize);
-    const least = Math.min(64, this.#shape.maxEntries);
-    let capacity = (size === undefined ? undefined : Math.max(size, least)) ??
-      Math.max(1, Math.min(BATCH, this.#shape.maxEntries, Math.floor(BATCH_BYTES / perElement)));
-    let first = true;
-    while (true) {
-      using batch = this.batch(capacity);
-      batch.rewind();
-      const end = yield* this.#chunks(batch, first);
-      if (end === "done") return;
-      if (end === "unsupported") return yield* this.#oneByOne();
-      // A hash bucket has more elements than there is room: ENOSPC, and nothing was read so far.
-      capacity *= 2;
-      first = true;
+    const fits = Math.min(BATCH, this.#shape.maxEntries, Math.floor(BATCH_BYTES / perElement));
+    let batch = this.batch(Math.max(1, options.size ?? fits));
+    try {
+      const seen = this.#shape.restarts === true ? new Set<string>() : undefined;
+      for (let first = true;; first = false) {
+        const result = options.take === true
+          ? batch.lookupAndDelete(options.flags)
+          : batch.lookup(options.flags);
+        if (result === -Errno.ENOSPC) {
+          // One bucket has more elements than there is room for: on from there with more room.
+          batch = this.#larger(batch);
+          continue;
+        }
+        if (result < 0 && result !== -Errno.ENOENT) {
+          if (first && UNSUPPORTED.has(-result)) return yield* this.#oneByOne(options);
+          throw this.failure(result, "read a batch of", "BPF_MAP_LOOKUP_BATCH");
+        }
+        const count = seen === undefined ? batch.count : this.#unseen(batch, seen);
+        if (count > 0) yield { count, keys: batch.keys, values: batch.values };
+        if (result === -Errno.ENOENT || batch.count === 0) return;
+      }
+    } finally {
+      batch[Symbol.dispose]();
     }
   }
 
-  *#chunks(
-    batch: MapBatch,
-    first: boolean,
-  ): Generator<RawChunk, "done" | "unsupported" | "grow", undefined> {
-    while (true) {
-      const result = batch.lookup();
-      const { count } = batch;
-      if (result < 0 && result !== -Errno.ENOENT) {
-        if (result === -Errno.ENOSPC && first) return "grow";
-        if (first && UNSUPPORTED.has(-result)) return "unsupported";
-        throw this.failure(result, "read a batch of", "BPF_MAP_LOOKUP_BATCH");
+  #larger(batch: MapBatch): MapBatch {
+    const larger = this.batch(batch.capacity * 2);
+    larger.resume(batch);
+    batch[Symbol.dispose]();
+    return larger;
+  }
+
+  /** Moves the elements that were not seen before to the front of a batch; answers how many. */
+  #unseen({ count, keys, values }: MapBatch, seen: Set<string>): number {
+    const { keySize, valueSize } = this;
+    let kept = 0;
+    for (let index = 0; index < count; index++) {
+      const at = index * keySize;
+      const mark = String.fromCharCode(...keys.subarray(at, at + keySize));
+      if (seen.has(mark)) continue;
+      seen.add(mark);
+      if (kept !== index) {
+        keys.copyWithin(kept * keySize, at, at + keySize);
+        values.copyWithin(kept * valueSize, index * valueSize, (index + 1) * valueSize);
       }
-      first = false;
-      if (count > 0) yield { count, keys: batch.keys, values: batch.values };
-      if (result === -Errno.ENOENT || count === 0) return "done";
+      kept++;
     }
+    return kept;
   }
 
   /** The keys one by one, each with its value. A key that goes away under the cursor starts anew, so those seen are kept. */
-  *#oneByOne(): Generator<RawChunk, void, undefined> {
+  *#oneByOne({ flags = 0, take = false }: ChunkOptions): Generator<RawChunk, void, undefined> {
     const { keySize, transferSize } = this.#shape;
     using elements = this.#kernel.mapElements(this.#fd(), keySize, transferSize);
     const seen = new Set<string>();
@@ -185,13 +216,17 @@ export class RawMap implements Disposable {
       elements.key.set(key);
       if (!seen.has(mark)) {
         seen.add(mark);
-        const found = elements.lookup();
-        // Gone meanwhile, or a type whose values cannot be read (sockmaps): the key is there all the same.
-        if (found >= 0 || found !== -Errno.ENOENT) {
-          if (found < 0) elements.value.fill(0);
+        const found = elements.lookup(flags);
+        // Gone meanwhile, or never filled: an array's empty slot has a key all the same.
+        if (found >= 0) {
+          if (take) elements.delete();
           yield { count: 1, keys: key, values: elements.value };
-          elements.key.set(key);
+        } else if (found !== -Errno.ENOENT) {
+          elements.value.fill(0);
+          const unreadable = this.failure(found, "read the values of", "BPF_MAP_LOOKUP_ELEM");
+          yield { count: 1, keys: key, values: elements.value, unreadable };
         }
+        elements.key.set(key);
       } else if (seen.size >= this.#shape.maxEntries) {
         return;
       }

@@ -5,7 +5,7 @@
  */
 
 import type { Btf } from "../btf/btf.ts";
-import { type BtfValue, codecFor } from "../btf/codec/mod.ts";
+import { type BtfValue, type Codec, codecFor } from "../btf/codec/mod.ts";
 import { SkepError } from "../elf/error.ts";
 import { roundUp } from "./map_rules.ts";
 
@@ -13,8 +13,8 @@ import { roundUp } from "./map_rules.ts";
 export interface ValueCodec<T = unknown> {
   /** Bytes. */
   readonly size: number;
-  /** Reads the value at an offset. */
-  decode(view: DataView, at: number, end?: number): T;
+  /** Reads the value at an offset; the view is long enough. */
+  decode(view: DataView, at: number, end: number): T;
   /** Writes the value at an offset. Throws a {@linkcode SkepError} that names the field that does not fit. */
   encode(value: unknown, view: DataView, at: number): void;
 }
@@ -31,8 +31,11 @@ export function valueCodec(
 ): ValueCodec<BtfValue> {
   if (btf !== undefined && typeId !== 0) {
     const codec = codecFor(btf, typeId);
+    if (codec.size === size) {
+      return wholeNumber(btf, typeId, typed(codec, what)) ?? typed(codec, what);
+    }
     // A type that ends in a flexible array, or whose map was made larger, is shorter than its value.
-    if (codec.size <= size) return named(codec, what);
+    if (codec.size < size) return within(typed(codec, what), size);
   }
   if (size === 4) return word(what);
   if (size === 8) return long(what);
@@ -40,10 +43,10 @@ export function valueCodec(
 }
 
 /** The codec of a type whose errors say what it is the value of. */
-function named(codec: ValueCodec<BtfValue>, what: string): ValueCodec<BtfValue> {
+function typed(codec: Codec, what: string): ValueCodec<BtfValue> {
   return {
     size: codec.size,
-    decode: (view, at, end) => codec.decode(view, at, end),
+    decode: codec.decodeUnchecked,
     encode(value, view, at): void {
       try {
         codec.encode(value, view, at);
@@ -55,6 +58,64 @@ function named(codec: ValueCodec<BtfValue>, what: string): ValueCodec<BtfValue> 
           { cause },
         );
       }
+    },
+  };
+}
+
+/** A codec that ends where its value ends, and leaves none of an earlier value's bytes behind it. */
+function within(codec: ValueCodec<BtfValue>, size: number): ValueCodec<BtfValue> {
+  return {
+    size,
+    decode: codec.decode,
+    encode(value, view, at): void {
+      const part = new DataView(view.buffer, view.byteOffset + at, size);
+      new Uint8Array(part.buffer, part.byteOffset, size).fill(0);
+      codec.encode(value, part, 0);
+    },
+  };
+}
+
+/**
+ * Integers of four and eight bytes, of which most keys and counters are: written without a detour when the
+ * value fits, by the general codec (which says what is wrong) when it does not.
+ */
+function wholeNumber(
+  btf: Btf,
+  typeId: number,
+  general: ValueCodec<BtfValue>,
+): ValueCodec<BtfValue> | undefined {
+  const type = btf.type(btf.resolve(typeId));
+  if (type.kind !== "int" || type.encoding === "bool" || !btf.littleEndian) return undefined;
+  const { signed } = type;
+  if (type.bits !== type.size * 8 || type.offset !== 0) return undefined;
+  if (type.size === 4) {
+    return {
+      size: 4,
+      decode: signed
+        ? (view, at) => view.getInt32(at, true)
+        : (view, at) => view.getUint32(at, true),
+      encode(value, view, at): void {
+        if (typeof value === "number" && (signed ? value | 0 : value >>> 0) === value) {
+          view.setUint32(at, value, true);
+        } else general.encode(value, view, at);
+      },
+    };
+  }
+  if (type.size !== 8) return undefined;
+  const least = signed ? -(2n ** 63n) : 0n;
+  const most = signed ? 2n ** 63n - 1n : 2n ** 64n - 1n;
+  return {
+    size: 8,
+    decode: signed
+      ? (view, at) => view.getBigInt64(at, true)
+      : (view, at) => view.getBigUint64(at, true),
+    encode(value, view, at): void {
+      if (typeof value === "bigint" && value >= least && value <= most) {
+        view.setBigUint64(at, value, true);
+      } else if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) {
+        view.setUint32(at, value >>> 0, true);
+        view.setUint32(at + 4, value / 2 ** 32, true);
+      } else general.encode(value, view, at);
     },
   };
 }
@@ -71,7 +132,7 @@ function word(what: string): ValueCodec<BtfValue> {
       ) {
         throw misfit(what, "a whole number of 32 bits", value);
       }
-      view.setUint32(at, value >>> 0, true);
+      view.setUint32(at, value, true);
     },
   };
 }
@@ -81,16 +142,17 @@ function long(what: string): ValueCodec<BtfValue> {
     size: 8,
     decode: (view, at) => view.getBigUint64(at, true),
     encode(value, view, at): void {
-      if (typeof value === "number" && Number.isInteger(value)) value = BigInt(value);
+      if (typeof value === "number" && Number.isSafeInteger(value)) value = BigInt(value);
       if (typeof value !== "bigint" || value < -(2n ** 63n) || value >= 2n ** 64n) {
         throw misfit(what, "a whole number of 64 bits", value);
       }
-      view.setBigUint64(at, BigInt.asUintN(64, value), true);
+      view.setBigUint64(at, value, true);
     },
   };
 }
 
-function bytes(size: number, what: string): ValueCodec<BtfValue> {
+/** So many bytes, as they are. */
+export function bytes(size: number, what: string): ValueCodec<BtfValue> {
   return {
     size,
     decode: (view, at) =>
@@ -114,8 +176,13 @@ export function perCpuCodec(
   const step = roundUp(valueSize, 8);
   return {
     size: step * cpus,
-    decode: (view, at) =>
-      Array.from({ length: cpus }, (_, cpu) => one.decode(view, at + cpu * step)),
+    decode(view, at): BtfValue[] {
+      const values: BtfValue[] = [];
+      for (let cpu = 0; cpu < cpus; cpu++, at += step) {
+        values.push(one.decode(view, at, at + valueSize));
+      }
+      return values;
+    },
     encode(value, view, at): void {
       if (!Array.isArray(value) || value.length !== cpus) {
         throw misfit(what, `an array of ${cpus} values, one for each possible CPU`, value);
@@ -136,29 +203,32 @@ export function descriptorCodec(size: number, what: string): ValueCodec<BtfValue
   const plain = size === 8 ? long(what) : size === 4 ? word(what) : bytes(size, what);
   return {
     size,
-    decode: (view, at, end) => plain.decode(view, at, end),
-    encode(value, view, at): void {
-      const fd = typeof value === "object" && value !== null && "fd" in value ? value.fd : value;
-      plain.encode(fd, view, at);
-    },
+    decode: plain.decode,
+    encode: (value, view, at) => plain.encode(descriptorOf(value), view, at),
   };
 }
 
-function misfit(what: string, wanted: string, value: unknown): SkepError {
-  const got = value instanceof Uint8Array
-    ? `${value.length} bytes`
-    : Array.isArray(value)
-    ? `an array of ${value.length}`
-    : value === null
-    ? "null"
-    : typeof value === "number" || typeof value === "bigint"
-    ? `the number ${value}`
-    : `a ${typeof value}`;
+/** The descriptor of a thing that has one; anything else as it is. */
+export function descriptorOf(value: unknown): unknown {
+  return typeof value === "object" && value !== null && "fd" in value ? value.fd : value;
+}
+
+/** The error for a value of the wrong shape. */
+export function misfit(what: string, wanted: string, value: unknown): SkepError {
   return new SkepError({
     doing: "encode",
     subject: what,
     errno: "EINVAL",
     stage: "usage",
-    why: `it takes ${wanted}, got ${got}`,
+    why: `it takes ${wanted}, got ${described(value)}`,
   });
+}
+
+function described(value: unknown): string {
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (value === null) return "null";
+  if (value === undefined) return "nothing";
+  if (typeof value === "number" || typeof value === "bigint") return `the number ${value}`;
+  return `${/^[aeiou]/.test(typeof value) ? "an" : "a"} ${typeof value}`;
 }

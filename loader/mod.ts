@@ -13,7 +13,18 @@ export * from "./info.ts";
 export * from "./kernel_btf.ts";
 export * from "./links.ts";
 export * from "./map.ts";
+export type { MapCreateOptions, TypeReference } from "./map_create.ts";
+export type { ElementIterator } from "./map_iterator.ts";
+export type { GetOptions, Input, OneCpu, SetMode, SetOptions } from "./map_options.ts";
 export * from "./map_raw.ts";
+export type {
+  BuildIdFrame,
+  CgroupStorageKey,
+  CpuTarget,
+  DeviceTarget,
+  Prefix,
+} from "./map_shapes.ts";
+export type { HasDescriptor } from "./map_values.ts";
 export * from "./object.ts";
 export * from "./outcome.ts";
 export { type LoadOptions, type ObjectInput, openObject, readUserFile } from "./prepare.ts";

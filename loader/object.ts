@@ -229,6 +229,7 @@ function liveMap(
     valueSize: structOps?.value.length ?? map.valueSize,
     maxEntries: effectiveMaxEntries(type, map.maxEntries, kernel.machine),
     flags: map.flags,
+    mapExtra: map.mapExtra,
     btf: spec.btf,
     keyTypeId: map.keyTypeId,
     valueTypeId: structOps === undefined ? map.valueTypeId : 0,

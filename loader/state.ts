@@ -41,7 +41,10 @@ export interface LoadState {
 
 /** What a refused command was about. */
 export type Subject =
-  | { readonly kind: "map"; readonly map: MapSpec }
+  | {
+    readonly kind: "map";
+    readonly map: Pick<MapSpec, "type" | "keySize" | "valueSize" | "maxEntries" | "flags">;
+  }
   | { readonly kind: "program"; readonly program: ProgramSpec; readonly attachType: number }
   | { readonly kind: "btf" };
 

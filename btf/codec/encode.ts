@@ -257,6 +257,20 @@ function refuseUnknown(record: Fields, shape: RecordShape, names: ReadonlySet<st
   }
 }
 
+/** Structs in map values that the kernel keeps for itself whatever is written: they may be left out. */
+const KERNEL_OWNED: ReadonlySet<string> = new Set([
+  "bpf_spin_lock",
+  "bpf_res_spin_lock",
+  "bpf_timer",
+  "bpf_wq",
+  "bpf_task_work",
+  "bpf_refcount",
+  "bpf_list_head",
+  "bpf_list_node",
+  "bpf_rb_root",
+  "bpf_rb_node",
+]);
+
 function byPlace(flat: readonly FlatField[]): Map<string, FlatField> {
   return new Map(flat.map((field) => [`${field.name} ${field.offset}`, field]));
 }

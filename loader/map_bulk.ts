@@ -1,0 +1,75 @@
+/**
+ * Changes many elements of a map at once.
+ *
+ * @module
+ */
+
+import { Errno } from "../kernel/errno.ts";
+import { viewOf } from "./map_iterator.ts";
+import { BATCH, type RawMap } from "./map_raw.ts";
+import type { ValueCodec } from "./map_values.ts";
+
+/** Sets elements with BPF_MAP_UPDATE_BATCH where the type of map has it, else one by one. */
+export function setMany<K, V>(
+  raw: RawMap,
+  entries: readonly (readonly [K, V])[],
+  codecs: { readonly key: ValueCodec; readonly value: ValueCodec },
+  flags: number,
+  single: (key: K, value: V) => void,
+): number {
+  if (entries.length < 2) {
+    for (const [key, value] of entries) single(key, value);
+    return entries.length;
+  }
+  using batch = raw.batch(Math.min(entries.length, BATCH));
+  const keys = viewOf(batch.keys);
+  const values = viewOf(batch.values);
+  for (let done = 0; done < entries.length; done += batch.capacity) {
+    const part = entries.slice(done, done + batch.capacity);
+    for (const [index, [key, value]] of part.entries()) {
+      codecs.key.encode(key, keys, index * raw.keySize);
+      codecs.value.encode(value, values, index * raw.valueSize);
+    }
+    const result = batch.update(part.length, flags);
+    if (result >= 0) continue;
+    if (done === 0 && batch.count === 0 && WITHOUT_BATCHES.has(-result)) {
+      for (const [key, value] of entries) single(key, value);
+      break;
+    }
+    throw raw.failure(result, `set element ${done + batch.count} of`, "BPF_MAP_UPDATE_BATCH");
+  }
+  return entries.length;
+}
+
+/** Deletes keys with BPF_MAP_DELETE_BATCH where the type of map has it; answers how many there were. */
+export function deleteMany<K>(
+  raw: RawMap,
+  keys: readonly K[],
+  codec: ValueCodec,
+  single: (key: K) => boolean,
+): number {
+  if (keys.length < 2) return keys.filter(single).length;
+  using batch = raw.batch(Math.min(keys.length, BATCH));
+  const view = viewOf(batch.keys);
+  let deleted = 0;
+  for (let next = 0; next < keys.length;) {
+    const part = keys.slice(next, next + batch.capacity);
+    for (const [index, key] of part.entries()) codec.encode(key, view, index * raw.keySize);
+    const result = batch.delete(part.length);
+    deleted += batch.count;
+    // The command ends at the first key that is not there.
+    if (result >= 0) next += part.length;
+    else if (result === -Errno.ENOENT) next += batch.count + 1;
+    else if (next === 0 && batch.count === 0 && WITHOUT_BATCHES.has(-result)) {
+      return keys.filter(single).length;
+    } else throw raw.failure(result, `delete key ${next + batch.count} of`, "BPF_MAP_DELETE_BATCH");
+  }
+  return deleted;
+}
+
+/** Errnos of map types and kernels that have no such command; the single one then says what is wrong. */
+const WITHOUT_BATCHES: ReadonlySet<number> = new Set<number>([
+  Errno.ENOTSUPP,
+  Errno.EOPNOTSUPP,
+  Errno.EINVAL,
+]);
