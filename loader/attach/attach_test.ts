@@ -16,7 +16,7 @@ class Notes {
 
   constructor() {
     this.kernel = {
-      machine: { machine: "x86_64", pageSize: 4096, onlineCpus: [0, 1] },
+      machine: { machine: "x86_64", release: "9.9.0", pageSize: 4096, onlineCpus: [0, 1] },
       linkCreate: (link: LinkCreate) => (this.links.push(link), this.answer),
       rawTracepointOpen: () => this.answer,
       close: (fd: number) => (this.closed.push(fd), 0),

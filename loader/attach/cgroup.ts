@@ -12,6 +12,7 @@ import { type AttachableProgram, Link } from "./link.ts";
 import { type PathOrDescriptor, withTarget } from "./targets.ts";
 
 const BPF_F_ALLOW_MULTI = 1 << 1;
+const BPF_F_REPLACE = 1 << 2;
 
 /** Where a cgroup program goes. */
 export interface CgroupOptions extends AnchorOptions {
@@ -74,17 +75,18 @@ function attachByCommand(
   given: number,
   kind: string,
 ): Link {
-  // The link's own descriptor: what was opened for it is closed when attaching is over.
+  // The link's own descriptors: the cgroup's is closed when attaching is over, and the program may be
+  // closed before the link.
   const cgroup = checkAttach(kernel.duplicate(given), program.name, "fcntl");
-  let programFd = program.fd;
   const result = kernel.programAttach({
     target: cgroup,
-    programFd,
+    programFd: program.fd,
     attachType,
     flags: BPF_F_ALLOW_MULTI,
   });
   if (result < 0) kernel.close(cgroup);
   checkAttach(result, program.name, "BPF_PROG_ATTACH", { data: { cgroup: target } });
+  let programFd = kernel.duplicate(program.fd);
   return new Link(kernel, {
     kind,
     program: program.name,
@@ -98,12 +100,15 @@ function attachByCommand(
           target: cgroup,
           programFd: newFd,
           attachType,
-          flags: BPF_F_ALLOW_MULTI | 4,
+          flags: BPF_F_ALLOW_MULTI | BPF_F_REPLACE,
           replaceProgramFd: programFd,
         });
-        if (updated >= 0) programFd = newFd;
+        if (updated < 0) return updated;
+        kernel.close(programFd);
+        programFd = kernel.duplicate(newFd);
         return updated;
       },
     },
+    closed: () => kernel.close(programFd),
   });
 }

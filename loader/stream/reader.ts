@@ -66,6 +66,14 @@ export abstract class RecordReader<T> implements AsyncIterable<T>, Disposable {
    */
   abstract wait(options?: WaitForRecords): Promise<boolean>;
 
+  /**
+   * Waits until there is a record, and *blocks this thread*: for a worker whose loop does nothing else,
+   * the shortest way from an event to its reader.
+   *
+   * @param timeout Milliseconds after which to stop waiting; -1 waits without end.
+   */
+  abstract poll(timeout: number): boolean;
+
   /** Ends every wait and gives the memory back. The map itself stays. */
   abstract close(): void;
 

@@ -256,6 +256,12 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
       (!this.#closed && !options.signal?.aborted && this.#readable());
   }
 
+  /** Waits until there is a record, and blocks this thread; -1 waits without end. */
+  override poll(timeout: number): boolean {
+    this.#checkOpen();
+    return this.#readable() || (this.#waiter.poll(timeout) && this.#readable());
+  }
+
   /** Ends every wait and unmaps the buffer. The map itself stays. */
   override close(): void {
     if (this.#closed) return;

@@ -49,6 +49,11 @@ export class Waiter implements Disposable {
     }
   }
 
+  /** Waits until the descriptor is readable, and blocks this thread. */
+  poll(timeout: number): boolean {
+    return !this.#closed && this.#kernel.poller.poll(this.#fd, timeout);
+  }
+
   /** Ends every wait at once; the next one waits again. */
   stop(): void {
     if (this.#waiting > 0) this.#kernel.poller.forget(this.#fd);

@@ -13,7 +13,7 @@ import { UserRingBuffer } from "../../loader/stream/user_ring_buffer.ts";
 import { eventTypes } from "../../object/event_type.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import { loadHook, until } from "../support/hooks.ts";
-import { kernelTest } from "../support/kernel.ts";
+import { kernelTest, reasonToSkip } from "../support/kernel.ts";
 import { enterTracefs, whyNoTracefs } from "../support/tracefs.ts";
 
 const kernel = linuxKernel();
@@ -111,6 +111,21 @@ kernelTest("a reader that is closed while it waits ends at once", async () => {
   ring.close();
   assertEquals(await loop, []);
   assertLess(performance.now() - start, 1000);
+});
+
+kernelTest("poll blocks until there is a record, or the time is up", async () => {
+  using object = await load(["produce", "produce_perf"]);
+  using ring = openRing(object);
+  assertEquals(ring.poll(5), false);
+  object.programs.get("produce").testRun();
+  assert(ring.poll(-1));
+  assertEquals(ring.drain().length, 1);
+  if (reasonToSkip({ needs: { root: true } }) !== undefined) return;
+  const { fd } = object.maps.get("perf");
+  using buffer = PerfBuffer.open(kernel, fd, kernel.machine.possibleCpus);
+  assertEquals(buffer.poll(5), false);
+  object.programs.get("produce_perf").testRun({ cpu: 0 });
+  assert(buffer.poll(-1));
 });
 
 kernelTest("several buffers wait together", async () => {
