@@ -45,6 +45,11 @@ export const plan: Command = {
       help:
         "Who will load: skep (exactly what the kernel checks) or libbpf (and what its probes need)",
     },
+    {
+      name: "as-written",
+      kind: "flag",
+      help: "Plan programs as their sections say, not in the form that a token can attach",
+    },
     jsonOption,
   ],
   details: `No privilege and no kernel is needed. Several objects make one plan.
@@ -93,7 +98,7 @@ export function planTable(plan: Plan, colour: boolean): string {
     `${colour ? bold("Reach:") : "Reach:"} ${reaches[plan.reach] ?? plan.reach}`,
   ];
   for (const note of plan.notes) {
-    const text = `${note.subject}: ${note.text}`;
+    const text = note.subject === undefined ? note.text : `${note.subject}: ${note.text}`;
     const label = note.level === "warning" ? "warning" : "note";
     const shown = printable(text);
     lines.push(

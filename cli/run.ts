@@ -7,6 +7,7 @@
 import { dim, yellow } from "@std/fmt/colors";
 import type { ObjectSpec } from "../object/mod.ts";
 import { BpfObject, openObject } from "../loader/mod.ts";
+import { attachmentText } from "../token/plan/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
 import { EventPrinter } from "./events.ts";
 import type { Io } from "./io.ts";
@@ -77,6 +78,9 @@ async function runSpec(
     io.error(`${io.errorColour ? (warn ? yellow(shown) : dim(shown)) : shown}\n`);
   };
   using object = await BpfObject.load(spec, { token: tokenOf(parsed), signal: io.signal });
+  for (const decision of object.attachDecisions) {
+    if (decision.outcome === "rewritten") say(attachmentText(decision));
+  }
   using links = object.attach();
   const attached = Array.from(links, (link) => link.program);
   for (const { name, reason } of links.skipped) {

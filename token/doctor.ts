@@ -26,6 +26,7 @@ import {
   processFacts,
   readText,
 } from "./explain/process.ts";
+import { sectionAttachment } from "./plan/attachments.ts";
 import { type Delegation, DELEGATION_OPTIONS, DELEGATION_SETS } from "./plan/delegation.ts";
 import { type ResolvedToken, resolveToken } from "./resolve.ts";
 
@@ -85,6 +86,8 @@ export class DoctorReport {
   readonly maps: readonly MapTypeName[];
   /** Whether BTF could be loaded. */
   readonly btf: boolean;
+  /** How programs that attach through perf_event_open are attached with a token, by their section. */
+  readonly attachForms: readonly { readonly section: string; readonly form: string }[];
 
   /** Takes over what was found. */
   constructor(facts: Omit<DoctorReport, "lines" | "advice" | "toJSON">) {
@@ -98,6 +101,7 @@ export class DoctorReport {
     this.programs = facts.programs;
     this.maps = facts.maps;
     this.btf = facts.btf;
+    this.attachForms = facts.attachForms;
   }
 
   /** What stands in the way, worst first; empty when everything can be loaded. */
@@ -165,6 +169,12 @@ export class DoctorReport {
     lines.push(`can load         BTF: ${this.btf ? "yes" : "no"}`);
     lines.push(`  maps           ${this.maps.join(" ") || "none"}`);
     lines.push(...programLines(this.programs));
+    if (this.delegation !== undefined) {
+      lines.push("attached as      with the token, for perf_event_open takes none");
+      for (const { section, form } of this.attachForms) {
+        lines.push(`  ${section.padEnd(14)} ${form}`);
+      }
+    }
     for (const advice of this.advice) lines.push(`advice           ${advice}`);
     return lines;
   }
@@ -208,6 +218,7 @@ export class DoctorReport {
         attachType: attachType ?? null,
         allowed,
       })),
+      attachForms: this.attachForms.map((one) => ({ ...one })),
       advice: this.advice,
     };
   }
@@ -253,6 +264,9 @@ const ATTACH_TYPES: { readonly [type in ProgramTypeName]?: readonly AttachTypeNa
 /** Types that may also be loaded without an attach type. */
 const ALSO_PLAIN: ReadonlySet<ProgramTypeName> = new Set(["kprobe", "sched_cls", "xdp"]);
 
+/** Sections whose programs attach through perf_event_open without a token. */
+const PERF_SECTIONS = ["kprobe", "kretprobe", "ksyscall", "uprobe", "uretprobe", "usdt", "tp"];
+
 /**
  * Looks at the whole situation of this process, without loading or changing anything.
  *
@@ -283,7 +297,8 @@ export function doctor(options: DoctorOptions = {}): DoctorReport {
         token?.fd,
       ),
     });
-    const known = kernelNames(kernel);
+    const kernelBtf = btfOf(kernel);
+    const known = kernelNames(kernelBtf);
     const programs = (Object.keys(ProgramType) as ProgramTypeName[])
       .filter((type) => type !== "unspec" && known("bpf_prog_type", `bpf_prog_type_${type}`))
       .flatMap((type) => {
@@ -308,6 +323,10 @@ export function doctor(options: DoctorOptions = {}): DoctorReport {
       programs,
       maps,
       btf: mayLoadBtf(kernel, token?.fd),
+      attachForms: PERF_SECTIONS.map((section) => ({
+        section,
+        form: sectionAttachment(section, { kernelBtf }),
+      })),
     });
   } finally {
     if ("owned" in resolved && resolved.owned) token?.[Symbol.dispose]();
@@ -345,11 +364,15 @@ function settingsOf(kernel: Kernel): DoctorSettings {
   };
 }
 
-/** Which names the kernel's own enumerations have; everything, where it shows no BTF. */
-function kernelNames(kernel: Kernel): (enumeration: string, name: string) => boolean {
+/** The kernel's own types, where it shows them. */
+function btfOf(kernel: Kernel): Btf | undefined {
   const { result, bytes } = kernel.readFile("/sys/kernel/btf/vmlinux");
-  if (result < 0) return () => true;
-  const btf = Btf.parse(bytes, { name: "vmlinux" });
+  return result < 0 ? undefined : Btf.parse(bytes, { name: "vmlinux" });
+}
+
+/** Which names the kernel's own enumerations have; everything, where it shows no BTF. */
+function kernelNames(btf: Btf | undefined): (enumeration: string, name: string) => boolean {
+  if (btf === undefined) return () => true;
   const names = new Map<string, ReadonlySet<string>>();
   return (enumeration, name) => {
     let set = names.get(enumeration);

@@ -12,6 +12,7 @@ import type { Btf } from "../../btf/btf.ts";
 import type { JsonValue } from "../../elf/error.ts";
 import type { AttachPlan } from "../../object/attach_plan.ts";
 import type { AttachTypeName, ProgramTypeName } from "../../object/kernel_enums.ts";
+import { sectionPlan } from "../../object/section_table.ts";
 import type { ProgramSpec } from "../../object/spec.ts";
 import { contextUse } from "./context_use.ts";
 import { hasTracepoint, tracepointPrototype } from "./tracepoint_types.ts";
@@ -77,6 +78,29 @@ export interface AttachRefused extends DecisionBase {
 
 /** What becomes of one program, told apart by `outcome`. */
 export type AttachDecision = AttachAsIs | AttachRewritten | AttachRefused;
+
+/** What becomes of a section's programs with a token, in short: `kprobe.multi`, or why nothing. */
+export function sectionAttachment(section: string, options: AttachPlanOptions = {}): string {
+  const { type, attach, expectedAttachType } = sectionPlan(section);
+  const decision = planAttachment({
+    name: section,
+    section,
+    type,
+    attach,
+    ...(expectedAttachType === undefined ? {} : { expectedAttachType }),
+    instructions: new Uint8Array(),
+  }, options);
+  switch (decision.outcome) {
+    case "as-is":
+      return section;
+    case "rewritten":
+      return attach.kind === "tracepoint"
+        ? `${decision.form}, when the program does not look at its context`
+        : decision.form;
+    case "refused":
+      return `no: ${decision.why}`;
+  }
+}
 
 /** What is known of where programs will be attached. */
 export interface AttachPlanOptions {
@@ -219,11 +243,8 @@ function kprobe(
   }
   const trampoline = target(returns ? "fexit" : "fentry", name);
   return notBuilt(base, btf, KPROBE_MULTI, form, [trampoline]) ??
-    rewritten(base, type, target(form, name), "trace_kprobe_multi", [FTRACE_ONLY]);
+    rewritten(base, type, target(form, name), "trace_kprobe_multi", []);
 }
-
-const FTRACE_ONLY = "kprobe.multi reaches the functions that ftrace knows; a kprobe also reaches " +
-  "others";
 
 function ksyscall(
   base: DecisionBase,

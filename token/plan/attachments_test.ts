@@ -10,6 +10,7 @@ import {
   attachmentJson,
   attachmentText,
   planAttachment,
+  sectionAttachment,
 } from "./attachments.ts";
 import { plan, type PlanOptions } from "./plan.ts";
 
@@ -226,6 +227,13 @@ Deno.test("a decision is one line for people, and plain JSON", () => {
   const refused = decide("tp/sched/sched_switch", READS);
   assertEquals(attachmentText(refused).split("\n").length, 1);
   assertEquals(attachmentJson(refused)["reason"], "reads-context");
+});
+
+Deno.test("sectionAttachment() says in short what becomes of a section", () => {
+  assertEquals(sectionAttachment("kretprobe"), "kretprobe.multi");
+  assertEquals(sectionAttachment("tp"), "raw_tp, when the program does not look at its context");
+  assertEquals(sectionAttachment("xdp"), "xdp");
+  assertStringIncludes(sectionAttachment("kprobe", { kernelBtf: kernel() }), "no: a token needs");
 });
 
 function planned(section: string, options?: PlanOptions, code?: Uint8Array<ArrayBuffer>): string {
