@@ -9,15 +9,7 @@
 
 import { linuxKernel } from "../kernel/linux.ts";
 import { issueToken } from "../token/broker/issue.ts";
-import {
-  Delegation,
-  doctor,
-  plan,
-  runInSandbox,
-  serveBroker,
-  Token,
-  withToken,
-} from "../token/mod.ts";
+import { Delegation, doctor, plan, runInSandbox, serveBroker, withToken } from "../token/mod.ts";
 import { openObject } from "../loader/mod.ts";
 import { ownerMap } from "../kernel/user_namespace.ts";
 

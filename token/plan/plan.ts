@@ -7,7 +7,14 @@
  */
 
 import type { ExternSpec, MapSpec, ProgramSpec } from "../../object/spec.ts";
-import { AttachType, Command, Helper, MapType, ProgramType } from "../../object/kernel_enums.ts";
+import {
+  AttachType,
+  Command,
+  Helper,
+  MapType,
+  ProgramType,
+  type ProgramTypeName,
+} from "../../object/kernel_enums.ts";
 import type { Btf } from "../../btf/btf.ts";
 import type { JsonValue } from "../../elf/error.ts";
 import { Delegation, type DelegationSet, type DelegationWord, wordOf } from "./delegation.ts";
@@ -400,9 +407,14 @@ function addHelpers(
   helpers: Map<number, string>,
   notes: PlanNote[],
 ): void {
-  const codes: { readonly name: string; readonly code: Uint8Array }[] = programs.map((program) => ({
-    name: `program ${program.name}`,
-    code: program.instructions,
+  const codes: {
+    readonly name: string;
+    readonly code: Uint8Array;
+    readonly type?: ProgramTypeName;
+  }[] = programs.map(({ name, instructions, type }) => ({
+    name: `program ${name}`,
+    code: instructions,
+    type,
   }));
   if (programs.length > 0) {
     for (const { instructions } of object.subprograms ?? []) {
@@ -410,12 +422,12 @@ function addHelpers(
     }
   }
   let loops: string | undefined;
-  for (const { name, code } of codes) {
+  for (const { name, code, type } of codes) {
     const scan = scanInstructions(code);
     if (scan.loops) loops ??= name;
     for (const helper of scan.helpers) {
       if (!helpers.has(helper)) helpers.set(helper, name);
-      const capability = helperCapability(helper);
+      const capability = helperCapability(helper, type);
       if (capability !== undefined) builder.need(capability, `${name} calls ${helperText(helper)}`);
     }
   }
