@@ -4,8 +4,8 @@
  * @module
  */
 
-import { check, type Kernel, linuxKernel } from "../kernel/mod.ts";
-import { parseLinkInfo } from "../loader/mod.ts";
+import { type Kernel, KernelError, linuxKernel } from "../kernel/mod.ts";
+import { readLinkInfo } from "../loader/mod.ts";
 import { openAll, openOne } from "./by_id.ts";
 import { type Command, exitStatus } from "./command.ts";
 import { stringify } from "./json.ts";
@@ -28,9 +28,15 @@ export interface LinkFacts {
 
 /** Asks the kernel about one link. */
 export function linkFacts(kernel: Kernel, fd: number): LinkFacts {
-  const { result, bytes } = kernel.objectInfo(fd, 128);
-  check(result, { doing: "read", subject: "link", command: "BPF_OBJ_GET_INFO_BY_FD" });
-  const info = parseLinkInfo(bytes);
+  const info = readLinkInfo(kernel, fd);
+  if (typeof info === "number") {
+    throw new KernelError({
+      doing: "read",
+      subject: "link",
+      command: "BPF_OBJ_GET_INFO_BY_FD",
+      number: info,
+    });
+  }
   return {
     id: info.id,
     type: info.type === "unknown" ? String(info.typeNumber) : info.type,

@@ -308,8 +308,16 @@ export interface BpfCommands {
   getFdById(kind: ObjectKind, id: number, tokenFd?: number): Result;
   /** BPF_*_GET_NEXT_ID: the id, or -ENOENT at the end. */
   getNextId(kind: ObjectKind, id: number): Result;
-  /** BPF_OBJ_GET_INFO_BY_FD into `size` bytes. `prepare` fills the struct first (buffer addresses go through {@linkcode programInfo}). */
-  objectInfo(fd: number, size: number): BytesResult;
+  /**
+   * BPF_OBJ_GET_INFO_BY_FD into `size` bytes; a program's arrays go through {@linkcode programInfo}.
+   * With `text`, the struct's pointer and length at those offsets lead to room for a name, which comes
+   * back as `text`.
+   */
+  objectInfo(
+    fd: number,
+    size: number,
+    text?: { readonly pointer: number; readonly length: number },
+  ): BytesResult & { readonly text?: string };
   /** BPF_OBJ_GET_INFO_BY_FD of a BTF: its id, name and raw bytes. */
   btfInfo(
     btfFd: number,

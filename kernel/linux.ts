@@ -97,8 +97,12 @@ export class LinuxKernel implements K.Kernel {
     return objects.getNextId(this.#native, kind, id);
   }
   /** BPF_OBJ_GET_INFO_BY_FD. */
-  objectInfo(fd: number, size: number): K.BytesResult {
-    return objects.objectInfo(this.#native, fd, size);
+  objectInfo(
+    fd: number,
+    size: number,
+    text?: { readonly pointer: number; readonly length: number },
+  ): K.BytesResult & { readonly text?: string } {
+    return objects.objectInfo(this.#native, fd, size, text);
   }
   /** BPF_OBJ_GET_INFO_BY_FD of a BTF. */
   btfInfo(btfFd: number): ReturnType<K.Kernel["btfInfo"]> {

@@ -56,14 +56,33 @@ function askInfo(native: Native, fd: number, info: Place): { result: Result; siz
 }
 
 /** BPF_OBJ_GET_INFO_BY_FD. */
-export function objectInfo(native: Native, fd: number, size: number): BytesResult {
+export function objectInfo(
+  native: Native,
+  fd: number,
+  size: number,
+  text?: { readonly pointer: number; readonly length: number },
+): BytesResult & { readonly text?: string } {
   using frame = native.frame();
   const info = frame.room(size);
+  const name = text === undefined ? undefined : frame.room(LONGEST_PATH);
+  if (text !== undefined && name !== undefined) {
+    const view = viewOf(info);
+    view.setBigUint64(text.pointer, BigInt(name.address), true);
+    view.setUint32(text.length, LONGEST_PATH, true);
+  }
   const answer = askInfo(native, fd, info);
-  return answer.result < 0
-    ? { result: answer.result, bytes: EMPTY }
-    : { result: 0, bytes: copyOf(info, answer.size) };
+  if (answer.result < 0) return { result: answer.result, bytes: EMPTY };
+  const bytes = copyOf(info, answer.size);
+  if (name === undefined) return { result: 0, bytes };
+  return {
+    result: 0,
+    bytes,
+    text: new TextDecoder().decode(name.bytes.slice()).split("\0", 1)[0] ?? "",
+  };
 }
+
+/** PATH_MAX: the longest name that a link can tell is a file's. */
+const LONGEST_PATH = 4096;
 
 /** BPF_OBJ_GET_INFO_BY_FD of a BTF with its name and bytes. */
 export function btfInfo(native: Native, btfFd: number): ReturnType<Kernel["btfInfo"]> {

@@ -8,7 +8,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { KernelError } from "../../kernel/error.ts";
 import type { ProgramSpec } from "../../object/spec.ts";
 import { attachError } from "./error.ts";
-import { type LinkInfo, parseLinkInfo } from "./link_info.ts";
+import { type LinkInfo, parseLinkInfo, readLinkInfo } from "./link_info.ts";
 
 /** A loaded program: its descriptor, and what messages call it. */
 export interface ProgramHandle {
@@ -135,9 +135,9 @@ export class Link implements Disposable {
   /** What the kernel says of the link; undefined where it has none. Minimum kernel: Linux 5.8. */
   info(): LinkInfo | undefined {
     if (this.#fd < 0) return undefined;
-    const { result, bytes } = this.#kernel.objectInfo(this.#fd, 128);
-    if (result < 0) throw refusal("read link", this.program, "BPF_OBJ_GET_INFO_BY_FD", result);
-    return parseLinkInfo(bytes);
+    const info = readLinkInfo(this.#kernel, this.#fd);
+    if (typeof info !== "number") return info;
+    throw refusal("read link", this.program, "BPF_OBJ_GET_INFO_BY_FD", info);
   }
 
   /**

@@ -12,6 +12,7 @@ import {
   type LinkTypeName,
   linkTypeName,
 } from "../../object/kernel_enums.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
 
 /** What the kernel says of a link: what all have, and in `details` what its kind adds. */
 export interface LinkInfo {
@@ -25,11 +26,56 @@ export interface LinkInfo {
   readonly programId: number;
   /** The hook, where the kind has attach types. */
   readonly attachType?: AttachTypeName | number;
-  /** The kind's own fields, by the kernel's names. 64-bit ids and cookies are bigint. */
-  readonly details: { readonly [field: string]: number | bigint };
+  /** The kind's own fields, by the kernel's names. 64-bit ids and cookies are bigint, names and paths text. */
+  readonly details: { readonly [field: string]: number | bigint | string };
 }
 
 type Field = readonly [name: string, kind: "u32" | "s32" | "u64" | "attach", offset: number];
+
+/** A name that a kind of link tells: what it is called, and where its pointer and length stand. */
+interface TextField {
+  readonly name: string;
+  readonly pointer: number;
+  readonly length: number;
+}
+
+const texts: { readonly [type: string]: TextField } = {
+  raw_tracepoint: { name: "tp_name", pointer: 16, length: 24 },
+  iter: { name: "target_name", pointer: 16, length: 24 },
+  uprobe_multi: { name: "path", pointer: 16, length: 48 },
+};
+
+/** The same for a perf event's link, by what it is about. */
+const perfTexts: readonly (TextField | undefined)[] = [
+  undefined,
+  { name: "file_name", pointer: 24, length: 32 },
+  { name: "file_name", pointer: 24, length: 32 },
+  { name: "func_name", pointer: 24, length: 32 },
+  { name: "func_name", pointer: 24, length: 32 },
+  { name: "tp_name", pointer: 24, length: 32 },
+  undefined,
+];
+
+/** Bytes of `struct bpf_link_info` that are asked for. */
+const SIZE = 128;
+
+/**
+ * What the kernel says of a link, with the names that its kind tells: a tracepoint, a path, a function.
+ *
+ * @returns `-errno` when the kernel refuses.
+ */
+export function readLinkInfo(kernel: Kernel, fd: number): LinkInfo | number {
+  const { result, bytes } = kernel.objectInfo(fd, SIZE);
+  if (result < 0) return result;
+  const info = parseLinkInfo(bytes);
+  const event = info.details["perf_event_type"];
+  const field = typeof event === "number" ? perfTexts[event] : texts[info.type];
+  if (field === undefined) return info;
+  const { text } = kernel.objectInfo(fd, SIZE, field);
+  // A kernel that does not tell the name, or to this user, tells the rest all the same.
+  if (text === undefined || text === "") return info;
+  return { ...info, details: { ...info.details, [field.name]: text } };
+}
 
 /** Where the union begins: after type, id, prog_id and padding. */
 const layouts: { readonly [type: string]: readonly Field[] } = {
@@ -71,12 +117,12 @@ const perfLayouts: readonly (readonly Field[])[] = [
 
 /** Reads `struct bpf_link_info`; fields that an older kernel did not write read as zero. */
 export function parseLinkInfo(bytes: Uint8Array): LinkInfo {
-  const padded = new Uint8Array(128);
-  padded.set(bytes.subarray(0, 128));
+  const padded = new Uint8Array(SIZE);
+  padded.set(bytes.subarray(0, SIZE));
   const view = new DataView(padded.buffer);
   const typeNumber = view.getUint32(0, true);
   const type = linkTypeName(typeNumber) ?? "unknown";
-  const details: { [field: string]: number | bigint } = {};
+  const details: { [field: string]: number | bigint | string } = {};
   let attachType: AttachTypeName | number | undefined;
   let fields = layouts[type] ?? [];
   if (type === "perf_event") {

@@ -205,6 +205,12 @@ kernelTest("lsm enforces its verdict", { needs: trampolinesFor("lsm") }, async (
   decides(hook, -1);
 });
 
+kernelTest("Link.info tells the name of what the link is on", async () => {
+  using hook = await loadHook("raw_tracepoint_plain");
+  using link = hook.program.attach();
+  assertEquals(link.info()?.details["tp_name"], "sys_enter");
+});
+
 kernelTest("Link.update puts another program in the place of the first", async () => {
   using first = await loadHook("typed_tracepoint");
   using link = first.program.attach();
