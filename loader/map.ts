@@ -33,7 +33,15 @@ import { pinMap } from "./map_pins.ts";
 import { type ChunkOptions, RawMap } from "./map_raw.ts";
 import { BPF_F_MMAPABLE, isPerCpu, roundUp, transferSize } from "./map_rules.ts";
 import { shapedKey, shapedValue } from "./map_shapes.ts";
-import { cannotList, checkUse, DESCRIPTORS, hasNoKeys, STORAGE, unreadable } from "./map_use.ts";
+import {
+  cannotList,
+  checkUse,
+  DESCRIPTORS,
+  hasNoKeys,
+  STORAGE,
+  unreadable,
+  withoutCpuFlag,
+} from "./map_use.ts";
 import { descriptorCodec, perCpuCodec, type ValueCodec, valueCodec } from "./map_values.ts";
 import {
   type Decoder,
@@ -140,7 +148,7 @@ export class BpfMap<K = BtfValue, V = BtfValue, E = BtfValue>
     if (parts.spec !== undefined) this.spec = parts.spec;
     this.#memory = parts.arena;
     this.raw = new RawMap(parts.kernel, () => this.fd, {
-      name: parts.name,
+      name: this.#subject,
       keySize: parts.keySize,
       transferSize: transferSize(
         parts.type,
@@ -261,7 +269,11 @@ export class BpfMap<K = BtfValue, V = BtfValue, E = BtfValue>
     const one = this.#oneCodec(cpu);
     this.#putKey(key);
     one.encode(value, this.#valueBytes, 0);
-    this.raw.update(setFlags(options) + cpuFlags(cpu));
+    try {
+      this.raw.update(setFlags(options) + cpuFlags(cpu));
+    } catch (error) {
+      throw error instanceof KernelError ? withoutCpuFlag(error) : error;
+    }
     return this;
   }
 
@@ -279,7 +291,7 @@ export class BpfMap<K = BtfValue, V = BtfValue, E = BtfValue>
 
   /** Puts a value into a queue, a stack or a bloom filter. `force` drops the oldest when a queue or stack is full. */
   push(value: Input<V>, options: { readonly force?: boolean } = {}): this {
-    checkUse(this.#number, this.name, "push");
+    checkUse(this.#number, this.#subject, "push");
     this.#putValue(value);
     this.raw.update(setFlags(options.force === true ? { mode: "replace" } : {}));
     return this;
@@ -287,19 +299,19 @@ export class BpfMap<K = BtfValue, V = BtfValue, E = BtfValue>
 
   /** Takes the next value of a queue or stack; undefined when it is empty. */
   pop(): V | undefined {
-    checkUse(this.#number, this.name, "pop");
+    checkUse(this.#number, this.#subject, "pop");
     return this.raw.lookupAndDelete() ? this.#value() : undefined;
   }
 
   /** The next value of a queue or stack, which stays; undefined when it is empty. */
   peek(): V | undefined {
-    checkUse(this.#number, this.name, "pop");
+    checkUse(this.#number, this.#subject, "pop");
     return this.raw.lookup() ? this.#value() : undefined;
   }
 
   /** Whether a bloom filter may have seen a value: false is certain. */
   mayHave(value: Input<V>): boolean {
-    checkUse(this.#number, this.name, "mayHave");
+    checkUse(this.#number, this.#subject, "mayHave");
     this.#putValue(value);
     return this.raw.lookup();
   }
@@ -341,9 +353,7 @@ export class BpfMap<K = BtfValue, V = BtfValue, E = BtfValue>
   /** Sets many elements, by batch where the map type has it; answers how many. */
   setAll(entries: Iterable<readonly [Input<K>, Input<V>]>, options: SetOptions = {}): number {
     const codecs = { key: this.#keyCodec, value: this.#valueCodec };
-    return setMany(this.raw, [...entries], codecs, setFlags(options), (key, value) => {
-      this.set(key, value, options);
-    });
+    return setMany(this.raw, [...entries], codecs, setFlags(options));
   }
 
   /** Deletes many keys, by batch where the map type has it; answers how many there were. */
@@ -443,8 +453,8 @@ export class BpfMap<K = BtfValue, V = BtfValue, E = BtfValue>
 
   #makeKeyCodec(): ValueCodec {
     const { btf, keyTypeId, type } = this.#parts;
-    const what = `${this.name || this.type}'s key`;
-    if (this.keySize === 0) throw hasNoKeys(type, this.name);
+    const what = `${this.#subject}'s key`;
+    if (this.keySize === 0) throw hasNoKeys(type, this.#subject);
     if (STORAGE.has(type)) return descriptorCodec(this.keySize, what);
     const shaped = keyTypeId === 0 ? shapedKey(this.#parts, this.keySize, what) : undefined;
     return shaped ?? valueCodec(btf, keyTypeId, this.keySize, what);
@@ -469,8 +479,13 @@ export class BpfMap<K = BtfValue, V = BtfValue, E = BtfValue>
     return shaped ?? valueCodec(btf, valueTypeId, valueSize, what);
   }
 
+  /** What it is called in errors: maps need no name. */
+  get #subject(): string {
+    return this.name || String(this.type);
+  }
+
   get #valueName(): string {
-    return `${this.name || this.type}'s value`;
+    return `${this.#subject}'s value`;
   }
 
   /** The codec of one CPU's value. */
@@ -515,7 +530,7 @@ export class BpfMap<K = BtfValue, V = BtfValue, E = BtfValue>
   }
 
   #elements<T>(part: ElementPart, options: ChunkOptions): ElementIterator<T> {
-    const refused = cannotList(this.#number, this.name);
+    const refused = cannotList(this.#number, this.#subject);
     if (refused !== undefined) throw refused;
     return new ElementIterator<T>(this.raw.chunks(options), {
       key: this.#keyCodec,

@@ -5,21 +5,25 @@
  */
 
 import { Errno } from "../kernel/errno.ts";
+import { BPF_F_LOCK } from "./map_options.ts";
 import { viewOf } from "./map_iterator.ts";
 import { BATCH, type RawMap } from "./map_raw.ts";
 import type { ValueCodec } from "./map_values.ts";
 
-/** Sets elements with BPF_MAP_UPDATE_BATCH where the type of map has it, else one by one. */
-export function setMany<K, V>(
+/**
+ * Sets elements with BPF_MAP_UPDATE_BATCH where the type of map has it, else one by one: the kernel's
+ * batches know no modes.
+ *
+ * Throws a `KernelError` that says at which element it ended; those before it are set.
+ */
+export function setMany(
   raw: RawMap,
-  entries: readonly (readonly [K, V])[],
+  entries: readonly (readonly [unknown, unknown])[],
   codecs: { readonly key: ValueCodec; readonly value: ValueCodec },
   flags: number,
-  single: (key: K, value: V) => void,
 ): number {
-  if (entries.length < 2) {
-    for (const [key, value] of entries) single(key, value);
-    return entries.length;
+  if (entries.length < 2 || (flags & ~BPF_F_LOCK) !== 0) {
+    return setSingly(raw, entries, codecs, flags);
   }
   using batch = raw.batch(Math.min(entries.length, BATCH));
   const keys = viewOf(batch.keys);
@@ -33,10 +37,27 @@ export function setMany<K, V>(
     const result = batch.update(part.length, flags);
     if (result >= 0) continue;
     if (done === 0 && batch.count === 0 && WITHOUT_BATCHES.has(-result)) {
-      for (const [key, value] of entries) single(key, value);
-      break;
+      return setSingly(raw, entries, codecs, flags);
     }
     throw raw.failure(result, `set element ${done + batch.count} of`, "BPF_MAP_UPDATE_BATCH");
+  }
+  return entries.length;
+}
+
+function setSingly(
+  raw: RawMap,
+  entries: readonly (readonly [unknown, unknown])[],
+  codecs: { readonly key: ValueCodec; readonly value: ValueCodec },
+  flags: number,
+): number {
+  const { elements } = raw;
+  const key = viewOf(elements.key);
+  const value = viewOf(elements.value);
+  for (const [index, entry] of entries.entries()) {
+    codecs.key.encode(entry[0], key, 0);
+    codecs.value.encode(entry[1], value, 0);
+    const result = elements.update(flags);
+    if (result < 0) throw raw.failure(result, `set element ${index} of`, "BPF_MAP_UPDATE_ELEM");
   }
   return entries.length;
 }

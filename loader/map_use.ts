@@ -102,6 +102,20 @@ export function unreadable(error: KernelError, type: number): KernelError {
   }, { cause: error });
 }
 
+/** A refused BPF_F_CPU: a kernel that does not know it answers EINVAL, and has nothing in its place. */
+export function withoutCpuFlag(error: KernelError): KernelError {
+  const { errno, subject, command, number } = error;
+  if (errno !== "EINVAL") return error;
+  return new KernelError({
+    doing: "set one CPU's value in map",
+    subject,
+    command,
+    number,
+    why: "this kernel does not know BPF_F_CPU, or not for this type of map",
+    fix: "set the values of all CPUs, or write it from a program",
+  }, { cause: error });
+}
+
 /** The kernel's name of a map type, or its number. */
 function nameOf(type: number): string {
   return mapTypeName(type) ?? `map of type ${type}`;

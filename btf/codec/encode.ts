@@ -163,11 +163,12 @@ class WriterMaker {
       shape.length === 0;
     // A member called "constructor" is not the one that every object inherits.
     const inherited = name in Object.prototype;
+    const kernels = shape.kind === "record" && KERNEL_OWNED.has(shape.name);
     return (record, view, at, end, optional) => {
       const value = record[name];
       // `undefined` is no value of any type: only then is it asked whether the member is there at all.
       if ((value === undefined || inherited) && !Object.hasOwn(record, name)) {
-        if (optional || flexible) return false;
+        if (optional || flexible || kernels) return false;
         throw new Misfit(`member ${name} is missing`);
       }
       try {
