@@ -30,7 +30,7 @@ export interface BpffsMount {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { parseBpffsMounts } from "@skep/skep";
+ * import { parseBpffsMounts } from "@skep/skep/token";
  *
  * const [mount] = parseBpffsMounts(
  *   "65 44 0:39 / /sys/fs/bpf rw - bpf none rw,delegate_cmds=map_create:prog_load\n",

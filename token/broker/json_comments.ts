@@ -11,7 +11,7 @@
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { withoutComments } from "@skep/skep";
+ * import { withoutComments } from "@skep/skep/token";
  *
  * assertEquals(JSON.parse(withoutComments('{ "a": "//", /* b *\/ "c": 1, } // d')), { a: "//", c: 1 });
  * ```

@@ -62,7 +62,7 @@ const CANNOT_USE_HELPER =
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { verifierHint } from "@skep/skep";
+ * import { verifierHint } from "@skep/skep/token";
  *
  * const log = "0: (85) call bpf_trace_printk#6\nprogram of this type cannot use helper bpf_trace_printk#6\n";
  * assertEquals(verifierHint(-22, log, ["bpf"])?.reason, "verifier-needs-perfmon");

@@ -35,7 +35,7 @@ export type AttachRefusalCause =
   | "not-built";
 
 /** What every decision says. */
-interface DecisionBase {
+export interface DecisionBase {
   /** The program. */
   readonly program: string;
   /** Its section as written. */

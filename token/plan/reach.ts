@@ -136,7 +136,7 @@ export function mapTypeCapabilities(type: MapTypeName | number): readonly BpfCap
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { comparedAttachType } from "@skep/skep";
+ * import { comparedAttachType } from "@skep/skep/token";
  *
  * assertEquals(comparedAttachType("socket_filter", undefined), 0); // cgroup_inet_ingress
  * assertEquals(comparedAttachType("cgroup_sock", undefined), 2); // cgroup_inet_sock_create
