@@ -35,7 +35,9 @@ export function requestToken(
       throw refusal(path, "recvmsg", -Errno.ETIMEDOUT, "the broker did not answer in time");
     }
     const message = receiveMessage(socket, LONGEST_MESSAGE);
-    if (typeof message === "number") throw refusal(path, "recvmsg", message);
+    if (typeof message === "number") {
+      throw refusal(path, "recvmsg", message, "the broker closed the connection without an answer");
+    }
     const [fd, ...others] = message.descriptors;
     for (const other of others) kernel.close(other);
     const answer = decodeAnswer(message.bytes);

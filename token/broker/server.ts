@@ -15,6 +15,7 @@ import {
   listenAt,
   type Message,
   peerCredentials,
+  receiveMessage,
   sendMessage,
   setMode,
   waitForMessage,
@@ -115,8 +116,7 @@ class Broker implements AsyncDisposable {
         return;
       }
       if (this.#connections.size >= this.#policy.limits.connections) {
-        this.#answer(connection, { refused: "the broker is busy" });
-        this.#kernel.close(connection);
+        this.#turnAway(connection);
         continue;
       }
       const served = this.#serve(connection).finally(() => this.#connections.delete(served));
@@ -124,20 +124,28 @@ class Broker implements AsyncDisposable {
     }
   }
 
+  /** Answers without looking at the request; what of it has come is read, or the answer would be lost with it. */
+  #turnAway(connection: number): void {
+    const message = receiveMessage(connection, LONGEST_MESSAGE);
+    if (typeof message !== "number") {
+      for (const fd of message.descriptors) this.#kernel.close(fd);
+    }
+    this.#answer(connection, { refused: "the broker is busy" });
+    this.#kernel.close(connection);
+  }
+
   /** One client: one request, one answer. Whatever it does ends here. */
   async #serve(connection: number): Promise<void> {
     try {
-      const credentials = peerCredentials(connection);
-      const uid = typeof credentials === "number" ? -1 : credentials.uid;
-      if (!this.#limit.take(uid)) {
-        this.#refuse(connection, "too many requests in a minute", { uid });
-        return;
-      }
       const message = await this.#request(connection);
       if (message === undefined) return;
       for (const fd of message.descriptors) this.#kernel.close(fd);
       if (message.bytes.length === 0) return;
-      this.#decide(connection, message, uid);
+      const credentials = peerCredentials(connection);
+      const uid = typeof credentials === "number" ? -1 : credentials.uid;
+      // Before anything that costs more than reading.
+      if (this.#limit.take(uid)) this.#decide(connection, message, uid);
+      else this.#refuse(connection, "too many requests in a minute", { uid });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#note({ event: "failed", why });
