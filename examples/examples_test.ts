@@ -1,7 +1,7 @@
 // Every example runs as its first lines say, on the real kernel, and leaves nothing behind.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { verifyFiles } from "@skep/skep";
+import { openObject, verifyFiles } from "@skep/skep";
 import { kernelTest, reasonToSkip } from "../tests/support/kernel.ts";
 import { demo } from "./demo.ts";
 import * as tour from "./tour.ts";
@@ -168,6 +168,12 @@ Deno.test("the tour's steps that need no kernel do what they say", async () => {
   assertEquals(spec.maps.get("events").maxEntries, 1 << 20);
   assertEquals((await tour.parseBytes()).programs.names(), ["count"]);
   assertStringIncludes(await tour.planIt(), "delegate_progs=tracing");
+  const probes = await openObject(new URL("../tests/fixtures/delegated.bpf.o", import.meta.url));
+  for (const program of probes.programs) program.autoload = true;
+  const lines = tour.planAttachments(probes);
+  assert(lines.some((line) => line.endsWith("is attached as kprobe.multi/__x64_sys_getpgid")));
+  assertEquals(probes.programs.get("reads_call").autoload, false);
+  assertEquals(probes.programs.get("counts_calls").autoload, true);
   assertStringIncludes(await tour.printTypes(), "struct event {");
   assertStringIncludes(await tour.handleErrors("nowhere.bpf.o"), "nowhere.bpf.o");
 });

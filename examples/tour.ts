@@ -7,6 +7,7 @@
  */
 
 import {
+  attachmentText,
   BpfObject,
   DelegationError,
   discoverTokens,
@@ -67,6 +68,20 @@ export async function planIt(): Promise<string> {
   const options = need.toMountOptions(); // also toHex(), toSystemd(), toIncus(), toLxd(), toJSON()
   // #endregion plan
   return options;
+}
+
+/** How is each program attached when a token is all there is? */
+export function planAttachments(spec: ObjectSpec): string[] {
+  // #region attach-plan
+  const { attachDecisions } = plan(spec);
+  // unlink: SEC("kprobe/do_unlinkat") is attached as kprobe.multi/do_unlinkat
+  const lines = attachDecisions.map(attachmentText);
+  for (const decision of attachDecisions) {
+    // Without this, loading with a token throws an error that names the section to use instead.
+    if (decision.outcome === "refused") spec.programs.get(decision.program).autoload = false;
+  }
+  // #endregion attach-plan
+  return lines;
 }
 
 /** Loads with options, and looks at what was loaded. */
