@@ -25,7 +25,7 @@ const TC_ACT_SHOT = 2;
 const TCX_NEXT = -1;
 
 /** Connects to a listener on the own loopback; true when the connection is made within a moment. */
-async function connects(timeout = 2000): Promise<boolean> {
+async function connects(timeout = 20_000): Promise<boolean> {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   const accepted = listener.accept().then((connection) => connection.close(), () => {});

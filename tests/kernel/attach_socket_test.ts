@@ -141,7 +141,7 @@ for (const via of ["link", "command"] as const) {
           assertEquals(link.fd >= 0, via === "link");
           put(map.fd, 0, ends.clientFd);
           await ends.client.write(new Uint8Array(4));
-          assert((await receive(ends.server, 5000)).arrived);
+          assert((await receive(ends.server, 30_000)).arrived);
           assertEquals(hook.hits, 1);
           hook.verdict(0);
           await ends.client.write(new Uint8Array(4)).catch(() => {});
@@ -160,7 +160,7 @@ kernelTest("sk_skb/verdict sees what a socket receives, and drops it", root, asy
     using _link = hook.program.attach({ map });
     put(map.fd, 1, ends.serverFd);
     await ends.client.write(new Uint8Array(4));
-    assert((await receive(ends.server, 5000)).arrived);
+    assert((await receive(ends.server, 30_000)).arrived);
     assertGreater(hook.hits, 0);
     hook.verdict(0);
     await ends.client.write(new Uint8Array(4));

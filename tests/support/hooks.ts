@@ -209,9 +209,9 @@ export function openDirectory(path: string): number {
 
 /** Calls back until the condition holds, or throws after some time. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 60_000;
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`still not after 10 s: ${what}`);
+    if (performance.now() > end) throw new Error(`still not after a minute: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
