@@ -245,7 +245,15 @@ export class BpfMap<K = BtfValue, V = BtfValue, E = BtfValue>
   /** Deletes a key; false when there is none. */
   delete(key: Input<K>): boolean {
     this.#putKey(key);
-    return this.raw.remove();
+    try {
+      return this.raw.remove();
+    } catch (error) {
+      // The kernel's word for an empty place of a sockmap, and of no other type.
+      const empty = error instanceof KernelError && error.errno === "EINVAL" &&
+        this.#number === MapType.sockmap;
+      if (empty) return false;
+      throw error;
+    }
   }
 
   /** The value of a key, which is deleted with it; undefined when there is none (hash maps from Linux 5.14). */

@@ -5,6 +5,7 @@
  */
 
 import type { Btf } from "../btf/btf.ts";
+import { cutBtf } from "../btf/cut.ts";
 import { SkepError } from "../elf/error.ts";
 import { check } from "../kernel/error.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -67,9 +68,10 @@ export function createNewMap(kernel: Kernel, options: MapCreateOptions): MapPart
     (types !== undefined && valueTypeId !== 0 ? types.btf.size(valueTypeId) : usualValueSize(type));
   const maxEntries = effectiveMaxEntries(type, options.maxEntries ?? 0, kernel.machine);
   const tokenFd = token?.fd;
-  using btf = types !== undefined && takesBtf(type) && keyTypeId + valueTypeId > 0
-    ? loadBtf(kernel, types.btf, tokenFd)
-    : undefined;
+  const typed = types !== undefined && takesBtf(type) && keyTypeId + valueTypeId > 0;
+  // These types alone: an object's whole BTF is not as the kernel takes it.
+  const cut = typed ? cutBtf(types.btf, [keyTypeId, valueTypeId]) : undefined;
+  using btf = cut === undefined ? undefined : loadBtf(kernel, cut.bytes, tokenFd);
   const result = kernel.mapCreate({
     type,
     keySize,
@@ -80,7 +82,13 @@ export function createNewMap(kernel: Kernel, options: MapCreateOptions): MapPart
     ...(mapExtra !== 0n ? { mapExtra } : {}),
     ...(numaNode !== undefined ? { numaNode } : {}),
     ...(inner !== undefined ? { innerMapFd: inner.fd } : {}),
-    ...(btf !== undefined ? { btfFd: btf.fd, keyTypeId, valueTypeId } : {}),
+    ...(btf !== undefined && cut !== undefined
+      ? {
+        btfFd: btf.fd,
+        keyTypeId: cut.ids.get(keyTypeId) ?? 0,
+        valueTypeId: cut.ids.get(valueTypeId) ?? 0,
+      }
+      : {}),
     ...(tokenFd !== undefined ? { tokenFd } : {}),
   });
   if (result < 0) {
@@ -109,12 +117,9 @@ export function createNewMap(kernel: Kernel, options: MapCreateOptions): MapPart
   };
 }
 
-function loadBtf(kernel: Kernel, btf: Btf, tokenFd: number | undefined): Descriptor {
-  const { result } = kernel.btfLoad({
-    bytes: btf.bytes,
-    ...(tokenFd !== undefined ? { tokenFd } : {}),
-  });
-  const facts = { doing: "load", subject: `BTF of ${btf.name}`, command: "BPF_BTF_LOAD" };
+function loadBtf(kernel: Kernel, bytes: Uint8Array, tokenFd: number | undefined): Descriptor {
+  const { result } = kernel.btfLoad({ bytes, ...(tokenFd !== undefined ? { tokenFd } : {}) });
+  const facts = { doing: "load", subject: "BTF of the map's types", command: "BPF_BTF_LOAD" };
   return new Descriptor(kernel, check(result, { ...facts, stage: "btf" }));
 }
 
