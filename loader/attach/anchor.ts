@@ -9,7 +9,6 @@ import type { Anchor } from "../../kernel/kernel.ts";
 import { attachError } from "./error.ts";
 import { Link, type ProgramHandle } from "./link.ts";
 
-const BPF_F_REPLACE = 1 << 2;
 const BPF_F_BEFORE = 1 << 3;
 const BPF_F_AFTER = 1 << 4;
 const BPF_F_ID = 1 << 5;
@@ -28,7 +27,7 @@ export interface AnchorOptions {
   readonly before?: Relative | "all";
   /** Runs after this one; `"all"`: last. */
   readonly after?: Relative | "all";
-  /** Takes the place of this program, which must be attached without a link. */
+  /** Takes the place of this program, which must be attached without a link: with `via: "command"` alone. */
   readonly replaceProgram?: ProgramHandle;
   /** Refused with ESTALE when the hook's programs have changed since this revision was read. */
   readonly expectedRevision?: bigint;
@@ -45,7 +44,10 @@ export function anchorOf(program: string, options: AnchorOptions): Anchor | unde
   }
   const revision = expectedRevision === undefined ? {} : { expectedRevision };
   if (replaceProgram !== undefined) {
-    return { flags: BPF_F_REPLACE, relative: replaceProgram.fd, ...revision };
+    throw attachError(program, "a link cannot take the place of a program that has none", {
+      errno: "EINVAL",
+      fix: 'attach it with via: "command", or update() the other\'s link',
+    });
   }
   const place = before ?? after;
   if (place === undefined) {

@@ -124,7 +124,7 @@ export interface AttachOptions
   readonly tid?: number;
   /** `iter/cgroup`: the way through the cgroups. */
   readonly order?: CgroupOrder;
-  /** Without a link: `"netlink"` for XDP, `"command"` for cgroups and sockmaps. */
+  /** Without a link: `"netlink"` for XDP, `"command"` for cgroups, tcx, netkit and sockmaps. */
   readonly via?: "link" | "netlink" | "command";
 }
 
@@ -201,8 +201,8 @@ function attachAs(
   options: AttachOptions,
 ): Link {
   // The kinds take what concerns them; `via` has fewer words in each than in all.
-  const via = options.via === "netlink" || options.via === "command" ? options.via : undefined;
-  const own = { ...options, ...(via === undefined ? {} : { via }) } as Omit<AttachOptions, "via">;
+  const { via, ...own } = options;
+  const byCommand = via === "command" ? { via } : {};
   switch (plan.kind) {
     case "kprobe": {
       const attach = isKprobeMulti(program) ? attachKprobeAsMulti : attachKprobe;
@@ -265,21 +265,21 @@ function attachAs(
       }
       return attachXdp(kernel, program, via === "netlink" ? { ...own, via } : own);
     case "tcx":
-      return attachTcx(kernel, program, { direction: plan.direction, ...own });
+      return attachTcx(kernel, program, { direction: plan.direction, ...own, ...byCommand });
     case "tc":
       return attachTc(kernel, program, own);
     case "netkit":
-      return attachNetkit(kernel, program, { peer: plan.peer, ...own });
+      return attachNetkit(kernel, program, { peer: plan.peer, ...own, ...byCommand });
     case "cgroup":
     case "lsm_cgroup":
-      return attachCgroup(kernel, program, via === "command" ? { ...own, via } : own);
+      return attachCgroup(kernel, program, { ...own, ...byCommand });
     case "netns":
       return attachNetns(kernel, program, plan.hook, own);
     case "netfilter":
       return attachNetfilter(kernel, program, own);
     case "sockmap":
     case "sk_msg":
-      return attachSockmap(kernel, program, via === "command" ? { ...own, via } : own);
+      return attachSockmap(kernel, program, { ...own, ...byCommand });
     case "socket":
       return attachSocketFilter(kernel, program, own);
     case "reuseport":

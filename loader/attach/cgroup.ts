@@ -7,12 +7,12 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import { AttachType, type AttachTypeName } from "../../object/kernel_enums.ts";
 import { anchorOf, type AnchorOptions } from "./anchor.ts";
+import { attachByCommand } from "./command.ts";
 import { attachError, checkAttach } from "./error.ts";
 import { type AttachableProgram, Link } from "./link.ts";
 import { type PathOrDescriptor, withTarget } from "./targets.ts";
 
 const BPF_F_ALLOW_MULTI = 1 << 1;
-const BPF_F_REPLACE = 1 << 2;
 
 /** Where a cgroup program goes. */
 export interface CgroupOptions extends AnchorOptions {
@@ -45,9 +45,9 @@ export function attachCgroup(
   const attachType = AttachType[attachTypeName];
   const target = String(options.cgroup);
   const kind = attachTypeName === "lsm_cgroup" ? "lsm_cgroup" : "cgroup";
-  const anchor = anchorOf(program.name, options);
   return withTarget(kernel, program.name, "cgroup", options.cgroup, (cgroup) => {
     if (options.via !== "command") {
+      const anchor = anchorOf(program.name, options);
       const fd = kernel.linkCreate({
         programFd: program.fd,
         target: cgroup,
@@ -63,52 +63,15 @@ export function attachCgroup(
       });
       return new Link(kernel, { kind, program: program.name, target, fd });
     }
-    return attachByCommand(kernel, program, attachType, target, cgroup, kind);
-  });
-}
-
-function attachByCommand(
-  kernel: Kernel,
-  program: AttachableProgram,
-  attachType: number,
-  target: string,
-  given: number,
-  kind: string,
-): Link {
-  // The link's own descriptors: the cgroup's is closed when attaching is over, and the program may be
-  // closed before the link.
-  const cgroup = checkAttach(kernel.duplicate(given), program.name, "fcntl");
-  const result = kernel.programAttach({
-    target: cgroup,
-    programFd: program.fd,
-    attachType,
-    flags: BPF_F_ALLOW_MULTI,
-  });
-  if (result < 0) kernel.close(cgroup);
-  checkAttach(result, program.name, "BPF_PROG_ATTACH", { data: { cgroup: target } });
-  let programFd = kernel.duplicate(program.fd);
-  return new Link(kernel, {
-    kind,
-    program: program.name,
-    target,
-    fd: -1,
-    descriptors: [cgroup],
-    legacy: {
-      detach: () => kernel.programDetach({ target: cgroup, programFd, attachType }),
-      update: (newFd) => {
-        const updated = kernel.programAttach({
-          target: cgroup,
-          programFd: newFd,
-          attachType,
-          flags: BPF_F_ALLOW_MULTI | BPF_F_REPLACE,
-          replaceProgramFd: programFd,
-        });
-        if (updated < 0) return updated;
-        kernel.close(programFd);
-        programFd = kernel.duplicate(newFd);
-        return updated;
-      },
-    },
-    closed: () => kernel.close(programFd),
+    return attachByCommand(kernel, program, {
+      kind,
+      target,
+      hook: { fd: cgroup },
+      attachType,
+      flags: BPF_F_ALLOW_MULTI,
+      anchor: options,
+      replaces: true,
+      data: { cgroup: target, attachType: attachTypeName },
+    });
   });
 }

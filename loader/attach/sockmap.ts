@@ -6,6 +6,7 @@
 
 import type { Kernel } from "../../kernel/kernel.ts";
 import { AttachType } from "../../object/kernel_enums.ts";
+import { attachByCommand } from "./command.ts";
 import { attachError, checkAttach } from "./error.ts";
 import { type AttachableProgram, Link } from "./link.ts";
 
@@ -48,16 +49,11 @@ export function attachSockmap(
       checkAttach(fd, program.name, "BPF_LINK_CREATE", { data: { hook: name } });
     }
   }
-  const own = checkAttach(kernel.duplicate(map.fd), program.name, "fcntl");
-  const result = kernel.programAttach({ target: own, programFd: program.fd, attachType });
-  if (result < 0) kernel.close(own);
-  checkAttach(result, program.name, "BPF_PROG_ATTACH", { data: { hook: name } });
-  // Detaching names the program by a descriptor, which may be closed before the link is.
-  const programFd = kernel.duplicate(program.fd);
-  return new Link(kernel, {
-    ...parts,
-    fd: -1,
-    descriptors: [own, programFd],
-    legacy: { detach: () => kernel.programDetach({ target: own, programFd, attachType }) },
+  return attachByCommand(kernel, program, {
+    kind: "sockmap",
+    target: `map ${map.fd}`,
+    hook: { fd: map.fd },
+    attachType,
+    data: { hook: name },
   });
 }

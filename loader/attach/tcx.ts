@@ -7,6 +7,7 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import { AttachType } from "../../object/kernel_enums.ts";
 import { anchorOf, type AnchorOptions } from "./anchor.ts";
+import { attachByCommand } from "./command.ts";
 import { checkAttach } from "./error.ts";
 import { type AttachableProgram, Link } from "./link.ts";
 import { interfaceIndex } from "./targets.ts";
@@ -17,6 +18,8 @@ export interface TcxOptions extends AnchorOptions {
   readonly interface?: string | number;
   /** Packets coming in or going out. */
   readonly direction?: "ingress" | "egress";
+  /** `"command"` attaches without a link (BPF_PROG_ATTACH): it stays when the process ends. */
+  readonly via?: "link" | "command";
 }
 
 /** Attaches to a network interface's traffic control hook. Minimum kernel: Linux 6.6. */
@@ -24,16 +27,29 @@ export function attachTcx(kernel: Kernel, program: AttachableProgram, options: T
   const index = interfaceIndex(kernel, program.name, options.interface);
   const direction = options.direction ??
     (program.spec.expectedAttachType === "tcx_egress" ? "egress" : "ingress");
+  const target = `${options.interface} ${direction}`;
+  const attachType = direction === "egress" ? AttachType.tcx_egress : AttachType.tcx_ingress;
+  const data = { interface: index, direction };
+  if (options.via === "command") {
+    return attachByCommand(kernel, program, {
+      kind: "tcx",
+      target,
+      hook: { index },
+      attachType,
+      anchor: options,
+      replaces: true,
+      data,
+    });
+  }
   const anchor = anchorOf(program.name, options);
   const fd = kernel.linkCreate({
     programFd: program.fd,
     target: index,
-    attachType: direction === "egress" ? AttachType.tcx_egress : AttachType.tcx_ingress,
+    attachType,
     ...(anchor === undefined ? {} : { flags: anchor.flags, extra: { kind: "anchor", anchor } }),
   });
-  const target = `${options.interface} ${direction}`;
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
-    data: { interface: index, direction },
+    data,
     ...(fd === -22 ? { fix: 'before Linux 6.6 attach it as SEC("tc")' } : {}),
     ...(fd === -116 ? { why: "the hook's programs have changed since the revision given" } : {}),
   });

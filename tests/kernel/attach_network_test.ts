@@ -136,6 +136,39 @@ kernelTest("tcx runs programs in the order that anchors give", tcx, async () => 
   });
 });
 
+kernelTest("tcx by command takes the place of a program, and goes with its link", tcx, async () => {
+  using hook = await loadHook("tcx_ingress", { verdict: TCX_NEXT, also: ["tcx_ingress_second"] });
+  const second = hook.object.programs.get("tcx_ingress_second");
+  const firstId = hook.program.info().id;
+  const secondId = second.info().id;
+  await inNetworkNamespace(() => {
+    const lo = kernel.interfaceIndex("lo");
+    const order = (): readonly number[] =>
+      kernel.programQuery(lo, AttachType.tcx_ingress).programIds;
+    {
+      using link = hook.program.attach({ interface: "lo", via: "command" });
+      assertEquals(link.fd, -1);
+      assertEquals(order(), [firstId]);
+      link.update(second);
+      assertEquals(order(), [secondId]);
+      link.update(hook.program);
+      assertThrows(
+        () => second.attach({ interface: "lo", replaceProgram: hook.program }),
+        Error,
+        "a link cannot take the place",
+      );
+      const other = second.attach({
+        interface: "lo",
+        via: "command",
+        replaceProgram: hook.program,
+      });
+      assertEquals(order(), [secondId]);
+      other.close();
+    }
+    assertEquals(order(), []);
+  });
+});
+
 kernelTest("tc counts packets, drops them, changes its program and goes", root, async () => {
   using hook = await loadHook("tc", { verdict: TC_ACT_OK });
   const qdisc = await inNetworkNamespace(async () => {
@@ -235,6 +268,9 @@ for (const via of ["link", "command"] as const) {
           "not permitted",
         );
         assertEquals(hook.value, 9n);
+        // In its own place: what is seen goes on.
+        link.update(hook.program);
+        assertEquals(await connects(), false);
       }
       assert(await connects());
     });

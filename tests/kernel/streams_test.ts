@@ -113,6 +113,14 @@ kernelTest("a reader that is closed while it waits ends at once", async () => {
   assertLess(performance.now() - start, 1000);
 });
 
+kernelTest("a loop over records ends when the object is disposed of", async () => {
+  const object = await load(["produce"]);
+  const loop = Array.fromAsync(object.maps.get("ring").records());
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  object[Symbol.dispose]();
+  assertEquals(await loop, []);
+});
+
 kernelTest("poll blocks until there is a record, or the time is up", async () => {
   using object = await load(["produce", "produce_perf"]);
   using ring = openRing(object);
