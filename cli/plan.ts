@@ -72,7 +72,11 @@ Examples:
         `write one of table, ${Object.keys(forms).join(", ")}`,
       );
     }
-    const made = await planFiles(parsed.operands, profile);
+    const made = await planFiles(
+      parsed.operands,
+      profile,
+      parsed.has("as-written") ? "as-written" : "token-safe",
+    );
     io.out(print === undefined ? planTable(made, io.colour) : `${print(made).trimEnd()}\n`);
     return exitStatus.ok;
   },

@@ -6,16 +6,8 @@
 
 import { Errno } from "../../kernel/errno.ts";
 import { type ProgramTypeName, programTypeName } from "../../object/kernel_enums.ts";
+import { sectionsText, tokenSections } from "../plan/attachments.ts";
 import type { Case, Finding } from "./refusal.ts";
-
-/** What attaches through perf_event_open, and what does the same without. */
-const INSTEAD: readonly (readonly [pattern: RegExp, instead: string])[] = [
-  [/^(kprobe|kretprobe)(?!\.)/, 'SEC("kprobe.multi/…")'],
-  [/^(ksyscall|kretsyscall)/, 'SEC("kprobe.multi/…") or SEC("tp_btf/sys_enter")'],
-  [/^(uprobe|uretprobe)(?!\.multi)/, 'SEC("uprobe.multi/…")'],
-  [/^(tracepoint|tp)\//, 'SEC("tp_btf/…") or SEC("raw_tp/…")'],
-  [/^usdt/, 'SEC("uprobe.multi/…")'],
-];
 
 /** Commands that only the initial namespace's administrator may give. */
 const ADMINISTRATION: { readonly [command: string]: string } = {
@@ -73,13 +65,14 @@ function perfEvent({ refusal, evidence, facts }: Case): Finding | undefined {
   if (facts.capabilities.includes("perfmon") && facts.initialUserNamespace === true) {
     return undefined;
   }
-  const section = refusal.program?.section ?? "";
-  const instead = INSTEAD.find(([pattern]) => pattern.test(section))?.[1];
+  const instead = tokenSections(refusal.program?.section ?? "");
   evidence.push("perf_event_open looks at the initial user namespace, and at no token");
   return {
     reason: "perf-event-not-delegable",
     why: "perf_event_open takes CAP_PERFMON in the initial user namespace: no token helps",
-    fix: instead === undefined ? "attach in a way that needs no perf event" : `use ${instead}`,
+    fix: instead.length === 0
+      ? "attach in a way that needs no perf event"
+      : `use ${sectionsText(instead)}`,
   };
 }
 

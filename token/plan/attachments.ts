@@ -35,7 +35,7 @@ export type AttachRefusalCause =
   | "not-built";
 
 /** What every decision says. */
-export interface DecisionBase {
+export interface AttachDecisionBase {
   /** The program. */
   readonly program: string;
   /** Its section as written. */
@@ -45,13 +45,13 @@ export interface DecisionBase {
 }
 
 /** It is attached as its section says. */
-export interface AttachAsIs extends DecisionBase {
+export interface AttachAsIs extends AttachDecisionBase {
   /** Tells the decision. */
   readonly outcome: "as-is";
 }
 
 /** It is loaded and attached in another form. */
-export interface AttachRewritten extends DecisionBase {
+export interface AttachRewritten extends AttachDecisionBase {
   /** Tells the decision. */
   readonly outcome: "rewritten";
   /** The form, as a section's name would say it: `kprobe.multi/do_unlinkat`. */
@@ -63,7 +63,7 @@ export interface AttachRewritten extends DecisionBase {
 }
 
 /** It cannot be attached with a token. */
-export interface AttachRefused extends DecisionBase {
+export interface AttachRefused extends AttachDecisionBase {
   /** Tells the decision. */
   readonly outcome: "refused";
   /** The cause, for programs. */
@@ -99,6 +99,34 @@ export function sectionAttachment(section: string, options: AttachPlanOptions = 
         : decision.form;
     case "refused":
       return `no: ${decision.why}`;
+  }
+}
+
+/**
+ * Names of sections that do with a token what a section does by a perf event: those that the planner
+ * rewrites to, or that the program has to be written for. Empty for sections that need no perf event.
+ */
+export function tokenSections(section: string): readonly string[] {
+  const { attach } = sectionPlan(section);
+  switch (attach.kind) {
+    case "kprobe":
+      return [target(attach.returns ? "kretprobe.multi" : "kprobe.multi", attach.function)];
+    case "ksyscall": {
+      const side = attach.returns ? "exit" : "enter";
+      const form = attach.returns ? "kretprobe.multi" : "kprobe.multi";
+      const place = attach.syscall === undefined ? undefined : functionOf(attach.syscall, {});
+      return [target(form, place), `tp_btf/sys_${side}`];
+    }
+    case "uprobe":
+      return [attach.returns ? "uretprobe.multi" : "uprobe.multi"];
+    case "usdt":
+      return ["uprobe.multi"];
+    case "tracepoint":
+      return attach.category !== undefined && MADE_EVENTS.has(attach.category)
+        ? madeInstead(attach.category, attach.name, {})
+        : [target("tp_btf", attach.name), target("raw_tp", attach.name)];
+    default:
+      return [];
   }
 }
 
@@ -205,7 +233,7 @@ function kernelTypes({ kernelBtf }: AttachPlanOptions): Btf | undefined {
 
 /** The refusal when the kernel lacks a form; undefined when it has it, or when nothing is known. */
 function notBuilt(
-  base: DecisionBase,
+  base: AttachDecisionBase,
   btf: Btf | undefined,
   { struct, built }: typeof KPROBE_MULTI,
   form: string,
@@ -224,7 +252,7 @@ function notBuilt(
 type PlanOf<Kind extends AttachPlan["kind"]> = Extract<AttachPlan, { readonly kind: Kind }>;
 
 function kprobe(
-  base: DecisionBase,
+  base: AttachDecisionBase,
   type: ProgramTypeName,
   plan: PlanOf<"kprobe">,
   btf: Btf | undefined,
@@ -247,7 +275,7 @@ function kprobe(
 }
 
 function ksyscall(
-  base: DecisionBase,
+  base: AttachDecisionBase,
   type: ProgramTypeName,
   plan: PlanOf<"ksyscall">,
   options: AttachPlanOptions,
@@ -266,7 +294,7 @@ function functionOf(syscall: string, { machine }: AttachPlanOptions): string {
 }
 
 function uprobe(
-  base: DecisionBase,
+  base: AttachDecisionBase,
   type: ProgramTypeName,
   plan: PlanOf<"uprobe" | "usdt">,
   btf: Btf | undefined,
@@ -282,7 +310,7 @@ function uprobe(
 }
 
 function tracepoint(
-  base: DecisionBase,
+  base: AttachDecisionBase,
   program: AttachablePart,
   { category, name }: PlanOf<"tracepoint">,
   options: AttachPlanOptions,
@@ -317,13 +345,11 @@ function tracepoint(
 }
 
 function madeEvent(
-  base: DecisionBase,
+  base: AttachDecisionBase,
   category: string,
   name: string | undefined,
   options: AttachPlanOptions,
 ): AttachRefused {
-  const [, side, syscall = ""] =
-    /^sys_(enter|exit)_(.+)$/.exec(category === "syscalls" ? name ?? "" : "") ?? [];
   return {
     ...base,
     outcome: "refused",
@@ -331,17 +357,25 @@ function madeEvent(
     why:
       `${category}/${name ?? "…"} is an event that the kernel makes up for perf and tracefs: no ` +
       "other way leads to it",
-    instead: side === undefined
-      ? category === "syscalls" ? ["tp_btf/sys_enter", "tp_btf/sys_exit"] : []
-      : [
-        `tp_btf/sys_${side}`,
-        `${side === "exit" ? "kretprobe" : "kprobe"}.multi/${functionOf(syscall, options)}`,
-      ],
+    instead: madeInstead(category, name, options),
   };
 }
 
+/** What comes near an event that the kernel makes up: a system call's own function, or all of them. */
+function madeInstead(
+  category: string,
+  name: string | undefined,
+  options: AttachPlanOptions,
+): readonly string[] {
+  if (category !== "syscalls") return [];
+  const [, side, syscall = ""] = /^sys_(enter|exit)_(.+)$/.exec(name ?? "") ?? [];
+  if (side === undefined) return ["tp_btf/sys_enter", "tp_btf/sys_exit"];
+  const form = side === "exit" ? "kretprobe.multi" : "kprobe.multi";
+  return [`tp_btf/sys_${side}`, `${form}/${functionOf(syscall, options)}`];
+}
+
 function rewritten(
-  base: DecisionBase,
+  base: AttachDecisionBase,
   type: ProgramTypeName,
   form: string,
   expectedAttachType: AttachTypeName | undefined,
@@ -366,10 +400,14 @@ export function applyAttachment(program: ProgramSpec, decision: AttachDecision):
   };
 }
 
+/** Names of sections as they stand in C: `SEC("a") or SEC("b")`. */
+export function sectionsText(sections: readonly string[]): string {
+  return sections.map((section) => `SEC("${section}")`).join(" or ");
+}
+
 /** What to do about a refused program. */
 export function attachmentFix({ instead, prototype }: AttachRefused): string {
-  const sections = instead.map((section) => `SEC("${section}")`);
-  const use = sections.length === 0 ? "attach it in another way" : `use ${sections.join(" or ")}`;
+  const use = instead.length === 0 ? "attach it in another way" : `use ${sectionsText(instead)}`;
   return `${use}${prototype === undefined ? "" : `: ${prototype}`}; or load with attachPlan: ` +
     '"as-written" when somebody with CAP_PERFMON attaches it';
 }

@@ -7,7 +7,13 @@
 import type { ProgramSpec } from "../../object/spec.ts";
 import type { Delegation, DelegationWord } from "./delegation.ts";
 import { programReach, programTypeFacts, type Reach } from "./reach.ts";
-import { type AttachDecision, attachmentFix } from "./attachments.ts";
+import {
+  type AttachDecision,
+  attachmentFix,
+  planAttachment,
+  sectionsText,
+  tokenSections,
+} from "./attachments.ts";
 import { helperReadsMemory, helperText, scanInstructions } from "./scan.ts";
 
 /** A remark. */
@@ -19,15 +25,6 @@ export interface PlanNote {
   /** What to know, as a sentence without capital and full stop. */
   readonly text: string;
 }
-
-/** What attaches by way of perf_event_open when it is loaded as written, and what to use instead. */
-const PERF_ATTACH: { readonly [kind: string]: string } = {
-  kprobe: 'SEC("kprobe.multi/…")',
-  ksyscall: 'SEC("tp_btf/sys_enter") or SEC("kprobe.multi/…")',
-  uprobe: 'SEC("uprobe.multi/…")',
-  tracepoint: 'SEC("tp_btf/…") or SEC("raw_tp/…")',
-  perf_event: "a program of another type",
-};
 
 /** What becomes of a program's attachment, where it is not as written. */
 export function attachNotes(decision: AttachDecision): PlanNote[] {
@@ -65,14 +62,14 @@ export function programNotes(program: ProgramSpec, tokenSafe: boolean = false): 
         "attach: any delegated attach word lets them load, so this word constrains nothing",
     });
   }
-  const instead = tokenSafe ? undefined : PERF_ATTACH[program.attach.kind];
-  if (instead !== undefined) {
+  const instead = tokenSafe ? [] : tokenSections(program.section);
+  if (instead.length > 0 && planAttachment(program).outcome !== "as-is") {
     notes.push({
       level: "warning",
       subject: program.name,
       text:
         `it loads with a token but cannot be attached with one: SEC("${program.section}") attaches ` +
-        `through perf_event_open, which is not delegable; use ${instead}`,
+        `through perf_event_open, which is not delegable; use ${sectionsText(instead)}`,
     });
   }
   if (programReach(program.type, program.expectedAttachType) === "host") {
