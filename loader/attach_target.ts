@@ -7,6 +7,7 @@
 
 import { Btf } from "../btf/btf.ts";
 import { SkepError } from "../elf/error.ts";
+import { Errno } from "../kernel/errno.ts";
 import { check } from "../kernel/error.ts";
 import { type BtfTarget, btfTarget } from "../object/attach_plan.ts";
 import { nearestNames } from "../object/named.ts";
@@ -154,12 +155,21 @@ function inProgram(
   if (btfId === 0) {
     throw targetError(program, "EINVAL", "the program that it attaches to was loaded without BTF");
   }
-  const btfFd = check(kernel.getFdById("btf", btfId, tokenFd), {
-    doing: "open the BTF of the target of program",
-    subject: program.name,
-    command: "BPF_BTF_GET_FD_BY_ID",
-    stage: "program",
-  });
+  let btfFd = kernel.getFdById("btf", btfId, tokenFd);
+  if (btfFd === -Errno.EINVAL && tokenFd !== undefined) {
+    // Before Linux 6.15 the command takes no token, and root needs none.
+    const own = kernel.getFdById("btf", btfId);
+    if (own >= 0) btfFd = own;
+  }
+  if (btfFd < 0) {
+    throw state.refused({
+      doing: "open the BTF of the target of program",
+      subject: program.name,
+      command: "BPF_BTF_GET_FD_BY_ID",
+      number: btfFd,
+      stage: "program",
+    }, { kind: "btf" });
+  }
   using _closing = new Descriptor(kernel, btfFd);
   const { result, bytes } = kernel.btfInfo(btfFd);
   check(result, { ...facts, command: "BPF_OBJ_GET_INFO_BY_FD", stage: "program" });

@@ -42,6 +42,7 @@ export type HookName = Exclude<AttachPlan["kind"], "none">;
 export type AbilityName =
   | "token"
   | "token_info"
+  | "btf_by_id_token"
   | "perf_event_cookie"
   | "kprobe_multi_cookie"
   | "tracing_cookie"
@@ -288,6 +289,7 @@ const hook: RequirementTable<HookName> = {
 const ability: { readonly [name in AbilityName]: Requirement } = {
   token: { linux: "6.9", note: "load without privileges what a bpffs delegates" },
   token_info: { linux: "6.17", note: "a token's words by BPF_OBJ_GET_INFO_BY_FD" },
+  btf_by_id_token: { linux: "6.15", note: "BTF by id with a token: what freplace needs" },
   perf_event_cookie: { linux: "5.15", note: "cookies of kprobes, uprobes, tracepoints" },
   kprobe_multi_cookie: { linux: "5.18", note: "one cookie for each function" },
   tracing_cookie: { linux: "5.19", note: "cookies of tp_btf, fentry, fexit, fmod_ret" },

@@ -14,6 +14,7 @@ import {
   withToken,
   type WithTokenOptions,
 } from "../../token/mod.ts";
+import { missingFeature } from "../support/kernel.ts";
 import { missing, testWith } from "../support/needs.ts";
 import { withInitialBpffs } from "./bpffs.ts";
 import type { NestedAnswers } from "./nested.ts";
@@ -42,6 +43,13 @@ function is(errno: string, reason: string, says?: string, ...words: string[]): E
     ...(says === undefined ? {} : { says }),
     ...(words.length === 0 ? {} : { missing: words }),
   };
+}
+
+/** BTF by id takes a token since Linux 6.15. */
+function btfById(expected: Expected): Expected {
+  return missing("bpf") !== undefined || missingFeature("ability", "btf_by_id_token") === undefined
+    ? expected
+    : is("EINVAL", "kernel-too-old", "6.15");
 }
 
 function compare(row: string, actual: RowAnswer | undefined, expected: Expected): void {
@@ -112,7 +120,9 @@ group("a narrow token", () => ({ delegation: narrow }), {
   "btf: closed token": is("EBADF", "token-closed"),
   "btf: not a token": is("EINVAL", "not-a-token"),
   "btf: no token": is("EPERM", "no-token", "delegate_cmds=btf_load"),
-  "btf by id": is("EPERM", "word-missing", undefined, "delegate_cmds=btf_get_fd_by_id"),
+  "btf by id": btfById(
+    is("EPERM", "word-missing", undefined, "delegate_cmds=btf_get_fd_by_id"),
+  ),
 
   "program: works": works,
   "program: closed token": is("EBADF", "token-closed"),
@@ -181,7 +191,7 @@ group("CAP_NET_ADMIN missing", () => ({
   "map: needs CAP_NET_ADMIN": is("EPERM", "capability-missing", "CAP_NET_ADMIN"),
   "program: needs CAP_NET_ADMIN": is("EPERM", "capability-missing", "CAP_NET_ADMIN"),
   "program: needs CAP_PERFMON": works,
-  "btf by id": is("EPERM", "capability-missing", "CAP_SYS_ADMIN"),
+  "btf by id": btfById(is("EPERM", "capability-missing", "CAP_SYS_ADMIN")),
 });
 
 group("CAP_PERFMON missing", () => ({
@@ -209,7 +219,7 @@ group("every word and capability", () => ({ delegation: Delegation.any }), {
   "verifier: bounded loop": works,
   "verifier: bounded loop with a call": works,
   "verifier: pointer comparison": works,
-  "btf by id": works,
+  "btf by id": btfById(works),
 });
 
 const noAdmin = {

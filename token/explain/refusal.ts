@@ -23,7 +23,13 @@ import { type BpfCapability, mapTypeCapabilities, programTypeFacts } from "../pl
 import type { Token } from "../token.ts";
 import { explainAttach } from "./attach.ts";
 import { hasWordsForProgram, mayCreateMap, mayLoadBtf, plausibleMap } from "./probes.ts";
-import { capabilityText, localPolicy, type ProcessFacts, processFacts } from "./process.ts";
+import {
+  capabilityText,
+  kernelAtLeast,
+  localPolicy,
+  type ProcessFacts,
+  processFacts,
+} from "./process.ts";
 import { verifierHint } from "./verifier.ts";
 
 /** What was refused. */
@@ -155,8 +161,16 @@ function closedToken({ kernel, evidence }: Case, tokenFd: number): Finding | und
   };
 }
 
-function invalid({ kernel, refusal, tokenFd, evidence }: Case): Finding | undefined {
+function invalid({ kernel, refusal, facts, tokenFd, evidence }: Case): Finding | undefined {
   if (tokenFd === undefined) return undefined;
+  if (refusal.command === "BPF_BTF_GET_FD_BY_ID" && !kernelAtLeast(facts, 6, 15)) {
+    evidence.push(`the kernel is ${facts.releaseText}`);
+    return {
+      reason: "kernel-too-old",
+      why: `BTF is opened by id with a token since Linux 6.15, and this is ${facts.releaseText}`,
+      fix: "load as root, or run a newer kernel",
+    };
+  }
   const link = kernel.readLink(`/proc/self/fd/${tokenFd}`);
   if (link !== undefined && !link.includes("bpf-token")) {
     evidence.push(`descriptor ${tokenFd} is ${link}`);
