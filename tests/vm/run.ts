@@ -65,7 +65,12 @@ async function testOn(word: string, within: readonly string[], keep: boolean): P
       ...[Deno.execPath(), "test", "--no-check", "--allow-all", `--junit-path=${folder}/root.xml`],
       ...(within.length > 0 ? within : TESTS),
     ];
-    const environment = { SKEP_RESULTS: folder, SKEP_WITHOUT_CORPUS: "1", NO_COLOR: "1" };
+    const environment = {
+      SKEP_RESULTS: folder,
+      SKEP_WITHOUT_CORPUS: "1",
+      NO_COLOR: "1",
+      ...(kernel === undefined ? {} : { SKEP_GUEST: "1" }),
+    };
     if (kernel === undefined) {
       await new Deno.Command(command[0] ?? "", {
         args: command.slice(1),
