@@ -169,6 +169,27 @@ kernelTest(
 );
 
 for (
+  const [name, needs, instead, place] of [
+    ["uprobe", token, "uprobe.multi", { path: "libc.so.6", function: "getpgid" }],
+    ["kprobe", probes, "kprobe.multi/__x64_sys_getpgid", {}],
+  ] as const
+) {
+  kernelTest(`as written, a ${name} is refused by perf_event_open`, needs, async () => {
+    const sight = await attach({
+      path: hooks,
+      programs: [name],
+      load: { attachPlan: "as-written" },
+      attach: place,
+      trigger: "none",
+    }, "as-written");
+    const { name: kind, errno, stage, fix, data } = error(sight);
+    assertEquals([kind, errno, stage], ["DelegationError", "EACCES", "attach"]);
+    assertEquals((data as { reason: string }).reason, "perf-event-not-delegable");
+    assertEquals(fix, `use SEC("${instead}")`);
+  });
+}
+
+for (
   const [name, kind] of [
     ["kprobe", "kprobe.multi"],
     ["kretprobe", "kretprobe.multi"],
