@@ -8,6 +8,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { type Decoder, decodeRecord, type ReadOptions } from "./decoder.ts";
 import { refused, streamError } from "./error.ts";
 import { LineSplitter } from "./lines.ts";
+import { turn } from "./pause.ts";
 
 const EAGAIN = -11;
 const PIECE = 64 * 1024;
@@ -132,9 +133,4 @@ export class IteratorReader implements Disposable {
       this[Symbol.dispose]();
     }
   }
-}
-
-/** Lets timers and other events run. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }

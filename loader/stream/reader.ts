@@ -11,6 +11,7 @@ import {
   type ReadOptions,
   type RecordCallback,
 } from "./decoder.ts";
+import { Turns } from "./pause.ts";
 
 /** How long to wait. */
 export interface WaitForRecords extends ReadOptions {
@@ -112,10 +113,11 @@ export abstract class RecordReader<T> implements AsyncIterable<T>, Disposable {
       stopped = true;
       return false;
     };
+    const turns = new Turns();
     while (!this.closed && !options.signal?.aborted) {
-      // A producer that never rests must not keep the event loop from turning.
-      total += this.consume(stopping, 65_536);
+      total += this.consume(stopping, 16_384);
       if (stopped || !(await this.wait(options))) break;
+      if (turns.due()) await turns.take();
     }
     return total;
   }
@@ -123,10 +125,12 @@ export abstract class RecordReader<T> implements AsyncIterable<T>, Disposable {
   /** The records in batches, as they come: what is there when the loop asks, at most `limit`. */
   async *batches(options: BatchOptions = {}): AsyncGenerator<T[], void, undefined> {
     const limit = options.limit ?? 4096;
+    const turns = new Turns();
     while (!this.closed && !options.signal?.aborted) {
       const batch = this.drain(limit);
       if (batch.length > 0) yield batch;
       else if (!(await this.wait(options))) return;
+      if (turns.due()) await turns.take();
     }
   }
 
@@ -145,7 +149,9 @@ export abstract class RecordReader<T> implements AsyncIterable<T>, Disposable {
         taken = decodeRecord(decoder, view, offset, length);
       };
     let returned = false;
+    const turns = new Turns();
     const next = async (): Promise<IteratorResult<T, undefined>> => {
+      if (turns.due(64)) await turns.take();
       while (!returned && !this.closed && !options.signal?.aborted) {
         if (this.consume(take, 1) === 1) return { value: taken as T, done: false };
         if (!(await this.wait(options))) break;

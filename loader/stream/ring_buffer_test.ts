@@ -204,3 +204,26 @@ Deno.test("RingBuffer.open refuses a size that no ring buffer has", () => {
   assertThrows(() => RingBuffer.open(ring.kernel, 3, 5000), Error, "power of two");
   assertEquals(ring.mapped, 0);
 });
+
+Deno.test("a producer that never rests does not keep the event loop from turning", async () => {
+  for (const way of ["read", "batches", "forEach"] as const) {
+    const ring = new FakeRing(4096);
+    using reader = open(ring);
+    const signal = AbortSignal.timeout(30);
+    const refill = (): void => void ring.output(record(1));
+    refill();
+    let rounds = 0;
+    const end = performance.now() + 20_000;
+    const more = (): boolean => {
+      refill();
+      rounds++;
+      return performance.now() < end;
+    };
+    if (way === "forEach") await reader.forEach(() => more() || false, { signal });
+    else {
+      const stream: AsyncIterable<unknown> = reader[way]({ signal });
+      for await (const _ of stream) if (!more()) break;
+    }
+    assert(performance.now() < end, `${way} went on for ${rounds} rounds`);
+  }
+});
