@@ -136,6 +136,16 @@ Deno.test("skep plan says the words of execsnoop in every form", async () => {
   }
 });
 
+Deno.test("skep plan says in what form programs are attached, but not as written", async () => {
+  const file = decodeURIComponent(new URL("tests/fixtures/usdt.bpf.o", root).pathname);
+  const line = 'fired: SEC("usdt") is loaded and attached as uprobe.multi\n';
+  assertStringIncludes((await skep(["plan", file])).out, line);
+  const written = await skep(["plan", file, "--as-written"]);
+  assertEquals(written.status, 0);
+  assertStringIncludes(written.out, 'use SEC("uprobe.multi")');
+  assert(!written.out.includes(line), written.out);
+});
+
 Deno.test("skep inspect shows programs, maps and variables; the JSON is stable", async () => {
   const file = example("execsnoop");
   const { status, out } = await skep(["inspect", file, "--show", "all"]);

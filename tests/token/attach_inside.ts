@@ -10,6 +10,7 @@ import type { AttachOptions } from "../../loader/attach/attach.ts";
 import { BpfObject, type LoadOptions, openObject } from "../../loader/mod.ts";
 import { attachmentText } from "../../token/mod.ts";
 import { callGetpgid, GETPGID } from "../support/hooks.ts";
+import { skep } from "../support/memory_io.ts";
 import { ProbedProgram } from "../support/probed_program.ts";
 
 /** What is attached, and what has to happen then. */
@@ -106,6 +107,11 @@ async function fire(trigger: Trial["trigger"], target: ProbedProgram | undefined
   const libc = Deno.dlopen("libc.so.6", { getpgid: { parameters: ["i32"], result: "i32" } });
   libc.symbols.getpgid(0);
   libc.close();
+}
+
+/** Runs the command there. */
+export async function command(words: string[]): Promise<JsonValue> {
+  return { ...await skep(words) };
 }
 
 /** Where the kernel's list of symbols has a function: root alone sees it. */

@@ -10,6 +10,7 @@ import { linuxKernel } from "../../kernel/linux.ts";
 import { openObject } from "../../loader/mod.ts";
 import { type AttachPlanMode, plan, withToken } from "../../token/mod.ts";
 import { kernelTest, type KernelTestOptions, missingFeature } from "../support/kernel.ts";
+import type { Printed } from "../support/memory_io.ts";
 import { PROBED_PROGRAM } from "../support/probed_program.ts";
 import { addressOf, type Sight, type Trial } from "./attach_inside.ts";
 
@@ -167,6 +168,21 @@ kernelTest(
     assertEquals(error(sight)["stage"], "attach");
   },
 );
+
+kernelTest("skep run and skep doctor say in what form programs are attached", token, async () => {
+  const usdt = fixture("usdt.bpf.o");
+  const run = async (words: string[]): Promise<Printed> =>
+    await withToken<Printed>({
+      delegation: plan(await openObject(usdt)),
+      module: new URL("attach_inside.ts", import.meta.url),
+      function: "command",
+      arguments: [words],
+    });
+  const ran = await run(["run", usdt, "--duration", "0.1"]);
+  assertStringIncludes(ran.error, 'fired: SEC("usdt") is attached as uprobe.multi\n');
+  assertEquals(ran.status, 0);
+  assertMatch((await run(["doctor"])).out, /^attached as .*\n(  .*\n)*  uprobe +uprobe\.multi\n/m);
+});
 
 for (
   const [name, needs, instead, place] of [
