@@ -292,8 +292,8 @@ const ability: { readonly [name in AbilityName]: Requirement } = {
   btf_by_id_token: { linux: "6.15", note: "BTF by id with a token: what freplace needs" },
   perf_event_cookie: { linux: "5.15", note: "cookies of kprobes, uprobes, tracepoints" },
   kprobe_multi_cookie: { linux: "5.18", note: "one cookie for each function" },
-  tracing_cookie: { linux: "5.19", note: "cookies of tp_btf, fentry, fexit, fmod_ret" },
-  raw_tracepoint_cookie: { linux: "6.10", note: "cookies of raw_tp" },
+  tracing_cookie: { linux: "5.19", note: "cookies of fentry, fexit, fmod_ret" },
+  raw_tracepoint_cookie: { linux: "6.10", note: "cookies of raw_tp and tp_btf" },
   kprobe_session: {
     linux: "6.10",
     built: ["CONFIG_FPROBE"],

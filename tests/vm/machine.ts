@@ -38,8 +38,10 @@ export async function runMachine(kernel: BootableKernel, options: MachineOptions
     await writeScripts(scratch, kernel, options, shared);
     const status = `${scratch}/status`;
     const console_ = `${scratch}/console`;
-    const child = new Deno.Command("qemu-system-x86_64", {
+    // Emulation takes a processor for minutes: others go first.
+    const child = new Deno.Command("nice", {
       args: [
+        "qemu-system-x86_64",
         ...await accelerator(),
         ...["-smp", "2", "-m", options.memory ?? "2G", "-nodefaults", "-display", "none"],
         ...["-no-reboot", "-kernel", `${kernel.folder}/vmlinuz`, "-initrd", `${scratch}/initrd`],
