@@ -184,7 +184,7 @@ export function moduleAnd<P extends AttachPlan>(
 }
 
 export function freplace(target: string | undefined): FreplacePlan {
-  // The export function is named but the program that has it is not: only the user knows it.
+  // The function is named but the program that has it is not: only the user knows it.
   return {
     kind: "freplace",
     attachable: "needs-target",
