@@ -55,6 +55,11 @@ function btfById(expected: Expected): Expected {
 function compare(row: string, actual: RowAnswer | undefined, expected: Expected): void {
   assert(actual !== undefined, `no answer to ${row}`);
   const { errno, reason } = actual;
+  if (row === "btf by id" && errno === "EINVAL") {
+    // A kernel that takes no token there: 6.12 and some after it.
+    assertEquals(reason, "kernel-too-old");
+    return;
+  }
   assertEquals(
     { errno, reason },
     { errno: expected.errno, reason: expected.reason },

@@ -188,6 +188,14 @@ function invalid({ kernel, refusal, facts, tokenFd, evidence }: Case): Finding |
       fix: "load it as root",
     };
   }
+  if (refusal.command === "BPF_BTF_GET_FD_BY_ID") {
+    evidence.push(`Linux ${facts.releaseText}`);
+    return {
+      reason: "kernel-too-old",
+      why: "this kernel takes no token for BTF by id: that came after 6.12",
+      fix: "load as root what attaches to other programs or to modules, or run a newer kernel",
+    };
+  }
   evidence.push("the kernel looks at the arguments before the token, and does not accept them");
   return {
     reason: "invalid-arguments",
