@@ -10,11 +10,10 @@ import { Errno } from "../kernel/errno.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { ProgramSpec } from "../object/spec.ts";
 import { DelegationError } from "../token/error.ts";
+import { attachmentFix, attachmentJson } from "../token/plan/attachment_text.ts";
 import {
   applyAttachment,
   type AttachDecision,
-  attachmentFix,
-  attachmentJson,
   type AttachRefused,
   planAttachment,
 } from "../token/plan/attachments.ts";

@@ -26,7 +26,7 @@ import {
   processFacts,
   readText,
 } from "./explain/process.ts";
-import { sectionAttachment } from "./plan/attachments.ts";
+import { sectionAttachment } from "./plan/attachment_text.ts";
 import { type Delegation, DELEGATION_OPTIONS, DELEGATION_SETS } from "./plan/delegation.ts";
 import { type ResolvedToken, resolveToken } from "./resolve.ts";
 

@@ -6,7 +6,8 @@
 
 import { Errno } from "../../kernel/errno.ts";
 import { type ProgramTypeName, programTypeName } from "../../object/kernel_enums.ts";
-import { sectionsText, tokenSections } from "../plan/attachments.ts";
+import { sectionsText } from "../plan/attachment_text.ts";
+import { tokenSections } from "../plan/attachments.ts";
 import type { Case, Finding } from "./refusal.ts";
 
 /** Commands that only the initial namespace's administrator may give. */

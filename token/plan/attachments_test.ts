@@ -4,14 +4,12 @@ import { BtfBuilder } from "../../btf/builder.ts";
 import { sectionPlan } from "../../object/section_table.ts";
 import type { ProgramSpec } from "../../object/spec.ts";
 import {
-  applyAttachment,
-  type AttachDecision,
   attachmentFix,
   attachmentJson,
   attachmentText,
-  planAttachment,
   sectionAttachment,
-} from "./attachments.ts";
+} from "./attachment_text.ts";
+import { applyAttachment, type AttachDecision, planAttachment } from "./attachments.ts";
 import { plan, type PlanOptions } from "./plan.ts";
 
 /** `r0 = 0; exit`. */

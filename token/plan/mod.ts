@@ -4,6 +4,7 @@
  * @module
  */
 
+export * from "./attachment_text.ts";
 export * from "./attachments.ts";
 export { type ContextUse, contextUse } from "./context_use.ts";
 export * from "./delegation.ts";

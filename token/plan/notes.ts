@@ -7,13 +7,8 @@
 import type { ProgramSpec } from "../../object/spec.ts";
 import type { Delegation, DelegationWord } from "./delegation.ts";
 import { programReach, programTypeFacts, type Reach } from "./reach.ts";
-import {
-  type AttachDecision,
-  attachmentFix,
-  planAttachment,
-  sectionsText,
-  tokenSections,
-} from "./attachments.ts";
+import { attachmentFix, sectionsText } from "./attachment_text.ts";
+import { type AttachDecision, planAttachment, tokenSections } from "./attachments.ts";
 import { helperReadsMemory, helperText, scanInstructions } from "./scan.ts";
 
 /** A remark. */

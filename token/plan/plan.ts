@@ -33,10 +33,10 @@ import { btfNeeds } from "./btf_needs.ts";
 import { type StructOpsMember, structOpsMembers } from "./struct_ops.ts";
 import { attachNotes, type PlanNote, programNotes, setNotes } from "./notes.ts";
 import { toIncus, toLxd, toSystemd } from "./forms.ts";
+import { attachmentJson } from "./attachment_text.ts";
 import {
   applyAttachment,
   type AttachDecision,
-  attachmentJson,
   type AttachPlanMode,
   planAttachment,
 } from "./attachments.ts";
