@@ -153,10 +153,12 @@ export function programTestRun(native: Native, run: TestRun): TestRunResult {
   const { dataIn = EMPTY, contextIn = EMPTY, dataOutSize = 0, contextOutSize = 0 } = run;
   const dataOut = dataOutSize > 0 ? frame.room(dataOutSize) : undefined;
   const contextOut = contextOutSize > 0 ? frame.room(contextOutSize) : undefined;
+  const context = contextIn.length > 0 ? frame.room(contextIn.length) : undefined;
+  context?.bytes.set(contextIn);
   const attr = native.attributes.begin().set(field.prog_fd, run.programFd)
     .set(field.data_in, frame.bytes(dataIn)).set(field.data_size_in, dataIn.length)
     .set(field.data_out, dataOut?.address).set(field.data_size_out, dataOutSize)
-    .set(field.ctx_in, frame.bytes(contextIn)).set(field.ctx_size_in, contextIn.length)
+    .set(field.ctx_in, context?.address).set(field.ctx_size_in, contextIn.length)
     .set(field.ctx_out, contextOut?.address).set(field.ctx_size_out, contextOutSize)
     .set(field.repeat, run.repeat).set(field.flags, run.flags).set(field.cpu, run.cpu)
     .set(field.batch_size, run.batchSize);
@@ -169,8 +171,9 @@ export function programTestRun(native: Native, run: TestRun): TestRunResult {
     dataOut: dataOut === undefined
       ? EMPTY
       : copyOf(dataOut, Math.min(dataOutSize, attr.number(field.data_size_out))),
+    // Without room of its own the context is as the program left it (system call programs) or as it was.
     contextOut: contextOut === undefined
-      ? EMPTY
+      ? context === undefined ? EMPTY : copyOf(context, contextIn.length)
       : copyOf(contextOut, Math.min(contextOutSize, attr.number(field.ctx_size_out))),
   };
 }

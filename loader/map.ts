@@ -12,7 +12,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import { linuxKernel } from "../kernel/linux.ts";
 import type { Mapping } from "../kernel/mapping.ts";
 import { MapType, type MapTypeName, mapTypeName } from "../object/kernel_enums.ts";
-import type { MapSpec } from "../object/spec.ts";
+import type { MapSpec, VariableSpec } from "../object/spec.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { type MapInfo, mapInfo } from "./info.ts";
 import { deleteMany, setMany } from "./map_bulk.ts";
@@ -32,7 +32,7 @@ import {
 import { pinMap } from "./map_pins.ts";
 import { type ChunkOptions, RawMap } from "./map_raw.ts";
 import { BPF_F_MMAPABLE, isPerCpu, roundUp, transferSize } from "./map_rules.ts";
-import { shapedKey, shapedValue } from "./map_shapes.ts";
+import { sectionCodec, shapedKey, shapedValue } from "./map_shapes.ts";
 import {
   cannotList,
   checkUse,
@@ -80,6 +80,8 @@ export interface MapParts {
   readonly valueTypeId: number;
   /** Its spec, when an object made it. */
   readonly spec?: MapSpec;
+  /** The variables that a data section holds: asked for at first use. */
+  readonly variables?: () => readonly VariableSpec[];
   /** An arena's memory. */
   readonly arena?: Mapping;
   /** The type id of the records of a ring or perf buffer, 0 for none: asked for at first use. */
@@ -483,8 +485,19 @@ export class BpfMap<K = BtfValue, V = BtfValue, E = BtfValue>
     const { btf, valueTypeId, type, valueSize } = this.#parts;
     const what = this.#valueName;
     if (DESCRIPTORS.has(type)) return descriptorCodec(this.raw.valueSize, what);
+    if (this.#parts.variables !== undefined) return this.#makeSectionCodec(this.#parts.variables());
     const shaped = valueTypeId === 0 ? shapedValue(this.#parts, valueSize, what) : undefined;
     return shaped ?? valueCodec(btf, valueTypeId, valueSize, what);
+  }
+
+  #makeSectionCodec(variables: readonly VariableSpec[]): ValueCodec {
+    const what = this.#valueName;
+    const parts = variables.map(({ name, offset, size, typeId }) => ({
+      name,
+      offset,
+      codec: valueCodec(this.btf, typeId, size, `${what}.${name}`),
+    }));
+    return sectionCodec(parts, this.valueSize, what);
   }
 
   /** What it is called in errors: maps need no name. */

@@ -52,6 +52,43 @@ export interface BuildIdFrame {
   readonly offset: bigint;
 }
 
+/** A variable of a data section. */
+export interface SectionVariable {
+  /** The name. */
+  readonly name: string;
+  /** Bytes from the section's start. */
+  readonly offset: number;
+  /** Reads and writes it. */
+  readonly codec: ValueCodec;
+}
+
+/** The value of a data section: its variables by name. Objects leave their places to the loader. */
+export function sectionCodec(
+  variables: readonly SectionVariable[],
+  size: number,
+  what: string,
+): ValueCodec<BtfValue> {
+  return {
+    size,
+    decode: (view, at) =>
+      Object.fromEntries(variables.map(({ name, offset, codec }) => {
+        const start = at + offset;
+        return [name, codec.decode(view, start, start + codec.size) as BtfValue] as const;
+      })),
+    encode(value, view, at): void {
+      const fields = fieldsOf(value, what, "the section's variables");
+      new Uint8Array(view.buffer, view.byteOffset + at, size).fill(0);
+      for (const { name, offset, codec } of variables) {
+        if (!Object.hasOwn(fields, name)) throw misfit(`${what}.${name}`, "a value", undefined);
+        codec.encode(fields[name], view, at + offset);
+      }
+      const known = new Set(variables.map(({ name }) => name));
+      const stranger = Object.keys(fields).find((name) => !known.has(name));
+      if (stranger !== undefined) throw misfit(`${what}.${stranger}`, "no such variable", fields);
+    },
+  };
+}
+
 /** What the codecs look at. */
 export interface ShapedMap {
   /** The number of the type. */

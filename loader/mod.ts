@@ -29,6 +29,7 @@ export * from "./object.ts";
 export * from "./outcome.ts";
 export { type LoadOptions, type ObjectInput, openObject, readUserFile } from "./prepare.ts";
 export * from "./program.ts";
+export type { ContextFields } from "./run_context.ts";
 export type { LogLevel } from "./state.ts";
 export * from "./requirements.ts";
 export * from "./variable.ts";

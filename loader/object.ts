@@ -102,6 +102,7 @@ export class BpfObject implements Disposable {
         expectedAttachType: attachType,
         log,
         maps: this.maps,
+        btf: spec.btf,
       })
     );
     for (const map of maps) owned.use(map);
@@ -212,6 +213,9 @@ function leftOut(program: Program): string | undefined {
   return undefined;
 }
 
+/** Origins of maps that hold variables. */
+const SECTIONS: ReadonlySet<string> = new Set(["data", "bss", "rodata", "kconfig"]);
+
 function liveMap(
   kernel: Kernel,
   spec: ObjectSpec,
@@ -236,6 +240,9 @@ function liveMap(
     spec: map,
     eventType: () => eventType(map.name),
     ...(arena !== undefined ? { arena } : {}),
+    ...(SECTIONS.has(map.origin)
+      ? { variables: () => [...spec.variables].filter((variable) => variable.map === map) }
+      : {}),
   });
 }
 

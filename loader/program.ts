@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Btf } from "../btf/btf.ts";
+import type { BtfRecord } from "../btf/codec/mod.ts";
 import { check } from "../kernel/error.ts";
 import { Errno } from "../kernel/errno.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -16,6 +18,7 @@ import type { Link } from "./attach/link.ts";
 import { Descriptor } from "./descriptor.ts";
 import { decodeProgramInfo, type ProgramInfo } from "./info.ts";
 import { pinMap } from "./map_pins.ts";
+import { ContextCodec, type ContextFields } from "./run_context.ts";
 
 /** BPF_F_TEST_RUN_ON_CPU. */
 const ON_CPU = 1;
@@ -23,16 +26,21 @@ const ON_CPU = 1;
 const LIVE_FRAMES = 2;
 /** Room for what a program puts before and behind the data. */
 const HEADROOM = 512;
+/** Room for a context: the kernel's struct may be longer than the one that the object knows. */
+const CONTEXT_ROOM = 512;
 
 /** How a program is run for a test. */
 export interface TestRunOptions {
   /** The packet or other input; XDP and tc need at least 14 bytes. */
   readonly data?: Uint8Array;
-  /** The context struct's bytes (`struct xdp_md`, `struct __sk_buff`, a raw tracepoint's arguments). */
-  readonly context?: Uint8Array;
+  /**
+   * The context: bytes, or fields of the struct that the program takes by name (`struct xdp_md`,
+   * `struct __sk_buff`), of which those left out are zero; for raw tracepoints the arguments.
+   */
+  readonly context?: Uint8Array | ContextFields | readonly bigint[];
   /** Bytes of room for the data that comes back; default is the input's length and 512. */
   readonly dataOutSize?: number;
-  /** Bytes of room for the context that comes back; default is the input's length. */
+  /** Bytes of room for the context that comes back; default suits the type. */
   readonly contextOutSize?: number;
   /** How often; default 1. */
   readonly repeat?: number;
@@ -54,6 +62,8 @@ export interface TestRunOutcome {
   readonly data: Uint8Array;
   /** What the program left of the context. */
   readonly context: Uint8Array;
+  /** The same by name, when it was given so and comes back. */
+  readonly fields?: BtfRecord;
 }
 
 /** How often and how long a program ran, while statistics were on. */
@@ -80,6 +90,8 @@ export interface ProgramParts {
   readonly expectedAttachType: number;
   /** The verifier's log, when it was asked for. */
   readonly log?: string;
+  /** The object's BTF. */
+  readonly btf?: Btf | undefined;
   /** The maps of its object. */
   readonly maps?: { find(name: string): { readonly fd: number } | undefined };
 }
@@ -117,6 +129,7 @@ export class Program implements Disposable {
 
   readonly #kernel: Kernel;
   readonly #descriptor: Descriptor;
+  readonly #btf: Btf | undefined;
 
   /** Takes over the parts' descriptor. Programs are made by `BpfObject.load`. */
   constructor(parts: ProgramParts) {
@@ -128,6 +141,7 @@ export class Program implements Disposable {
     if (parts.maps !== undefined) this.maps = parts.maps;
     this.#kernel = parts.kernel;
     this.#descriptor = parts.descriptor;
+    this.#btf = parts.btf;
   }
 
   /** The descriptor; -1 once disposed. */
@@ -174,13 +188,14 @@ export class Program implements Disposable {
    * for input that does not suit the type.
    */
   testRun(options: TestRunOptions = {}): TestRunOutcome {
-    const { data, context, repeat, cpu, liveFrames, batchSize } = options;
+    const { data, repeat, cpu, liveFrames, batchSize } = options;
+    const { codec, bytes: context } = this.#context(options);
     const flags = (cpu === undefined ? 0 : ON_CPU) | (liveFrames === true ? LIVE_FRAMES : 0);
     // Live frames go away, and the kernel then wants no room for data.
     const dataOutSize = options.dataOutSize ??
       (data === undefined || liveFrames === true ? 0 : data.length + HEADROOM);
     const contextOutSize = options.contextOutSize ??
-      (context === undefined || cpu !== undefined || !this.#returnsContext ? 0 : context.length);
+      (context === undefined || liveFrames === true || !this.#returnsContext ? 0 : CONTEXT_ROOM);
     const answer = this.#kernel.programTestRun({
       programFd: this.fd,
       ...(data !== undefined ? { dataIn: data } : {}),
@@ -205,7 +220,20 @@ export class Program implements Disposable {
       duration: answer.duration,
       data: answer.dataOut,
       context: answer.contextOut,
+      ...(codec?.fits(answer.contextOut) ? { fields: codec.decode(answer.contextOut) } : {}),
     };
+  }
+
+  #context({ context, data }: TestRunOptions): { codec?: ContextCodec; bytes?: Uint8Array } {
+    if (context === undefined) return {};
+    if (context instanceof Uint8Array) return { bytes: context };
+    if (isArguments(context)) {
+      const words = BigUint64Array.from(context, (word) => BigInt.asUintN(64, word));
+      return { bytes: new Uint8Array(words.buffer) };
+    }
+    const { name, spec: { type } } = this;
+    const codec = new ContextCodec({ name, type, btf: this.#btf });
+    return { codec, bytes: codec.encode(context, data?.length ?? 0) };
   }
 
   /**
@@ -244,7 +272,7 @@ export class Program implements Disposable {
     this.#descriptor[Symbol.dispose]();
   }
 
-  /** Types whose context comes back; the others refuse room for it. */
+  /** Types whose context comes back; the others refuse room for it (`syscall` changes it in place). */
   get #returnsContext(): boolean {
     return [
       "xdp",
@@ -255,10 +283,13 @@ export class Program implements Disposable {
       "lwt_in",
       "lwt_out",
       "lwt_xmit",
-      "syscall",
       "socket_filter",
     ].includes(this.spec.type);
   }
+}
+
+function isArguments(context: ContextFields | readonly bigint[]): context is readonly bigint[] {
+  return Array.isArray(context);
 }
 
 /**

@@ -39,6 +39,7 @@ export class Variable<T = BtfValue> {
   readonly #btf: Btf | undefined;
   readonly #constant: boolean;
   #codec: ValueCodec | undefined;
+  #encoded: DataView<ArrayBuffer> | undefined;
 
   /** A variable of `map`; made by `BpfObject.load`. */
   constructor(spec: VariableSpec, map: BpfMap, btf: Btf | undefined) {
@@ -82,13 +83,23 @@ export class Variable<T = BtfValue> {
         fix: "set it on the spec, before the load",
       });
     }
+    const { offset, size } = this.spec;
+    // Programs see every byte at once: it is written when all of the value is known to fit.
+    const encoded = this.#encoded ??= new DataView(new ArrayBuffer(size));
+    this.#valueCodec.encode(value, encoded, 0);
     if (this.map.mappable) {
-      return this.#valueCodec.encode(value, this.map.mapping.view, this.spec.offset);
+      const { mapping } = this.map;
+      // A word in one store: no program reads half of a counter.
+      if (size === 8 && offset % 8 === 0) {
+        mapping.view.setBigUint64(offset, encoded.getBigUint64(0, true), true);
+      } else if (size === 4 && offset % 4 === 0) {
+        mapping.view.setUint32(offset, encoded.getUint32(0, true), true);
+      } else mapping.u8.set(new Uint8Array(encoded.buffer), offset);
+      return;
     }
-    const bytes = this.#readSection();
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#valueCodec.encode(value, view, this.spec.offset);
-    this.map.raw.set(new Uint8Array(4), bytes);
+    const section = this.#readSection();
+    section.set(new Uint8Array(encoded.buffer), offset);
+    this.map.raw.set(new Uint8Array(4), section);
   }
 
   get #valueCodec(): ValueCodec {
