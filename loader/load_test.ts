@@ -6,6 +6,7 @@ import { MapType } from "../object/kernel_enums.ts";
 import { ObjectSpec } from "../object/object_spec.ts";
 import loading from "../tests/fixtures/loading.bpf.o" with { type: "bytes" };
 import pinned from "../tests/fixtures/pinned.bpf.o" with { type: "bytes" };
+import slots from "../tests/fixtures/slots.bpf.o" with { type: "bytes" };
 import { kernelTypes } from "./kernel_btf.ts";
 import { BPF_FS_MAGIC } from "./map_pins.ts";
 import { BpfObject } from "./object.ts";
@@ -44,6 +45,17 @@ Deno.test("a load goes in libbpf's order: BTF, maps, programs, slots of program 
   assert(jumps !== undefined && lastProgram !== undefined);
   assert(kernel.calls.indexOf(jumps) > kernel.calls.indexOf(lastProgram));
   assertEquals(object.programs.names(), ["last", "count", "jump"]);
+});
+
+Deno.test("a map that a slot names must be there before the map that has the slot", async () => {
+  const kernel = new FakeKernel();
+  const spec = ObjectSpec.parse(slots, { name: "slots.bpf.o" });
+  // gcc writes maps in the opposite order of clang; a map that is not created is as absent as one to come.
+  spec.maps.get("late").autocreate = false;
+  const error = await refusal(kernel, {}, spec);
+  assertEquals([error.errno, error.stage], ["EINVAL", "map"]);
+  assertStringIncludes(error.message, "put late into map backward");
+  assertEquals(kernel.leaks(), []);
 });
 
 Deno.test("disposing of an object closes everything, and pins stay", async () => {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SkepError } from "../elf/error.ts";
+import { SkepError } from "../elf/error.ts";
 import { KernelError } from "../kernel/error.ts";
 import { Errno } from "../kernel/errno.ts";
 import type { MapCreate } from "../kernel/kernel.ts";
@@ -228,10 +228,22 @@ function fillMapSlots(
   using elements = state.kernel.mapElements(outer.descriptor.fd, 4, 4);
   for (const { index, name } of outer.spec.slots) {
     const inner = created.get(name);
+    const doing = `put ${name} into map`;
+    // Maps are created in the order of the object, so both sides of this answer are libbpf's: there the
+    // kernel is given a descriptor that is no map's, and says EINVAL.
+    if (inner === undefined) {
+      throw new SkepError({
+        doing,
+        subject: outer.spec.name,
+        errno: "EINVAL",
+        stage: "map",
+        why: `map ${name}, which slot ${index} names, is not created before it`,
+        fix: `define ${name} before ${outer.spec.name} and leave its autocreate on`,
+      });
+    }
     writeWord(elements.key, index);
-    // As in libbpf, a map that does not stand (yet) gives the kernel a bad descriptor: EBADF.
-    writeWord(elements.value, inner?.descriptor.fd ?? -1);
-    mapDone(elements.update(), outer.spec, `put ${name} into map`, "BPF_MAP_UPDATE_ELEM");
+    writeWord(elements.value, inner.descriptor.fd);
+    mapDone(elements.update(), outer.spec, doing, "BPF_MAP_UPDATE_ELEM");
   }
 }
 
