@@ -2,11 +2,13 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Btf } from "../../btf/btf.ts";
 import { BtfBuilder } from "../../btf/builder.ts";
 import { SkepError } from "../../elf/error.ts";
+import { FakeKernel } from "../../kernel/fake.ts";
 import type { ExternSpec, KconfigType } from "../../object/spec.ts";
 import { readAddresses } from "./kallsyms.ts";
 import { KconfigValues } from "./kconfig.ts";
 import { kernelVersion } from "./kernel_version.ts";
 import { type ExternSources, resolveExterns } from "./resolve.ts";
+import { kernelSources } from "./sources.ts";
 
 function extern(
   name: string,
@@ -160,6 +162,25 @@ Deno.test("virtual options come from facts, unknown ones only weakly", () => {
     );
     assertEquals(error.errno, "EINVAL");
   }
+});
+
+Deno.test("system calls have a wrapper where the kernel's types say so and kprobes could see it", () => {
+  const builder = new BtfBuilder();
+  const int = builder.addInt("int", 4, "signed");
+  builder.addFunction("__x64_sys_bpf", builder.addFunctionPrototype(int, []), "static");
+  const wrapped = Btf.parse(builder.build());
+  const none = Btf.parse(new BtfBuilder().build());
+  const ask = (vmlinux: Btf, ...eventSources: string[]): boolean => {
+    const files = eventSources.map((name) => [`/sys/bus/event_source/devices/${name}/type`, "1\n"]);
+    const kernel = new FakeKernel({ files: Object.fromEntries(files) });
+    return kernelSources({ kernel, vmlinux: () => vmlinux, modules: () => [] }).hasSyscallWrapper();
+  };
+  assertEquals(ask(wrapped, "software", "kprobe"), true);
+  assertEquals(ask(none, "software", "kprobe"), false);
+  // As libbpf answers: it asks by a kprobe.
+  assertEquals(ask(wrapped, "software"), false);
+  // sysfs is not to be seen: a container.
+  assertEquals(ask(wrapped), true);
 });
 
 Deno.test("a strong option that is not set is ESRCH, a weak one 0, no configuration at all EINVAL", () => {

@@ -48,6 +48,9 @@ export function kernelSources(options: KernelSources): ExternSources {
         type.values.some((value) => value.name === "BPF_FUNC_get_attach_cookie");
     },
     hasSyscallWrapper: () => {
+      // Only kprobes on system calls see the wrapper, and libbpf asks by a kprobe: a kernel without them has
+      // none to tell of. Where sysfs does not say so, the kernel's types do.
+      if (lacksKprobes(kernel)) return false;
       const prefix = kernel.machine.machine === "aarch64" ? "arm64" : "x64";
       return vmlinux().find(`__${prefix}_sys_bpf`, "func") !== undefined;
     },
@@ -57,6 +60,13 @@ export function kernelSources(options: KernelSources): ExternSources {
     },
     symbols: () => ({ vmlinux: vmlinux(), modules }),
   };
+}
+
+/** Whether sysfs lists the kernel's event sources, and kprobes are not among them. */
+function lacksKprobes(kernel: Kernel): boolean {
+  const has = (source: string): boolean =>
+    kernel.readFile(`/sys/bus/event_source/devices/${source}/type`, 16).result >= 0;
+  return has("software") && !has("kprobe");
 }
 
 /** The configuration from /boot, or from /proc/config.gz; either may be compressed. */
