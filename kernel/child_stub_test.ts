@@ -23,7 +23,7 @@ for (const [architecture, expected] of Object.entries(childStubs)) {
     name: `the ${architecture} code that starts processes is what its source assembles to` +
       (installed ? "" : " [skipped: needs clang-19]"),
     ignore: !installed,
-    async fn() {
+    async fn(): Promise<void> {
       const directory = await Deno.makeTempDir();
       try {
         const [object, code] = [`${directory}/a.o`, `${directory}/a.bin`];
