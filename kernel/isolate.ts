@@ -35,6 +35,7 @@ const CLONE_NEWNS = 0x20000;
 const CLONE_NEWUSER = 0x10000000;
 const CLONE_NEWNET = 0x40000000;
 const PR_SET_PDEATHSIG = 1;
+const PR_SET_DUMPABLE = 4;
 const PR_CAPBSET_DROP = 24;
 const SIGKILL = 9;
 const SIGPIPE = 13;
@@ -314,6 +315,8 @@ function dropCredentials(program: ChildProgram, command: IsolatedCommand): void 
   program.step("setgroups", processCalls.setgroups, [0, 0]);
   program.step("setresgid", processCalls.setresgid, [gid, gid, gid]);
   program.step("setresuid", processCalls.setresuid, [uid, uid, uid]);
+  // Until execve its memory is a copy of ours: nobody of that uid may look at it, even with fs.suid_dumpable=1.
+  program.step("prctl", processCalls.prctl, [PR_SET_DUMPABLE, 0, 0, 0, 0]);
 }
 
 /** The namespaces, and the context that this process configures. */
