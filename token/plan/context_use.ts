@@ -46,6 +46,8 @@ const BARE_HELPERS: ReadonlySet<number> = new Set([
   Helper.get_current_cgroup_id,
 ]);
 
+/** More instructions than this are not followed: real programs have a tenth of it. */
+const LONGEST = 1 << 16;
 /** Bytes of the stack, and of one of its slots. */
 const STACK = 512;
 const SLOT = 8;
@@ -88,6 +90,9 @@ interface State {
  */
 export function contextUse(code: Uint8Array): ContextUse | undefined {
   const count = Math.floor(code.length / 8);
+  if (count > LONGEST) {
+    return { instruction: 0, text: "is too long to tell whether it uses its context" };
+  }
   const instructions = Array.from({ length: count }, (_, at) => decodeInstruction(code, at));
   const states: (State | undefined)[] = Array.from({ length: count });
   const start = Array.from<Value>({ length: 11 }).fill(OTHER);
@@ -188,6 +193,8 @@ function stored(
     return from.context ? "keeps the address of its context" : state;
   }
   const slot = slotOf(to.stack + offset);
+  // What is not on the stack the verifier refuses.
+  if (from.context && (slot < 0 || slot >= STACK / SLOT)) return "keeps the address of its context";
   if (from.context) return { ...state, slots: new Set([...state.slots, slot]) };
   if (!state.slots.has(slot) || (SIZES[opcode & 0x18] ?? 0) < SLOT) return state;
   return { ...state, slots: new Set([...state.slots].filter((other) => other !== slot)) };

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { encodeInstruction, type Instruction } from "../../object/instruction.ts";
 import { Helper } from "../../object/kernel_enums.ts";
 import { contextUse } from "./context_use.ts";
@@ -125,4 +125,37 @@ Deno.test("contextUse() sees the context leave by way of memory", () => {
 
 Deno.test("contextUse() sees the context written", () => {
   assertEquals(use(store(R1, 0, R2), exit), "0: writes to its context");
+});
+
+Deno.test("contextUse() ends soon whatever the code is", () => {
+  let seed = 12345;
+  const random = (below: number): number => {
+    seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
+    return seed % below;
+  };
+  const opcodes = [0x79, 0x7b, 0xbf, 0x07, 0x0f, 0x55, 0x05, 0x85, 0x18, 0xdb, 0x06, 0xff];
+  const code = new Uint8Array(8 * 20_000);
+  for (let round = 0; round < 20; round++) {
+    for (let at = 0; at < code.length; at++) code[at] = random(256);
+    // Mostly opcodes that are followed, and jumps that stay near.
+    for (let at = 0; at < code.length; at += 8) {
+      code[at] = opcodes[random(opcodes.length)] as number;
+      code[at + 3] = random(2) * 255;
+    }
+    const start = performance.now();
+    contextUse(code);
+    contextUse(code.subarray(0, random(code.length)));
+    assert(performance.now() - start < 5000);
+  }
+  // Every store keeps the context, in a loop over all of it.
+  const stores = Array.from(
+    { length: 16_000 },
+    (_, index) => store(FRAME, -8 * (index % 64 + 1), R1),
+  );
+  assertEquals(use(...stores, branch(R2, -16_001), exit), undefined);
+  assertEquals(
+    use(...Array.from({ length: 65_537 }, () => exit)),
+    "0: is too long to tell whether it uses its context",
+  );
+  assertEquals(use(store(FRAME, -520, R1), exit), "0: keeps the address of its context");
 });
