@@ -82,6 +82,13 @@ kernelTest("xdp on an interface that does not exist names those that do", root, 
   );
 });
 
+/** Ids of the programs on an interface's way in. */
+function ingressOrder(index: number): readonly number[] {
+  const { result, programIds } = kernel.programQuery(index, AttachType.tcx_ingress);
+  if (result < 0) throw new Error(`BPF_PROG_QUERY answers ${result}`);
+  return programIds;
+}
+
 const tcx = { needs: { root: true, feature: ["hook", "tcx"] } } as const;
 
 kernelTest("tcx counts packets both ways and drops them", tcx, async () => {
@@ -107,11 +114,7 @@ kernelTest("tcx runs programs in the order that anchors give", tcx, async () => 
   const secondId = second.info().id;
   await inNetworkNamespace(() => {
     const lo = kernel.interfaceIndex("lo");
-    const order = (): readonly number[] => {
-      const { result, programIds } = kernel.programQuery(lo, AttachType.tcx_ingress);
-      if (result < 0) throw new Error(`BPF_PROG_QUERY answers ${result}`);
-      return programIds;
-    };
+    const order = (): readonly number[] => ingressOrder(lo);
     using link = hook.program.attach({ interface: "lo" });
     {
       using _before = second.attach({ interface: "lo", before: link });
@@ -143,8 +146,7 @@ kernelTest("tcx by command takes the place of a program, and goes with its link"
   const secondId = second.info().id;
   await inNetworkNamespace(() => {
     const lo = kernel.interfaceIndex("lo");
-    const order = (): readonly number[] =>
-      kernel.programQuery(lo, AttachType.tcx_ingress).programIds;
+    const order = (): readonly number[] => ingressOrder(lo);
     {
       using link = hook.program.attach({ interface: "lo", via: "command" });
       assertEquals(link.fd, -1);

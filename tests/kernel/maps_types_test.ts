@@ -59,6 +59,7 @@ const recipes: { readonly [type in MapTypeName]?: Recipe | "object" } = {
   cgrp_storage: storage,
   arena: { maxEntries: 2, flags: 1 << 10 },
   insn_array: { keySize: 4, valueSize: 16, maxEntries: 4 },
+  rhash: { ...small, flags: 1 },
 };
 
 /** The names of the running kernel's map types. */

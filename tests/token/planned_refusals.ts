@@ -17,11 +17,11 @@ export interface PlannedRefusal {
 const refusals: readonly PlannedRefusal[] = [
   {
     tests: /^perf_event /,
-    says: /perf_event_open is not permitted here, and a BPF token cannot delegate it/,
+    says: /perf_event_open takes CAP_PERFMON in the initial user namespace: no token helps/,
     why: "perf_event_open cannot be delegated",
   },
   {
-    tests: /^tcx runs programs in the order that anchors give$/,
+    tests: /^tcx (runs programs in the order that anchors give|by command takes the place)/,
     says: /BPF_PROG_QUERY answers -1\b/,
     why: "BPF_PROG_QUERY takes no token",
   },

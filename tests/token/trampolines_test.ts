@@ -43,7 +43,7 @@ tokenTest(
         user: USER,
         delegation: Delegation.of({
           commands: ["prog_load", "map_create", "btf_load"],
-          maps: ["hash", "array"],
+          maps: "any",
           programs: ["xdp"],
           attachments: "any",
         }),
@@ -73,7 +73,7 @@ tokenTest(
     const answers = await inside<{ withoutToken: string; withToken: string }>({
       delegation: Delegation.of({
         commands: ["btf_load", "prog_load", "btf_get_fd_by_id", "map_create"],
-        maps: ["array"],
+        maps: "any",
         programs: ["ext", "sched_cls"],
         attachments: "any",
       }),
@@ -109,7 +109,7 @@ tokenTest(
       inside<string[]>({
         delegation: Delegation.of({
           commands: ["btf_load", "prog_load", "map_create"],
-          maps: ["array"],
+          maps: "any",
           programs: ["sched_cls"],
           attachments: "any",
         }),
