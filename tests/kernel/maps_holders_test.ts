@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { SkepError } from "../../elf/error.ts";
 import { KernelError } from "../../kernel/error.ts";
 import { linuxKernel } from "../../kernel/linux.ts";
+import { native } from "../../kernel/native.ts";
 import {
   BpfMap,
   BpfObject,
@@ -15,6 +16,9 @@ import { cgroupRoot, inNetworkNamespace, openDirectory, openSocket } from "../su
 import { kernelTest, missingFeature } from "../support/kernel.ts";
 
 const kernel = linuxKernel();
+const SETSOCKOPT = kernel.machine.machine === "aarch64" ? 208 : 54;
+const SOL_XDP = 283;
+const XDP_RX_RING = 2;
 const LISTEN = kernel.machine.machine === "aarch64" ? 201 : 50;
 const SOCKET = kernel.machine.machine === "aarch64" ? 198 : 41;
 const AF_XDP = 44;
@@ -157,6 +161,12 @@ for (const type of ["sockmap", "sockhash", "reuseport_sockarray"] as const) {
   );
 }
 
+/** Newer kernels (7.2) take a socket only when it can receive. */
+function giveReceiveRing(socket: number): void {
+  using frame = native().frame();
+  assertEquals(native().call(SETSOCKOPT, socket, SOL_XDP, XDP_RX_RING, frame.words([64]), 4), 0);
+}
+
 kernelTest("xskmap: AF_XDP sockets go in", {
   needs: { root: true, unless: () => missingFeature("map", "xskmap") },
 }, () => {
@@ -164,8 +174,10 @@ kernelTest("xskmap: AF_XDP sockets go in", {
   const socket = kernel.call(SOCKET, AF_XDP, SOCK_RAW, 0);
   assert(socket >= 0, `${socket}`);
   try {
+    giveReceiveRing(socket);
     map.set(1, { fd: socket });
     const other = kernel.call(SOCKET, AF_XDP, SOCK_RAW, 0);
+    giveReceiveRing(other);
     assertThrows(() => map.set(1, { fd: other }, { mode: "create" }), KernelError, "EEXIST");
     map.set(1, { fd: other }, { mode: "replace" });
     kernel.close(other);
