@@ -17,6 +17,7 @@ import {
 import { SkepError } from "../../elf/error.ts";
 import { ElfFile } from "../../elf/mod.ts";
 import { link, ObjectSpec } from "../../object/mod.ts";
+import { plan } from "../../token/plan/mod.ts";
 import { type Attempt, exerciseCodecs, exerciseCore } from "./core_and_codecs.ts";
 
 /** How one step ended, by name; everything but a result or one of our errors is thrown. */
@@ -97,5 +98,14 @@ function exerciseObject(bytes: Uint8Array, attempt: Attempt): void {
   attempt("link", () => {
     const core = spec.btf === undefined ? undefined : new CoreTargets(spec.btf);
     return link(spec, [...spec.programs], { core });
+  });
+  attempt("plan", () => {
+    for (const program of spec.programs) program.autoload = true;
+    const kernelBtf = spec.btf === undefined ? {} : { kernelBtf: spec.btf };
+    return [
+      JSON.stringify(plan(spec, kernelBtf)),
+      JSON.stringify(plan(spec, { profile: "libbpf" })),
+      spec.programs.size,
+    ];
   });
 }
