@@ -8,7 +8,9 @@ import { Btf, codecFor } from "../btf/mod.ts";
 import { LinuxKernel, linuxKernel, Mapping } from "../kernel/mod.ts";
 import { BpfObject, RingBuffer } from "../loader/mod.ts";
 import { eventTypes, ObjectSpec } from "../object/mod.ts";
+import { hrtime } from "node:process";
 import { nanoseconds } from "./measure.ts";
+import type { WakeRequest } from "./wake_worker.ts";
 
 const [mode, ...words] = Deno.args;
 if (mode === "open") open(text(0), number(1));
@@ -16,7 +18,10 @@ else if (mode === "load") await load(text(0), number(1));
 else if (mode === "btf") btf(number(0));
 else if (mode === "ring") await ring(text(0), number(1), number(2));
 else if (mode === "map") await map(text(0), number(1));
-else throw new Error("usage: ours.ts open|load|map FILE N | btf N | ring FILE N EVENTS");
+else if (mode === "wake") await wake(text(0), number(1));
+else {throw new Error(
+    "usage: ours.ts open|load|map FILE N | btf N | ring FILE N EVENTS | wake FILE EVENTS",
+  );}
 
 function text(index: number): string {
   const word = words[index];
@@ -175,4 +180,53 @@ async function map(path: string, rounds: number): Promise<void> {
     for (const chunk of raw.chunks({ size: 4096 })) seen += chunk.count;
     if (seen !== count) throw new Error(`${seen} of ${count} elements`);
   });
+}
+
+/** From the record's own clock to its reader: on the main thread, and in a worker's own loop. */
+async function wake(path: string, events: number): Promise<void> {
+  using object = await BpfObject.load(path, { token: false });
+  const map = object.maps.get("events");
+  const program = object.programs.get("produce_one");
+  let clock = Infinity;
+  const ask = (request: WakeRequest): { answer: Promise<number[]>; end: () => void } => {
+    const worker = new Worker(new URL("./wake_worker.ts", import.meta.url), { type: "module" });
+    worker.postMessage(request);
+    const answer = new Promise<number[]>((resolve) => {
+      worker.onmessage = ({ data }: MessageEvent<number[]>): void => resolve(data);
+    });
+    return { answer, end: () => worker.terminate() };
+  };
+  {
+    using ring = RingBuffer.open(object.kernel, map.fd, map.maxEntries);
+    // Deno's clock starts elsewhere than the kernel's. A record that this thread makes is read within a
+    // microsecond or two of its own clock: the least difference of many is that of the clocks.
+    for (let i = 0; i < 500; i++) {
+      program.testRun({ data: new Uint8Array(64) });
+      ring.consume((view, offset) => {
+        clock = Math.min(clock, Number(hrtime.bigint() - view.getBigUint64(offset + 16, true)));
+      });
+    }
+    const producer = ask({ role: "produce", programFd: program.fd, events });
+    const samples: number[] = [];
+    while (samples.length < events) {
+      await ring.wait();
+      ring.consume((view, offset) => {
+        samples.push(
+          (Number(hrtime.bigint() - view.getBigUint64(offset + 16, true)) - clock) / 1e3,
+        );
+      });
+    }
+    await producer.answer;
+    producer.end();
+    report("wake", "us", samples);
+  }
+  const consumer = ask({ role: "consume", mapFd: map.fd, size: map.maxEntries, events, clock });
+  // Until the worker has started, records only queue up; its first samples are not taken.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  for (let i = 0; i < events; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    program.testRun({ data: new Uint8Array(64) });
+  }
+  report("wake_worker", "us", (await consumer.answer).slice(events >> 2));
+  consumer.end();
 }

@@ -192,7 +192,8 @@ function makeTable(): string {
     if (ours === undefined) continue;
     // The peers' callback hands out bytes, so decoding is compared with their plain consume; and libbpf
     // reads the kernel's types anew for every object.
-    const peerKey = key.replace("ring_decoded", "ring").replace("load_fresh", "load");
+    const peerKey = key.replace("ring_decoded", "ring").replace("load_fresh", "load")
+      .replace("wake_worker", "wake");
     const own = median(ours.samples);
     const cells = names.map((name) => {
       const value = results.get(name)?.get(name === "skep" ? key : peerKey);

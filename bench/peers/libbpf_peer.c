@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,6 +172,41 @@ static void bench_map(const char *path, int rounds) {
   bpf_object__close(object);
 }
 
+static double latency;
+
+static int on_wake(void *context, void *data, size_t size) {
+  (void)context, (void)size;
+  latency = now() - (double)((__u64 *)data)[2];
+  return 0;
+}
+
+static void *produce_slowly(void *program) {
+  unsigned char packet[64] = {0};
+  for (;;) {
+    LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet));
+    usleep(2000);
+    if (bpf_prog_test_run_opts(*(int *)program, &run)) die("test_run");
+  }
+  return NULL;
+}
+
+// wake FILE EVENTS: from the record's own clock to the callback, one record every two milliseconds.
+static void bench_wake(const char *path, int events) {
+  struct bpf_object *object = bench_object(path);
+  int program = bpf_program__fd(bpf_object__find_program_by_name(object, "produce_one"));
+  struct ring_buffer *ring = ring_buffer__new(bpf_object__find_map_fd_by_name(object, "events"), on_wake, NULL, NULL);
+  if (!ring) die("ring_buffer__new");
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, produce_slowly, &program)) die("pthread_create");
+  begin("wake", "us");
+  for (int i = 0; i < events; i++) {
+    if (ring_buffer__poll(ring, -1) < 1) die("ring_buffer__poll");
+    sample(latency / 1e3, i == 0);
+  }
+  end();
+  exit(0);
+}
+
 static int on_first(void *context, void *data, size_t size) {
   (void)context, (void)data;
   printf("%zu\n", size);
@@ -203,12 +239,14 @@ int main(int count, char **words) {
     bench_btf(atoi(words[2]));
   } else if (count == 5 && !strcmp(words[1], "ring")) {
     bench_ring(words[2], atoi(words[3]), atoi(words[4]));
+  } else if (count == 4 && !strcmp(words[1], "wake")) {
+    bench_wake(words[2], atoi(words[3]));
   } else if (count == 3 && !strcmp(words[1], "first")) {
     bench_first(words[2]);
   } else if (count == 4 && !strcmp(words[1], "map")) {
     bench_map(words[2], atoi(words[3]));
   } else {
-    fprintf(stderr, "usage: libbpf_peer version | open FILE N | load FILE N | btf N | ring FILE N EVENTS | map FILE N | first FILE\n");
+    fprintf(stderr, "usage: libbpf_peer version | open FILE N | load FILE N | btf N | ring FILE N EVENTS | map FILE N | wake FILE EVENTS | first FILE\n");
     return 2;
   }
   return 0;

@@ -1,0 +1,53 @@
+/**
+ * The other thread of the wake-up benchmark: it makes records for the main thread, or waits for those
+ * that the main thread makes. Descriptors are the process's, so it gets their numbers.
+ *
+ * @module
+ */
+
+/// <reference lib="deno.worker" />
+
+import { hrtime } from "node:process";
+import { linuxKernel } from "../kernel/mod.ts";
+import { RingBuffer } from "../loader/mod.ts";
+
+/** What the worker is asked to do. */
+export type WakeRequest =
+  | { readonly role: "produce"; readonly programFd: number; readonly events: number }
+  | {
+    readonly role: "consume";
+    readonly clock: number;
+    readonly mapFd: number;
+    readonly size: number;
+    readonly events: number;
+  };
+
+/** Makes one record every two milliseconds, as the peer does. */
+function produce(programFd: number, events: number): void {
+  const kernel = linuxKernel();
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let i = 0; i < events; i++) {
+    Atomics.wait(pause, 0, 0, 2);
+    kernel.programTestRun({ programFd, dataIn: new Uint8Array(64) });
+  }
+}
+
+/** Waits in a loop of its own, which nothing else shares. */
+function consume(mapFd: number, size: number, events: number, clock: number): number[] {
+  using ring = RingBuffer.open(linuxKernel(), mapFd, size);
+  const samples: number[] = [];
+  while (samples.length < events) {
+    ring.poll(-1);
+    ring.consume((view, offset) => {
+      samples.push((Number(hrtime.bigint() - view.getBigUint64(offset + 16, true)) - clock) / 1e3);
+    });
+  }
+  return samples;
+}
+
+self.onmessage = ({ data }: MessageEvent<WakeRequest>): void => {
+  if (data.role === "produce") produce(data.programFd, data.events);
+  self.postMessage(
+    data.role === "consume" ? consume(data.mapFd, data.size, data.events, data.clock) : [],
+  );
+};
