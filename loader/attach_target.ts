@@ -53,9 +53,11 @@ export function findAttachTarget(
   if (plain === undefined && program.attachTarget === undefined) return undefined;
   const wanted = wantedType(program, plain);
   if (wanted === undefined) {
+    // SEC("fentry/") names a function of no name, which is looked for; SEC("fentry") names none.
+    const looked = program.section.endsWith("/") && program.attach.kind !== "freplace";
     throw targetError(
       program,
-      "EINVAL",
+      looked ? "ESRCH" : "EINVAL",
       "its section names no attach target",
       'write SEC("kind/function"), or set attachTarget on the program\'s spec',
     );

@@ -7,6 +7,7 @@ import { ObjectSpec } from "../object/object_spec.ts";
 import loading from "../tests/fixtures/loading.bpf.o" with { type: "bytes" };
 import pinned from "../tests/fixtures/pinned.bpf.o" with { type: "bytes" };
 import slots from "../tests/fixtures/slots.bpf.o" with { type: "bytes" };
+import unnamed from "../tests/fixtures/unnamed.bpf.o" with { type: "bytes" };
 import { kernelTypes } from "./kernel_btf.ts";
 import { BPF_FS_MAGIC } from "./map_pins.ts";
 import { BpfObject } from "./object.ts";
@@ -56,6 +57,18 @@ Deno.test("a map that a slot names must be there before the map that has the slo
   assertEquals([error.errno, error.stage], ["EINVAL", "map"]);
   assertStringIncludes(error.message, "put late into map backward");
   assertEquals(kernel.leaks(), []);
+});
+
+Deno.test("a section that names no attach target is refused as libbpf refuses it", async () => {
+  const refusals: [string, string | undefined][] = [];
+  for (const name of ["bare", "empty", "replaces"]) {
+    const spec = ObjectSpec.parse(unnamed, { name: "unnamed.bpf.o" });
+    spec.programs.get(name).autoload = true;
+    const error = await refusal(new FakeKernel(), {}, spec);
+    refusals.push([name, error.errno]);
+    assertStringIncludes(error.message, `find the attach target of program ${name}`);
+  }
+  assertEquals(refusals, [["bare", "EINVAL"], ["empty", "ESRCH"], ["replaces", "EINVAL"]]);
 });
 
 Deno.test("disposing of an object closes everything, and pins stay", async () => {
