@@ -5,6 +5,7 @@
  */
 
 import { linuxKernel } from "../../kernel/linux.ts";
+import { hookToken } from "./hooks.ts";
 import { hasCapability, type KernelNeeds } from "./kernel.ts";
 
 const CAP_BPF = 39;
@@ -15,8 +16,10 @@ const RETURN_ZERO = new Uint8Array([0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0,
  * Why trampolines are not to be had although the kernel is built with them: a rule of the machine that
  * refuses them to a process with all capabilities too, before the verifier looks at anything.
  */
-function refusedByPolicy(): string | undefined {
+export function refusedByPolicy(): string | undefined {
   if (Deno.build.os !== "linux" || !hasCapability(CAP_BPF)) return undefined;
+  // Below a token everything without it is refused: who started this process knows.
+  if (hookToken !== false) return Deno.env.get("SKEP_NO_TRAMPOLINES");
   const kernel = linuxKernel();
   // Type 1 is no function: a kernel without such a rule answers EINVAL.
   const result = kernel.programLoadSync({

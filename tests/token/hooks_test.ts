@@ -9,6 +9,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Delegation, runInSandbox } from "../../token/mod.ts";
 import { cgroupRoot, inCgroup } from "../support/hooks.ts";
 import { testWith } from "../support/needs.ts";
+import { refusedByPolicy } from "../support/trampolines.ts";
 import { type Case, cases, skipReason } from "../support/report.ts";
 import { bareName, type Outcome } from "../vm/results.ts";
 import { plannedRefusal } from "./planned_refusals.ts";
@@ -19,6 +20,7 @@ const NOBODY = 65534;
 /** Runs the tests of hooks inside a sandbox; gives back how they ended. */
 async function runInside(): Promise<readonly Case[]> {
   const folder = await Deno.makeTempDir({ prefix: "skep-hooks-" });
+  const noTrampolines = refusedByPolicy();
   try {
     await Deno.chown(folder, NOBODY, NOBODY);
     const report = `${folder}/token.xml`;
@@ -37,6 +39,7 @@ async function runInside(): Promise<readonly Case[]> {
         ...Deno.env.toObject(),
         DENO_DIR: cache,
         SKEP_HOOKS_WITH_TOKEN: "1",
+        ...(noTrampolines === undefined ? {} : { SKEP_NO_TRAMPOLINES: noTrampolines }),
         NO_COLOR: "1",
       },
       readable: [Deno.execPath(), cache, root],

@@ -59,3 +59,8 @@ export async function keptResults(): Promise<Map<string, KernelResults>> {
   }
   return found;
 }
+
+/** The name of the results' file: a guest's release, or `here`. */
+export function resultsName({ release, guest }: KernelResults): string {
+  return guest ? /^\d+\.\d+/.exec(release)?.[0] ?? release : "here";
+}
