@@ -93,7 +93,8 @@ testWith("tokens", "helpers take the capabilities that a plan says", async () =>
   for (const [type] of HELPER_TYPES) {
     const without = few[type] ?? [];
     const byPerfmon = without.filter((helper) => more[type]?.includes(helper) !== true);
-    assert(byPerfmon.length >= 3, `${type}: ${byPerfmon}`);
+    // Linux 6.12 has one for syscall programs, newer kernels have more.
+    assert(byPerfmon.length >= 1, `${type}: ${byPerfmon}`);
     for (const helper of byPerfmon) {
       assertEquals(helperCapability(helper, type), "perfmon", `${type}: ${helperName(helper)}`);
     }
