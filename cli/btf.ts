@@ -105,7 +105,9 @@ export const show: Command = {
     const kernel = linuxKernel();
     using opened = openOne(kernel, "btf", parsed, (fd) => [btfFacts(kernel, fd).name ?? ""]);
     const { id } = btfFacts(kernel, opened.fd);
-    print(listFacts(kernel).filter((fact) => fact.id === id), parsed, io);
+    const facts = listFacts(kernel).filter((fact) => fact.id === id);
+    if (parsed.has("json")) io.out(`${stringify(facts[0])}\n`);
+    else print(facts, parsed, io);
     return exitStatus.ok;
   },
 };

@@ -12,6 +12,7 @@ import { type Command, exitStatus } from "./command.ts";
 import { stringify } from "./json.ts";
 import { jsonOption } from "./options.ts";
 import { table } from "./table.ts";
+import { elementFacts } from "./map_dump.ts";
 import { cell } from "./values.ts";
 
 /** A map as bpftool's JSON has it. */
@@ -124,21 +125,19 @@ export const dump: Command = {
   summary: "Prints the elements of a map",
   usage: "ID | PATH | NAME",
   options: [jsonOption],
-  details: "Keys and values are decoded where the map has BTF, and are bytes where it has none.",
+  details:
+    "Keys and values are decoded where the map has BTF, and are bytes where it has none. The JSON\nhas the bytes, and what is decoded as `formatted`, as bpftool has them.",
   run(parsed, io): number {
     const kernel = linuxKernel();
     using opened = openOne(kernel, "map", parsed, mapNames(kernel));
     using map = BpfMap.open(mapInfo(kernel, opened.fd, "map").id, { kernel });
     const json = parsed.has("json");
-    const rows: (readonly [unknown, unknown])[] = [];
-    for (const [key, value] of map.entries()) rows.push([key, value]);
-    io.out(
-      json ? `${stringify(rows.map(([key, value]) => ({ key, value })))}\n` : table(
-        [{ head: "KEY" }, { head: "VALUE" }],
-        rows.map(([key, value]) => [cell(key), cell(value)]),
-        { colour: io.colour },
-      ),
-    );
+    if (json) {
+      io.out(`${stringify([...elementFacts(map)])}\n`);
+      return exitStatus.ok;
+    }
+    const rows = Array.from(map.entries(), ([key, value]) => [cell(key), cell(value)]);
+    io.out(table([{ head: "KEY" }, { head: "VALUE" }], rows, { colour: io.colour }));
     return exitStatus.ok;
   },
 };

@@ -11,6 +11,7 @@ import { descriptorInfo, infoNumber, openAll, type Opened, openOne } from "./by_
 import { type Command, exitStatus } from "./command.ts";
 import { stringify } from "./json.ts";
 import { jsonOption } from "./options.ts";
+import { instructionFacts } from "./prog_dump.ts";
 import { table } from "./table.ts";
 
 /** A program as bpftool's JSON has it. */
@@ -165,12 +166,11 @@ export const dump: Command = {
       io.outBytes(jited ? answer.jited : answer.xlated);
       return exitStatus.ok;
     }
-    const lines = Array.from(printInstructions(answer.xlated), (line) => line);
-    io.out(
-      parsed.has("json")
-        ? `${stringify(lines.map((disasm) => ({ disasm })))}\n`
-        : lines.map((line) => `${line}\n`).join(""),
-    );
+    if (parsed.has("json")) {
+      io.out(`${stringify([...instructionFacts(kernel, opened.fd)])}\n`);
+      return exitStatus.ok;
+    }
+    for (const line of printInstructions(answer.xlated)) io.out(`${line}\n`);
     return exitStatus.ok;
   },
 };

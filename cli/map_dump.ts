@@ -1,0 +1,93 @@
+/**
+ * A map's elements as bpftool's JSON has them: bytes, and beside them what BTF makes of them.
+ *
+ * @module
+ */
+
+import { type Btf, codecFor } from "../btf/mod.ts";
+import type { BpfMap } from "../loader/mod.ts";
+
+/** One element. */
+export interface ElementFacts {
+  /** The key's bytes, hexadecimal. */
+  readonly key: readonly string[];
+  /** The value's bytes. */
+  readonly value?: readonly string[];
+  /** Where each CPU has its own: the bytes of each. */
+  readonly values?: readonly CpuFacts[];
+  /** By BTF, where the map has it. */
+  readonly formatted?: {
+    /** The key. */
+    readonly key?: unknown;
+    /** The value. */
+    readonly value?: unknown;
+    /** The values of all CPUs. */
+    readonly values?: readonly CpuFacts[];
+  };
+}
+
+/** One CPU's value. */
+export interface CpuFacts {
+  /** The CPU. */
+  readonly cpu: number;
+  /** Its value. */
+  readonly value: unknown;
+}
+
+/** The elements of a map that was opened by its id, one by one. */
+export function* elementFacts(map: BpfMap): Generator<ElementFacts> {
+  const { keySize, valueSize, typeIds, btf } = map;
+  const perCpu = String(map.type).includes("percpu");
+  const step = map.raw.valueSize;
+  const stride = perCpu ? Math.ceil(valueSize / 8) * 8 : step;
+  const key = decoder(btf, typeIds.key, keySize);
+  const value = decoder(btf, typeIds.value, valueSize);
+  for (const { count, keys, values, unreadable } of map.raw.chunks()) {
+    if (unreadable !== undefined) throw unreadable;
+    for (let index = 0; index < count; index++) {
+      const keyBytes = keys.subarray(index * keySize, (index + 1) * keySize);
+      const parts = Array.from({ length: step / stride }, (_, part) => {
+        const start = index * step + part * stride;
+        return values.subarray(start, start + valueSize);
+      });
+      const shown = (one: (bytes: Uint8Array) => unknown): Pick<ElementFacts, "values"> & {
+        readonly value?: unknown;
+      } =>
+        perCpu
+          ? { values: parts.map((bytes, cpu) => ({ cpu, value: one(bytes) })) }
+          : { value: one(parts[0] as Uint8Array) };
+      yield {
+        key: hex(keyBytes),
+        ...shown(hex) as Pick<ElementFacts, "value" | "values">,
+        ...(value === undefined ? {} : {
+          formatted: { ...(key === undefined ? {} : { key: key(keyBytes) }), ...shown(value) },
+        }),
+      };
+    }
+  }
+}
+
+/** Reads bytes by a BTF type; undefined where there is none. */
+function decoder(
+  btf: Btf | undefined,
+  typeId: number,
+  size: number,
+): ((bytes: Uint8Array) => unknown) | undefined {
+  if (btf === undefined || typeId === 0) return undefined;
+  const codec = codecFor(btf, typeId);
+  if (codec.size > size) return undefined;
+  const section = btf.kindName(typeId) === "datasec" ? btf.nameOf(typeId) : undefined;
+  return (bytes) => {
+    const value = codec.decodeBytes(bytes);
+    return section === undefined ? value : { [section]: apart(value) };
+  };
+}
+
+/** A section's variables are a list of objects with one member each. */
+function apart(value: unknown): unknown[] {
+  return Object.entries(value as object).map(([name, member]) => ({ [name]: member as unknown }));
+}
+
+function hex(bytes: Uint8Array): string[] {
+  return Array.from(bytes, (byte) => `0x${byte.toString(16).padStart(2, "0")}`);
+}

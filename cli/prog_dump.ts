@@ -1,0 +1,64 @@
+/**
+ * A program's instructions as bpftool's JSON has them: the code, and the C line that it comes from.
+ *
+ * @module
+ */
+
+import { Btf } from "../btf/mod.ts";
+import type { Kernel } from "../kernel/mod.ts";
+import { decodeProgramInfo } from "../loader/mod.ts";
+import { printInstruction } from "../object/mod.ts";
+
+/** One instruction. */
+export interface InstructionFacts {
+  /** The C line that begins here. */
+  readonly src?: string;
+  /** The opcode and what it does. */
+  readonly disasm: string;
+}
+
+const INSTRUCTION = 8;
+/** BPF_LD | BPF_IMM | BPF_DW: takes two places. */
+const LOAD_64 = 0x18;
+
+/** The translated instructions of a program. */
+export function* instructionFacts(kernel: Kernel, fd: number): Generator<InstructionFacts> {
+  const answer = kernel.programInfo(fd, { xlated: true, lineInfo: true });
+  const { btfId, lineInfoCount } = decodeProgramInfo(answer);
+  const lines = sourceLines(kernel, btfId, answer.lineInfo, lineInfoCount);
+  const { xlated } = answer;
+  for (let index = 0; index * INSTRUCTION < xlated.length; index++) {
+    const opcode = xlated[index * INSTRUCTION] as number;
+    // What stands for a map in translated code is its id.
+    const text = printInstruction(xlated, index).replace("map[fd ", "map[id:");
+    const src = lines.get(index);
+    const disasm = `(${opcode.toString(16).padStart(2, "0")}) ${text}`;
+    yield src === undefined ? { disasm } : { src, disasm };
+    if (opcode === LOAD_64) index++;
+  }
+}
+
+/** The C lines by the index of their first instruction. */
+function sourceLines(
+  kernel: Kernel,
+  btfId: number,
+  records: Uint8Array,
+  count: number,
+): Map<number, string> {
+  const lines = new Map<number, string>();
+  if (btfId === 0 || count === 0 || records.length === 0) return lines;
+  const fd = kernel.getFdById("btf", btfId);
+  if (fd < 0) return lines;
+  const { result, bytes } = kernel.btfInfo(fd);
+  kernel.close(fd);
+  if (result < 0) return lines;
+  const btf = Btf.parse(bytes, { name: `BTF ${btfId}` });
+  const size = records.length / count;
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  for (let at = 0; at + size <= records.length; at += size) {
+    // struct bpf_line_info: insn_off, file_name_off, line_off, line_col.
+    const text = btf.string(view.getUint32(at + 8, true)).trimStart();
+    if (text !== "") lines.set(view.getUint32(at, true), text);
+  }
+  return lines;
+}
