@@ -8,8 +8,8 @@ import { Btf, codecFor } from "../btf/mod.ts";
 import { LinuxKernel, linuxKernel, Mapping } from "../kernel/mod.ts";
 import { BpfObject, RingBuffer } from "../loader/mod.ts";
 import { eventTypes, ObjectSpec } from "../object/mod.ts";
-import { hrtime } from "node:process";
 import { nanoseconds } from "./measure.ts";
+import { age, clockDifference } from "./wake_clock.ts";
 import type { WakeRequest } from "./wake_worker.ts";
 
 const [mode, ...words] = Deno.args;
@@ -185,48 +185,39 @@ async function map(path: string, rounds: number): Promise<void> {
 /** From the record's own clock to its reader: on the main thread, and in a worker's own loop. */
 async function wake(path: string, events: number): Promise<void> {
   using object = await BpfObject.load(path, { token: false });
-  const map = object.maps.get("events");
+  const { fd: mapFd, maxEntries: size } = object.maps.get("events");
   const program = object.programs.get("produce_one");
-  let clock = Infinity;
-  const ask = (request: WakeRequest): { answer: Promise<number[]>; end: () => void } => {
-    const worker = new Worker(new URL("./wake_worker.ts", import.meta.url), { type: "module" });
-    worker.postMessage(request);
-    const answer = new Promise<number[]>((resolve) => {
-      worker.onmessage = ({ data }: MessageEvent<number[]>): void => resolve(data);
+  const worker = new Worker(new URL("./wake_worker.ts", import.meta.url), { type: "module" });
+  const ask = (request: WakeRequest): void => worker.postMessage(request);
+  const answer = <T>(): Promise<T> =>
+    new Promise((resolve) => {
+      worker.onmessage = ({ data }: MessageEvent<T>): void => resolve(data);
     });
-    return { answer, end: () => worker.terminate() };
-  };
+
   {
-    using ring = RingBuffer.open(object.kernel, map.fd, map.maxEntries);
-    // Deno's clock starts elsewhere than the kernel's. A record that this thread makes is read within a
-    // microsecond or two of its own clock: the least difference of many is that of the clocks.
-    for (let i = 0; i < 500; i++) {
-      program.testRun({ data: new Uint8Array(64) });
-      ring.consume((view, offset) => {
-        clock = Math.min(clock, Number(hrtime.bigint() - view.getBigUint64(offset + 16, true)));
-      });
-    }
-    const producer = ask({ role: "produce", programFd: program.fd, events });
+    using ring = RingBuffer.open(object.kernel, mapFd, size);
+    const clock = clockDifference(object.kernel, program.fd, ring);
+    const produced = answer<[]>();
+    ask({ role: "produce", programFd: program.fd, events });
     const samples: number[] = [];
     while (samples.length < events) {
       await ring.wait();
       ring.consume((view, offset) => {
-        samples.push(
-          (Number(hrtime.bigint() - view.getBigUint64(offset + 16, true)) - clock) / 1e3,
-        );
+        samples.push((age(view, offset) - clock) / 1e3);
       });
     }
-    await producer.answer;
-    producer.end();
+    await produced;
     report("wake", "us", samples);
   }
-  const consumer = ask({ role: "consume", mapFd: map.fd, size: map.maxEntries, events, clock });
-  // Until the worker has started, records only queue up; its first samples are not taken.
-  await new Promise((resolve) => setTimeout(resolve, 300));
+
+  const ready = answer<"ready">();
+  ask({ role: "consume", mapFd, size, programFd: program.fd, events });
+  await ready;
+  const samples = answer<number[]>();
   for (let i = 0; i < events; i++) {
     await new Promise((resolve) => setTimeout(resolve, 2));
     program.testRun({ data: new Uint8Array(64) });
   }
-  report("wake_worker", "us", (await consumer.answer).slice(events >> 2));
-  consumer.end();
+  report("wake_worker", "us", await samples);
+  worker.terminate();
 }

@@ -7,16 +7,16 @@
 
 /// <reference lib="deno.worker" />
 
-import { hrtime } from "node:process";
 import { linuxKernel } from "../kernel/mod.ts";
 import { RingBuffer } from "../loader/mod.ts";
+import { age, clockDifference } from "./wake_clock.ts";
 
 /** What the worker is asked to do. */
 export type WakeRequest =
   | { readonly role: "produce"; readonly programFd: number; readonly events: number }
   | {
     readonly role: "consume";
-    readonly clock: number;
+    readonly programFd: number;
     readonly mapFd: number;
     readonly size: number;
     readonly events: number;
@@ -33,21 +33,22 @@ function produce(programFd: number, events: number): void {
 }
 
 /** Waits in a loop of its own, which nothing else shares. */
-function consume(mapFd: number, size: number, events: number, clock: number): number[] {
+function consume(mapFd: number, size: number, programFd: number, events: number): number[] {
   using ring = RingBuffer.open(linuxKernel(), mapFd, size);
+  const clock = clockDifference(linuxKernel(), programFd, ring);
+  self.postMessage("ready");
   const samples: number[] = [];
   while (samples.length < events) {
     ring.poll(-1);
     ring.consume((view, offset) => {
-      samples.push((Number(hrtime.bigint() - view.getBigUint64(offset + 16, true)) - clock) / 1e3);
+      samples.push((age(view, offset) - clock) / 1e3);
     });
   }
   return samples;
 }
 
 self.onmessage = ({ data }: MessageEvent<WakeRequest>): void => {
-  if (data.role === "produce") produce(data.programFd, data.events);
-  self.postMessage(
-    data.role === "consume" ? consume(data.mapFd, data.size, data.events, data.clock) : [],
-  );
+  const { role, programFd, events } = data;
+  if (role === "produce") produce(programFd, events);
+  self.postMessage(role === "consume" ? consume(data.mapFd, data.size, programFd, events) : []);
 };
