@@ -95,14 +95,18 @@ export interface PlanReason {
   readonly because: readonly string[];
 }
 
+/** The highest number that a mask has a bit for. */
+const LAST_BIT = 63;
+
 /** Collects words with who asked for them. */
 export class PlanBuilder {
   readonly #masks = { commands: 0n, maps: 0n, programs: 0n, attachments: 0n };
   readonly #reasons: Map<string, Set<string>> = new Map();
   readonly #capabilities: Set<BpfCapability> = new Set();
 
-  /** Adds a word. */
+  /** Adds a word. What has no bit in a mask of 64 cannot be delegated, and is passed over. */
   add(set: DelegationSet, number: number, because: string): void {
+    if (number > LAST_BIT) return;
     this.#masks[set] |= 1n << BigInt(number);
     const word = wordOf(set, number);
     this.#because(`${word.option}=${word.word}`, because);
@@ -330,7 +334,15 @@ function addMap(builder: PlanBuilder, map: MapSpec, notes: PlanNote[]): void {
   builder.add("commands", Command.map_create, because);
   builder.need("bpf", because);
   for (const [type, reason] of mapTypes(map)) {
-    builder.add("maps", typeof type === "number" ? type : MapType[type], reason);
+    const number = typeof type === "number" ? type : MapType[type];
+    builder.add("maps", number, reason);
+    if (number > LAST_BIT) {
+      notes.push({
+        level: "warning",
+        subject: map.name,
+        text: `no kernel has a map type ${number}: it cannot be delegated`,
+      });
+    }
     for (const capability of mapTypeCapabilities(type)) builder.need(capability, reason);
   }
   if (map.pinning === "by-name") {

@@ -108,6 +108,12 @@ Deno.test("plan counts the types of maps within maps, to any depth", () => {
   assertEquals(need.maps, ["lpm_trie", "array_of_maps", "hash_of_maps"]);
 });
 
+Deno.test("plan passes over a map type that no mask has a bit for, and says so", () => {
+  const need = plan(object([map("far", 570425345)], []));
+  assertEquals(need.maps, []);
+  assert(need.notes.some(({ subject, text }) => subject === "far" && text.includes("570425345")));
+});
+
 Deno.test("plan knows the maps that take CAP_NET_ADMIN", () => {
   for (const type of ["devmap", "devmap_hash", "sockmap", "sockhash", "xskmap"] as const) {
     assertEquals(plan(object([map("m", type)], [])).capabilities, ["bpf", "net_admin"], type);
