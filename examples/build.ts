@@ -8,7 +8,7 @@
  * clang 19 builds the object beside its source (`$CLANG` overrides it). The examples are also built with
  * the other versions that are installed (14, 22), into `tests/fixtures/clang14/` and so on: one source,
  * several compilers, and the tests load them all. Sources of tests name their variants themselves, and
- * may have big-endian ones.
+ * may have big-endian ones, or ones for the fourth instruction set (`clang22_v4`).
  *
  * @module
  */
@@ -16,7 +16,7 @@
 const root = new URL("../", import.meta.url);
 const sourceRoots = ["examples", "tests/fixtures"];
 const variantVersions = ["14", "22"];
-const flags = ["-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra"];
+const flags = ["-O2", "-g", "-Wall", "-Wextra"];
 const quietFlags = [
   "-Wno-unused-parameter",
   "-Wno-unused-const-variable",
@@ -70,9 +70,21 @@ async function build(
   source: string,
   object: string,
   target: string,
+  cpu: string,
 ): Promise<boolean> {
   const include = ["-Iexamples/include", "-fdebug-compilation-dir=."];
-  const args = ["-target", target, ...flags, ...quietFlags, ...include, "-c", source, "-o", object];
+  const args = [
+    "-target",
+    target,
+    `-mcpu=${cpu}`,
+    ...flags,
+    ...quietFlags,
+    ...include,
+    "-c",
+    source,
+    "-o",
+    object,
+  ];
   if (!await run(clang, args)) return false;
   return strip === undefined || await run(strip, ["-g", object]);
 }
@@ -95,6 +107,7 @@ interface Job {
   readonly compiler: string;
   readonly object: string;
   readonly endian: "bpfel" | "bpfeb";
+  readonly cpu: "v3" | "v4";
 }
 
 /**
@@ -110,17 +123,23 @@ async function variantsOf(source: string): Promise<readonly string[]> {
 async function jobsOf(source: string, clang: string): Promise<readonly Job[]> {
   const object = source.replace(/\.c$/, ".o");
   const name = object.slice(object.lastIndexOf("/") + 1);
-  const jobs: Job[] = [{ compiler: clang, object, endian: "bpfel" }];
+  const jobs: Job[] = [{ compiler: clang, object, endian: "bpfel", cpu: "v3" }];
   for (const variant of await variantsOf(source)) {
     const object = `tests/fixtures/${variant}/${name}`;
     const big = variant === "big_endian";
-    const compiler = big ? clang : await firstThatRuns([variant.replace("clang", "clang-")]);
+    const [version = "", cpu] = variant.replace("clang", "clang-").split("_");
+    const compiler = big ? clang : await firstThatRuns([version]);
     if (compiler === undefined) {
       console.log(`skipped  ${object}: its compiler is not here`);
       continue;
     }
     await Deno.mkdir(new URL(`tests/fixtures/${variant}/`, root), { recursive: true });
-    jobs.push({ compiler, object, endian: big ? "bpfeb" : "bpfel" });
+    jobs.push({
+      compiler,
+      object,
+      endian: big ? "bpfeb" : "bpfel",
+      cpu: cpu === "v4" ? "v4" : "v3",
+    });
   }
   return jobs;
 }
@@ -143,8 +162,9 @@ async function main(check: boolean): Promise<number> {
         for (const job of jobs) {
           const target = check ? `${scratch}/built.o` : job.object;
           let outcome = "built   ";
-          if (!await build(job.compiler, strip, source, target, job.endian)) outcome = "FAILED  ";
-          else if (check) outcome = await sameBytes(job.object, target) ? "same    " : "DIFFERS ";
+          if (!await build(job.compiler, strip, source, target, job.endian, job.cpu)) {
+            outcome = "FAILED  ";
+          } else if (check) outcome = await sameBytes(job.object, target) ? "same    " : "DIFFERS ";
           if (outcome === "FAILED  " || outcome === "DIFFERS ") failed++;
           console.log(`${outcome} ${job.object}  (${job.compiler})`);
         }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { AddedTypes } from "../object/argument_contexts.ts";
 import { btfToLoad } from "../object/btf_to_load.ts";
 import type { ObjectSpec } from "../object/object_spec.ts";
 import { BTF_GENERATIONS } from "../object/sanitize_btf.ts";
@@ -11,13 +12,17 @@ import { BTF_GENERATIONS } from "../object/sanitize_btf.ts";
 /**
  * The BTF to load: first as new kernels take it, then in forms for ever older ones.
  *
- * Each is made when it is asked for; one that is the same as the form before is left out.
+ * Each is made when it is asked for; one that is the same as the form before is left out. `added` are types
+ * that programs name beside the object's.
  */
-export function* btfForms(spec: ObjectSpec): Generator<Uint8Array, void, undefined> {
+export function* btfForms(
+  spec: ObjectSpec,
+  added: AddedTypes = [],
+): Generator<Uint8Array, void, undefined> {
   if (spec.btf === undefined) return;
   let last: Uint8Array | undefined;
   for (const generation of BTF_GENERATIONS) {
-    const bytes = btfToLoad(spec, generation);
+    const bytes = btfToLoad(spec, generation, added);
     if (last === undefined || !sameBytes(last, bytes)) yield bytes;
     last = bytes;
   }

@@ -42,6 +42,18 @@ export class Features {
     return members.has(name);
   }
 
+  /** Whether the kernel takes any global function's parameter tagged `arg:ctx` for its context (Linux 6.8). */
+  get contextTags(): boolean {
+    // The struct came with the tags, to keep what each parameter of a function is.
+    return kernelTypes(this.#kernel).vmlinux.find("bpf_subprog_arg_info", "struct") !== undefined;
+  }
+
+  /** Whether programs reach all of a map's first 4 GiB by a direct address, not 512 MiB (Linux 7.0). */
+  get farMapValues(): boolean {
+    // The limit fell in the release that brought this command, and left no type of its own.
+    return this.has("command", "prog_assoc_struct_ops");
+  }
+
   #read(kind: FeatureKind): ReadonlySet<string> {
     const { type, prefix } = ENUMS[kind];
     const { vmlinux } = kernelTypes(this.#kernel);

@@ -7,14 +7,21 @@
 import type { CoreDecision } from "../btf/core/mod.ts";
 import { SkepError } from "../elf/error.ts";
 import type { AttachDecision } from "../token/plan/attachments.ts";
+import {
+  type AddedTypes,
+  argumentContexts,
+  hasArgumentContexts,
+} from "../object/argument_contexts.ts";
 import { link } from "../object/link.ts";
 import type { LinkedProgram, ProgramSpec } from "../object/spec.ts";
+import { arenaOffset } from "./arena.ts";
 import { planProgram, refusedAttachment } from "./attach_plan.ts";
 import { findAttachTarget } from "./attach_target.ts";
 import { loadBtf } from "./btf_step.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { btfForms } from "./btf_forms.ts";
 import { ReferenceResolver, resolveObjectExterns } from "./extern_step.ts";
+import { features } from "./features.ts";
 import { JumpTables } from "./jump_tables.ts";
 import { kernelTypes } from "./kernel_btf.ts";
 import { type Cleanup, createMaps, fillProgramSlots, type MapStepOptions } from "./map_step.ts";
@@ -146,7 +153,8 @@ export class LoadRun implements Disposable {
     const planned = this.#planAttachments(this.#wantedPrograms(structOps));
     const { pending, decisions } = this.#link(planned);
     this.#abortable();
-    const btfFd = this.#loadBtf();
+    const added = this.#tagContexts(pending);
+    const btfFd = this.#loadBtf(added);
     const maps = this.#createMaps({ btfFd, kconfig: externs.kconfig, structOps });
     this.#abortable();
     const resolver = new ReferenceResolver(this.#state, externs, maps, this.#modules);
@@ -252,6 +260,7 @@ export class LoadRun implements Disposable {
     const { spec } = this.#state;
     const { programs, decisions } = link(spec, [...planned.keys()], {
       core: coreTargets(this.#state),
+      arenaOffset: arenaOffset(this.#state.kernel, spec),
     });
     const pending: Pending[] = [];
     for (const linked of programs) {
@@ -264,11 +273,25 @@ export class LoadRun implements Disposable {
     return { pending, decisions };
   }
 
+  /**
+   * For kernels that do not know `__arg_ctx`: points the programs to clones of the functions that they call,
+   * and gives the types to load with the object's BTF.
+   */
+  #tagContexts(pending: Pending[]): AddedTypes {
+    const { spec, kernel } = this.#state;
+    if (!hasArgumentContexts(spec) || features(kernel).contextTags) return [];
+    const { programs, types } = argumentContexts(spec, pending.map(({ linked }) => linked));
+    for (const [index, linked] of programs.entries()) {
+      pending[index] = { ...(pending[index] as Pending), linked };
+    }
+    return types;
+  }
+
   /** Loads the object's BTF. Only struct_ops cannot do without it. */
-  #loadBtf(): number | undefined {
+  #loadBtf(added: AddedTypes): number | undefined {
     const { spec } = this.#state;
     if (spec.btf === undefined) return undefined;
-    const outcome = loadBtf(this.#state, btfForms(spec));
+    const outcome = loadBtf(this.#state, btfForms(spec, added));
     if (outcome.ok) return this.#transient.use(outcome.descriptor).fd;
     this.#btfError = outcome.error;
     const mandatory = [...spec.maps].some((map) => map.origin === "struct_ops");

@@ -11,6 +11,7 @@ import type { MapCreate } from "../kernel/kernel.ts";
 import { Mapping } from "../kernel/mapping.ts";
 import { MapType } from "../object/kernel_enums.ts";
 import type { MapSpec } from "../object/spec.ts";
+import { arenaGlobals } from "./arena.ts";
 import { Descriptor } from "./descriptor.ts";
 import {
   holdsMaps,
@@ -196,7 +197,7 @@ function fillData(
   }
 }
 
-/** Maps an arena where its programs expect it, and puts the object's arena variables at its start. */
+/** Maps an arena where its programs expect it, and puts the object's arena variables into it. */
 function mapArena(state: LoadState, spec: MapSpec, fd: number): Mapping {
   const address = spec.mapExtra;
   const mapping = state.kernel.map(fd, mappedSize(spec, state.kernel.machine), {
@@ -215,7 +216,9 @@ function mapArena(state: LoadState, spec: MapSpec, fd: number): Mapping {
         : {}),
     });
   }
-  if (!spec.zeroed && spec.contents !== undefined) mapping.u8.set(spec.contents);
+  if (!spec.zeroed && spec.contents !== undefined) {
+    mapping.u8.set(spec.contents, arenaGlobals(state.kernel, spec));
+  }
   return mapping;
 }
 

@@ -14,6 +14,7 @@ import type { ObjectSpec } from "../object/object_spec.ts";
 import type { Named } from "../object/spec.ts";
 import type { AttachDecision } from "../token/plan/attachments.ts";
 import type { Token } from "../token/token.ts";
+import { arenaGlobals } from "./arena.ts";
 import type { AttachOptions } from "./attach/attach.ts";
 import type { Link } from "./attach/link.ts";
 import { attachStructOps } from "./attach/struct_ops.ts";
@@ -309,7 +310,12 @@ class LiveVariables implements Named<Variable> {
     const spec = this.#spec.variables.find(name);
     const map = spec === undefined ? undefined : this.#maps.find(spec.map.name);
     if (spec === undefined || map === undefined) return undefined;
-    const variable = new Variable(spec, map, this.#spec.btf);
+    const variable = new Variable(
+      spec,
+      map,
+      this.#spec.btf,
+      arenaGlobals(map.kernel, spec.map),
+    );
     this.#made.set(name, variable);
     return variable;
   }

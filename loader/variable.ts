@@ -38,16 +38,19 @@ export class Variable<T = BtfValue> {
 
   readonly #btf: Btf | undefined;
   readonly #constant: boolean;
+  /** Bytes from the start of the map's memory. */
+  readonly #offset: number;
   #codec: ValueCodec | undefined;
   #encoded: DataView<ArrayBuffer> | undefined;
 
-  /** A variable of `map`; made by `BpfObject.load`. */
-  constructor(spec: VariableSpec, map: BpfMap, btf: Btf | undefined) {
+  /** A variable of `map`, whose section starts at `sectionOffset` there; made by `BpfObject.load`. */
+  constructor(spec: VariableSpec, map: BpfMap, btf: Btf | undefined, sectionOffset: number = 0) {
     this.name = spec.name;
     this.spec = spec;
     this.map = map;
     this.#btf = btf;
     this.#constant = spec.constant;
+    this.#offset = sectionOffset + spec.offset;
   }
 
   /** Whether nobody can write it any more: constants are closed when the object is loaded. */
@@ -60,11 +63,11 @@ export class Variable<T = BtfValue> {
     const codec = this.#valueCodec;
     if (this.map.mappable) {
       const { view } = this.map.mapping;
-      return codec.decode(view, this.spec.offset, this.spec.offset + this.spec.size) as T;
+      return codec.decode(view, this.#offset, this.#offset + this.spec.size) as T;
     }
     const bytes = this.#readSection();
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return codec.decode(view, this.spec.offset, this.spec.offset + this.spec.size) as T;
+    return codec.decode(view, this.#offset, this.#offset + this.spec.size) as T;
   }
 
   /**
@@ -83,7 +86,8 @@ export class Variable<T = BtfValue> {
         fix: "set it on the spec, before the load",
       });
     }
-    const { offset, size } = this.spec;
+    const { size } = this.spec;
+    const offset = this.#offset;
     // Programs see every byte at once: it is written when all of the value is known to fit.
     const encoded = this.#encoded ??= new DataView(new ArrayBuffer(size));
     this.#valueCodec.encode(value, encoded, 0);

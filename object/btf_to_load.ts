@@ -10,6 +10,7 @@
 import type { Btf } from "../btf/btf.ts";
 import { BtfBuilder } from "../btf/builder.ts";
 import { Kind } from "../btf/types.ts";
+import type { AddedTypes } from "./argument_contexts.ts";
 import { ObjectError } from "./error.ts";
 import type { ObjectSpec } from "./object_spec.ts";
 import { partsOf } from "./parts.ts";
@@ -21,13 +22,15 @@ const KSYM_SIZE = 4;
 /**
  * The blob to load for an object.
  *
- * `features` says what the kernel knows; all that Linux 6.9 does unless told.
+ * `features` says what the kernel knows; all that Linux 6.9 does unless told. `added` are types that get the
+ * ids right after the object's.
  *
  * @throws {ObjectError} ENOENT for an object without BTF.
  */
 export function btfToLoad(
   spec: ObjectSpec,
   features: BtfFeatures = MODERN_BTF,
+  added: AddedTypes = [],
 ): Uint8Array<ArrayBuffer> {
   const { btf } = spec;
   if (btf === undefined) {
@@ -41,6 +44,8 @@ export function btfToLoad(
     });
   }
   const builder = BtfBuilder.from(btf);
+  // Before anything else is added: programs name them by their ids.
+  for (const type of added) builder.add(type);
   fixExterns(spec, btf, builder);
   fixSections(spec, btf, builder);
   fixFunctions(spec, btf, builder);
