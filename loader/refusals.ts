@@ -15,6 +15,8 @@ import { explainUnavailable } from "./availability.ts";
 import type { RequirementKind } from "./requirements.ts";
 import type { Subject } from "./state.ts";
 
+const BPF_F_LINK = 1 << 13;
+
 /** The error of a refused command: a `DelegationError` where delegation explains it. */
 export function explainRefused(
   kernel: Kernel,
@@ -55,7 +57,13 @@ export function explainRefused(
 function featuresOf(subject: Subject): readonly (readonly [RequirementKind, string])[] {
   switch (subject.kind) {
     case "map":
-      return typeof subject.map.type === "number" ? [] : [["map", subject.map.type]];
+      if (typeof subject.map.type === "number") return [];
+      return [
+        ["map", subject.map.type],
+        ...((subject.map.flags & BPF_F_LINK) === 0
+          ? []
+          : [["ability", "struct_ops_link"] as const]),
+      ];
     case "program": {
       const attachType = attachTypeName(subject.attachType);
       return [

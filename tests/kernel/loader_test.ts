@@ -245,23 +245,29 @@ kernelTest("maps that pin by name outlive the object, and are reused", {
   }
 });
 
-kernelTest("a struct_ops table is laid out for this kernel and registered", async () => {
-  const registered = (): boolean =>
-    new TextDecoder().decode(
-      kernel.readFile("/proc/sys/net/ipv4/tcp_available_congestion_control").bytes,
-    ).includes("skep_test");
-  using object = await BpfObject.load(
-    await openObject(structOps, { name: "congestion.bpf.o" }),
-    options,
-  );
-  assertEquals(object.programs.names(), ["skep_ssthresh", "skep_cong_avoid", "skep_undo_cwnd"]);
-  {
-    using links = object.attach();
-    assertEquals(links.size, 1);
-    assertEquals(registered(), true);
-  }
-  assertEquals(registered(), false);
-});
+const structOpsLink = { needs: { feature: ["ability", "struct_ops_link"] } } as const;
+
+kernelTest(
+  "a struct_ops table is laid out for this kernel and registered",
+  structOpsLink,
+  async () => {
+    const registered = (): boolean =>
+      new TextDecoder().decode(
+        kernel.readFile("/proc/sys/net/ipv4/tcp_available_congestion_control").bytes,
+      ).includes("skep_test");
+    using object = await BpfObject.load(
+      await openObject(structOps, { name: "congestion.bpf.o" }),
+      options,
+    );
+    assertEquals(object.programs.names(), ["skep_ssthresh", "skep_cong_avoid", "skep_undo_cwnd"]);
+    {
+      using links = object.attach();
+      assertEquals(links.size, 1);
+      assertEquals(registered(), true);
+    }
+    assertEquals(registered(), false);
+  },
+);
 
 kernelTest("the kernel's BTF is read once, however many objects need it", async () => {
   const load = async (): Promise<void> => {
@@ -311,6 +317,7 @@ kernelTest("verify tries every program alone and unloads it", async () => {
 
 kernelTest(
   "verify gives its reports in the order of the files, also of those that are none",
+  structOpsLink,
   async () => {
     const paths = ["congestion.bpf.o", "absent.bpf.o", "loading.bpf.c", "pinned.bpf.o"]
       .map((name) => new URL(`../fixtures/${name}`, import.meta.url).pathname);

@@ -52,7 +52,8 @@ kernelTest("poller.wait rejects at once when its signal is aborted", unprivilege
   const start = performance.now();
   controller.abort(new Error("enough"));
   await assertRejects(() => wait, Error, "enough");
-  assert(performance.now() - start < 100);
+  // A guest without a processor of its own takes its time; a wait would never end.
+  assert(performance.now() - start < 2000);
   await assertRejects(() => kernel.poller.wait(fd, { signal: controller.signal }), Error, "enough");
   kernel.close(fd);
 });
