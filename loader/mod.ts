@@ -27,7 +27,8 @@ export type {
 export type { HasDescriptor } from "./map_values.ts";
 export * from "./object.ts";
 export * from "./outcome.ts";
-export { type LoadOptions, type ObjectInput, openObject, readUserFile } from "./prepare.ts";
+export { type LoadOptions, type ObjectInput, openObject } from "./prepare.ts";
+export { readUserFile } from "./user_file.ts";
 export * from "./program.ts";
 export type { ContextFields } from "./run_context.ts";
 export type { LogLevel } from "./state.ts";

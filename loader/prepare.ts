@@ -17,6 +17,7 @@ import type { AttachPlanMode } from "../token/plan/attachments.ts";
 import type { Token } from "../token/token.ts";
 import { explainRefused } from "./refusals.ts";
 import type { LoadState, LogLevel } from "./state.ts";
+import { readUserFile } from "./user_file.ts";
 
 /** What can be loaded: a spec, a path, or bytes. */
 export type ObjectInput = ObjectSpec | string | URL | Uint8Array;
@@ -146,41 +147,6 @@ export async function openObject(
   if (input instanceof Uint8Array) return ObjectSpec.parse(input, options);
   const name = options.name ?? (input instanceof URL ? input.pathname : input);
   return ObjectSpec.parse(await readUserFile(input, "open"), { ...options, name });
-}
-
-/** A file of the user's, read through Deno so that its permissions hold. */
-export async function readUserFile(
-  path: string | URL,
-  doing: string = "open",
-): Promise<Uint8Array> {
-  try {
-    return await Deno.readFile(path);
-  } catch (cause) {
-    throw fileError(path, doing, cause);
-  }
-}
-
-/** A file that cannot be read, as one line. */
-function fileError(path: string | URL, doing: string, cause: unknown): SkepError {
-  const subject = String(path);
-  const facts = { doing, subject, stage: "open" } as const;
-  if (cause instanceof Deno.errors.NotFound) {
-    return new SkepError({ ...facts, errno: "ENOENT", why: "there is no such file" }, { cause });
-  }
-  if (cause instanceof Deno.errors.NotCapable) {
-    const fix = `run with --allow-read=${subject}`;
-    return new SkepError({ ...facts, errno: "EACCES", why: "Deno may not read it", fix }, {
-      cause,
-    });
-  }
-  if (cause instanceof Deno.errors.PermissionDenied) {
-    return new SkepError({ ...facts, errno: "EACCES", why: "access is denied" }, { cause });
-  }
-  if (cause instanceof Deno.errors.IsADirectory) {
-    return new SkepError({ ...facts, errno: "EISDIR", why: "it is a directory" }, { cause });
-  }
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new SkepError({ ...facts, errno: "EIO", why }, { cause });
 }
 
 /** The user's BTF: raw, or in the `.BTF` section of an ELF file. */

@@ -14,7 +14,8 @@ import type { MapSpec, ProgramSpec } from "../object/spec.ts";
 import { resolveToken, type TokenOption } from "../token/resolve.ts";
 import { decodeProgramInfo } from "./info.ts";
 import { type Loaded, LoadRun } from "./load.ts";
-import { prepareSpec, readUserFile } from "./prepare.ts";
+import { prepareSpec } from "./prepare.ts";
+import { readUserFile } from "./user_file.ts";
 import type { LoadState } from "./state.ts";
 
 /** The steps that a verdict names. */
