@@ -6,6 +6,7 @@
 
 import type { Btf } from "./btf.ts";
 import { NameSpace } from "./c_names.ts";
+import { KERNEL_OWNED } from "./codec/encode.ts";
 import { BtfError } from "./error.ts";
 import type { ArrayType, CompositeType, EnumType, Member } from "./types.ts";
 
@@ -55,8 +56,32 @@ export function printTypeScript(
   return printer.text();
 }
 
+/** Types as they are used: an expression for each, and the declarations that the expressions need. */
+export interface TypeScriptTypes {
+  /** Exported declarations; empty when none are needed. */
+  readonly declarations: string;
+  /** By id, what stands for the type where it is used: `number`, `ExecEvent`, `bigint[]`. */
+  readonly expressions: ReadonlyMap<number, string>;
+}
+
+/**
+ * The types as expressions, with the declarations that these need.
+ *
+ * @throws {BtfError} for types that contain themselves.
+ */
+export function typeScriptTypes(
+  btf: Btf,
+  ids: Iterable<number>,
+  options: PrintTypeScriptOptions = {},
+): TypeScriptTypes {
+  const printer = new Printer(btf, options.rename ?? pascalCase);
+  const expressions = new Map<number, string>();
+  for (const id of ids) expressions.set(id, printer.use(id));
+  return { declarations: printer.text(), expressions };
+}
+
 /** `exec_event` as `ExecEvent`. */
-function pascalCase(name: string): string {
+export function pascalCase(name: string): string {
   const words = name.split(/[^A-Za-z0-9]+/).filter((word) => word !== "");
   return words.map((word) => (word[0] ?? "").toUpperCase() + word.slice(1)).join("");
 }
@@ -80,6 +105,13 @@ class Printer {
     return this.#out.join("\n");
   }
 
+  /** What stands for a type where it is used; what it needs is declared. */
+  use(id: number): string {
+    const expression = this.#expression(id, 0);
+    this.#printTodo();
+    return expression;
+  }
+
   define(id: number): void {
     const type = this.#btf.type(id);
     if (type.kind === "typedef") {
@@ -95,6 +127,10 @@ class Printer {
     } else {
       this.#expression(id, 0);
     }
+    this.#printTodo();
+  }
+
+  #printTodo(): void {
     for (let next = this.#todo.shift(); next !== undefined; next = this.#todo.shift()) {
       this.#printNamed(next);
     }
@@ -202,7 +238,8 @@ class Printer {
         ? this.#fields(target, indent, depth + 1)
         : "";
     }
-    return `${indent}${key(member.name)}: ${this.#expression(member.type, depth)};\n`;
+    const optional = target.kind === "struct" && KERNEL_OWNED.has(target.name) ? "?" : "";
+    return `${indent}${key(member.name)}${optional}: ${this.#expression(member.type, depth)};\n`;
   }
 
   #print(text: string): void {

@@ -56,6 +56,10 @@ const entries: { readonly [word: string]: Entry } = {
     summary: "Tell what this process can do with BPF, and why not more",
     load: async () => (await import("./doctor.ts")).doctor,
   },
+  types: {
+    summary: "Print TypeScript types of an object's maps and variables",
+    load: async () => (await import("./types.ts")).types,
+  },
   sandbox: {
     summary: "Run a command without privileges, with a delegation",
     load: async () => (await import("./sandbox.ts")).sandbox,

@@ -14,7 +14,7 @@ export * from "./kernel_btf.ts";
 export * from "./links.ts";
 export * from "./map.ts";
 export type { MapCreateOptions, TypeReference } from "./map_create.ts";
-export type { ElementIterator } from "./map_iterator.ts";
+export type { ElementCodecs, ElementIterator, ElementPart } from "./map_iterator.ts";
 export type { GetOptions, Input, OneCpu, SetMode, SetOptions } from "./map_options.ts";
 export * from "./map_raw.ts";
 export type {
@@ -24,8 +24,9 @@ export type {
   DeviceTarget,
   Prefix,
 } from "./map_shapes.ts";
-export type { HasDescriptor } from "./map_values.ts";
+export type { HasDescriptor, ValueCodec } from "./map_values.ts";
 export * from "./object.ts";
+export type { MapTypes, ObjectTypes, OtherName } from "./object_types.ts";
 export * from "./outcome.ts";
 export { type LoadOptions, type ObjectInput, openObject } from "./prepare.ts";
 export { readUserFile } from "./user_file.ts";

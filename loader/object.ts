@@ -22,6 +22,7 @@ import { Links, type SkippedAttachment } from "./links.ts";
 import { type Loaded, runLoad } from "./load.ts";
 import { BpfMap } from "./map.ts";
 import { effectiveMaxEntries, mapTypeNumber } from "./map_rules.ts";
+import type { ObjectTypes, OtherName } from "./object_types.ts";
 import type { ProgramOutcome } from "./outcome.ts";
 import { type LoadOptions, type ObjectInput, prepare, type Prepared } from "./prepare.ts";
 import { Program } from "./program.ts";
@@ -36,11 +37,27 @@ export interface ObjectAttachOptions extends AttachOptions {
   readonly onError?: "throw" | "collect";
 }
 
+/** An object of which the compiler knows nothing. */
+export interface AnyObject extends ObjectTypes {
+  /** Maps of any name. */
+  readonly maps: {
+    readonly [name: string]: {
+      readonly key: BtfValue;
+      readonly value: BtfValue;
+      readonly event: BtfValue;
+    };
+  };
+  /** Variables of any name. */
+  readonly variables: { readonly [name: string]: BtfValue };
+}
+
 /**
  * An object in the kernel: what `BpfObject.load` gives. Disposing of it closes everything that it opened.
  *
  * Programs that are attached stay as long as their links, pinned things as long as their pins.
  *
+ * @typeParam T The types of its maps and variables, as `skep types FILE` writes them: names and values are
+ * then checked by the compiler.
  * @example
  * ```ts ignore
  * import { BpfObject } from "@skep/skep";
@@ -50,7 +67,7 @@ export interface ObjectAttachOptions extends AttachOptions {
  * for await (const event of object.maps.get("events").records()) console.log(event);
  * ```
  */
-export class BpfObject implements Disposable {
+export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable {
   /** What was loaded. */
   readonly spec: ObjectSpec;
   /** The kernel that it is in. */
@@ -121,7 +138,10 @@ export class BpfObject implements Disposable {
    * kernel refuses, a `VerifierError` with the log when it refuses a program, a `DelegationError` when the
    * token does not do.
    */
-  static async load(input: ObjectInput, options: LoadOptions = {}): Promise<BpfObject> {
+  static async load<T extends ObjectTypes = AnyObject>(
+    input: ObjectInput,
+    options: LoadOptions = {},
+  ): Promise<BpfObject<T>> {
     options.signal?.throwIfAborted();
     using owned = new DisposableStack();
     using undo = new DisposableStack();
@@ -136,29 +156,40 @@ export class BpfObject implements Disposable {
       call: (attributes) => kernel.programLoad(attributes),
       signal: options.signal,
     }, { owned, undo });
-    const object = new BpfObject(prepared, loaded, owned.move());
+    const object = new BpfObject<T>(prepared, loaded, owned.move());
     undo.move();
     return object;
   }
 
+  /** A map by its name, with the types that the object is known to have. */
+  map<N extends keyof T["maps"] & string>(
+    name: N,
+  ): BpfMap<T["maps"][N]["key"], T["maps"][N]["value"], T["maps"][N]["event"]>;
   /**
    * A map by its name, with the types that the caller knows its keys and values to have. They are not
    * checked here; every value is checked against the object's BTF when it is written.
    *
    * @typeParam K The key.
    * @typeParam V The value.
+   * @typeParam E The records of a ring or perf buffer.
    */
-  map<K = BtfValue, V = BtfValue>(name: string): BpfMap<K, V> {
-    return this.maps.get(name) as unknown as BpfMap<K, V>;
+  map<K = BtfValue, V = BtfValue, E = BtfValue>(
+    name: OtherName<keyof T["maps"]>,
+  ): BpfMap<K, V, E>;
+  map(name: string): unknown {
+    return this.maps.get(name);
   }
 
+  /** A variable by its name, with the type that the object is known to have. */
+  variable<N extends keyof T["variables"] & string>(name: N): Variable<T["variables"][N]>;
   /**
    * A variable by its name, with the type that the caller knows it to have.
    *
-   * @typeParam T The value.
+   * @typeParam V The value.
    */
-  variable<T = BtfValue>(name: string): Variable<T> {
-    return this.variables.get(name) as unknown as Variable<T>;
+  variable<V = BtfValue>(name: OtherName<keyof T["variables"]>): Variable<V>;
+  variable(name: string): unknown {
+    return this.variables.get(name);
   }
 
   /**

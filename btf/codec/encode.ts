@@ -259,7 +259,7 @@ function refuseUnknown(record: Fields, shape: RecordShape, names: ReadonlySet<st
 }
 
 /** Structs in map values that the kernel keeps for itself whatever is written: they may be left out. */
-const KERNEL_OWNED: ReadonlySet<string> = new Set([
+export const KERNEL_OWNED: ReadonlySet<string> = new Set([
   "bpf_spin_lock",
   "bpf_res_spin_lock",
   "bpf_timer",
