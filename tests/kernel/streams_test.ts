@@ -7,12 +7,11 @@ import type { Decoder } from "../../loader/stream/decoder.ts";
 import { PerfBuffer } from "../../loader/stream/perf_buffer.ts";
 import { programOutput, readProgramOutput } from "../../loader/stream/program_output.ts";
 import { RingBuffer } from "../../loader/stream/ring_buffer.ts";
-import { IteratorReader } from "../../loader/stream/iterator.ts";
 import { traceLines } from "../../loader/stream/trace_pipe.ts";
 import { UserRingBuffer } from "../../loader/stream/user_ring_buffer.ts";
 import { eventTypes } from "../../object/event_type.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
-import { loadHook, until } from "../support/hooks.ts";
+import { until } from "../support/hooks.ts";
 import { kernelTest, reasonToSkip } from "../support/kernel.ts";
 import { enterTracefs, whyNoTracefs } from "../support/tracefs.ts";
 
@@ -232,47 +231,6 @@ kernelTest(
     assertEquals(number(object, "drained"), sent);
   },
 );
-
-kernelTest("iter/task gives records with this process among them", async () => {
-  using hook = await loadHook("iterate_tasks");
-  using link = hook.program.attach({ pid: Deno.pid });
-  const decoder = {
-    size: 8,
-    decode: (
-      view: DataView,
-      at: number,
-    ) => [view.getUint32(at, true), view.getUint32(at + 4, true)],
-  };
-  const records = await Array.fromAsync(IteratorReader.open(kernel, link).records(decoder));
-  assertGreater(records.length, 0);
-  assert(records.some(([pid]) => pid === Deno.pid));
-  assertEquals(new Set(records.map(([, tgid]) => tgid)), new Set([Deno.pid]));
-  // Another run sees them again.
-  assertGreater(IteratorReader.open(kernel, link).text().length, 0);
-});
-
-kernelTest("iter/bpf_map_elem gives the elements of a map", async () => {
-  using hook = await loadHook("iterate_elements");
-  const map = hook.object.maps.get("elements");
-  {
-    using element = kernel.mapElements(map.fd, 4, 4);
-    for (const key of [1, 2, 3]) {
-      element.key[0] = key;
-      element.value[0] = key * 10;
-      assertEquals(element.update(), 0);
-    }
-  }
-  using link = hook.program.attach({ map });
-  const decoder = {
-    size: 8,
-    decode: (
-      view: DataView,
-      at: number,
-    ) => [view.getUint32(at, true), view.getUint32(at + 4, true)],
-  };
-  const records = await Array.fromAsync(IteratorReader.open(kernel, link).records(decoder));
-  assertEquals(records.sort(), [[1, 10], [2, 20], [3, 30]]);
-});
 
 kernelTest(
   "the trace pipe gives what a program prints",

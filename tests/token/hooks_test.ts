@@ -14,7 +14,7 @@ import { type Case, cases, skipReason } from "../support/report.ts";
 import { bareName, type Outcome } from "../vm/results.ts";
 import { plannedRefusal } from "./planned_refusals.ts";
 
-const FILES = ["tracing", "user", "network", "socket", "other"];
+const FILES = ["tracing", "iterator", "user", "network", "socket", "other"];
 const NOBODY = 65534;
 
 /** Runs the tests of hooks inside a sandbox; gives back how they ended. */

@@ -97,13 +97,7 @@ async function testOn(word: string, within: readonly string[], keep: boolean): P
       tests: readOutcomes(await Deno.readTextFile(`${folder}/root.xml`)),
       withToken: JSON.parse(await Deno.readTextFile(`${folder}/token.json`).catch(() => "{}")),
     };
-    if (keep) {
-      await Deno.mkdir(resultsFolder, { recursive: true });
-      await Deno.writeTextFile(
-        new URL(`${resultsName(results)}.json`, resultsFolder),
-        resultsText(results),
-      );
-    }
+    if (keep) await keepResults(results, within.length > 0);
     const configuration = kernel === undefined
       ? undefined
       : await Deno.readTextFile(`${kernel.folder}/config`);
@@ -119,6 +113,23 @@ async function testOn(word: string, within: readonly string[], keep: boolean): P
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** Writes what came out to its file; of a part of the tests, into what is kept. */
+async function keepResults(results: KernelResults, part: boolean): Promise<void> {
+  await Deno.mkdir(resultsFolder, { recursive: true });
+  const file = new URL(`${resultsName(results)}.json`, resultsFolder);
+  const before: Partial<KernelResults> = part
+    ? JSON.parse(await Deno.readTextFile(file).catch(() => "{}"))
+    : {};
+  await Deno.writeTextFile(
+    file,
+    resultsText({
+      ...results,
+      tests: { ...before.tests, ...results.tests },
+      withToken: { ...before.withToken, ...results.withToken },
+    }),
+  );
 }
 
 /** Prints what came out on one kernel, reasons for skips summed up. */
