@@ -314,3 +314,20 @@ kernelTest("what a type of map cannot do is said before the call", () => {
     "takes 4 bytes",
   );
 });
+
+kernelTest("arena: its pages are this process's memory", {
+  needs: { feature: ["map", "arena"] },
+}, () => {
+  using map = BpfMap.create({ type: "arena", maxEntries: 4, flags: 1 << 10 });
+  assertEquals(map.memory.length, 4 * kernel.machine.pageSize);
+  // A page that is touched is allocated: zeroes, and then what was written.
+  assertEquals(map.memory[kernel.machine.pageSize * 2], 0);
+  map.memory[kernel.machine.pageSize * 2] = 7;
+  {
+    using same = BpfMap.open(map.info().id);
+    assertEquals(same.type, "arena");
+  }
+  assertEquals(map.memory[kernel.machine.pageSize * 2], 7);
+  assertThrows(() => map.get(0), SkepError, "use its memory");
+  assertThrows(() => [...map], SkepError, "use its memory");
+});
