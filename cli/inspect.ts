@@ -5,7 +5,7 @@
  */
 
 import { bold, dim } from "@std/fmt/colors";
-import { printC } from "../btf/mod.ts";
+import { printC, toJson } from "../btf/mod.ts";
 import { eventTypes, type ObjectSpec, printInstructions, type ProgramSpec } from "../object/mod.ts";
 import { openObject } from "../loader/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
@@ -108,7 +108,7 @@ function inspectJson(
   const listed = chosen === undefined ? [...spec.programs] : [chosen];
   return {
     ...spec.toJSON(),
-    ...(wanted.includes("types") ? { types: typeText(spec) } : {}),
+    ...(wanted.includes("types") ? { types: typeList(spec) } : {}),
     ...(wanted.includes("instructions")
       ? {
         instructions: Object.fromEntries(
@@ -269,6 +269,13 @@ function typeText(spec: ObjectSpec): string {
     if (named && btf.nameOf(id) !== "") ids.push(id);
   }
   return ids.length === 0 ? "" : printC(btf, ids);
+}
+
+/** Every type with its id, by which maps and variables name it. */
+function typeList(spec: ObjectSpec): unknown {
+  const { btf } = spec;
+  if (btf === undefined) return [];
+  return Array.from({ length: btf.endId - 1 }, (_, index) => toJson(btf, index + 1));
 }
 
 function instructionText(spec: ObjectSpec, colour: boolean): string {

@@ -6,7 +6,7 @@
 
 /**
  * `JSON.stringify` for facts and events. A bigint becomes a number where that loses nothing, else its
- * decimal text; bytes become an array of numbers; everything with `toJSON()` is asked.
+ * decimal text; a float that is no number becomes its name (`"NaN"`); bytes become an array of numbers; everything with `toJSON()` is asked.
  */
 export function stringify(value: unknown, indent?: number): string {
   return JSON.stringify(value, (_key, member: unknown) => {
@@ -14,6 +14,7 @@ export function stringify(value: unknown, indent?: number): string {
       const number = Number(member);
       return Number.isSafeInteger(number) ? number : String(member);
     }
+    if (typeof member === "number" && !Number.isFinite(member)) return String(member);
     if (ArrayBuffer.isView(member) && !(member instanceof DataView)) {
       return Array.from(member as unknown as ArrayLike<number>);
     }

@@ -5,7 +5,7 @@
  */
 
 import { dim, yellow } from "@std/fmt/colors";
-import type { ObjectSpec } from "../object/mod.ts";
+import type { ObjectSpec, VariableSpec } from "../object/mod.ts";
 import { BpfObject, openObject } from "../loader/mod.ts";
 import { attachmentText } from "../token/plan/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
@@ -61,8 +61,24 @@ Examples:
 
 function setVariables(spec: ObjectSpec, assignments: readonly string[]): void {
   for (const assignment of assignments) {
-    const { name, value } = parseVariable(assignment);
-    spec.variables.get(name).set(value);
+    const { name, value, text } = parseVariable(assignment);
+    const variable = spec.variables.get(name);
+    try {
+      variable.set(value);
+    } catch (error) {
+      // 123 is a number, and text for an array of characters.
+      if (typeof value === "string" || !fits(variable, text)) throw error;
+    }
+  }
+}
+
+/** Sets a variable, if it can have the value. */
+function fits(variable: VariableSpec, value: unknown): boolean {
+  try {
+    variable.set(value);
+    return true;
+  } catch {
+    return false;
   }
 }
 

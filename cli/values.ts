@@ -13,12 +13,18 @@ import { UsageError } from "./options.ts";
  */
 export function parseVariable(
   assignment: string,
-): { readonly name: string; readonly value: unknown } {
+): { readonly name: string; readonly value: unknown; readonly text: string } {
   const at = assignment.indexOf("=");
   if (at <= 0) {
-    throw new UsageError("skep run", `--var ${assignment} has no value`, "write --var NAME=VALUE");
+    const lack = at === 0 ? "name" : "value";
+    throw new UsageError(
+      "skep run",
+      `--var ${assignment} has no ${lack}`,
+      "write --var NAME=VALUE",
+    );
   }
-  return { name: assignment.slice(0, at), value: parseValue(assignment.slice(at + 1)) };
+  const text = assignment.slice(at + 1);
+  return { name: assignment.slice(0, at), value: parseValue(text), text };
 }
 
 function parseValue(text: string): unknown {

@@ -21,7 +21,7 @@ Deno.test("parseVariable() keeps all digits of a 64-bit number", () => {
 
 Deno.test("parseVariable() refuses an assignment without a name or a value", () => {
   assertThrows(() => parseVariable("x"), Error, "--var x has no value");
-  assertThrows(() => parseVariable("=1"), Error, "has no value");
+  assertThrows(() => parseVariable("=1"), Error, "has no name");
 });
 
 Deno.test("cell() shows each kind of value in one line", () => {
@@ -34,4 +34,8 @@ Deno.test("cell() shows each kind of value in one line", () => {
 Deno.test("stringify() writes a bigint as a number only where that loses nothing", () => {
   assertEquals(stringify({ a: 5n, b: 2n ** 63n }), '{"a":5,"b":"9223372036854775808"}');
   assertEquals(stringify(new Uint8Array([1, 2])), "[1,2]");
+});
+
+Deno.test("stringify() tells numbers that JSON does not have by name", () => {
+  assertEquals(stringify([NaN, -Infinity, 1.5]), '["NaN","-Infinity",1.5]');
 });
