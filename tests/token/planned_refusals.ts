@@ -4,12 +4,16 @@
  * @module
  */
 
+import { missingFeature } from "../support/kernel.ts";
+
 /** A refusal that is known beforehand. */
 export interface PlannedRefusal {
   /** Whose tests: a pattern of their names. */
   readonly tests: RegExp;
   /** What the error has to say. */
   readonly says: RegExp;
+  /** Whether it is so on this kernel; always when it is not given. */
+  readonly here?: () => boolean;
   /** Why, for the page about kernels. */
   readonly why: string;
 }
@@ -25,9 +29,15 @@ const refusals: readonly PlannedRefusal[] = [
     says: /BPF_PROG_QUERY answers -1\b/,
     why: "BPF_PROG_QUERY takes no token",
   },
+  {
+    tests: /^freplace /,
+    says: /BTF is opened by id with a token since Linux 6\.15/,
+    here: () => missingFeature("ability", "btf_by_id_token") !== undefined,
+    why: "BTF is opened by id with a token since Linux 6.15",
+  },
 ];
 
 /** Why a test of a hook is refused with a token, or `undefined` when it has to pass. */
 export function plannedRefusal(test: string): PlannedRefusal | undefined {
-  return refusals.find(({ tests }) => tests.test(test));
+  return refusals.find(({ tests, here }) => tests.test(test) && (here?.() ?? true));
 }
