@@ -17,6 +17,11 @@ const wordOptions: readonly Option[] = Object.values(DELEGATION_OPTIONS).map((op
   help: `Words of ${option}, or a hexadecimal mask, or any`,
 }));
 
+/** Exit status when the user ended it before the command ran: as the shell says of SIGTERM. */
+const INTERRUPTED = 143;
+/** The highest id that a user namespace can map: the one above means "no user". */
+const HIGHEST_ID = 0xfffffffe;
+
 /** The command. */
 export const sandbox: Command = {
   name: "sandbox",
@@ -77,6 +82,8 @@ Examples:
       const text = `delegated: ${delegation.empty ? "nothing" : delegation.toMountOptions()}`;
       io.error(`${io.errorColour ? dim(text) : text}\n`);
     }
+    // A signal that came while files were read: from here on they are the command's.
+    if (io.signal.aborted) return INTERRUPTED;
     const { code } = await runInSandbox({
       command,
       delegation,
@@ -114,7 +121,20 @@ function networkOf(text: string): "new" | "keep" {
 
 function userOf(text: string | undefined): Pick<SandboxOptions, "user"> {
   if (text === undefined) return {};
-  const [user = "", group = user] = text.split(":");
-  const uid = parseCount("sandbox", "user", user, 0);
-  return { user: { uid, gid: parseCount("sandbox", "user", group, 0) } };
+  const [user = "", group = user, ...more] = text.split(":");
+  const [uid, gid] = [user, group].map((word) => parseCount("sandbox", "user", word, 0)) as [
+    number,
+    number,
+  ];
+  if (more.length > 0 || Math.max(uid, gid) > HIGHEST_ID) {
+    throw new UsageError("skep sandbox", `--user is "${text}"`, "write UID or UID:GID");
+  }
+  if (uid === 0 || gid === 0) {
+    throw new UsageError(
+      "skep sandbox",
+      "--user is root",
+      "name a user without privileges: root's files would be the command's to change",
+    );
+  }
+  return { user: { uid, gid } };
 }

@@ -205,7 +205,8 @@ function explain(
     if (result === -13) {
       return {
         why: `uid ${command.uid} may not execute it`,
-        fix: "make it and the directories above it readable to that user (--read PATH)",
+        fix:
+          "make it and the directories above it readable to that user, or show them to it (skep sandbox --readable PATH)",
       };
     }
   }

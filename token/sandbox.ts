@@ -101,6 +101,8 @@ export interface SandboxStatus {
 export async function runInSandbox(options: SandboxOptions): Promise<SandboxStatus> {
   const kernel = options.kernel ?? linuxKernel();
   mayDelegate(kernel, options);
+  // First of all: a signal that comes while the namespaces are made is for the command too.
+  using forwarding = new Forwarding(options, kernel);
   const isolated = isolatedCommand(kernel, options);
   using pipes = new Pipes(kernel, options.output === "piped", options.input === "null");
   using owner = await ownerOf(kernel, isolated);
@@ -120,12 +122,12 @@ export async function runInSandbox(options: SandboxOptions): Promise<SandboxStat
   step(`bpffs at ${isolated.mountAt} with ${delegation}`);
   using namespace = userNamespaceOf(kernel, child.process.pid);
   pipes.closeChildEnds();
-  const forwarding = new Forwarding(options, child.process, kernel);
   let ended = false;
   try {
     // Readers first: a command that writes much would wait for them otherwise.
     const output = pipes.read();
     await child.start();
+    forwarding.start(child.process);
     options.onStart?.(child.process.pid);
     const status = await child.process.wait();
     // What the command left running holds the pipes open.
@@ -134,7 +136,7 @@ export async function runInSandbox(options: SandboxOptions): Promise<SandboxStat
     const [stdout, stderr] = await output;
     return { ...named(status), stdout, stderr };
   } finally {
-    forwarding.end();
+    forwarding.stop();
     if (!ended) await endProcessesOf(kernel, namespace);
   }
 }
@@ -279,41 +281,58 @@ const FORWARDED: readonly (readonly [Deno.Signal, number])[] = [
   ["SIGCONT", 18],
 ];
 
-/** Hands signals on, and ends the command when the caller aborts. */
-class Forwarding {
+/** Hands signals on, and ends the command when the caller aborts. What comes before it runs is kept for it. */
+class Forwarding implements Disposable {
   readonly #listeners: (readonly [Deno.Signal, () => void])[] = [];
-  readonly #abort: (() => void) | undefined;
+  readonly #early: number[] = [];
   readonly #signal: AbortSignal | undefined;
+  readonly #abort: () => void = () => this.#end();
+  #child: ChildProcess | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(options: SandboxOptions, child: ChildProcess, kernel: Kernel) {
+  constructor(options: SandboxOptions, kernel: Kernel) {
     if (options.forwardSignals === true) {
       // A terminal sends its signals to the whole foreground group: the command has them already.
       const terminal = isTerminal(kernel);
       for (const [name, number] of FORWARDED) {
         const fromTerminal = terminal && (name === "SIGINT" || name === "SIGQUIT");
         const listener = (): void => {
-          if (!fromTerminal) child.signal(number);
+          if (this.#child === undefined) this.#early.push(number);
+          else if (!fromTerminal) this.#child.signal(number);
         };
         Deno.addSignalListener(name, listener);
         this.#listeners.push([name, listener]);
       }
     }
     this.#signal = options.signal;
-    if (options.signal === undefined) return;
-    const abort = (): void => {
-      child.signal(15);
-      this.#timer = setTimeout(() => child.signal(9), GRACE);
-    };
-    this.#abort = abort;
-    if (options.signal.aborted) abort();
-    else options.signal.addEventListener("abort", abort);
+    this.#signal?.addEventListener("abort", this.#abort);
   }
 
-  end(): void {
-    for (const [name, listener] of this.#listeners) Deno.removeSignalListener(name, listener);
-    if (this.#abort !== undefined) this.#signal?.removeEventListener("abort", this.#abort);
+  /** The command runs. */
+  start(child: ChildProcess): void {
+    this.#child = child;
+    for (const number of this.#early) child.signal(number);
+    if (this.#signal?.aborted === true) this.#end();
+  }
+
+  #end(): void {
+    const child = this.#child;
+    if (child === undefined) return;
+    child.signal(15);
     clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => child.signal(9), GRACE);
+  }
+
+  stop(): void {
+    for (const [name, listener] of this.#listeners.splice(0)) {
+      Deno.removeSignalListener(name, listener);
+    }
+    this.#signal?.removeEventListener("abort", this.#abort);
+    clearTimeout(this.#timer);
+  }
+
+  [Symbol.dispose](): void {
+    this.stop();
   }
 }
 
