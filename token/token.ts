@@ -7,6 +7,7 @@
 import type { Kernel } from "../kernel/kernel.ts";
 import { Errno } from "../kernel/errno.ts";
 import { check, KernelError } from "../kernel/error.ts";
+import { linuxKernel } from "../kernel/linux.ts";
 import { Delegation, type DelegationMasks, type DelegationWord } from "./plan/delegation.ts";
 import { requestToken } from "./broker/client.ts";
 import { type DiscoverOptions, discoverTokens, type TokenCandidate } from "./discover.ts";
@@ -23,8 +24,8 @@ const TOKEN_INFO_SIZE = 32;
 
 /** How a token is made. */
 export interface TokenOptions {
-  /** The kernel to speak to. */
-  readonly kernel: Kernel;
+  /** The kernel to speak to; default this machine's. */
+  readonly kernel?: Kernel;
 }
 
 /** How a broker is asked. */
@@ -46,7 +47,7 @@ export interface BrokerRequestOptions extends TokenOptions {
  *
  * @example
  * ```ts ignore
- * using token = Token.open("/sys/fs/bpf", { kernel });
+ * using token = Token.open("/sys/fs/bpf");
  * console.log(token.info()?.toMountOptions());
  * const missing = token.allows(plan(spec).delegation);
  * ```
@@ -73,15 +74,15 @@ export class Token implements Disposable {
    *
    * Throws a {@linkcode DelegationError} that says which of the kernel's conditions is not met.
    */
-  static open(path: string, options: TokenOptions): Token {
+  static open(path: string, options?: TokenOptions): Token {
     const made = Token.tryOpen(path, options);
     if (made instanceof Token) return made;
     throw made;
   }
 
   /** As {@linkcode open}, with the error as the answer instead of thrown. */
-  static tryOpen(path: string, options: TokenOptions): Token | KernelError {
-    const { kernel } = options;
+  static tryOpen(path: string, options?: TokenOptions): Token | KernelError {
+    const kernel = options?.kernel ?? linuxKernel();
     const directory = kernel.open(path, O_DIRECTORY[kernel.machine.machine] ?? 0);
     if (directory < 0) return explainTokenCreation(kernel, { path, openResult: directory });
     try {
@@ -100,16 +101,16 @@ export class Token implements Disposable {
    *
    * A descriptor straight from fsmount(2) is O_PATH and does not do: open `.` relative to it.
    */
-  static create(directoryFd: number, options: TokenOptions): Token {
-    const { kernel } = options;
+  static create(directoryFd: number, options?: TokenOptions): Token {
+    const kernel = options?.kernel ?? linuxKernel();
     const fd = kernel.tokenCreate(directoryFd);
     if (fd >= 0) return new Token(kernel, fd, `descriptor ${directoryFd}`, true);
     throw explainTokenCreation(kernel, { directoryFd, errno: fd });
   }
 
   /** Every bpffs mount that this process sees, with a verdict on each: see {@linkcode discoverTokens}. */
-  static discover(options: TokenOptions & DiscoverOptions): TokenCandidate[] {
-    return discoverTokens(options.kernel, options);
+  static discover(options?: TokenOptions & DiscoverOptions): TokenCandidate[] {
+    return discoverTokens(options?.kernel ?? linuxKernel(), options);
   }
 
   /**
@@ -118,9 +119,9 @@ export class Token implements Disposable {
    */
   static fromFd(
     fd: number,
-    options: TokenOptions & { readonly delegation?: Delegation; readonly source?: string },
+    options: TokenOptions & { readonly delegation?: Delegation; readonly source?: string } = {},
   ): Token {
-    const { kernel, delegation, source = `descriptor ${fd}` } = options;
+    const { kernel = linuxKernel(), delegation, source = `descriptor ${fd}` } = options;
     const token = new Token(kernel, fd, source, false);
     token.#info = delegation;
     return token;
@@ -132,9 +133,10 @@ export class Token implements Disposable {
    * Waits at most `timeout` milliseconds (default 5000), on this thread. Throws a {@linkcode KernelError} that
    * says what the broker said.
    */
-  static fromBroker(path: string, options: BrokerRequestOptions): Token {
-    const { fd, delegation } = requestToken(options.kernel, path, options);
-    return Token.fromFd(fd, { kernel: options.kernel, delegation, source: `broker ${path}` });
+  static fromBroker(path: string, options: BrokerRequestOptions = {}): Token {
+    const { kernel = linuxKernel() } = options;
+    const { fd, delegation } = requestToken(kernel, path, options);
+    return Token.fromFd(fd, { kernel, delegation, source: `broker ${path}` });
   }
 
   /** Whether this process made it, in its own user namespace. */

@@ -281,9 +281,15 @@ function mayServe(kernel: Kernel): void {
   }
 }
 
+/** The file type in a mode, and a socket's. */
+const S_IFMT = 0o170000;
+const S_IFSOCK = 0o140000;
+
 function listen(kernel: Kernel, path: string): number {
   let socket = listenAt(path);
-  if (socket === -Errno.EADDRINUSE) {
+  const isSocket = (kernel.stat(path).mode & S_IFMT) === S_IFSOCK;
+  // What is no socket refuses connections too, and is nobody's to remove.
+  if (socket === -Errno.EADDRINUSE && isSocket) {
     const other = connectTo(path);
     if (other === -Errno.ECONNREFUSED) {
       // Nobody listens: it was left by one that did not end by itself.
@@ -297,7 +303,11 @@ function listen(kernel: Kernel, path: string): number {
       subject: path,
       command: "bind",
       number: socket,
-      ...(socket === -Errno.EADDRINUSE ? { why: "another broker listens there" } : {}),
+      ...(socket !== -Errno.EADDRINUSE
+        ? {}
+        : isSocket
+        ? { why: "another broker listens there" }
+        : { why: "something stands there that is no socket", fix: "name another path" }),
       stage: "usage",
     });
   }
