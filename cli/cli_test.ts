@@ -169,6 +169,16 @@ Deno.test("skep inspect shows programs, maps and variables; the JSON is stable",
   assertEquals(json.license, "Dual MIT/GPL");
 });
 
+Deno.test("skep inspect --json leads from a variable and a CO-RE relocation to their types", async () => {
+  const { out } = await skep(["inspect", example("execsnoop"), "--json", "--show", "all"]);
+  const { variables, types, core } = JSON.parse(out);
+  const type = (id: number): { readonly name: string } => types[id - 1];
+  const uid = variables.find((one: { name: string }) => one.name === "target_uid");
+  assertEquals(types[uid.type - 1].id, uid.type);
+  assert(core.length > 0);
+  for (const one of core) assertStringIncludes(one.typeName, type(one.type).name);
+});
+
 Deno.test("skep btf dump prints the types of a file", async () => {
   const file = example("execsnoop");
   const c = await skep(["btf", "dump", "file", file, "--type", "event"]);

@@ -108,6 +108,7 @@ function inspectJson(
   const listed = chosen === undefined ? [...spec.programs] : [chosen];
   return {
     ...spec.toJSON(),
+    core: coreRelocations(spec),
     ...(wanted.includes("types") ? { types: typeList(spec) } : {}),
     ...(wanted.includes("instructions")
       ? {
@@ -240,15 +241,13 @@ function relocationTable(spec: ObjectSpec, colour: boolean): string {
     target,
     offset === 0 ? "" : `+${offset}`,
   ]);
-  const core = (spec.btfExt?.core ?? []).flatMap(({ section, records }) =>
-    records.map(({ offset, typeId, access, kind }) => [
-      section,
-      String(offset / 8),
-      kind,
-      spec.btf === undefined ? "" : typeName(spec.btf, typeId),
-      access,
-    ])
-  );
+  const core = coreRelocations(spec).map(({ section, instruction, kind, typeName, access }) => [
+    section,
+    String(instruction),
+    kind,
+    typeName,
+    access,
+  ]);
   if (code.length + core.length === 0) return "";
   return table(
     [{ head: "IN" }, { head: "INSN", align: "right" }, { head: "KIND" }, { head: "TARGET" }, {
@@ -256,6 +255,29 @@ function relocationTable(spec: ObjectSpec, colour: boolean): string {
     }],
     [...code, ...core],
     { colour },
+  );
+}
+
+interface CoreEntry {
+  readonly section: string;
+  readonly instruction: number;
+  readonly kind: string;
+  readonly type: number;
+  readonly typeName: string;
+  readonly access: string;
+}
+
+/** CO-RE relocations by section; subprograms of .text keep theirs there. */
+function coreRelocations(spec: ObjectSpec): readonly CoreEntry[] {
+  return (spec.btfExt?.core ?? []).flatMap(({ section, records }) =>
+    records.map(({ offset, typeId, access, kind }) => ({
+      section,
+      instruction: offset / 8,
+      kind,
+      type: typeId,
+      typeName: spec.btf === undefined ? "" : typeName(spec.btf, typeId),
+      access,
+    }))
   );
 }
 

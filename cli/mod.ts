@@ -114,6 +114,8 @@ const entries: { readonly [word: string]: Entry } = {
   },
 };
 
+export type { Io } from "./io.ts";
+
 /** Runs one command line; prints to `io` (this process's, unless told) and answers the exit status. */
 export async function main(args: readonly string[], io?: Io): Promise<number> {
   if (io !== undefined) return await dispatch(args, io);

@@ -11,6 +11,7 @@ export { type ErrorFacts, SkepError } from "../elf/error.ts";
 export * from "./event_type.ts";
 export * from "./instruction.ts";
 export * from "./kernel_enums.ts";
+export type { AddedTypes } from "./argument_contexts.ts";
 export * from "./btf_to_load.ts";
 export * from "./link.ts";
 export { needsCoreTargets } from "./link_core.ts";
