@@ -67,7 +67,10 @@ async function inOwnedCgroup<T>(body: () => Promise<T>): Promise<T> {
 }
 
 function outcomeOf({ name, outcome, failure }: Case): Outcome {
-  if (outcome === "skipped") return `skipped: ${skipReason(name)}`;
+  if (outcome === "skipped") {
+    const reason = skipReason(name);
+    return /^tracefs /.test(reason) ? "refused: tracefs is for root alone" : `skipped: ${reason}`;
+  }
   const planned = plannedRefusal(bareName(name));
   if (planned === undefined) return outcome;
   // What is planned to be refused and is not, is a wrong plan.
