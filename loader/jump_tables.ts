@@ -4,13 +4,11 @@
  * @module
  */
 
-import { KernelError } from "../kernel/error.ts";
+import { MapType } from "../object/kernel_enums.ts";
 import type { LinkedProgram, Reference } from "../object/spec.ts";
 import { Descriptor } from "./descriptor.ts";
 import type { LoadState } from "./state.ts";
 
-/** BPF_MAP_TYPE_INSN_ARRAY. */
-const INSN_ARRAY = 34;
 /** Bytes of `struct bpf_insn_array_value`: the original offset, then what the kernel fills in. */
 const VALUE_SIZE = 16;
 
@@ -39,17 +37,19 @@ export class JumpTables {
 
   #make(linked: LinkedProgram, targets: readonly number[]): number {
     const { kernel, tokenFd } = this.#state;
+    const shape = { keySize: 4, valueSize: VALUE_SIZE, maxEntries: targets.length };
     const subject = `.jumptables of program ${linked.program.name}`;
     const done = (number: number, doing: string, command: string): number => {
       if (number >= 0) return number;
-      throw new KernelError({ doing, subject, command, number, stage: "map" });
+      throw this.#state.refused({ doing, subject, command, number, stage: "map" }, {
+        kind: "map",
+        map: { type: "insn_array", ...shape, flags: 0 },
+      });
     };
     const fd = done(
       kernel.mapCreate({
-        type: INSN_ARRAY,
-        keySize: 4,
-        valueSize: VALUE_SIZE,
-        maxEntries: targets.length,
+        type: MapType.insn_array,
+        ...shape,
         name: ".jumptables",
         ...(tokenFd !== undefined ? { tokenFd } : {}),
       }),

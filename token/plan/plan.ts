@@ -292,6 +292,7 @@ export function plan(objects: Plannable | Iterable<Plannable>, options?: PlanOpt
       return decision === undefined ? program : applyAttachment(program, decision);
     });
     for (const map of maps) addMap(builder, map, notes);
+    addJumpTables(builder, object, written, notes, profile);
     const helpers = new Map<number, string>();
     const members = structOpsMembers(object, maps, options?.kernelBtf);
     for (const program of programs) {
@@ -351,6 +352,32 @@ function addMap(builder: PlanBuilder, map: MapSpec, notes: PlanNote[]): void {
       subject: map.name,
       text: "the map is pinned by name: where the pin exists, map_create is not needed for it",
     });
+  }
+}
+
+/** Jump tables become maps when their programs are linked: the object's own maps do not show them. */
+function addJumpTables(
+  builder: PlanBuilder,
+  object: Plannable,
+  programs: readonly ProgramSpec[],
+  notes: PlanNote[],
+  profile: PlanProfile,
+): void {
+  if (programs.length === 0) return;
+  const loaded = new Set(programs.map(({ name }) => name));
+  const others = new Set([...object.programs].map(({ name }) => name));
+  for (const { function: name, kind } of object.relocations ?? []) {
+    if (kind !== "jumptable" || others.has(name) && !loaded.has(name)) continue;
+    const because = `jump table of ${name}`;
+    builder.add("commands", Command.map_create, because);
+    builder.add("maps", MapType.insn_array, because);
+    for (const capability of ["bpf", ...mapTypeCapabilities("insn_array")] as const) {
+      builder.need(capability, because);
+    }
+    if (profile === "libbpf") {
+      const text = "libbpf up to 1.7 creates jump tables without the token: it cannot load them";
+      notes.push({ level: "warning", subject: name, text });
+    }
   }
 }
 

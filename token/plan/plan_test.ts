@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { ObjectSpec } from "../../object/object_spec.ts";
 import type { MapSpec, ProgramSpec } from "../../object/spec.ts";
+import jumpTables from "../../tests/fixtures/clang22_v4/jump_tables.bpf.o" with { type: "bytes" };
 import { plan, type Plannable } from "./plan.ts";
 
 function map(name: string, type: MapSpec["type"], more: Partial<MapSpec> = {}): MapSpec {
@@ -269,4 +271,16 @@ Deno.test("a plan's JSON is stable and says why", () => {
     delegate_attachs: "0x1",
   });
   assertEquals(JSON.parse(JSON.stringify(json)), json);
+});
+
+Deno.test("jump tables count as maps of their own", () => {
+  const spec = ObjectSpec.parse(jumpTables, { name: "jump_tables.bpf.o" });
+  const whole = plan(spec);
+  assertEquals(
+    whole.toMountOptions(),
+    "delegate_cmds=map_create:prog_load:btf_load,delegate_maps=array:insn_array," +
+      "delegate_progs=syscall,delegate_attachs=cgroup_inet_ingress",
+  );
+  for (const program of spec.programs) program.autoload = false;
+  assert(!plan(spec).toMountOptions().includes("insn_array"));
 });
