@@ -92,5 +92,11 @@ const aarch64: ProcessCalls = {
   waitid: 95,
 };
 
+/** The numbers by architecture. */
+export const processCallTables: { readonly [arch in "x86_64" | "aarch64"]: ProcessCalls } = {
+  x86_64,
+  aarch64,
+};
+
 /** The numbers of the architecture that this process runs on. */
 export const processCalls: ProcessCalls = Deno.build.arch === "aarch64" ? aarch64 : x86_64;

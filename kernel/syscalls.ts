@@ -158,5 +158,11 @@ const aarch64: SystemCalls = {
   write: 64,
 };
 
+/** The numbers by architecture. */
+export const systemCallTables: { readonly [arch in "x86_64" | "aarch64"]: SystemCalls } = {
+  x86_64,
+  aarch64,
+};
+
 /** The numbers of the architecture that this process runs on. */
 export const systemCalls: SystemCalls = Deno.build.arch === "aarch64" ? aarch64 : x86_64;
