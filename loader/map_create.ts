@@ -99,7 +99,10 @@ export function createNewMap(kernel: Kernel, options: MapCreateOptions): MapPart
       number: result,
       stage: "map",
       data: { type: options.type, keySize, valueSize, maxEntries, flags },
-    }, { kind: "map", map: { type: options.type, keySize, valueSize, maxEntries, flags } });
+    }, {
+      kind: "map",
+      map: { type: options.type, keySize, valueSize, maxEntries, flags, mapExtra },
+    });
   }
   return {
     kernel,

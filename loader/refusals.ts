@@ -6,6 +6,7 @@
  */
 
 import type { SkepError } from "../elf/error.ts";
+import { Errno } from "../kernel/errno.ts";
 import { KernelError, type KernelErrorFacts } from "../kernel/error.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { attachTypeName } from "../object/kernel_enums.ts";
@@ -49,8 +50,19 @@ export function explainRefused(
   });
   // What is wrong with the arguments the caller knows better, unless the kernel does not know them.
   if (explained !== undefined && explained.reason !== "invalid-arguments") return explained;
-  const error = new KernelError(facts);
+  const why = facts.why ?? whyInvalid(facts, subject);
+  const error = new KernelError({ ...facts, ...(why === undefined ? {} : { why }) });
   return explainUnavailable(kernel, error, featuresOf(subject)) ?? error;
+}
+
+/** The kernel does not say which argument of a map it means: all of them are told. */
+function whyInvalid({ number }: KernelErrorFacts, subject: Subject): string | undefined {
+  if (Math.abs(number) !== Errno.EINVAL || subject.kind !== "map") return undefined;
+  const { type, keySize, valueSize, maxEntries, flags, mapExtra = 0n } = subject.map;
+  const extra = mapExtra === 0n ? "" : `, map_extra 0x${mapExtra.toString(16)}`;
+  const name = typeof type === "number" ? `map of type ${type}` : type;
+  return `the kernel does not accept this definition: ${name} with key_size ${keySize}, value_size ` +
+    `${valueSize}, max_entries ${maxEntries}, map_flags 0x${flags.toString(16)}${extra}`;
 }
 
 /** What the kernel has to know for a command about the subject. */

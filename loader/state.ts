@@ -43,7 +43,9 @@ export interface LoadState {
 export type Subject =
   | {
     readonly kind: "map";
-    readonly map: Pick<MapSpec, "type" | "keySize" | "valueSize" | "maxEntries" | "flags">;
+    readonly map:
+      & Pick<MapSpec, "type" | "keySize" | "valueSize" | "maxEntries" | "flags">
+      & Partial<Pick<MapSpec, "mapExtra">>;
   }
   | { readonly kind: "program"; readonly program: ProgramSpec; readonly attachType: number }
   | { readonly kind: "btf" };
