@@ -187,7 +187,8 @@ ln -s fd/2 dev/stderr
 mkdir -p lib/modules
 ln -sfn ${quote(`${kernel.folder}/lib/modules/${kernel.version}`)} lib/modules/
 mkdir -p boot
-ln -sfn ${quote(`${kernel.folder}/config`)} ${quote(`boot/config-${kernel.version}`)}
+cp ${quote(`.${kernel.folder}/config`)} ${quote(`boot/config-${kernel.version}`)}
+chmod 644 ${quote(`boot/config-${kernel.version}`)}
 [ -e sbin/modprobe ] || ln -s ${quote(busybox)} sbin/modprobe
 ifconfig lo up
 hostname skep
