@@ -57,13 +57,65 @@ export function openRecords<T = Uint8Array<ArrayBuffer>>(
 
 /**
  * The events of a map as they come, one by one, until the signal is aborted or the loop is left, which
- * closes the reader.
+ * closes the reader, also while it waits.
+ *
+ * One reader at a time: those of a ring buffer share the place that the kernel writes behind, and a
+ * second one of a perf buffer takes the events from the first.
  */
-export async function* records<T = Uint8Array<ArrayBuffer>>(
+export function records<T = Uint8Array<ArrayBuffer>>(
   kernel: Kernel,
   map: EventMap,
   options: RecordsOptions<T> = {},
 ): AsyncGenerator<T, void, undefined> {
-  using reader = openRecords(kernel, map, options);
-  yield* reader.read(options);
+  let reader: RecordReader<T> | undefined;
+  let events: AsyncIterator<T, undefined> | undefined;
+  let ended = false;
+  const end = (): void => {
+    ended = true;
+    reader?.close();
+  };
+  const step = async (): Promise<IteratorResult<T, void>> => {
+    if (ended) return { value: undefined, done: true };
+    try {
+      reader ??= openRecords(kernel, map, options);
+      events ??= reader.read(options);
+      const result = await events.next();
+      if (result.done === true) end();
+      return result;
+    } catch (error) {
+      end();
+      throw error;
+    }
+  };
+  let running = 0;
+  let last: Promise<unknown> = Promise.resolve();
+  const finished = (): void => {
+    running--;
+  };
+  return {
+    next(): Promise<IteratorResult<T, void>> {
+      // Who asks twice gets the records in order.
+      const turn = running === 0 ? step() : last.then(step, step);
+      running++;
+      last = turn;
+      turn.then(finished, finished);
+      return turn;
+    },
+    // Not a generator function: its return() would wait for the record that next() waits for.
+    return(): Promise<IteratorResult<T, void>> {
+      end();
+      return Promise.resolve({ value: undefined, done: true });
+    },
+    throw(error: unknown): Promise<IteratorResult<T, void>> {
+      end();
+      return Promise.reject(error);
+    },
+    [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+      return this;
+    },
+    [Symbol.asyncDispose](): Promise<void> {
+      end();
+      return Promise.resolve();
+    },
+  };
 }

@@ -112,6 +112,14 @@ kernelTest("a reader that is closed while it waits ends at once", async () => {
   assertLess(performance.now() - start, 1000);
 });
 
+kernelTest("an iterator of records that is returned while it waits ends at once", async () => {
+  using object = await load(["produce"]);
+  const events = object.maps.get("ring").records();
+  const waiting = events.next();
+  await events.return();
+  assertEquals((await waiting).done, true);
+});
+
 kernelTest("a loop over records ends when the object is disposed of", async () => {
   const object = await load(["produce"]);
   const loop = Array.fromAsync(object.maps.get("ring").records());
