@@ -5,6 +5,7 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
+import { Errno } from "../../kernel/errno.ts";
 import { KernelError } from "../../kernel/error.ts";
 import type { ProgramSpec } from "../../object/spec.ts";
 import { attachError } from "./error.ts";
@@ -147,6 +148,7 @@ export class Link implements Disposable {
    * @param options `replace`: only if this program is still there (else EPERM).
    */
   update(program: ProgramHandle, options: { readonly replace?: ProgramHandle } = {}): void {
+    this.#mustBeOpen("update");
     const { legacy, parts } = this.#parts;
     let result: number;
     if (this.#fd >= 0) {
@@ -157,12 +159,18 @@ export class Link implements Disposable {
       for (const part of parts) part.update(program, options);
       return;
     } else {
-      throw attachError(program.name, `a ${this.kind} attachment cannot change its program`, {
+      throw attachError(program.name, `${this.kind} attachments cannot change their program`, {
         errno: "EOPNOTSUPP",
         fix: "detach it and attach the new program",
       });
     }
-    if (result < 0) throw refusal("update link", this.program, "BPF_LINK_UPDATE", result);
+    if (result >= 0) return;
+    const why = result === -Errno.EPERM && options.replace !== undefined
+      ? `${options.replace.name} is not the program that is there`
+      : result === -Errno.EINVAL
+      ? `${program.name} is of another type or attach type, or links of ${this.kind} keep their program`
+      : undefined;
+    throw refusal("update link", this.program, "BPF_LINK_UPDATE", result, why);
   }
 
   /**
@@ -179,13 +187,28 @@ export class Link implements Disposable {
 
   /** Makes the link outlive this process, as a file on a bpffs. */
   pin(path: string): void {
+    this.#mustBeOpen("pin");
     if (this.#fd < 0) {
-      throw attachError(this.program, `a ${this.kind} attachment without a link cannot be pinned`, {
+      throw attachError(this.program, `${this.kind} attachments without a link cannot be pinned`, {
         errno: "EOPNOTSUPP",
       });
     }
     const result = this.#kernel.objectPin(this.#fd, path);
-    if (result < 0) throw refusal("pin link", path, "BPF_OBJ_PIN", result);
+    const why = result === -Errno.EPERM ? "its directory is not in a BPF filesystem" : undefined;
+    if (result < 0) throw refusal("pin link", path, "BPF_OBJ_PIN", result, why);
+  }
+
+  /** What a closed link no longer knows, it must not do: a filter would come back that nobody takes away. */
+  #mustBeOpen(doing: string): void {
+    if (this.#open) return;
+    throw new KernelError({
+      doing: `${doing} link`,
+      subject: this.program,
+      command: "BPF_LINK_UPDATE",
+      number: Errno.EBADF,
+      why: "it was closed",
+      stage: "attach",
+    });
   }
 
   /**
@@ -219,6 +242,13 @@ export class Link implements Disposable {
   }
 }
 
-function refusal(doing: string, subject: string, command: string, number: number): KernelError {
-  return new KernelError({ doing, subject, command, number, stage: "attach" });
+function refusal(
+  doing: string,
+  subject: string,
+  command: string,
+  number: number,
+  why?: string,
+): KernelError {
+  const more = why === undefined ? {} : { why };
+  return new KernelError({ doing, subject, command, number, stage: "attach", ...more });
 }

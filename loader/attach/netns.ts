@@ -33,6 +33,9 @@ export function attachNetns(
   );
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data: { netns: options.netns ?? null, hook },
+    ...(fd === -22 || fd === -9
+      ? { why: `"${options.netns}" is not a network namespace, or this kernel has no ${hook}` }
+      : {}),
     ...(fd === -17 || fd === -7
       ? { why: `the network namespace has a ${hook} program already` }
       : {}),

@@ -26,7 +26,14 @@ export function interfaceIndex(
       fix: 'attach({ interface: "NAME" })',
     });
   }
-  if (typeof given === "number") return given;
+  if (typeof given === "number") {
+    // Whether there is one of this index, the kernel says: its namespace is not that of /sys.
+    if (Number.isInteger(given) && given > 0 && given <= 0x7fffffff) return given;
+    throw attachError(program, `${given} is no index of a network interface`, {
+      errno: "EINVAL",
+      fix: "give its name, or an index from 1",
+    });
+  }
   const index = kernel.interfaceIndex(given);
   if (index > 0) return index;
   const names = kernel.readDirectory("/sys/class/net") ?? [];

@@ -48,6 +48,12 @@ export interface TcOptions {
 export function attachTc(kernel: Kernel, program: AttachableProgram, options: TcOptions): Link {
   const index = interfaceIndex(kernel, program.name, options.interface);
   const { direction = "ingress", priority = 0, handle = 0 } = options;
+  if (!Object.hasOwn(PARENTS, direction)) {
+    throw attachError(program.name, `there is no direction "${direction}"`, {
+      errno: "EINVAL",
+      fix: "use ingress or egress",
+    });
+  }
   if (priority < 0 || priority > 0xffff || !Number.isInteger(priority)) {
     throw attachError(program.name, `${priority} is no priority from 1 to 65535`, {
       errno: "EINVAL",

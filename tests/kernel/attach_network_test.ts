@@ -73,6 +73,24 @@ for (const via of ["link", "netlink"] as const) {
   );
 }
 
+kernelTest("a closed attachment is neither updated nor comes back", root, async () => {
+  using hook = await loadHook("tc", { verdict: TC_ACT_SHOT });
+  await inNetworkNamespace(async () => {
+    const link = hook.program.attach({ interface: "lo" });
+    link.close();
+    assertThrows(() => link.update(hook.program), Error, "it was closed");
+    assert(await connects());
+    assertThrows(
+      () => hook.program.attach({ interface: "lo", direction: "up" as "egress" }),
+      Error,
+      'there is no direction "up"; use ingress or egress',
+    );
+    for (const index of [0, -1, 1.5, NaN]) {
+      assertThrows(() => hook.program.attach({ interface: index }), Error, "is no index");
+    }
+  });
+});
+
 kernelTest("xdp on an interface that does not exist names those that do", root, async () => {
   using hook = await loadHook("xdp");
   assertThrows(
