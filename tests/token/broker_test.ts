@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { linuxKernel } from "../../kernel/linux.ts";
 import { ObjectSpec } from "../../object/mod.ts";
 import {
@@ -127,6 +127,23 @@ testWith(
     });
   },
 );
+
+testWith("tokens", "a broker leaves alone what stands at its path and is no socket", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "skep-" });
+  try {
+    const [socket, policyFile] = [`${directory}/precious`, `${directory}/policy.json`];
+    await Deno.writeTextFile(socket, "kept");
+    await Deno.writeTextFile(policyFile, JSON.stringify(policy));
+    await assertRejects(
+      () => serveBroker({ socket, policy: policyFile, audit: () => {} }),
+      Error,
+      "something stands there that is no socket",
+    );
+    assertEquals(await Deno.readTextFile(socket), "kept");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
 
 testWith("tokens", "a broker needs no more of a client than CAP_BPF", async () => {
   await withBroker(policy, async ({ socket }) => {

@@ -120,6 +120,14 @@ testWith("tokens", "an abort ends it", async () => {
   assertEquals(status.signal, "SIGTERM");
 });
 
+testWith("tokens", "a signal that comes while it is made is for the command", async () => {
+  const running = shell("sleep 60", { forwardSignals: true });
+  Deno.kill(Deno.pid, "SIGTERM");
+  assertEquals((await running).signal, "SIGTERM");
+  const aborted = await shell("sleep 60", { signal: AbortSignal.abort() });
+  assertEquals(aborted.signal, "SIGTERM");
+});
+
 testWith("tokens", "what the command leaves running is ended", async () => {
   const marker = `${60 + Math.random()}`;
   const started = performance.now();
