@@ -74,8 +74,8 @@ export class LinuxKernel implements K.Kernel {
   /**
    * BPF_PROG_LOAD off the event loop.
    *
-   * Up to 64 instructions without a jump back or a call to a subprogram or kfunc are loaded on this
-   * thread all the same: that takes some 40 to 60 µs, less than the way to another thread and back.
+   * Up to 384 instructions without a jump back are loaded on this thread all the same: that takes 40 to
+   * some 200 µs, about as long as the way to another thread and back.
    */
   programLoad(attributes: K.ProgramLoad): Promise<K.LoadResult> {
     return programs.programLoad(this.#native, attributes);

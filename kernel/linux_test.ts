@@ -89,7 +89,7 @@ Deno.test("takeAnswers gives the request's answers and outcome, and passes over 
   assertEquals(takeAnswers(new Uint8Array(16), 1, []), -Errno.EBADMSG);
 });
 
-Deno.test("isSmall is false for long programs, jumps back, and calls of functions", () => {
+Deno.test("isSmall is false for long programs and jumps back", () => {
   const exit = [0x95, 0, 0, 0, 0, 0, 0, 0];
   const program = (...code: number[]): Uint8Array => new Uint8Array([...code, ...exit]);
   assert(isSmall(program()));
@@ -98,9 +98,13 @@ Deno.test("isSmall is false for long programs, jumps back, and calls of function
   assertEquals(isSmall(program(0x05, 0, 0xff, 0xff, 0, 0, 0, 0)), false);
   assertEquals(isSmall(program(0x1d, 0, 0xfe, 0xff, 0, 0, 0, 0)), false);
   assertEquals(isSmall(program(0x06, 0, 0, 0, 0xff, 0xff, 0xff, 0xff)), false, "gotol");
-  assertEquals(isSmall(program(0x85, 0x10, 0, 0, 1, 0, 0, 0)), false, "a subprogram");
-  assertEquals(isSmall(program(0x85, 0x20, 0, 0, 1, 0, 0, 0)), false, "a kfunc");
-  assertEquals(isSmall(new Uint8Array(65 * 8)), false);
+  assert(
+    isSmall(program(0x85, 0x10, 0, 0, 0xff, 0xff, 0xff, 0xff)),
+    "a subprogram that stands before",
+  );
+  assert(isSmall(program(0x85, 0x20, 0xff, 0xff, 1, 0, 0, 0)), "a kfunc of a module");
+  assert(isSmall(new Uint8Array(384 * 8)));
+  assertEquals(isSmall(new Uint8Array(385 * 8)), false);
 });
 
 Deno.test("trampolineImage is a shared object whose one symbol is the code", () => {
