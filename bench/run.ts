@@ -44,7 +44,7 @@ const rows: readonly Row[] = [
   ...loads.map(([title, path]): Row => (
     {
       title: `open ${title}`,
-      words: ["open", path, "40"],
+      words: ["open", path, "400"],
       name: "open",
       take: "later",
       needs: path,
@@ -53,21 +53,21 @@ const rows: readonly Row[] = [
   ...loads.flatMap(([title, path]): Row[] => [
     {
       title: `open + load ${title}, first in the process`,
-      words: ["load", path, "60"],
+      words: ["load", path, path.includes("profiler") ? "40" : "200"],
       name: "load",
       take: "first",
       needs: path,
     },
     {
       title: `open + load ${title}, warm code, the kernel's types read anew`,
-      words: ["load", path, "60"],
+      words: ["load", path, path.includes("profiler") ? "40" : "200"],
       name: "load_fresh",
       take: "later",
       needs: path,
     },
     {
       title: `open + load ${title}, again`,
-      words: ["load", path, "60"],
+      words: ["load", path, path.includes("profiler") ? "40" : "200"],
       name: "load",
       take: "later",
       needs: path,
