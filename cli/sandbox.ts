@@ -66,7 +66,8 @@ export const sandbox: Command = {
   details:
     `Needs root and Linux 6.9. The command finds the delegated BPF filesystem at /sys/fs/bpf and in
 LIBBPF_BPF_TOKEN_PATH; it may be skep, bpftool, or any libbpf program. Exit status, signals, terminal
-and working directory pass through, and nothing remains after it ends.
+and working directory pass through, and nothing remains after it ends. (Killed by SIGKILL, skep takes the
+command with it, but cannot end what that left in the background.)
 
 Examples:
   skep sandbox --for execsnoop.bpf.o -- skep run execsnoop.bpf.o

@@ -111,6 +111,7 @@ const meanings: { readonly [number: number]: string } = {
   [Errno.ELOOP]: "too many links lead to it, or to one another",
   [Errno.EOPNOTSUPP]: "this kernel does not support it",
   [Errno.ENOTSUPP]: "this kernel does not support it",
+  [Errno.ENOTSOCK]: "the file descriptor is not a socket's",
   [Errno.ESTALE]: "it has changed in the meantime",
   [Errno.ETIMEDOUT]: "the time is over",
   [Errno.EILSEQ]: "the bytes are not valid here",

@@ -86,7 +86,9 @@ export interface SandboxStatus {
  *
  * It needs root (CAP_SYS_ADMIN in the initial user namespace) and Linux 6.9. Terminal, working directory
  * and exit status pass through. When the command has ended, so does every process that it left, and
- * nothing remains: mounts and namespaces go with the last of them.
+ * nothing remains: mounts and namespaces go with the last of them. Should this process be killed
+ * (SIGKILL), the kernel kills the command with it; what the command has started in the background then
+ * keeps running in its namespaces, as it does when a shell is killed.
  *
  * @example
  * ```ts ignore

@@ -51,6 +51,7 @@ export function attachTcx(kernel: Kernel, program: AttachableProgram, options: T
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data,
     ...(fd === -22 ? { fix: 'before Linux 6.6 attach it as SEC("tc")' } : {}),
+    ...(fd === -2 ? { why: `what it is to stand beside is not attached to ${target}` } : {}),
     ...(fd === -116 ? { why: "the hook's programs have changed since the revision given" } : {}),
   });
   return new Link(kernel, { kind: "tcx", program: program.name, target, fd });

@@ -61,6 +61,9 @@ export function attachXdp(kernel: Kernel, program: AttachableProgram, options: X
   });
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data,
+    ...(fd === -22 && typeof options.interface === "number"
+      ? { why: `this network namespace has no interface ${target} that takes XDP` }
+      : {}),
     ...(fd === -16 ? { why: `an XDP program is attached to ${target} already` } : {}),
     ...(fd === -95 ? { why: `${target} cannot run XDP in the ${data.mode} mode` } : {}),
   });
