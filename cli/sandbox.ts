@@ -65,14 +65,15 @@ export const sandbox: Command = {
   ],
   details:
     `Needs root and Linux 6.9. The command finds the delegated BPF filesystem at /sys/fs/bpf and in
-LIBBPF_BPF_TOKEN_PATH; it may be skep, bpftool, or any libbpf program. Exit status, signals, terminal
+LIBBPF_BPF_TOKEN_PATH; it may be skep, bpftool, or any program
+with libbpf 1.5 or later (earlier ones know no tokens). Exit status, signals, terminal
 and working directory pass through, and nothing remains after it ends. (Killed by SIGKILL, skep takes the
 command with it, but cannot end what that left in the background.)
 
 Examples:
   skep sandbox --for execsnoop.bpf.o -- skep run execsnoop.bpf.o
-  skep sandbox --delegate-cmds map_create --delegate-maps array -- bpftool map create /sys/fs/bpf/m \\
-    type array key 4 value 4 entries 1 name m`,
+  skep sandbox --profile libbpf --for x.bpf.o -- bpftool prog load x.bpf.o /sys/fs/bpf/x
+  skep sandbox --delegate-cmds map_create --delegate-maps array -- ./creates-a-map`,
   async run(parsed, io): Promise<number> {
     const command = [...parsed.operands, ...parsed.after];
     if (command.length === 0) {
