@@ -74,14 +74,20 @@ const rows: readonly Row[] = [
     },
   ]),
   {
+    title: "whole process, start to first exec event (execsnoop)",
+    words: ["first"],
+    name: "first",
+    take: "all",
+  },
+  {
     title: "kernel BTF: index + find task_struct, first",
-    words: ["btf", "10"],
+    words: ["btf", "60"],
     name: "btf",
     take: "first",
   },
   {
     title: "kernel BTF: index + find task_struct, again (no cache)",
-    words: ["btf", "10"],
+    words: ["btf", "60"],
     name: "btf",
     take: "later",
   },
@@ -95,6 +101,18 @@ const rows: readonly Row[] = [
     title: "ring buffer: decoded to objects, per event",
     words: ["ring", benchObject, "6", "1000000"],
     name: "ring_decoded",
+    take: "later",
+  },
+  {
+    title: "wake-up: record made to reader called, main thread",
+    words: ["wake", benchObject, "400"],
+    name: "wake",
+    take: "later",
+  },
+  {
+    title: "wake-up: the same in a worker that only waits",
+    words: ["wake", benchObject, "400"],
+    name: "wake_worker",
     take: "later",
   },
   { title: "hash map: look-up", words: ["map", benchObject, "8"], name: "lookup", take: "later" },
@@ -213,28 +231,36 @@ function format(value: number): string {
 }
 
 async function findRunners(): Promise<Runner[]> {
+  const denoRun = [Deno.execPath(), "run", "--quiet", "-A", "--no-check"];
   const found: Runner[] = [
     {
       name: "skep",
-      command: [Deno.execPath(), "run", "--quiet", "-A", "--no-check", `${here}ours.ts`],
+      command: [...denoRun, `${here}ours.ts`],
+      first: [...denoRun, `${here}../cli/mod.ts`, "run", execsnoop, "--json", "--token", "none"],
     },
   ];
   const build = `${here}peers/build`;
   await Deno.mkdir(build, { recursive: true });
+  // A libbpf newer than Debian's, as a folder with include/ and libbpf.a: `deno task bench --libbpf DIR`.
+  const at = Deno.args.indexOf("--libbpf");
+  const folder = at < 0 ? undefined : Deno.args[at + 1];
+  const library = folder === undefined ? ["-lbpf"] : [`-I${folder}/include`, `${folder}/libbpf.a`];
   const c = await run("gcc", [
     "-O2",
     "-o",
     `${build}/libbpf_peer`,
     `${here}peers/libbpf_peer.c`,
-    "-lbpf",
+    ...library,
     "-lelf",
     "-lz",
+    "-pthread",
   ]);
   if (c === undefined) {
     const version = await new Deno.Command(`${build}/libbpf_peer`, { args: ["version"] }).output();
     found.push({
       name: `libbpf ${new TextDecoder().decode(version.stdout).trim().replace("v", "")}`,
       command: [`${build}/libbpf_peer`],
+      first: [`${build}/libbpf_peer`, "first", execsnoop],
     });
   } else say(`skip: libbpf: ${c} (needs gcc, libbpf-dev, libelf-dev, zlib1g-dev)`);
   const go = await run("go", ["build", "-o", `${build}/cilium_peer`, "."], {
