@@ -324,4 +324,6 @@ async function writeReadme(table: string): Promise<void> {
     path,
     `${before}<!-- table -->\n${facts}\n\n${table}\n<!-- end -->${after}`,
   );
+  // The table's columns are aligned as `deno fmt --check` wants them.
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", path] }).output();
 }

@@ -91,7 +91,8 @@ export interface RelocationSummary {
  * ```ts ignore
  * import { ObjectSpec } from "@skep/skep";
  *
- * const spec = ObjectSpec.parse(await Deno.readFile("execsnoop.bpf.o"), { name: "execsnoop.bpf.o" });
+ * const response = await fetch("execsnoop.bpf.o");
+ * const spec = ObjectSpec.parse(await response.bytes(), { name: "execsnoop.bpf.o" });
  * spec.variables.get("target_uid").set(1000);
  * spec.maps.get("events").maxEntries = 1 << 20;
  * console.log(spec.programs.names());

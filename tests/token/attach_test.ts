@@ -181,7 +181,10 @@ kernelTest("skep run and skep doctor say in what form programs are attached", to
   const ran = await run(["run", usdt, "--duration", "0.1"]);
   assertStringIncludes(ran.error, 'fired: SEC("usdt") is attached as uprobe.multi\n');
   assertEquals(ran.status, 0);
-  assertMatch((await run(["doctor"])).out, /^attached as .*\n( {2}.*\n)* {2}uprobe +uprobe\.multi\n/m);
+  assertMatch(
+    (await run(["doctor"])).out,
+    /^attached as .*\n( {2}.*\n)* {2}uprobe +uprobe\.multi\n/m,
+  );
 });
 
 for (
