@@ -5,42 +5,12 @@ import { BpfObject } from "../../loader/object.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import { hookToken, linksOf, loadHook, until } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";
+import { PROBED_PROGRAM, ProbedProgram } from "../support/probed_program.ts";
 
 const kernel = linuxKernel();
-const TARGET = new URL("../fixtures/probe_target", import.meta.url).pathname;
 const onlyX86 = (): string | undefined =>
   kernel.machine.machine === "x86_64" ? undefined : "probe_target is built for x86-64";
 const x86 = { needs: { root: true, unless: onlyX86 } } as const;
-
-/** The program that is probed: a child of ours. */
-class Target implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-
-  constructor() {
-    this.#child = new Deno.Command(TARGET, { stdin: "piped", stdout: "piped" }).spawn();
-    this.#writer = this.#child.stdin.getWriter();
-    this.#reader = this.#child.stdout.getReader();
-  }
-
-  get pid(): number {
-    return this.#child.pid;
-  }
-
-  /** Lets it call its functions once; answers how many listen to its USDT probe. */
-  async go(): Promise<number> {
-    await this.#writer.write(new Uint8Array([1]));
-    const { value } = await this.#reader.read();
-    return (value?.[0] ?? 0) - 48;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#writer.close();
-    await this.#reader.cancel();
-    await this.#child.status;
-  }
-}
 
 /** Attaches to the target, sees its calls counted, and sees that they are not after the link. */
 async function seesTheCall(
@@ -49,12 +19,12 @@ async function seesTheCall(
   expected: { readonly hits: number; readonly value?: bigint },
 ): Promise<void> {
   using hook = await loadHook(name);
-  await using target = new Target();
+  await using target = new ProbedProgram();
   await target.go();
   assertEquals(hook.hits, 0);
   const id = hook.program.info().id;
   {
-    using link = hook.program.attach({ path: TARGET, pid: target.pid, ...options });
+    using link = hook.program.attach({ path: PROBED_PROGRAM, pid: target.pid, ...options });
     await target.go();
     assertEquals(hook.hits, expected.hits);
     if (expected.value !== undefined) assertEquals(hook.value, expected.value);
@@ -126,7 +96,7 @@ kernelTest("uprobe with pid 0 sees this process in a library that is found by it
 kernelTest("uprobe of a function that does not exist names the nearest ones", x86, async () => {
   using hook = await loadHook("uprobe");
   assertThrows(
-    () => hook.program.attach({ path: TARGET, function: "target_on" }),
+    () => hook.program.attach({ path: PROBED_PROGRAM, function: "target_on" }),
     Error,
     "nearest: target_one",
   );
@@ -154,9 +124,9 @@ for (const type of ["uprobe", "uprobe.multi"] as const) {
       else delete program.expectedAttachType;
       using object = await BpfObject.load(spec, { token: hookToken });
       const get = (name: string): unknown => object.variables.get(name).get();
-      await using target = new Target();
+      await using target = new ProbedProgram();
       assertEquals(await target.go(), 0);
-      const options = { path: TARGET, provider: "skep", name: "fired", pid: target.pid };
+      const options = { path: PROBED_PROGRAM, provider: "skep", name: "fired", pid: target.pid };
       for (const round of [1, 2, 3, 4, 5, 6]) {
         using _link = object.programs.get("fired").attach({ ...options, cookie: BigInt(round) });
         assertEquals(await target.go(), 1);

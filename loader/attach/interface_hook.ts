@@ -1,0 +1,67 @@
+/**
+ * Hooks of a network interface that hold several programs in order (mprog): tcx and netkit.
+ *
+ * @module
+ */
+
+import type { Kernel } from "../../kernel/kernel.ts";
+import { anchorOf, type AnchorOptions } from "./anchor.ts";
+import { attachByCommand } from "./command.ts";
+import { checkAttach } from "./error.ts";
+import { type AttachableProgram, Link } from "./link.ts";
+
+/** Which hook, of which interface. */
+export interface InterfaceHook {
+  /** The link's kind. */
+  readonly kind: "tcx" | "netkit";
+  /** What messages call the place. */
+  readonly target: string;
+  /** The interface. */
+  readonly index: number;
+  /** The number of the attach type. */
+  readonly attachType: number;
+  /** For errors. */
+  readonly data: { readonly [key: string]: string | number };
+  /** What the kernel means by the errnos that are the hook's own. */
+  readonly refusals: {
+    readonly [result: number]: { readonly why?: string; readonly fix?: string };
+  };
+}
+
+const ENOENT = -2;
+const ESTALE = -116;
+
+/** Attaches by link, or by command where the options say so. */
+export function attachToInterface(
+  kernel: Kernel,
+  program: AttachableProgram,
+  hook: InterfaceHook,
+  options: AnchorOptions & { readonly via?: "link" | "command" },
+): Link {
+  const { kind, target, index, attachType, data } = hook;
+  if (options.via === "command") {
+    return attachByCommand(kernel, program, {
+      kind,
+      target,
+      hook: { index },
+      attachType,
+      anchor: options,
+      replaces: true,
+      data,
+    });
+  }
+  const anchor = anchorOf(program.name, options);
+  const fd = kernel.linkCreate({
+    programFd: program.fd,
+    target: index,
+    attachType,
+    ...(anchor === undefined ? {} : { flags: anchor.flags, extra: { kind: "anchor", anchor } }),
+  });
+  checkAttach(fd, program.name, "BPF_LINK_CREATE", {
+    data,
+    ...(fd === ENOENT ? { why: `what it is to stand beside is not attached to ${target}` } : {}),
+    ...(fd === ESTALE ? { why: "the hook's programs have changed since the revision given" } : {}),
+    ...hook.refusals[fd],
+  });
+  return new Link(kernel, { kind, program: program.name, target, fd });
+}
