@@ -29,58 +29,90 @@ export interface MachineOptions {
 
 const NINE = "trans=virtio,version=9p2000.L,msize=512000";
 
-/** Boots the kernel, runs the command, and answers its exit status. Throws when the machine fails. */
+/** How often a machine is booted that fails before its command says a word. */
+const ATTEMPTS = 3;
+
+/**
+ * Boots the kernel, runs the command, and answers its exit status. Throws when the machine fails.
+ *
+ * A kernel can panic while it looks for its timer when the emulating process gets too little time; a
+ * machine that fails before the command has written anything is booted anew.
+ */
 export async function runMachine(kernel: BootableKernel, options: MachineOptions): Promise<number> {
   await needPrograms({ "qemu-system-x86_64": "qemu-system-x86", busybox: "busybox-static" });
   const scratch = await Deno.makeTempDir({ prefix: "skep-vm-" });
-  const shared = options.shared ?? [];
   try {
-    await writeScripts(scratch, kernel, options, shared);
-    const status = `${scratch}/status`;
-    const console_ = `${scratch}/console`;
-    // Emulation takes a processor for minutes: others go first.
-    const child = new Deno.Command("nice", {
-      args: [
-        "qemu-system-x86_64",
-        ...await accelerator(),
-        ...["-smp", "2", "-m", options.memory ?? "2G", "-nodefaults", "-display", "none"],
-        ...["-no-reboot", "-kernel", `${kernel.folder}/vmlinuz`, "-initrd", `${scratch}/initrd`],
-        ...["-append", "console=ttyS0 quiet panic=-1 oops=panic"],
-        // Three serial ports: what the kernel says, what the command says, how it ended.
-        ...["-serial", `file:${console_}`, "-serial", "stdio", "-serial", `file:${status}`],
-        ...share("root", "/", true),
-        ...shared.flatMap((folder, index) => share(`share${index}`, folder, false)),
-      ],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    // Who stops this process stops the machine too, which is no terminal's child.
-    const stop = (): void => child.kill("SIGKILL");
-    Deno.addSignalListener("SIGTERM", stop);
-    Deno.addSignalListener("SIGINT", stop);
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      child.kill("SIGKILL");
-    }, (options.timeout ?? 900) * 1000);
-    const write = options.onOutput ?? ((bytes): void => void Deno.stdout.writeSync(bytes));
-    for await (const bytes of child.stdout) write(bytes);
-    await child.status;
-    clearTimeout(timer);
-    Deno.removeSignalListener("SIGTERM", stop);
-    Deno.removeSignalListener("SIGINT", stop);
-    const text = (await Deno.readTextFile(status).catch(() => "")).trim();
-    if (/^\d+$/.test(text)) return Number(text);
-    const said = (await Deno.readTextFile(console_).catch(() => "")).split("\n").slice(-40);
-    throw new Error(
-      `the machine with ${kernel.version} ${late ? "took too long" : "ended without a status"}:\n${
-        said.join("\n")
-      }`,
-    );
+    await writeScripts(scratch, kernel, options, options.shared ?? []);
+    for (let attempt = 1;; attempt++) {
+      const { status, late, started } = await boot(scratch, kernel, options);
+      if (status !== undefined) return status;
+      if (!late && !started && attempt < ATTEMPTS) continue;
+      const said = (await Deno.readTextFile(`${scratch}/console`).catch(() => "")).split("\n");
+      throw new Error(
+        `the machine with ${kernel.version} ${
+          late ? "took too long" : "ended without a status"
+        }:\n${said.slice(-40).join("\n")}`,
+      );
+    }
   } finally {
     await Deno.remove(scratch, { recursive: true });
   }
+}
+
+/** What became of one boot. */
+interface Boot {
+  /** The command's exit status, when it came so far. */
+  readonly status: number | undefined;
+  /** Whether the machine was stopped for its time. */
+  readonly late: boolean;
+  /** Whether the command wrote anything. */
+  readonly started: boolean;
+}
+
+async function boot(
+  scratch: string,
+  kernel: BootableKernel,
+  options: MachineOptions,
+): Promise<Boot> {
+  const status = `${scratch}/status`;
+  // Emulation takes a processor for minutes: others go first.
+  const child = new Deno.Command("nice", {
+    args: [
+      "qemu-system-x86_64",
+      ...await accelerator(),
+      ...["-smp", "2", "-m", options.memory ?? "2G", "-nodefaults", "-display", "none"],
+      ...["-no-reboot", "-kernel", `${kernel.folder}/vmlinuz`, "-initrd", `${scratch}/initrd`],
+      ...["-append", "console=ttyS0 quiet panic=-1 oops=panic no_timer_check"],
+      // Three serial ports: what the kernel says, what the command says, how it ended.
+      ...["-serial", `file:${scratch}/console`, "-serial", "stdio", "-serial", `file:${status}`],
+      ...share("root", "/", true),
+      ...(options.shared ?? []).flatMap((folder, index) => share(`share${index}`, folder, false)),
+    ],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  // Who stops this process stops the machine too, which is no terminal's child.
+  const stop = (): void => child.kill("SIGKILL");
+  Deno.addSignalListener("SIGTERM", stop);
+  Deno.addSignalListener("SIGINT", stop);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    child.kill("SIGKILL");
+  }, (options.timeout ?? 900) * 1000);
+  const write = options.onOutput ?? ((bytes): void => void Deno.stdout.writeSync(bytes));
+  let started = false;
+  for await (const bytes of child.stdout) {
+    started = true;
+    write(bytes);
+  }
+  await child.status;
+  clearTimeout(timer);
+  Deno.removeSignalListener("SIGTERM", stop);
+  Deno.removeSignalListener("SIGINT", stop);
+  const text = (await Deno.readTextFile(status).catch(() => "")).trim();
+  return { status: /^\d+$/.test(text) ? Number(text) : undefined, late, started };
 }
 
 /** A folder of the host as a device. */
