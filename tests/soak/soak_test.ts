@@ -12,7 +12,7 @@ kernelTest(
         "--no-check",
         "-A",
         new URL("./soak.ts", import.meta.url).pathname,
-        "500000",
+        ...["500000", "1"],
         "--json",
       ],
       stderr: "inherit",
