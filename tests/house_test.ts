@@ -128,7 +128,8 @@ Deno.test("only the command line and tests use packages", async () => {
 
 Deno.test("foreign functions are called in kernel/ only", async () => {
   const wrong: string[] = [];
-  for (const layer of ["elf", "btf", "object", "token", "loader", "cli", "examples"]) {
+  const places = ["elf", "btf", "object", "token", "loader", "cli", "examples", "tests", "bench"];
+  for (const layer of places) {
     for (const path of await sources(layer)) {
       if (/\bDeno\s*\.\s*(?:dlopen|Unsafe\w+)/.test(codeOf(await read(path)))) wrong.push(path);
     }

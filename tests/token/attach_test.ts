@@ -53,7 +53,7 @@ for (
       const sight = await attach({
         path: hooks,
         programs: [name],
-        attach: { path: "libc.so.6", function: "getpgid" },
+        attach: { path: "libc.so.6", function: "getgid" },
         cookie: 77,
         trigger: "library",
       });
