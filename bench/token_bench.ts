@@ -7,11 +7,11 @@
  * @module
  */
 
-import { linuxKernel } from "../kernel/linux.ts";
+import { linuxKernel } from "../kernel/linux/linux.ts";
 import { issueToken } from "../token/broker/issue.ts";
 import { Delegation, doctor, plan, runInSandbox, serveBroker, withToken } from "../token/mod.ts";
 import { openObject } from "../loader/mod.ts";
-import { ownerMap } from "../kernel/user_namespace.ts";
+import { ownerMap } from "../kernel/process/user_namespace.ts";
 
 const kernel = linuxKernel();
 const object = new URL("../examples/xdp_count/xdp_count.bpf.o", import.meta.url).pathname;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { linuxKernel } from "../kernel/linux.ts";
+import { linuxKernel } from "../kernel/linux/linux.ts";
 import { BpfObject } from "../loader/mod.ts";
 import { Delegation, Token } from "../token/mod.ts";
 

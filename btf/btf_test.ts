@@ -3,7 +3,7 @@ import bigKinds from "../tests/fixtures/big_endian/kinds.bpf.o" with { type: "by
 import kinds from "../tests/fixtures/kinds.bpf.o" with { type: "bytes" };
 import { ElfFile } from "../elf/mod.ts";
 import { Btf, type BtfOptions } from "./btf.ts";
-import { BtfBuilder } from "./builder.ts";
+import { BtfBuilder } from "./build/builder.ts";
 import { BtfError } from "./error.ts";
 import type { BtfType, KindName } from "./types.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ErrorFacts, type JsonValue, SkepError, type Stage } from "../elf/error.ts";
+import { type ErrorFacts, type JsonValue, SkepError, type Stage } from "../errors/skep_error.ts";
 
 /** What {@linkcode BtfError} is made from. */
 export interface BtfErrorFacts {

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Btf } from "./btf.ts";
 import { BtfError } from "./error.ts";
+import type { TypeSource } from "./type_source.ts";
 import { Kind } from "./types.ts";
 
 /** Bytes of a pointer: BPF is a 64-bit machine, and so is every kernel that skep runs on. */
@@ -22,7 +22,7 @@ function transparent(kind: number): boolean {
   return kind < 32 && (TRANSPARENT >>> kind & 1) === 1;
 }
 
-function refuse(btf: Btf, id: number, why: string, errno?: string): BtfError {
+function refuse(btf: TypeSource, id: number, why: string, errno?: string): BtfError {
   return new BtfError({
     subject: btf.name,
     why,
@@ -32,7 +32,7 @@ function refuse(btf: Btf, id: number, why: string, errno?: string): BtfError {
 }
 
 /** See {@linkcode Btf.resolve}. */
-export function resolveType(btf: Btf, id: number): number {
+export function resolveType(btf: TypeSource, id: number): number {
   let at = id;
   for (let depth = 0; depth < DEEPEST; depth++) {
     if (!transparent(btf.kind(at))) return at;
@@ -42,7 +42,7 @@ export function resolveType(btf: Btf, id: number): number {
 }
 
 /** See {@linkcode Btf.size}. */
-export function sizeOf(btf: Btf, id: number): number {
+export function sizeOf(btf: TypeSource, id: number): number {
   let count = 1;
   let at = id;
   for (let depth = 0; depth < DEEPEST; depth++) {
@@ -89,11 +89,11 @@ export function sizeOf(btf: Btf, id: number): number {
 }
 
 /** See {@linkcode Btf.alignment}. */
-export function alignmentOf(btf: Btf, id: number, known: Map<number, number>): number {
+export function alignmentOf(btf: TypeSource, id: number, known: Map<number, number>): number {
   return align(btf, id, known, 0);
 }
 
-function align(btf: Btf, id: number, known: Map<number, number>, depth: number): number {
+function align(btf: TypeSource, id: number, known: Map<number, number>, depth: number): number {
   const found = known.get(id);
   if (found !== undefined) return found;
   if (depth > DEEPEST) throw refuse(btf, id, `type ${id} contains itself`, "ELOOP");
@@ -138,7 +138,7 @@ function align(btf: Btf, id: number, known: Map<number, number>, depth: number):
   return alignment;
 }
 
-function described(btf: Btf, id: number): string {
+function described(btf: TypeSource, id: number): string {
   const name = btf.nameOf(id);
   return name === "" ? btf.kindName(id) : `${btf.kindName(id)} ${name}`;
 }

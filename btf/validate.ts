@@ -4,13 +4,13 @@
  * @module
  */
 
-import type { Btf } from "./btf.ts";
 import { BtfError } from "./error.ts";
+import type { TypeSource } from "./type_source.ts";
 import type { BtfTables } from "./tables.ts";
 import { Kind, KINDS } from "./types.ts";
 
 /** Goes over all own types; throws a {@linkcode BtfError} at the first one that is wrong. */
-export function validate(btf: Btf, tables: BtfTables, zeroId: number): void {
+export function validate(btf: TypeSource, tables: BtfTables, zeroId: number): void {
   const { words, starts, kinds, nameOffsets, count } = tables;
   const { endId, endString } = btf;
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { SkepError } from "../elf/error.ts";
+import { SkepError } from "../errors/skep_error.ts";
 import { Btf, printAllC, printC, printTypeScript, toJson } from "../btf/mod.ts";
 import { check, type Kernel, linuxKernel } from "../kernel/mod.ts";
 import { ObjectSpec } from "../object/mod.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { SkepError } from "../elf/error.ts";
+import { SkepError } from "../errors/skep_error.ts";
 import { check, Errno, errnoMeaning, type Kernel, KernelError } from "../kernel/mod.ts";
 import { parseCount, type Parsed, UsageError } from "./options.ts";
 

@@ -19,7 +19,7 @@
  */
 
 import { bold, red } from "@std/fmt/colors";
-import { SkepError } from "../elf/error.ts";
+import { SkepError } from "../errors/skep_error.ts";
 import { type Command, commandHelp, exitStatus } from "./command.ts";
 import { type Io, OutputClosed, processIo } from "./io.ts";
 import { parseOptions, UsageError } from "./options.ts";

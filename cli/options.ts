@@ -5,7 +5,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { SkepError } from "../elf/error.ts";
+import { SkepError } from "../errors/skep_error.ts";
 
 /** One option of a command. */
 export interface Option {

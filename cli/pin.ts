@@ -4,7 +4,7 @@
  * @module
  */
 
-import { SkepError } from "../elf/error.ts";
+import { SkepError } from "../errors/skep_error.ts";
 import { check, type Kernel, linuxKernel } from "../kernel/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
 import { stringify } from "./json.ts";

@@ -5,7 +5,7 @@
  */
 
 import { bold, dim, yellow } from "@std/fmt/colors";
-import type { Plan } from "../token/plan/mod.ts";
+import type { Plan } from "../plan/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
 import { jsonOption, UsageError } from "./options.ts";
 import { stringify } from "./json.ts";

@@ -5,11 +5,11 @@
  */
 
 import type { Btf } from "../btf/mod.ts";
-import { SkepError } from "../elf/error.ts";
+import { SkepError } from "../errors/skep_error.ts";
 import { linuxKernel } from "../kernel/mod.ts";
 import type { ObjectSpec } from "../object/mod.ts";
 import { kernelBtf, openObject } from "../loader/mod.ts";
-import { type AttachPlanMode, type Plan, plan, type PlanProfile } from "../token/plan/mod.ts";
+import { type AttachPlanMode, type Plan, plan, type PlanProfile } from "../plan/mod.ts";
 import { UsageError } from "./options.ts";
 
 /** Opens the files and plans for all of them together. */

@@ -7,7 +7,7 @@
 import { dim, yellow } from "@std/fmt/colors";
 import type { ObjectSpec, VariableSpec } from "../object/mod.ts";
 import { BpfObject, openObject } from "../loader/mod.ts";
-import { attachmentText } from "../token/plan/mod.ts";
+import { attachmentText } from "../plan/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
 import { EventPrinter } from "./events.ts";
 import type { Io } from "./io.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ErrorFacts, SkepError } from "./error.ts";
+import { type ErrorFacts, SkepError } from "../errors/skep_error.ts";
 
 /** What {@linkcode ElfError} is made from. */
 export interface ElfErrorFacts {

@@ -2,18 +2,16 @@
  * The one seam to Linux: the {@linkcode Kernel} interface, Linux itself behind it, and stand-ins for
  * tests.
  *
+ * Imports: uapi, errors.
+ *
  * @module
  */
 
-export { type ErrorFacts, type JsonValue, SkepError, type Stage } from "../elf/error.ts";
-export * from "./errno.ts";
-export * from "./error.ts";
+export * from "../errors/kernel_error.ts";
+export * from "../uapi/errno.ts";
+export * from "./fake/mod.ts";
 export * from "./kernel.ts";
+export * from "./linux/mod.ts";
 export * from "./mapping.ts";
 export * from "./poller.ts";
-export * from "./linux.ts";
-export * from "./fake.ts";
-export * from "./fake_machine.ts";
-export { FakeMap } from "./fake_maps.ts";
-export * from "./fake_poller.ts";
-export * from "./recording.ts";
+export { type ErrorFacts, type JsonValue, SkepError, type Stage } from "../errors/skep_error.ts";

@@ -6,28 +6,28 @@
 
 import type { BtfValue } from "../btf/codec/mod.ts";
 import type { CoreDecision } from "../btf/core/mod.ts";
-import { SkepError } from "../elf/error.ts";
+import { SkepError } from "../errors/skep_error.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import { eventTypes } from "../object/event_type.ts";
-import { NamedList } from "../object/named.ts";
+import { eventTypes } from "../object/events/event_type.ts";
+import { NamedList } from "../object/spec/named.ts";
 import type { ObjectSpec } from "../object/object_spec.ts";
-import type { Named } from "../object/spec.ts";
-import type { AttachDecision } from "../token/plan/attachments.ts";
+import type { Named } from "../object/spec/spec.ts";
+import type { AttachDecision } from "../plan/attachments.ts";
 import type { Token } from "../token/token.ts";
-import { arenaGlobals } from "./arena.ts";
+import { arenaGlobals } from "./load/arena.ts";
 import type { AttachOptions } from "./attach/attach.ts";
 import type { Link } from "./attach/link.ts";
 import { attachStructOps } from "./attach/struct_ops.ts";
-import { Links, type SkippedAttachment } from "./links.ts";
-import { type Loaded, runLoad } from "./load.ts";
-import { BpfMap } from "./map.ts";
-import { effectiveMaxEntries, mapTypeNumber } from "./map_rules.ts";
+import { Links, type SkippedAttachment } from "./attach/links.ts";
+import { type Loaded, runLoad } from "./load/load.ts";
+import { BpfMap } from "./map/map.ts";
+import { effectiveMaxEntries, mapTypeNumber } from "./map/rules.ts";
 import type { ObjectTypes, OtherName } from "./object_types.ts";
-import type { ProgramOutcome } from "./outcome.ts";
-import { type LoadOptions, type ObjectInput, prepare, type Prepared } from "./prepare.ts";
-import { Program } from "./program.ts";
-import type { CreatedMap } from "./state.ts";
-import { Variable } from "./variable.ts";
+import type { ProgramOutcome } from "./load/outcome.ts";
+import { type LoadOptions, type ObjectInput, prepare, type Prepared } from "./load/prepare.ts";
+import { Program } from "./program/program.ts";
+import type { CreatedMap } from "./load/load_context.ts";
+import { Variable } from "./map/variable.ts";
 
 /** How {@linkcode BpfObject.attach} attaches. */
 export interface ObjectAttachOptions extends AttachOptions {

@@ -5,18 +5,18 @@
  */
 
 import type { Btf } from "../btf/btf.ts";
-import { SkepError } from "../elf/error.ts";
+import { SkepError } from "../errors/skep_error.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import { linuxKernel } from "../kernel/linux.ts";
-import { mapTypeName } from "../object/kernel_enums.ts";
+import { linuxKernel } from "../kernel/linux/linux.ts";
+import { mapTypeName } from "../uapi/enums.ts";
 import { ObjectSpec } from "../object/object_spec.ts";
-import type { MapSpec, ProgramSpec } from "../object/spec.ts";
+import type { MapSpec, ProgramSpec } from "../object/spec/spec.ts";
 import { resolveToken, type TokenOption } from "../token/resolve.ts";
-import { decodeProgramInfo } from "./info.ts";
-import { type Loaded, LoadRun } from "./load.ts";
-import { prepareSpec } from "./prepare.ts";
-import { readUserFile } from "./user_file.ts";
-import type { LoadState } from "./state.ts";
+import { decodeProgramInfo } from "./program/info.ts";
+import { type Loaded, LoadRun } from "./load/load.ts";
+import { prepareSpec } from "./load/prepare.ts";
+import { readUserFile } from "./load/user_file.ts";
+import type { LoadState } from "./load/load_context.ts";
 
 /** The steps that a verdict names. */
 export type VerdictStage = "open" | "btf" | "map" | "relocate" | "program";

@@ -9,20 +9,20 @@ import { BtfError } from "../btf/error.ts";
 import { BtfExt } from "../btf/ext.ts";
 import { ElfFile } from "../elf/elf.ts";
 import { SectionType } from "../elf/constants.ts";
-import type { CodeUnit } from "./code.ts";
-import { placeSections } from "./datasec.ts";
-import { openError } from "./error.ts";
-import { readLegacyMaps } from "./legacy_maps.ts";
-import { LONGEST_NAME, type MapJson } from "./map_spec.ts";
-import { NamedList } from "./named.ts";
-import { readArena, readDataMaps } from "./parse_data_maps.ts";
-import { readExterns } from "./parse_externs.ts";
-import { readMaps } from "./parse_maps.ts";
-import { programSpec, readFunctions } from "./parse_programs.ts";
-import { readRelocations } from "./parse_relocations.ts";
-import { type ObjectSections, readSections } from "./parse_sections.ts";
-import { readStructOps } from "./parse_struct_ops.ts";
-import { partsOf, setParts } from "./parts.ts";
+import type { CodeUnit } from "./code/functions.ts";
+import { placeSections } from "./spec/datasec.ts";
+import { ObjectError, openError } from "./spec/error.ts";
+import { readLegacyMaps } from "./parse/legacy_maps.ts";
+import { LONGEST_NAME, type MapJson } from "./spec/map_spec.ts";
+import { NamedList } from "./spec/named.ts";
+import { readArena, readDataMaps } from "./parse/data_maps.ts";
+import { readExterns } from "./parse/externs.ts";
+import { readMaps } from "./parse/maps.ts";
+import { programSpec, readFunctions } from "./parse/programs.ts";
+import { readRelocations } from "./parse/relocations.ts";
+import { type ObjectSections, readSections } from "./parse/sections.ts";
+import { readStructOps } from "./parse/struct_ops.ts";
+import type { ParsedObject } from "./parse/parsed_object.ts";
 import type {
   ExternSpec,
   MapSpec,
@@ -30,8 +30,8 @@ import type {
   ProgramSpec,
   RelocationKind,
   VariableSpec,
-} from "./spec.ts";
-import { readVariables, type VariableJson } from "./variables.ts";
+} from "./spec/spec.ts";
+import { readVariables, type VariableJson } from "./spec/variables.ts";
 
 /** How {@linkcode ObjectSpec.parse} reads. */
 export interface ParseOptions {
@@ -81,6 +81,27 @@ export interface RelocationSummary {
   readonly offset: number;
 }
 
+/** Set by the class below: only it can see its private field. */
+let readParsed: (spec: ObjectSpec) => ParsedObject | undefined;
+
+/**
+ * The parse results behind a spec.
+ *
+ * @throws {ObjectError} EINVAL for what no `ObjectSpec.parse()` of this module made: a copy of a spec's
+ * fields, or a spec of a second copy of the package.
+ */
+export function parsedObject(spec: ObjectSpec): ParsedObject {
+  const parsed = readParsed(spec);
+  if (parsed !== undefined) return parsed;
+  throw new ObjectError({
+    doing: "read",
+    subject: String(spec?.name ?? "object"),
+    errno: "EINVAL",
+    why: "it was not made by ObjectSpec.parse() of this copy of the package",
+    fix: "parse the object's bytes with the ObjectSpec that belongs to this function",
+  });
+}
+
 /**
  * A compiled BPF object as plain data: what can be known without any system call.
  *
@@ -121,7 +142,12 @@ export class ObjectSpec {
   readonly maps: Named<MapSpec>;
   /** Externs, in the order in which libbpf numbers them. */
   readonly externs: readonly ExternSpec[];
+  readonly #parsed: ParsedObject;
   #variables: Named<VariableSpec> | undefined;
+
+  static {
+    readParsed = (spec) => #parsed in spec ? spec.#parsed : undefined;
+  }
 
   private constructor(bytes: Uint8Array, options: ParseOptions) {
     this.name = options.name ?? "object";
@@ -166,7 +192,7 @@ export class ObjectSpec {
       if (!units.isSubprogram(unit)) unitOf.set(programSpec(unit), unit);
     }
     this.programs = new NamedList<ProgramSpec>("program", this.name, [...unitOf.keys()]);
-    setParts(this, { sections, units, unitOf, externs, maps, placed });
+    this.#parsed = { sections, units, unitOf, externs, maps, placed };
   }
 
   /**
@@ -183,7 +209,7 @@ export class ObjectSpec {
   /** Global variables in their maps' order. */
   get variables(): Named<VariableSpec> {
     if (this.#variables === undefined) {
-      const { sections: { elf }, maps, placed } = partsOf(this);
+      const { sections: { elf }, maps, placed } = this.#parsed;
       const { btf, externs } = this;
       const variables = readVariables({ elf, btf, maps, placed, externs });
       this.#variables = new NamedList<VariableSpec>("variable", this.name, variables);
@@ -193,7 +219,7 @@ export class ObjectSpec {
 
   /** Functions in `.text`, by place. */
   get subprograms(): Named<SubprogramSpec> {
-    const { units } = partsOf(this);
+    const { units } = this.#parsed;
     return new NamedList<SubprogramSpec>(
       "subprogram",
       this.name,
@@ -208,14 +234,14 @@ export class ObjectSpec {
 
   /** All ELF sections in their order, without the empty first one. */
   get sections(): readonly SectionSummary[] {
-    return partsOf(this).sections.elf.sections
+    return this.#parsed.sections.elf.sections
       .filter(({ type }) => type !== SectionType.null)
       .map(({ name, type, flags, size }) => ({ name, type, flags, size }));
   }
 
   /** The relocations of all functions, in their order. */
   get relocations(): readonly RelocationSummary[] {
-    const { units, maps, externs } = partsOf(this);
+    const { units, maps, externs } = this.#parsed;
     return units.all.flatMap((unit) =>
       unit.relocations.map(({ instruction, kind, target, offset }) => ({
         function: unit.name,
@@ -247,7 +273,7 @@ export class ObjectSpec {
         global,
         instructions: instructions.length / 8,
       })),
-      maps: partsOf(this).maps.map((map) => map.toJSON()),
+      maps: this.#parsed.maps.map((map) => map.toJSON()),
       variables: JSON.parse(JSON.stringify([...this.variables])) as VariableJson[],
       externs: this.externs,
       relocations: this.relocations,

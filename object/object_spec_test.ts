@@ -10,8 +10,8 @@ import sizesDiffer from "../tests/fixtures/wrong/sizes_differ.bpf.o" with { type
 import staticMap from "../tests/fixtures/wrong/static_map.bpf.o" with { type: "bytes" };
 import staticProgram from "../tests/fixtures/wrong/static_program.bpf.o" with { type: "bytes" };
 import unknownKey from "../tests/fixtures/wrong/unknown_key.bpf.o" with { type: "bytes" };
-import { SkepError } from "../elf/error.ts";
-import { ObjectError } from "./error.ts";
+import { SkepError } from "../errors/skep_error.ts";
+import { ObjectError } from "./spec/error.ts";
 import { elfBytes, symbolBytes } from "../tests/support/elf_bytes.ts";
 import { ObjectSpec } from "./object_spec.ts";
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { eventTypes } from "../object/event_type.ts";
+import { eventTypes } from "../object/events/event_type.ts";
 import { ObjectSpec } from "../object/object_spec.ts";
 import { testWith } from "./support/needs.ts";
 

@@ -5,18 +5,40 @@ import { assert, assertEquals } from "@std/assert";
 
 const root = new URL("../", import.meta.url);
 
-/** From the bottom up: a layer imports from those before it, and from itself. */
-const layers: { readonly [layer: string]: readonly string[] } = {
-  elf: [],
-  btf: ["elf"],
-  object: ["elf", "btf"],
-  kernel: ["elf", "object"],
-  "token/plan": ["elf", "btf", "object"],
-  token: ["elf", "btf", "object", "kernel", "token/plan"],
-  loader: ["elf", "btf", "object", "kernel", "token", "token/plan"],
-  cli: ["elf", "btf", "object", "kernel", "token", "token/plan", "loader"],
-};
-const pureLayers = ["elf", "btf", "object", "token/plan"];
+/** Top-level folders of the library, from the bottom up. */
+const LAYERS = [
+  "uapi",
+  "errors",
+  "elf",
+  "btf",
+  "object",
+  "plan",
+  "explain",
+  "kernel",
+  "token",
+  "loader",
+  "cli",
+] as const;
+const PURE_LAYERS = ["uapi", "errors", "elf", "btf", "object", "plan", "explain"];
+
+/** A room and the rooms that it may import. */
+interface Room {
+  readonly path: string;
+  readonly imports: readonly string[];
+}
+
+/** The rooms and arrows of ARCHITECTURE.md's table. */
+async function rooms(): Promise<Room[]> {
+  const names = (cell: string): string[] =>
+    Array.from(cell.matchAll(/`([^`]+)`/g), ([, a = ""]) => a);
+  const found: Room[] = [];
+  for (const line of (await read("ARCHITECTURE.md")).split("\n")) {
+    const cells = /^\| `([\w/]+)\/` +\|.*\| ([^|]+) \|$/.exec(line);
+    if (cells === null) continue;
+    found.push({ path: cells[1] ?? "", imports: names(cells[2] ?? "") });
+  }
+  return found;
+}
 
 async function sources(folder: string): Promise<string[]> {
   const found: string[] = [];
@@ -33,9 +55,13 @@ function read(path: string): Promise<string> {
 }
 
 function layerOf(path: string): string | undefined {
-  return Object.keys(layers)
-    .filter((layer) => path.startsWith(`${layer}/`))
-    .sort((a, b) => b.length - a.length)[0];
+  const top = path.slice(0, path.indexOf("/"));
+  return LAYERS.find((layer) => layer === top);
+}
+
+/** The folder that a file lies in. */
+function roomOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
 }
 
 function isTest(path: string): boolean {
@@ -70,7 +96,7 @@ function importsOf(path: string, source: string): Import[] {
 
 async function allImports(includeTests: boolean): Promise<Import[]> {
   const found: Import[] = [];
-  for (const layer of ["elf", "btf", "object", "kernel", "token", "loader", "cli"]) {
+  for (const layer of LAYERS) {
     for (const path of await sources(layer)) {
       if (includeTests || !isTest(path)) found.push(...importsOf(path, await read(path)));
     }
@@ -99,20 +125,86 @@ Deno.test("the import reader sees every form of import", () => {
   ]);
 });
 
-Deno.test("imports point one way only", async () => {
+Deno.test("ARCHITECTURE.md has every room, and every room says what it imports", async () => {
+  const known = await rooms();
+  const folders = new Set<string>();
+  for (const layer of LAYERS) {
+    for (const path of await sources(layer)) folders.add(roomOf(path));
+  }
+  assertEquals(known.map(({ path }) => path).sort(), [...folders].sort());
+  for (const { path, imports } of known) {
+    if (path === "cli") continue;
+    const [header = ""] = (await read(`${path}/mod.ts`)).split("*/");
+    assert(header.includes("@module"), `${path}/mod.ts has no module documentation`);
+    const [, said = ""] = /^ \* Imports: ([^.]+)\.$/m.exec(header.replace(/,\n \* +/g, ", ")) ?? [];
+    const list = said === "nothing" ? [] : said.split(", ");
+    assertEquals(list.sort(), [...imports].sort(), `${path}/mod.ts and ARCHITECTURE.md disagree`);
+  }
+});
+
+Deno.test("the table of rooms has no arrow that points back", async () => {
+  const known = await rooms();
   const wrong: string[] = [];
-  for (const { from, to } of await allImports(false)) {
-    if (!to.includes("/") || to.startsWith("@") || to.startsWith("npm:")) continue;
-    const source = layerOf(from);
-    const target = layerOf(to);
-    if (source === undefined) continue;
-    if (to === "deno.json" && source === "cli") continue;
-    if (target === undefined) wrong.push(`${from} imports ${to}, which is in no layer`);
-    else if (target !== source && !layers[source]?.includes(target)) {
-      wrong.push(`${from} imports ${to}: ${source} must not know ${target}`);
+  for (const [at, { path, imports }] of known.entries()) {
+    for (const target of imports) {
+      // A room below, or all rooms of a layer below.
+      const last = known.findLastIndex((room) =>
+        room.path === target ||
+        (layerOf(`${path}/`) !== target && room.path.startsWith(`${target}/`))
+      );
+      if (last < 0 || last >= at) wrong.push(`${path} imports ${target}, which stands after it`);
     }
   }
   assertEquals(wrong, []);
+});
+
+Deno.test("imports point one way only", async () => {
+  const known = new Map((await rooms()).map((room) => [room.path, room.imports]));
+  const wrong: string[] = [];
+  for (const { from, to } of await allImports(false)) {
+    if (!to.includes("/") || to.startsWith("@") || to.includes(":")) continue;
+    const [source, target] = [layerOf(from), layerOf(to)];
+    if (to === "deno.json" && source === "cli") continue;
+    if (target === undefined) {
+      wrong.push(`${from} imports ${to}, which is in no layer`);
+    } else if (source === target) {
+      // A room's mod.ts re-exports what lies below it.
+      const gathers = from.endsWith("/mod.ts") && roomOf(to).startsWith(roomOf(from));
+      if (gathers || roomOf(from) === roomOf(to)) continue;
+      if (!known.get(roomOf(from))?.includes(roomOf(to))) wrong.push(`${from} imports ${to}`);
+    } else if (from.endsWith("/mod.ts") && source !== "cli") {
+      if (
+        LAYERS.indexOf(target as typeof LAYERS[number]) >= LAYERS.findIndex((l) => l === source)
+      ) {
+        wrong.push(`${from} imports ${to}`);
+      }
+    } else if (!known.get(roomOf(from))?.includes(target)) wrong.push(`${from} imports ${to}`);
+  }
+  assertEquals(wrong, []);
+});
+
+Deno.test("no import goes in a circle, types included", async () => {
+  const edges = new Map<string, string[]>();
+  for (const { from, to } of await allImports(false)) {
+    edges.set(from, [...edges.get(from) ?? [], to]);
+  }
+  const done = new Set<string>();
+  const path: string[] = [];
+  const circles: string[] = [];
+  const visit = (file: string): void => {
+    if (done.has(file)) return;
+    const at = path.indexOf(file);
+    if (at >= 0) {
+      circles.push([...path.slice(at), file].join(" -> "));
+      return;
+    }
+    path.push(file);
+    for (const next of edges.get(file) ?? []) visit(next);
+    path.pop();
+    done.add(file);
+  };
+  for (const file of edges.keys()) visit(file);
+  assertEquals(circles, []);
 });
 
 Deno.test("only the command line and tests use packages", async () => {
@@ -128,7 +220,7 @@ Deno.test("only the command line and tests use packages", async () => {
 
 Deno.test("foreign functions are called in kernel/ only", async () => {
   const wrong: string[] = [];
-  const places = ["elf", "btf", "object", "token", "loader", "cli", "examples", "tests", "bench"];
+  const places = [...LAYERS.filter((layer) => layer !== "kernel"), "examples", "tests", "bench"];
   for (const layer of places) {
     for (const path of await sources(layer)) {
       if (/\bDeno\s*\.\s*(?:dlopen|Unsafe\w+)/.test(codeOf(await read(path)))) wrong.push(path);
@@ -139,7 +231,7 @@ Deno.test("foreign functions are called in kernel/ only", async () => {
 
 Deno.test("pure layers do not know Deno, Node or the network", async () => {
   const wrong: string[] = [];
-  for (const layer of pureLayers) {
+  for (const layer of PURE_LAYERS) {
     for (const path of await sources(layer)) {
       if (isTest(path)) continue;
       const source = await read(path);
@@ -155,7 +247,8 @@ Deno.test("pure layers do not know Deno, Node or the network", async () => {
 
 Deno.test("libraries do not print", async () => {
   const wrong: string[] = [];
-  for (const layer of ["elf", "btf", "object", "kernel", "token", "loader"]) {
+  for (const layer of LAYERS) {
+    if (layer === "cli") continue;
     for (const path of await sources(layer)) {
       if (!isTest(path) && /\bconsole\s*\./.test(codeOf(await read(path)))) wrong.push(path);
     }
@@ -177,7 +270,7 @@ Deno.test("examples use the public API only", async () => {
 
 Deno.test("no source file is longer than 600 lines, unless it is generated", async () => {
   const wrong: string[] = [];
-  for (const layer of ["elf", "btf", "object", "kernel", "token", "loader", "cli", "examples"]) {
+  for (const layer of [...LAYERS, "examples"]) {
     for (const path of await sources(layer)) {
       const source = await read(path);
       const lines = source.split("\n").length;

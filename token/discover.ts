@@ -5,10 +5,10 @@
  */
 
 import type { Kernel } from "../kernel/kernel.ts";
-import type { KernelError } from "../kernel/error.ts";
-import type { Delegation, DelegationMasks, DelegationWord } from "./plan/delegation.ts";
-import { type BpffsMount, bpffsMounts } from "./mounts.ts";
-import { Token } from "./token.ts";
+import { KernelError } from "../errors/kernel_error.ts";
+import type { Delegation, DelegationMasks, DelegationWord } from "../plan/delegation.ts";
+import { type BpffsMount, bpffsMounts } from "./facts/mounts.ts";
+import type { HeldToken } from "./explain/case.ts";
 
 /** What became of one mount. */
 export interface TokenCandidate {
@@ -32,21 +32,28 @@ export interface DiscoverOptions {
   readonly need?: DelegationMasks;
 }
 
+/** Creates the token of the bpffs mounted at a path, or answers with the refusal. */
+export type OpenToken = (path: string) => (HeldToken & Disposable) | KernelError;
+
 /**
- * Tries every bpffs mount that this process sees, `/sys/fs/bpf` first, and tells of each whether it
- * gives a token and if not, why. Leaves nothing open.
+ * Tries every bpffs mount that this process sees, `/sys/fs/bpf` first. `open` creates the tokens: it is
+ * given, because `Token` offers this function and so cannot be imported here.
  */
-export function discoverTokens(kernel: Kernel, options?: DiscoverOptions): TokenCandidate[] {
-  return bpffsMounts(kernel).map((mount) => judge(kernel, mount, options?.need));
+export function judgeMounts(
+  kernel: Kernel,
+  open: OpenToken,
+  options?: DiscoverOptions,
+): TokenCandidate[] {
+  return bpffsMounts(kernel).map((mount) => judge(open, mount, options?.need));
 }
 
 function judge(
-  kernel: Kernel,
+  open: OpenToken,
   mount: BpffsMount,
   need: DelegationMasks | undefined,
 ): TokenCandidate {
-  const made = Token.tryOpen(mount.path, { kernel });
-  if (!(made instanceof Token)) {
+  const made = open(mount.path);
+  if (made instanceof KernelError) {
     const { delegation } = mount;
     const missing = need === undefined ? [] : delegation?.missing(need) ?? [];
     return { mount, usable: false, delegation, missing, why: made.why, error: made };

@@ -5,9 +5,9 @@
  */
 
 import { Btf } from "../btf/btf.ts";
-import type { JsonValue } from "../elf/error.ts";
+import type { JsonValue } from "../errors/skep_error.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import { linuxKernel } from "../kernel/linux.ts";
+import { linuxKernel } from "../kernel/linux/linux.ts";
 import {
   AttachType,
   type AttachTypeName,
@@ -15,9 +15,10 @@ import {
   type MapTypeName,
   ProgramType,
   type ProgramTypeName,
-} from "../object/kernel_enums.ts";
-import { discoverTokens, type TokenCandidate } from "./discover.ts";
-import { mayCreateMap, mayLoadBtf, mayLoadProgram } from "./explain/probes.ts";
+} from "../uapi/enums.ts";
+import type { TokenCandidate } from "./discover.ts";
+import { discoverTokens } from "./token.ts";
+import { mayCreateMap, mayLoadBtf, mayLoadProgram } from "./facts/probes.ts";
 import {
   capabilityText,
   kernelAtLeast,
@@ -25,9 +26,9 @@ import {
   type ProcessFacts,
   processFacts,
   readText,
-} from "./explain/process.ts";
-import { sectionAttachment } from "./plan/attachment_text.ts";
-import { type Delegation, DELEGATION_OPTIONS, DELEGATION_SETS } from "./plan/delegation.ts";
+} from "./facts/process.ts";
+import { sectionAttachment } from "../plan/attachment_text.ts";
+import { type Delegation, DELEGATION_OPTIONS, DELEGATION_SETS } from "../plan/delegation.ts";
 import { type ResolvedToken, resolveToken } from "./resolve.ts";
 
 /** What {@linkcode doctor} looks at. */

@@ -1,19 +1,17 @@
 /**
  * Delegation of BPF: plan it, find a token, use it, explain every refusal.
  *
+ * Imports: uapi, errors, btf, plan, kernel, token/facts, token/explain, token/protocol.
+ *
  * @module
  */
 
+export * from "../plan/mod.ts";
 export * from "./broker/mod.ts";
 export * from "./discover.ts";
 export * from "./doctor.ts";
-export * from "./error.ts";
-export { type ProcessFacts } from "./explain/process.ts";
-export { explainRefusal, type Refusal } from "./explain/refusal.ts";
-export { type VerifierHint, verifierHint } from "./explain/verifier.ts";
-export * from "./mounts.ts";
-export * from "./plan/mod.ts";
+export * from "./explain/mod.ts";
+export * from "./facts/mod.ts";
 export * from "./resolve.ts";
-export * from "./sandbox.ts";
+export * from "./sandbox/mod.ts";
 export * from "./token.ts";
-export * from "./with_token.ts";

@@ -5,11 +5,11 @@
  */
 
 import type { Kernel } from "../kernel/kernel.ts";
-import { KernelError } from "../kernel/error.ts";
-import { DEFAULT_BROKER } from "./broker/client.ts";
-import { processFacts } from "./explain/process.ts";
-import type { DelegationMasks } from "./plan/delegation.ts";
-import { type BpffsMount, bpffsMounts } from "./mounts.ts";
+import { KernelError } from "../errors/kernel_error.ts";
+import { DEFAULT_BROKER } from "./protocol/client.ts";
+import { processFacts } from "./facts/process.ts";
+import type { DelegationMasks } from "../plan/delegation.ts";
+import { type BpffsMount, bpffsMounts } from "./facts/mounts.ts";
 import { Token } from "./token.ts";
 
 /** Milliseconds that a load waits for a broker that nobody named. */

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { FakeKernel } from "../kernel/fake.ts";
-import { DelegationError } from "./error.ts";
-import { parseBpffsMounts } from "./mounts.ts";
+import { FakeKernel } from "../kernel/fake/fake.ts";
+import { DelegationError } from "./explain/delegation_error.ts";
+import { parseBpffsMounts } from "./facts/mounts.ts";
 import { type Environment, resolveToken } from "./resolve.ts";
 import { Token } from "./token.ts";
-import { Delegation } from "./plan/delegation.ts";
+import { Delegation } from "../plan/delegation.ts";
 
 const BPFFS = 0xcafe4a11;
 

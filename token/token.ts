@@ -5,12 +5,12 @@
  */
 
 import type { Kernel } from "../kernel/kernel.ts";
-import { Errno } from "../kernel/errno.ts";
-import { check, KernelError } from "../kernel/error.ts";
-import { linuxKernel } from "../kernel/linux.ts";
-import { Delegation, type DelegationMasks, type DelegationWord } from "./plan/delegation.ts";
-import { requestToken } from "./broker/client.ts";
-import { type DiscoverOptions, discoverTokens, type TokenCandidate } from "./discover.ts";
+import { Errno } from "../uapi/errno.ts";
+import { check, KernelError } from "../errors/kernel_error.ts";
+import { linuxKernel } from "../kernel/linux/linux.ts";
+import { Delegation, type DelegationMasks, type DelegationWord } from "../plan/delegation.ts";
+import { requestToken } from "./protocol/client.ts";
+import { type DiscoverOptions, judgeMounts, type TokenCandidate } from "./discover.ts";
 import { explainTokenCreation } from "./explain/creation.ts";
 
 /** O_DIRECTORY: the same number on x86-64 as `0o200000`; aarch64 has its own. */
@@ -203,4 +203,12 @@ export class Token implements Disposable {
     if (fdinfo.result < 0) return undefined;
     return Delegation.fromFdinfo(new TextDecoder().decode(fdinfo.bytes));
   }
+}
+
+/**
+ * Tries every bpffs mount that this process sees, `/sys/fs/bpf` first, and reports for each whether it
+ * gives a token and if not, why. Leaves nothing open.
+ */
+export function discoverTokens(kernel: Kernel, options?: DiscoverOptions): TokenCandidate[] {
+  return judgeMounts(kernel, (path) => Token.tryOpen(path, { kernel }), options);
 }

@@ -1,6 +1,6 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { Btf } from "../btf.ts";
-import { BtfBuilder } from "../builder.ts";
+import { BtfBuilder } from "../build/builder.ts";
 import { BtfError } from "../error.ts";
 import type { Member } from "../types.ts";
 import { Codec, codecFor } from "./codec.ts";

@@ -1,6 +1,8 @@
 /**
  * Codecs: BTF types to JS values and back, compiled once per type.
  *
+ * Imports: btf.
+ *
  * @module
  */
 

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { Btf } from "../btf.ts";
-import { BtfBuilder } from "../builder.ts";
+import { BtfBuilder } from "../build/builder.ts";
 import { BtfError } from "../error.ts";
 import type { CoreKind, CoreRelocation } from "../ext.ts";
 import type { Member } from "../types.ts";
-import type { CoreValue } from "./compute.ts";
+import type { CoreValue } from "./outcome.ts";
 import type { CoreDecision } from "./decision.ts";
 import { explainCore } from "./describe.ts";
 import { applyCore, CORE_POISON, isPoisoned } from "./patch.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { CoreRelocation } from "../ext.ts";
-import type { CoreOutcome } from "./compute.ts";
+import type { CoreOutcome } from "./outcome.ts";
 
 /** A candidate and what came of it. */
 export interface CoreCandidate {

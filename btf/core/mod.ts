@@ -4,11 +4,13 @@
  * clang records which fields, types and enumerators an object reads; here they are looked for in the
  * kernel's own types, and the instructions patched. Decisions are plain data that can be explained.
  *
+ * Imports: btf.
+ *
  * @module
  */
 
 export { type CoreSubject, coreSubject } from "./kind.ts";
-export type { CoreOutcome, CorePoison, CoreValue } from "./compute.ts";
+export type { CoreOutcome, CorePoison, CoreValue } from "./outcome.ts";
 export type { CoreCandidate, CoreDecision } from "./decision.ts";
 export { explainCore } from "./describe.ts";
 export { typesCompatible } from "./compatible.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CoreOutcome, CoreValue } from "./compute.ts";
+import type { CoreOutcome, CoreValue } from "./outcome.ts";
 import type { CoreDecision } from "./decision.ts";
 import { coreError } from "./spec.ts";
 

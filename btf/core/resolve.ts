@@ -6,7 +6,8 @@
 
 import type { Btf } from "../btf.ts";
 import type { CoreRelocation } from "../ext.ts";
-import { compute, type CoreOutcome } from "./compute.ts";
+import { compute } from "./compute.ts";
+import type { CoreOutcome } from "./outcome.ts";
 import type { CoreCandidate, CoreDecision } from "./decision.ts";
 import { coreLabel } from "./kind.ts";
 import { formatSpec } from "./describe.ts";

@@ -4,21 +4,21 @@
  * @module
  */
 
-import { Errno } from "../../kernel/errno.ts";
-import { KernelError } from "../../kernel/error.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import type { AttachPlan } from "../../object/attach_plan.ts";
-import { AttachType, type AttachTypeName } from "../../object/kernel_enums.ts";
+import type { AttachPlan } from "../../object/section/attach_spec.ts";
+import { AttachType, type AttachTypeName } from "../../uapi/enums.ts";
 import { explainRefusal } from "../../token/explain/refusal.ts";
-import { explainUnavailable } from "../availability.ts";
-import type { RequirementKind } from "../requirements.ts";
+import { explainUnavailable } from "../features/availability.ts";
+import type { RequirementKind } from "../features/requirements.ts";
 import type { AnchorOptions } from "./anchor.ts";
 import {
   attachKprobeAsMulti,
   attachUprobeAsMulti,
   isKprobeMulti,
   isUprobeMulti,
-} from "./as_multi.ts";
+} from "./probe_as_multi.ts";
 import { attachCgroup } from "./cgroup.ts";
 import { attachError } from "./error.ts";
 import { attachFreplace, type FreplaceOptions } from "./freplace.ts";

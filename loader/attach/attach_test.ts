@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Kernel, LinkCreate } from "../../kernel/kernel.ts";
-import { KernelError } from "../../kernel/error.ts";
-import { sectionPlan } from "../../object/section_table.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import { sectionPlan } from "../../object/section/table.ts";
 import { type AttachOptions, attachProgram } from "./attach.ts";
 import { AttachError } from "./error.ts";
 import type { Link } from "./link.ts";

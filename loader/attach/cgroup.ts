@@ -5,7 +5,7 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { AttachType, type AttachTypeName } from "../../object/kernel_enums.ts";
+import { AttachType, type AttachTypeName } from "../../uapi/enums.ts";
 import { anchorOf, type AnchorOptions } from "./anchor.ts";
 import { attachByCommand } from "./command.ts";
 import { attachError, checkAttach } from "./error.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Anchor, Kernel } from "../../kernel/kernel.ts";
-import type { JsonValue } from "../../elf/error.ts";
+import type { JsonValue } from "../../errors/skep_error.ts";
 import { anchorOf, type AnchorOptions } from "./anchor.ts";
 import { checkAttach } from "./error.ts";
 import { type AttachableProgram, Link } from "./link.ts";

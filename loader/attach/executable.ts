@@ -7,7 +7,7 @@
 import { ElfError } from "../../elf/elf_error.ts";
 import { ElfFile, type ElfSymbol } from "../../elf/elf.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { nearestNames } from "../../object/named.ts";
+import { nearestNames } from "../../object/spec/named.ts";
 import { attachError, checkAttach, noSuchTarget } from "./error.ts";
 import { globMatcher } from "./glob.ts";
 import { symbolVersions } from "./symbol_versions.ts";

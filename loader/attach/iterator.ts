@@ -5,7 +5,7 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { AttachType } from "../../object/kernel_enums.ts";
+import { AttachType } from "../../uapi/enums.ts";
 import { attachError, checkAttach } from "./error.ts";
 import { type AttachableProgram, Link } from "./link.ts";
 import { type PathOrDescriptor, withTarget } from "./targets.ts";

@@ -5,12 +5,12 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { attachKprobeAsMulti, isKprobeMulti } from "./as_multi.ts";
+import { attachKprobeAsMulti, isKprobeMulti } from "./probe_as_multi.ts";
 import { AttachError, attachError, noSuchTarget } from "./error.ts";
 import { attachKprobe, type KprobeOptions } from "./kprobe.ts";
 import type { AttachableProgram, Link } from "./link.ts";
 import { kernelFunctions } from "./nearest.ts";
-import { nearestNames } from "../../object/named.ts";
+import { nearestNames } from "../../object/spec/named.ts";
 
 /** Where a ksyscall program goes. */
 export interface KsyscallOptions extends Omit<KprobeOptions, "function" | "offset" | "address"> {

@@ -5,9 +5,9 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { Errno } from "../../kernel/errno.ts";
-import { KernelError } from "../../kernel/error.ts";
-import type { ProgramSpec } from "../../object/spec.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import type { ProgramSpec } from "../../object/spec/spec.ts";
 import { attachError } from "./error.ts";
 import { type LinkInfo, parseLinkInfo, readLinkInfo } from "./link_info.ts";
 

@@ -11,7 +11,7 @@ import {
   attachTypeName,
   type LinkTypeName,
   linkTypeName,
-} from "../../object/kernel_enums.ts";
+} from "../../uapi/enums.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 
 /** What the kernel says of a link: what all have, and in `details` what its kind adds. */

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { LinkType } from "../../object/kernel_enums.ts";
+import { LinkType } from "../../uapi/enums.ts";
 import { parseLinkInfo } from "./link_info.ts";
 
 function info(type: number, ...words: readonly number[]): Uint8Array {

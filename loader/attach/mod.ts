@@ -1,6 +1,8 @@
 /**
  * Attaching programs: one file per kind of link.
  *
+ * Imports: uapi, errors, elf, object, kernel, token, loader/features.
+ *
  * @module
  */
 
@@ -36,3 +38,4 @@ export { attachUsdt, type UsdtOptions } from "./usdt.ts";
 export * from "./usdt_arguments.ts";
 export * from "./usdt_notes.ts";
 export * from "./xdp.ts";
+export * from "./links.ts";

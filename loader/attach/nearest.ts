@@ -5,7 +5,7 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { nearestNames } from "../../object/named.ts";
+import { nearestNames } from "../../object/spec/named.ts";
 
 const TRACING = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] as const;
 

@@ -5,7 +5,7 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { nearestNames } from "../../object/named.ts";
+import { nearestNames } from "../../object/spec/named.ts";
 import { attachError, checkAttach, noSuchTarget } from "./error.ts";
 
 const O_DIRECTORY_X86 = 0o200000;

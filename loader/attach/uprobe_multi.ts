@@ -5,7 +5,7 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { AttachType } from "../../object/kernel_enums.ts";
+import { AttachType } from "../../uapi/enums.ts";
 import { attachError, checkAttach } from "./error.ts";
 import { functionPlace, matchingFunctions, withExecutable } from "./executable.ts";
 import { isGlob } from "./glob.ts";

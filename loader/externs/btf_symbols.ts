@@ -6,8 +6,8 @@
 
 import type { Btf } from "../../btf/btf.ts";
 import { typesCompatible } from "../../btf/core/mod.ts";
-import { SkepError } from "../../elf/error.ts";
-import type { ExternSpec } from "../../object/spec.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import type { ExternSpec } from "../../object/spec/spec.ts";
 
 /** Where symbols are looked for. */
 export interface SymbolSources {

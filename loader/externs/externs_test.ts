@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Btf } from "../../btf/btf.ts";
-import { BtfBuilder } from "../../btf/builder.ts";
-import { SkepError } from "../../elf/error.ts";
-import { FakeKernel } from "../../kernel/fake.ts";
-import type { ExternSpec, KconfigType } from "../../object/spec.ts";
+import { BtfBuilder } from "../../btf/build/builder.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import { FakeKernel } from "../../kernel/fake/fake.ts";
+import type { ExternSpec, KconfigType } from "../../object/spec/spec.ts";
 import { readAddresses } from "./kallsyms.ts";
 import { KconfigValues } from "./kconfig.ts";
 import { kernelVersion } from "./kernel_version.ts";

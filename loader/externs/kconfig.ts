@@ -4,8 +4,8 @@
  * @module
  */
 
-import { SkepError } from "../../elf/error.ts";
-import type { ExternSpec } from "../../object/spec.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import type { ExternSpec } from "../../object/spec/spec.ts";
 
 /** `enum libbpf_tristate`. */
 const TRISTATE: { readonly [letter: string]: number } = { n: 0, m: 1, y: 2 };

@@ -2,6 +2,8 @@
  * Externs: values that an object leaves to the kernel, its configuration, addresses, variables and
  * functions.
  *
+ * Imports: errors, btf, object, kernel.
+ *
  * @module
  */
 

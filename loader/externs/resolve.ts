@@ -5,8 +5,8 @@
  */
 
 import type { Btf } from "../../btf/btf.ts";
-import { SkepError } from "../../elf/error.ts";
-import type { ExternSpec } from "../../object/spec.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import type { ExternSpec } from "../../object/spec/spec.ts";
 import { findBtfSymbol, type SymbolSources } from "./btf_symbols.ts";
 import { type KernelAddresses, readAddresses } from "./kallsyms.ts";
 import { KconfigValues } from "./kconfig.ts";

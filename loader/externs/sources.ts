@@ -6,7 +6,7 @@
 
 import { gunzipSync } from "node:zlib";
 import type { Btf } from "../../btf/btf.ts";
-import { SkepError } from "../../elf/error.ts";
+import { SkepError } from "../../errors/skep_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { kernelVersion } from "./kernel_version.ts";
 import type { ExternSources } from "./resolve.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { SkepError } from "../../elf/error.ts";
-import { KernelError } from "../../kernel/error.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
 
 /** An error that no system call gave: wrong use, or wrong data. */
 export function streamError(doing: string, subject: string, why: string, fix?: string): SkepError {

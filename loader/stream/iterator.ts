@@ -8,7 +8,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { type Decoder, decodeRecord, type ReadOptions } from "./decoder.ts";
 import { refused, streamError } from "./error.ts";
 import { LineSplitter } from "./lines.ts";
-import { turn } from "./pause.ts";
+import { turn } from "./event_loop.ts";
 
 const EAGAIN = -11;
 const PIECE = 64 * 1024;

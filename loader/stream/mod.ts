@@ -1,6 +1,8 @@
 /**
  * Reading what programs send: ring buffers and their kin, in one shape.
  *
+ * Imports: uapi, errors, kernel.
+ *
  * @module
  */
 

@@ -9,7 +9,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import type { ReadOptions } from "./decoder.ts";
 import { refused } from "./error.ts";
 import { LineSplitter } from "./lines.ts";
-import { pause } from "./pause.ts";
+import { pause } from "./event_loop.ts";
 
 const STREAMS = { stdout: 1, stderr: 2 } as const;
 const EAGAIN = -11;

@@ -11,7 +11,7 @@ import {
   type ReadOptions,
   type RecordCallback,
 } from "./decoder.ts";
-import { Turns } from "./pause.ts";
+import { Turns } from "./event_loop.ts";
 
 /** How long to wait. */
 export interface WaitForRecords extends ReadOptions {

@@ -5,7 +5,7 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { MapType } from "../../object/kernel_enums.ts";
+import { MapType } from "../../uapi/enums.ts";
 import type { Decoder, ReadOptions } from "./decoder.ts";
 import { streamError } from "./error.ts";
 import { PerfBuffer } from "./perf_buffer.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { FakeRing } from "./fake_ring.ts";
+import { FakeRing } from "../../kernel/fake/ring.ts";
 import { RingBuffer } from "./ring_buffer.ts";
 
 const number = {

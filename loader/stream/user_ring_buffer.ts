@@ -9,7 +9,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import type { Mapping } from "../../kernel/mapping.ts";
 import type { ReadOptions } from "./decoder.ts";
 import { refused, streamError } from "./error.ts";
-import { pause } from "./pause.ts";
+import { pause } from "./event_loop.ts";
 import { Waiter } from "./waiter.ts";
 
 const BUSY = 0x80000000;

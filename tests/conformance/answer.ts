@@ -1,7 +1,7 @@
 // What skep answers for one object: loaded whole, and each program alone.
 
-import { SkepError } from "../../elf/error.ts";
-import { AttachType, ProgramType } from "../../object/kernel_enums.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import { AttachType, ProgramType } from "../../uapi/enums.ts";
 import { BpfObject, openObject, verifyFile, type VerifyReport } from "../../loader/mod.ts";
 import { LinuxKernel } from "../../kernel/mod.ts";
 import type { ProgramFacts } from "./baseline.ts";

@@ -6,8 +6,8 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { SkepError } from "../../elf/error.ts";
-import { AttachType, ProgramType } from "../../object/kernel_enums.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import { AttachType, ProgramType } from "../../uapi/enums.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import { testWith } from "../support/needs.ts";
 

@@ -14,10 +14,10 @@ import {
   printTypeScript,
   toJson,
 } from "../../btf/mod.ts";
-import { SkepError } from "../../elf/error.ts";
+import { SkepError } from "../../errors/skep_error.ts";
 import { ElfFile } from "../../elf/mod.ts";
 import { link, ObjectSpec } from "../../object/mod.ts";
-import { plan } from "../../token/plan/mod.ts";
+import { plan } from "../../plan/mod.ts";
 import { type Attempt, exerciseCodecs, exerciseCore } from "./core_and_codecs.ts";
 
 /** How one step ended, by name; everything but a result or one of our errors is thrown. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { IteratorReader } from "../../loader/stream/iterator.ts";
 import { loadHook } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";

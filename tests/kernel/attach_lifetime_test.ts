@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { ObjectKind } from "../../kernel/kernel.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import type { HeldLinks } from "../support/hold_links.ts";
 import { cgroupRoot, linksOf, loadHook, until } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertRejects, assertThrows } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
-import { AttachType } from "../../object/kernel_enums.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
+import { AttachType } from "../../uapi/enums.ts";
 import {
   addInterface,
   cgroupRoot,

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { Link } from "../../loader/attach/link.ts";
 import { BpfObject } from "../../loader/object.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";

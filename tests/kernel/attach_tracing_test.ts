@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertGreater, assertThrows } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { tracefs } from "../../loader/attach/nearest.ts";
 import { callGetpgid, type Hook, linksOf, loadHook } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";

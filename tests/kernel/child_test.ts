@@ -5,12 +5,12 @@
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { ChildProgram } from "../../kernel/child_program.ts";
-import { Errno } from "../../kernel/errno.ts";
-import { KernelError } from "../../kernel/error.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
-import { openPipe, runSteps, startChild } from "../../kernel/process.ts";
-import { processCalls } from "../../kernel/process_calls.ts";
+import { ChildProgram } from "../../kernel/process/child_program.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
+import { openPipe, runSteps, startChild } from "../../kernel/process/process.ts";
+import { processCalls } from "../../kernel/process/process_calls.ts";
 import {
   acceptConnection,
   connectTo,
@@ -21,8 +21,8 @@ import {
   sendMessage,
   socketPair,
   waitForMessage,
-} from "../../kernel/sockets.ts";
-import { systemCalls } from "../../kernel/syscalls.ts";
+} from "../../kernel/process/sockets.ts";
+import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 import { kernelTest } from "../support/kernel.ts";
 
 const kernel = linuxKernel();

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
-import { Errno } from "../../kernel/errno.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { Mapping } from "../../kernel/mapping.ts";
-import { structs } from "../../kernel/uapi.ts";
-import { AttachType, MapType, ProgramType } from "../../object/kernel_enums.ts";
+import { structs } from "../../uapi/layouts.ts";
+import { AttachType, MapType, ProgramType } from "../../uapi/enums.ts";
 import { kernelTest } from "../support/kernel.ts";
 
 const kernel = linuxKernel();

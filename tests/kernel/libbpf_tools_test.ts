@@ -1,7 +1,7 @@
 // Objects of bcc's libbpf-tools, as Debian builds them, driven as their own programs drive them.
 
 import { assert, assertEquals } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { openObject } from "../../loader/mod.ts";
 import { BpfObject } from "../../loader/object.ts";
 import { PerfBuffer } from "../../loader/stream/perf_buffer.ts";

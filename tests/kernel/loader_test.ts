@@ -5,9 +5,9 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { SkepError } from "../../elf/error.ts";
-import { KernelError } from "../../kernel/error.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import {
   BpfMap,
   BpfObject,

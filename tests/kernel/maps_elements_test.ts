@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { SkepError } from "../../elf/error.ts";
-import { KernelError } from "../../kernel/error.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { BpfMap, BpfObject } from "../../loader/mod.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import bytes from "../fixtures/maps.bpf.o" with { type: "bytes" };

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { SkepError } from "../../elf/error.ts";
-import { KernelError } from "../../kernel/error.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
-import { native } from "../../kernel/native.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
+import { native } from "../../kernel/linux/ffi/native.ts";
 import {
   BpfMap,
   BpfObject,

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { KernelError } from "../../kernel/error.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
 import { BpfMap } from "../../loader/mod.ts";
 import { kernelTest } from "../support/kernel.ts";
 

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { SkepError } from "../../elf/error.ts";
-import { KernelError } from "../../kernel/error.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
-import { openProcess } from "../../kernel/process.ts";
-import { socketPair } from "../../kernel/sockets.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
+import { openProcess } from "../../kernel/process/process.ts";
+import { socketPair } from "../../kernel/process/sockets.ts";
 import { BpfMap, BpfObject, type CgroupStorageKey } from "../../loader/mod.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import bytes from "../fixtures/maps.bpf.o" with { type: "bytes" };

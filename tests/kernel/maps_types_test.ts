@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { KernelError } from "../../kernel/error.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { BpfMap, BpfObject, kernelBtf, type MapCreateOptions } from "../../loader/mod.ts";
-import { MapType, type MapTypeName } from "../../object/kernel_enums.ts";
+import { MapType, type MapTypeName } from "../../uapi/enums.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import congestion from "../fixtures/congestion.bpf.o" with { type: "bytes" };
 import bytes from "../fixtures/maps.bpf.o" with { type: "bytes" };

@@ -1,11 +1,11 @@
 // What a load does otherwise on older and newer kernels: context tags, arena globals, jump tables.
 
 import { assert, assertEquals } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
-import { RecordingKernel } from "../../kernel/recording.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
+import { RecordingKernel } from "../../kernel/fake/recording.ts";
 import { BpfObject, openObject } from "../../loader/mod.ts";
-import { isAtLeast } from "../../loader/requirements.ts";
-import { btfToLoad } from "../../object/btf_to_load.ts";
+import { isAtLeast } from "../../loader/features/requirements.ts";
+import { btfToLoad } from "../../object/btf/btf_to_load.ts";
 import arena from "../fixtures/arena.bpf.o" with { type: "bytes" };
 import contexts from "../fixtures/contexts.bpf.o" with { type: "bytes" };
 import branches from "../fixtures/jump_tables.bpf.o" with { type: "bytes" };

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertGreater, assertRejects } from "@std/assert";
-import { Errno } from "../../kernel/errno.ts";
-import { KernelError } from "../../kernel/error.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { Mapping } from "../../kernel/mapping.ts";
-import { systemCalls } from "../../kernel/syscalls.ts";
+import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 import { kernelTest } from "../support/kernel.ts";
 
 const kernel = linuxKernel();
@@ -210,7 +210,9 @@ kernelTest("perfEventOpen counts this process's time", {
 
 kernelTest("LinuxKernel needs no permission but --allow-ffi", unprivileged, async () => {
   const code = `
-    import { linuxKernel } from ${JSON.stringify(import.meta.resolve("../../kernel/linux.ts"))};
+    import { linuxKernel } from ${
+    JSON.stringify(import.meta.resolve("../../kernel/linux/linux.ts"))
+  };
     const kernel = linuxKernel();
     console.log(kernel.machine.release, kernel.readFile("/proc/self/status").result,
       kernel.mapFreeze(-1));`;

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
-import { features } from "../../loader/features.ts";
-import { isAtLeast, requirementOf, requirements } from "../../loader/requirements.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
+import { features } from "../../loader/features/features.ts";
+import { isAtLeast, requirementOf, requirements } from "../../loader/features/requirements.ts";
 import { kernelTest } from "../support/kernel.ts";
 
 for (const kind of ["command", "map", "program", "attach"] as const) {

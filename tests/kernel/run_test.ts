@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { SkepError } from "../../elf/error.ts";
-import { KernelError } from "../../kernel/error.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { BpfObject, enableStatistics } from "../../loader/mod.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import hooks from "../fixtures/hooks.bpf.o" with { type: "bytes" };
 import bytes from "../fixtures/maps.bpf.o" with { type: "bytes" };
 import { addInterface, inNetworkNamespace, setInterfaceUp, until } from "../support/hooks.ts";
-import { isAtLeast } from "../../loader/requirements.ts";
+import { isAtLeast } from "../../loader/features/requirements.ts";
 import { kernelTest } from "../support/kernel.ts";
 
 const kernel = linuxKernel();

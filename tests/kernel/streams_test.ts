@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { codecFor } from "../../btf/codec/mod.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { tracefs } from "../../loader/attach/nearest.ts";
 import { BpfObject } from "../../loader/object.ts";
 import type { Decoder } from "../../loader/stream/decoder.ts";
@@ -9,7 +9,7 @@ import { programOutput, readProgramOutput } from "../../loader/stream/program_ou
 import { RingBuffer } from "../../loader/stream/ring_buffer.ts";
 import { traceLines } from "../../loader/stream/trace_pipe.ts";
 import { UserRingBuffer } from "../../loader/stream/user_ring_buffer.ts";
-import { eventTypes } from "../../object/event_type.ts";
+import { eventTypes } from "../../object/events/event_type.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import { until } from "../support/hooks.ts";
 import { kernelTest, reasonToSkip } from "../support/kernel.ts";

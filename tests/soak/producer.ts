@@ -4,7 +4,7 @@
  * @module
  */
 
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 
 const scope = self as unknown as {
   onmessage: (event: MessageEvent<{ readonly programFd: number; readonly runs: number }>) => void;

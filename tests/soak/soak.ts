@@ -8,7 +8,7 @@
  * @module
  */
 
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { BpfObject } from "../../loader/object.ts";
 import { RingBuffer } from "../../loader/stream/ring_buffer.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";

@@ -1,5 +1,5 @@
 /**
- * Writes `kernel/uapi.ts` and `object/kernel_enums.ts` from the kernel BTF kept in
+ * Writes `uapi/layouts.ts` and `uapi/enums.ts` from the kernel BTF kept in
  * `tests/support/uapi.btf.ts`: `deno task generate`.
  *
  * With `--from FILE` (a vmlinux BTF, as `/sys/kernel/btf/vmlinux`) it first cuts the types that it
@@ -77,7 +77,7 @@ export function cutSnapshot(kernel: Btf): Uint8Array<ArrayBuffer> {
 const generatedNote = "Written by `deno task generate` from the kernel BTF kept in " +
   "`tests/support/uapi.btf.ts`. Do not edit.";
 
-/** The text of `object/kernel_enums.ts`, before `deno fmt`. */
+/** The text of `uapi/enums.ts`, before `deno fmt`. */
 export function enumsText(btf: Btf): string {
   const tables: string[] = [];
   const reverse: string[] = [];
@@ -161,7 +161,7 @@ function table(name: string, list: [name: string, field: string][]): string {
   return `  ${name}: {\n${lines.join("")}  },\n`;
 }
 
-/** The text of `kernel/uapi.ts`, before `deno fmt`. */
+/** The text of `uapi/layouts.ts`, before `deno fmt`. */
 export function uapiText(btf: Btf): string {
   const id = idOf(btf, "bpf_attr", "union");
   const attr = btf.type(id);
@@ -256,8 +256,8 @@ async function formatted(text: string): Promise<string> {
 /** The generated files as they must be, by path from the repository's root. */
 export async function generate(btf: Btf): Promise<{ readonly [path: string]: string }> {
   return {
-    "kernel/uapi.ts": await formatted(uapiText(btf)),
-    "object/kernel_enums.ts": await formatted(enumsText(btf)),
+    "uapi/layouts.ts": await formatted(uapiText(btf)),
+    "uapi/enums.ts": await formatted(enumsText(btf)),
   };
 }
 

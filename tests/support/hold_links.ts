@@ -5,7 +5,7 @@
  * @module
  */
 
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { BpfObject } from "../../loader/object.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import { enterNetworkNamespace, loadHook } from "./hooks.ts";

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { CREATE, EXCLUSIVE, NetlinkMessage, REQUEST_ACK } from "../../loader/attach/netlink.ts";
 import { BpfObject } from "../../loader/object.ts";
-import type { Program } from "../../loader/program.ts";
+import type { Program } from "../../loader/program/program.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 
 const kernel = linuxKernel();

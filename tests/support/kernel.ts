@@ -6,15 +6,15 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
-import { native } from "../../kernel/native.ts";
-import { kernelOption, whyUnavailable } from "../../loader/availability.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
+import { native } from "../../kernel/linux/ffi/native.ts";
+import { kernelOption, whyUnavailable } from "../../loader/features/availability.ts";
 import {
   isAtLeast,
   type LinuxVersion,
   type RequirementKind,
   requirementOf,
-} from "../../loader/requirements.ts";
+} from "../../loader/features/requirements.ts";
 
 /** What a test needs besides CAP_BPF. */
 export interface KernelNeeds {

@@ -26,7 +26,7 @@ interface Group {
 }
 
 /** The layers that may do nothing but compute. */
-const pureFolders = ["elf", "btf", "object", "token/plan"];
+const pureFolders = ["uapi", "errors", "elf", "btf", "object", "plan", "explain"];
 /** The layers that have something to do with this machine. */
 const otherFolders = ["kernel", "token", "loader", "cli", "examples", "tests", "bench"];
 /** Suites with a task of their own: they boot kernels. */
@@ -63,7 +63,19 @@ const groups: readonly Group[] = [
     paths: async () => [
       "mod.ts",
       ...await files(
-        ["elf", "btf", "object", "token", "kernel", "loader", "cli"],
+        [
+          "uapi",
+          "errors",
+          "elf",
+          "btf",
+          "object",
+          "plan",
+          "explain",
+          "token",
+          "kernel",
+          "loader",
+          "cli",
+        ],
         (path) => path.endsWith(".ts") && !isTest(path),
       ),
     ],

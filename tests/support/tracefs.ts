@@ -4,14 +4,14 @@
  * @module
  */
 
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import {
   createFilesystem,
   mountFilesystem,
   moveMount,
   openFilesystem,
-} from "../../kernel/mounts.ts";
-import { native } from "../../kernel/native.ts";
+} from "../../kernel/process/mounts.ts";
+import { native } from "../../kernel/linux/ffi/native.ts";
 import { tracefs } from "../../loader/attach/nearest.ts";
 
 const ARM = linuxKernel().machine.machine === "aarch64";

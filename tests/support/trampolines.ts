@@ -4,7 +4,7 @@
  * @module
  */
 
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { hookToken } from "./hooks.ts";
 import { hasCapability, type KernelNeeds } from "./kernel.ts";
 

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { type JsonValue, SkepError } from "../../elf/error.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import type { AttachOptions } from "../../loader/attach/attach.ts";
 import { BpfObject, type LoadOptions, openObject } from "../../loader/mod.ts";
 import { attachmentText } from "../../token/mod.ts";

@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { openObject } from "../../loader/mod.ts";
 import { type AttachPlanMode, plan, withToken } from "../../token/mod.ts";
 import { kernelTest, type KernelTestOptions, missingFeature } from "../support/kernel.ts";

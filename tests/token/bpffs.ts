@@ -5,16 +5,16 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import {
   createFilesystem,
   mountFilesystem,
   moveMount,
   openFilesystem,
   setFilesystemOption,
-} from "../../kernel/mounts.ts";
-import { native } from "../../kernel/native.ts";
-import { systemCalls } from "../../kernel/syscalls.ts";
+} from "../../kernel/process/mounts.ts";
+import { native } from "../../kernel/linux/ffi/native.ts";
+import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 
 const MNT_DETACH = 2;
 

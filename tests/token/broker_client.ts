@@ -4,12 +4,12 @@
  * @module
  */
 
-import type { JsonValue } from "../../elf/error.ts";
-import { Errno } from "../../kernel/errno.ts";
-import { KernelError } from "../../kernel/error.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
-import { connectTo, receiveMessage, sendMessage } from "../../kernel/sockets.ts";
-import { openFilesystem } from "../../kernel/mounts.ts";
+import type { JsonValue } from "../../errors/skep_error.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
+import { connectTo, receiveMessage, sendMessage } from "../../kernel/process/sockets.ts";
+import { openFilesystem } from "../../kernel/process/mounts.ts";
 import { Delegation, type DelegationWords, resolveToken, Token } from "../../token/mod.ts";
 
 const kernel = linuxKernel();

@@ -5,7 +5,7 @@
  */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { ObjectSpec } from "../../object/mod.ts";
 import {
   decide,
@@ -17,7 +17,7 @@ import {
   withToken,
   type WithTokenOptions,
 } from "../../token/mod.ts";
-import type { JsonValue } from "../../elf/error.ts";
+import type { JsonValue } from "../../errors/skep_error.ts";
 import { testWith } from "../support/needs.ts";
 
 /** A broker that runs while a test does. */

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { linuxKernel } from "../../kernel/linux.ts";
-import { native } from "../../kernel/native.ts";
-import { processCalls } from "../../kernel/process_calls.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
+import { native } from "../../kernel/linux/ffi/native.ts";
+import { processCalls } from "../../kernel/process/process_calls.ts";
 import { type BpfCapability, CAPABILITY_NUMBERS } from "../../token/mod.ts";
 
 const VERSION_3 = 0x20080522;

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { JsonValue } from "../../elf/error.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
-import { ProgramType } from "../../object/kernel_enums.ts";
+import type { JsonValue } from "../../errors/skep_error.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
+import { ProgramType } from "../../uapi/enums.ts";
 import { doctor, Token } from "../../token/mod.ts";
 
 const kernel = linuxKernel();

@@ -6,15 +6,15 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { JsonValue } from "../../elf/error.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
+import type { JsonValue } from "../../errors/skep_error.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import {
   AttachType,
   helperName,
   type MapTypeName,
   ProgramType,
   type ProgramTypeName,
-} from "../../object/kernel_enums.ts";
+} from "../../uapi/enums.ts";
 import {
   type BpfCapability,
   Delegation,

@@ -5,18 +5,18 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import {
   createFilesystem,
   mountFilesystem,
   moveMount,
   openFilesystem,
   setFilesystemOption,
-} from "../../kernel/mounts.ts";
-import { features } from "../../loader/features.ts";
-import { AttachType } from "../../object/kernel_enums.ts";
-import { native } from "../../kernel/native.ts";
-import { systemCalls } from "../../kernel/syscalls.ts";
+} from "../../kernel/process/mounts.ts";
+import { features } from "../../loader/features/features.ts";
+import { AttachType } from "../../uapi/enums.ts";
+import { native } from "../../kernel/linux/ffi/native.ts";
+import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 import { bpffsMounts, Delegation } from "../../token/mod.ts";
 import { testWith } from "../support/needs.ts";
 

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { Token } from "../../token/mod.ts";
-import { type JsonValue, SkepError } from "../../elf/error.ts";
+import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
 import { BpfObject } from "../../loader/mod.ts";
 
 /** Makes the token of /sys/fs/bpf and tells what it allows. */

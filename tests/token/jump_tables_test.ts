@@ -5,7 +5,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import type { JsonValue } from "../../elf/error.ts";
+import type { JsonValue } from "../../errors/skep_error.ts";
 import { openObject } from "../../loader/mod.ts";
 import { Delegation, plan, withToken } from "../../token/mod.ts";
 import { missingFeature } from "../support/kernel.ts";

@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { kernelBtf, openObject } from "../../loader/mod.ts";
 import { Delegation, type DelegationWord, type Plan, plan } from "../../token/mod.ts";
 import { withInitialBpffs } from "./bpffs.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { DelegationError, explainRefusal, Token } from "../../token/mod.ts";
 
 /** Answers of the process that is one namespace deeper. */

@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import {
   Delegation,
   runInSandbox,
@@ -18,7 +18,7 @@ import { missingFeature } from "../support/kernel.ts";
 import { missing, testWith } from "../support/needs.ts";
 import { withInitialBpffs } from "./bpffs.ts";
 import type { NestedAnswers } from "./nested.ts";
-import type { RowAnswer } from "./rows.ts";
+import type { RowAnswer } from "./refusal_cases.ts";
 
 const kernel = linuxKernel();
 
@@ -81,7 +81,7 @@ function group(
     testWith("tokens", `explains "${row}" with ${situation}`, async () => {
       answers ??= withToken({
         ...options(),
-        module: new URL("rows.ts", import.meta.url),
+        module: new URL("refusal_cases.ts", import.meta.url),
         function: "run",
         arguments: [Object.keys(expected)],
       });
@@ -251,7 +251,7 @@ testWith("tokens", "explains a bpffs of the initial namespace, from inside anoth
     const answers = await withToken<{ [name: string]: RowAnswer }>({
       delegation: Delegation.any,
       environment: { ...Deno.env.toObject(), OTHER: path },
-      module: new URL("rows.ts", import.meta.url),
+      module: new URL("refusal_cases.ts", import.meta.url),
       function: "run",
       arguments: [["create: of the directory in OTHER"]],
     });
@@ -309,7 +309,7 @@ testWith("tokens", "explains that cgroup_skb takes CAP_NET_ADMIN at attach", asy
       delegation: Delegation.any,
       capabilities: ["bpf"],
       environment: { ...Deno.env.toObject(), CGROUP: cgroup },
-      module: new URL("rows.ts", import.meta.url),
+      module: new URL("refusal_cases.ts", import.meta.url),
       function: "run",
       arguments: [["attach: cgroup_skb"]],
     });

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { type JsonValue, SkepError } from "../../elf/error.ts";
-import { errnoName } from "../../kernel/errno.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
+import { errnoName } from "../../uapi/errno.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { BpfObject, type LoadOptions, openObject } from "../../loader/mod.ts";
-import { AttachType, MapType, ProgramType } from "../../object/kernel_enums.ts";
+import { AttachType, MapType, ProgramType } from "../../uapi/enums.ts";
 import { Token } from "../../token/mod.ts";
 import { dropCapabilities } from "./capabilities.ts";
 

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { type JsonValue, SkepError } from "../../elf/error.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { BpfObject, openObject } from "../../loader/mod.ts";
 
 const kernel = linuxKernel();

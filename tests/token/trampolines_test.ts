@@ -6,9 +6,9 @@
  */
 
 import { assert, assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { BpfObject, openObject } from "../../loader/mod.ts";
-import { isAtLeast } from "../../loader/requirements.ts";
+import { isAtLeast } from "../../loader/features/requirements.ts";
 import { Delegation, withToken, type WithTokenOptions } from "../../token/mod.ts";
 import { missingFeature, reasonToSkip } from "../support/kernel.ts";
 import { missing } from "../support/needs.ts";

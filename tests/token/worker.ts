@@ -5,15 +5,15 @@
  * @module
  */
 
-import { type JsonValue, SkepError } from "../../elf/error.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import {
   createFilesystem,
   mountFilesystem,
   openFilesystem,
   setFilesystemOption,
-} from "../../kernel/mounts.ts";
-import { sendMessage, socketPair, waitForMessage } from "../../kernel/sockets.ts";
+} from "../../kernel/process/mounts.ts";
+import { sendMessage, socketPair, waitForMessage } from "../../kernel/process/sockets.ts";
 import { BpfObject, openObject } from "../../loader/mod.ts";
 import {
   type AttachPlanMode,

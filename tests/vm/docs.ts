@@ -10,7 +10,7 @@ import {
   type RequirementKind,
   requirementOf,
   requirements,
-} from "../../loader/requirements.ts";
+} from "../../loader/features/requirements.ts";
 import { hookRows, hooksWithoutRow } from "./hooks_table.ts";
 import { keptResults, type KernelResults, type Outcome } from "./results.ts";
 

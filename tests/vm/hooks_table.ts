@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { HookName } from "../../loader/requirements.ts";
+import type { HookName } from "../../loader/features/requirements.ts";
 
 /** A way to attach. */
 export interface HookRow {

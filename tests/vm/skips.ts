@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isAtLeast, type LinuxVersion } from "../../loader/requirements.ts";
+import { isAtLeast, type LinuxVersion } from "../../loader/features/requirements.ts";
 import type { Outcome } from "./results.ts";
 
 /** Reasons that are not about the kernel. */

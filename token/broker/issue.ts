@@ -4,11 +4,15 @@
  * @module
  */
 
-import { KernelError } from "../../kernel/error.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { createFilesystem, mountFilesystem, setFilesystemOption } from "../../kernel/mounts.ts";
-import { createTokenIn, openFilesystemIn } from "../../kernel/user_namespace.ts";
-import { Delegation } from "../plan/delegation.ts";
+import {
+  createFilesystem,
+  mountFilesystem,
+  setFilesystemOption,
+} from "../../kernel/process/mounts.ts";
+import { createTokenIn, openFilesystemIn } from "../../kernel/process/user_namespace.ts";
+import { Delegation } from "../../plan/delegation.ts";
 import { O_DIRECTORY } from "../token.ts";
 
 /** Bytes of `struct bpf_token_info`. */

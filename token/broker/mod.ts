@@ -1,10 +1,12 @@
 /**
  * A daemon that hands out tokens by a policy, and its client.
  *
+ * Imports: uapi, errors, object, plan, kernel, token/facts, token/protocol, token.
+ *
  * @module
  */
 
-export { DEFAULT_BROKER } from "./client.ts";
+export { DEFAULT_BROKER } from "../protocol/client.ts";
 export { withoutComments } from "./json_comments.ts";
 export {
   decide,

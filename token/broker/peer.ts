@@ -8,8 +8,8 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { peerCredentials, peerProcess } from "../../kernel/sockets.ts";
-import { namespaceOwner } from "../../kernel/user_namespace.ts";
+import { peerCredentials, peerProcess } from "../../kernel/process/sockets.ts";
+import { namespaceOwner } from "../../kernel/process/user_namespace.ts";
 import type { PeerFacts } from "./policy.ts";
 
 /** ioctl(2) on a pidfd (Linux 6.11). */

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { SkepError } from "../../elf/error.ts";
-import { Delegation } from "../plan/delegation.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import { Delegation } from "../../plan/delegation.ts";
 import { decide, parsePolicy, type PeerFacts, type Policy, reachOf } from "./policy.ts";
 
 const none = (): Delegation => Delegation.none;

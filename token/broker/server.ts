@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { JsonValue } from "../../elf/error.ts";
-import { Errno } from "../../kernel/errno.ts";
-import { KernelError } from "../../kernel/error.ts";
+import type { JsonValue } from "../../errors/skep_error.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { linuxKernel } from "../../kernel/linux.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
 import {
   acceptConnection,
   connectTo,
@@ -19,15 +19,20 @@ import {
   sendMessage,
   setMode,
   waitForMessage,
-} from "../../kernel/sockets.ts";
+} from "../../kernel/process/sockets.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
-import { processFacts, readText } from "../explain/process.ts";
-import type { Delegation } from "../plan/delegation.ts";
-import { plan } from "../plan/plan.ts";
+import { processFacts, readText } from "../facts/process.ts";
+import type { Delegation } from "../../plan/delegation.ts";
+import { plan } from "../../plan/plan.ts";
 import { issueToken } from "./issue.ts";
 import { identifyPeer } from "./peer.ts";
 import { decide, parsePolicy, type PeerFacts, type Policy } from "./policy.ts";
-import { decodeRequest, encodeAnswer, LONGEST_MESSAGE, type TokenAnswer } from "./protocol.ts";
+import {
+  decodeRequest,
+  encodeAnswer,
+  LONGEST_MESSAGE,
+  type TokenAnswer,
+} from "../protocol/protocol.ts";
 import { RateLimit } from "./rate_limit.ts";
 
 /** How a broker is run. */

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { Errno } from "../../kernel/errno.ts";
-import { type ProgramTypeName, programTypeName } from "../../object/kernel_enums.ts";
-import { sectionsText } from "../plan/attachment_text.ts";
-import { tokenSections } from "../plan/attachments.ts";
-import type { Case, Finding } from "./refusal.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { type ProgramTypeName, programTypeName } from "../../uapi/enums.ts";
+import { sectionsText } from "../../plan/attachment_text.ts";
+import { tokenSections } from "../../plan/attachments.ts";
+import type { Case, Finding } from "./case.ts";
 
 /** Commands that only the initial namespace's administrator may give. */
 const ADMINISTRATION: { readonly [command: string]: string } = {

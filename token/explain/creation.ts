@@ -5,13 +5,18 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { Errno } from "../../kernel/errno.ts";
-import type { KernelError } from "../../kernel/error.ts";
-import { ownsFilesystem } from "../../kernel/mounts.ts";
-import { DelegationError, type RefusalCause } from "../error.ts";
-import { DELEGATION_OPTIONS } from "../plan/delegation.ts";
-import { bpffsMounts } from "../mounts.ts";
-import { capabilityText, kernelAtLeast, type ProcessFacts, processFacts } from "./process.ts";
+import { Errno } from "../../uapi/errno.ts";
+import type { KernelError } from "../../errors/kernel_error.ts";
+import { ownsFilesystem } from "../../kernel/process/mounts.ts";
+import { DelegationError, type RefusalCause } from "./delegation_error.ts";
+import { DELEGATION_OPTIONS } from "../../plan/delegation.ts";
+import { bpffsMounts } from "../facts/mounts.ts";
+import {
+  capabilityText,
+  kernelAtLeast,
+  type ProcessFacts,
+  processFacts,
+} from "../facts/process.ts";
 
 /** statfs(2)'s f_type of a bpffs. */
 const BPFFS_MAGIC = 0xcafe4a11;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { FakeKernel } from "../../kernel/fake.ts";
+import { FakeKernel } from "../../kernel/fake/fake.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { DelegationError } from "../error.ts";
+import { DelegationError } from "./delegation_error.ts";
 import { explainTokenCreation } from "./creation.ts";
 
 const BPFFS = 0xcafe4a11;

@@ -4,93 +4,32 @@
  * @module
  */
 
-import { Errno } from "../../kernel/errno.ts";
-import type { Kernel, MapCreate } from "../../kernel/kernel.ts";
+import { Errno } from "../../uapi/errno.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
 import {
   AttachType,
   attachTypeName,
   Command,
   MapType,
-  type MapTypeName,
   mapTypeName,
   ProgramType,
   type ProgramTypeName,
   programTypeName,
-} from "../../object/kernel_enums.ts";
-import { DelegationError, type DelegationFacts, type RefusalCause } from "../error.ts";
-import { Delegation, type DelegationWord, wordsText } from "../plan/delegation.ts";
-import { type BpfCapability, mapTypeCapabilities, programTypeFacts } from "../plan/reach.ts";
-import type { Token } from "../token.ts";
+} from "../../uapi/enums.ts";
+import { DelegationError, type DelegationFacts } from "./delegation_error.ts";
+import { Delegation, type DelegationWord, wordsText } from "../../plan/delegation.ts";
+import { type BpfCapability, mapTypeCapabilities, programTypeFacts } from "../../plan/reach.ts";
+import type { Case, Finding, Refusal } from "./case.ts";
 import { explainAttach } from "./attach.ts";
-import { hasWordsForProgram, mayCreateMap, mayLoadBtf, plausibleMap } from "./probes.ts";
+import { hasWordsForProgram, mayCreateMap, mayLoadBtf, plausibleMap } from "../facts/probes.ts";
 import {
   capabilityText,
   kernelAtLeast,
   localPolicy,
   type ProcessFacts,
   processFacts,
-} from "./process.ts";
+} from "../facts/process.ts";
 import { verifierHint } from "./verifier.ts";
-
-/** What was refused. */
-export interface Refusal {
-  /** The bpf(2) command or system call: `"BPF_MAP_CREATE"`, `"perf_event_open"`. */
-  readonly command: string;
-  /** What was being done: `"create map"`. */
-  readonly doing: string;
-  /** To what: the name. */
-  readonly subject: string;
-  /** `-errno`. */
-  readonly errno: number;
-  /** The token that was used. */
-  readonly token?: Token | undefined;
-  /** A token's descriptor, where there is no {@linkcode Token}. */
-  readonly tokenFd?: number | undefined;
-  /** The map. */
-  readonly map?: Omit<MapCreate, "type" | "tokenFd" | "name"> & {
-    /** Its type, by name or number. */
-    readonly type: MapTypeName | number;
-  };
-  /** The program. */
-  readonly program?: {
-    /** Its type, by name or number. */
-    readonly type: ProgramTypeName | number;
-    /** The number of the expected attach type; 0 is none. */
-    readonly attachType: number;
-    /** The section's name, for attach. */
-    readonly section?: string;
-    /** Network device, when it is bound to one. */
-    readonly ifindex?: number;
-  };
-  /** The verifier's log. */
-  readonly log?: string;
-}
-
-/** A decision, before it becomes an error. */
-export interface Finding {
-  /** The cause. */
-  readonly reason: RefusalCause;
-  /** In the words of a person. */
-  readonly why: string;
-  /** What to do. */
-  readonly fix?: string;
-  /** Words that are missing. */
-  readonly missing?: readonly DelegationWord[];
-}
-
-/** What all deciding functions share. */
-export interface Case {
-  /** The kernel. */
-  readonly kernel: Kernel;
-  /** What was refused. */
-  readonly refusal: Refusal;
-  /** The process. */
-  readonly facts: ProcessFacts;
-  /** The token's descriptor. */
-  readonly tokenFd: number | undefined;
-  /** Grows as the decision is made. */
-  readonly evidence: string[];
-}
 
 const BPF_F_ZERO_SEED = 1 << 6;
 

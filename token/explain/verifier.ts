@@ -4,11 +4,11 @@
  * @module
  */
 
-import { Errno } from "../../kernel/errno.ts";
-import { Helper } from "../../object/kernel_enums.ts";
-import type { RefusalCause } from "../error.ts";
-import type { BpfCapability } from "../plan/reach.ts";
-import { helperCapability, helperText } from "../plan/scan.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { Helper } from "../../uapi/enums.ts";
+import type { RefusalCause } from "./delegation_error.ts";
+import type { BpfCapability } from "../../plan/reach.ts";
+import { helperCapability, helperText } from "../../plan/scan.ts";
 
 /** What a log tells about privileges. */
 export interface VerifierHint {

@@ -1,0 +1,49 @@
+/**
+ * Cutting some types out of a BTF.
+ *
+ * @module
+ */
+
+import { type Btf, rawTypes } from "../btf.ts";
+import { BtfBuilder } from "./builder.ts";
+import { forEachReference } from "./references.ts";
+
+/** What {@linkcode cutBtf} made. */
+export interface BtfCut {
+  /** The blob, little-endian as its source is. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The new id of each type that was kept, by its old id. */
+  readonly ids: ReadonlyMap<number, number>;
+}
+
+/**
+ * A BTF of its own with these types and all that they refer to, in the order of their old ids.
+ *
+ * Split BTF is made whole: what it takes from its base is copied.
+ *
+ * @throws {BtfError} for a root that does not exist.
+ */
+export function cutBtf(btf: Btf, roots: Iterable<number>): BtfCut {
+  const seen = new Set<number>();
+  const todo: number[] = [];
+  const want = (id: number): void => {
+    if (id === 0 || seen.has(id)) return;
+    btf.kind(id);
+    seen.add(id);
+    todo.push(id);
+  };
+  for (const id of roots) want(id);
+  for (let id = todo.pop(); id !== undefined; id = todo.pop()) {
+    let owner = btf;
+    while (owner.base !== undefined && id < owner.firstId) owner = owner.base;
+    const { tables } = rawTypes(owner);
+    const start = tables.starts[id - (owner.base?.endId ?? 0)] as number;
+    forEachReference(tables.words, start, (at) => want(tables.words[at] as number), () => {});
+  }
+  const kept = [...seen].sort((a, b) => a - b);
+  const ids = new Map<number, number>([[0, 0]]);
+  kept.forEach((id, index) => ids.set(id, index + 1));
+  const builder = new BtfBuilder();
+  builder.copy(btf, kept, (id) => ids.get(id) ?? 0);
+  return { bytes: builder.build({ littleEndian: btf.littleEndian }), ids };
+}

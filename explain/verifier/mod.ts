@@ -1,0 +1,10 @@
+/**
+ * Turns a verifier log into the refused instruction, its reason and its line of C.
+ *
+ * Imports: errors, btf, object.
+ *
+ * @module
+ */
+
+export * from "./error.ts";
+export * from "./log.ts";

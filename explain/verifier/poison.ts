@@ -1,0 +1,48 @@
+/**
+ * What a poisoned call in a program stands for, in words.
+ *
+ * @module
+ */
+
+import type { ObjectSpec } from "../../object/object_spec.ts";
+import { poisonOf } from "../../object/code/poison.ts";
+import type { LinkedProgram } from "../../object/spec/spec.ts";
+
+/** Explains poisoned calls of one program: `callee` as the verifier prints it, at an instruction. */
+export type PoisonReader = (callee: number, instruction: number | undefined) => string | undefined;
+
+/** Makes the reader for a program. */
+export function poisonReader(spec: ObjectSpec, linked: LinkedProgram): PoisonReader {
+  return (callee, instruction) => {
+    const poison = poisonOf(callee);
+    switch (poison?.kind) {
+      case "core":
+        return coreText(linked, instruction);
+      case "kfunc": {
+        const extern = spec.externs[poison.index];
+        return `kfunc ${extern?.name ?? "?"} is called, and this kernel does not have it`;
+      }
+      case "map": {
+        const map = [...spec.maps].find(({ index }) => index === poison.index);
+        return `map ${map?.name ?? "?"} is used, and its autocreate is off`;
+      }
+      default:
+        return undefined;
+    }
+  };
+}
+
+function coreText(linked: LinkedProgram, instruction: number | undefined): string {
+  const entry = linked.core.find((one) => one.instruction === instruction) ??
+    linked.core.find(({ decision }) => decision.outcome.kind === "poison");
+  if (entry === undefined) return "a CO-RE relocation has no answer on this kernel";
+  const { localSpec, outcome, candidates } = entry.decision;
+  const reason = outcome.kind === "poison" ? outcome.reason : "the instruction cannot hold it";
+  const tried = candidates.length === 0
+    ? ""
+    : `, tried: ${
+      candidates.slice(0, 3).map((one) => `${one.btf} [${one.typeId}] ${one.name}: ${one.outcome}`)
+        .join("; ")
+    }`;
+  return `CO-RE relocation ${localSpec} has no answer on this kernel (${reason}${tried})`;
+}

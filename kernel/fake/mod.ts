@@ -1,0 +1,13 @@
+/**
+ * Kernels for tests: one in memory, and one that replays what a real one answered.
+ *
+ * Imports: uapi, errors, kernel.
+ *
+ * @module
+ */
+
+export * from "./fake.ts";
+export * from "./machine.ts";
+export { FakeMap } from "./maps.ts";
+export * from "./poller.ts";
+export * from "./recording.ts";

@@ -1,0 +1,286 @@
+/**
+ * The poller on Linux: one epoll, one eventfd, and one parked `epoll_wait` while anyone waits.
+ *
+ * Each call that is parked takes one of the runtime's 32 pool threads, so there is one for all
+ * descriptors. Descriptors are armed for one event (EPOLLONESHOT): one that stays readable while
+ * nobody waits for it wakes nobody.
+ *
+ * @module
+ */
+
+import { check, KernelError } from "../../errors/kernel_error.ts";
+import type { Block } from "./ffi/memory.ts";
+import type { Native } from "./ffi/native.ts";
+import type { Poller, WaitOptions } from "../poller.ts";
+import { systemCalls as nr } from "./ffi/syscalls.ts";
+
+const EPOLLIN = 1;
+const EPOLLOUT = 4;
+const EPOLLERR = 8;
+const EPOLLHUP = 16;
+const EPOLLRDHUP = 0x2000;
+const EPOLLONESHOT = 1 << 30;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EPOLL_CTL_MOD = 3;
+const EPOLL_CLOEXEC = 0o2000000;
+const EFD_NONBLOCK_CLOEXEC = 0o2004000;
+const ENOENT = -2;
+const EEXIST = -17;
+
+// struct epoll_event is packed on x86-64 alone.
+const PACKED = Deno.build.arch === "x86_64";
+const EVENT_SIZE = PACKED ? 12 : 16;
+const DATA_OFFSET = PACKED ? 4 : 8;
+const MOST_EVENTS = 64;
+
+interface Waiter {
+  readonly events: number;
+  finish(ready: boolean): void;
+}
+
+/** {@linkcode Poller} on epoll. */
+export class EpollPoller implements Poller {
+  #native: Native;
+  #waiting: Map<number, Set<Waiter>> = new Map();
+  #registered: Set<number> = new Set();
+  #epoll = -1;
+  #wake = -1;
+  #parked = false;
+  #closed = false;
+  #events: Block | undefined;
+
+  /** Opens nothing yet: the two descriptors come with the first wait. */
+  constructor(native: Native) {
+    this.#native = native;
+  }
+
+  /** Whether a thread is parked in epoll_wait: it is while anyone waits, and only then. */
+  get parked(): boolean {
+    return this.#parked;
+  }
+
+  wait(fd: number, options: WaitOptions = {}): Promise<boolean> {
+    const { signal, timeout, writable } = options;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#closed) return Promise.resolve(false);
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const waiters = this.#waiting.get(fd) ?? new Set();
+    const end = (): void => {
+      if (timer !== undefined) clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+      waiters.delete(waiter);
+      if (waiters.size === 0 && this.#waiting.get(fd) === waiters) this.#waiting.delete(fd);
+    };
+    const abort = (): void => {
+      end();
+      reject(signal?.reason);
+      this.#unparkIfIdle();
+    };
+    const waiter: Waiter = {
+      events: writable ? EPOLLOUT : EPOLLIN,
+      finish: (ready) => {
+        end();
+        resolve(ready);
+      },
+    };
+    waiters.add(waiter);
+    this.#waiting.set(fd, waiters);
+    try {
+      this.#arm(fd, waiters);
+      // What is ready already needs no other thread; while one is parked it sees it at once.
+      if (!this.#parked) this.#collect(0);
+    } catch (error) {
+      end();
+      return Promise.reject(error);
+    }
+    if (!waiters.has(waiter)) return promise;
+    signal?.addEventListener("abort", abort, { once: true });
+    if (timeout !== undefined) {
+      timer = setTimeout(() => {
+        waiter.finish(false);
+        this.#unparkIfIdle();
+      }, timeout);
+    }
+    this.#park();
+    return promise;
+  }
+
+  forget(fd: number): void {
+    if (this.#registered.delete(fd)) {
+      this.#control(EPOLL_CTL_DEL, fd, 0);
+    }
+    const waiters = this.#waiting.get(fd);
+    if (waiters === undefined) return;
+    for (const waiter of [...waiters]) waiter.finish(false);
+    this.#unparkIfIdle();
+  }
+
+  poll(fd: number, timeout: number = 0, writable: boolean = false): boolean {
+    using frame = this.#native.frame();
+    const room = frame.room(8);
+    const view = new DataView(room.bytes.buffer, room.bytes.byteOffset, 8);
+    view.setInt32(0, fd, true);
+    view.setInt16(4, writable ? EPOLLOUT : EPOLLIN, true);
+    const limit = timeout < 0 ? 0 : frame.longs([
+      BigInt(Math.floor(timeout / 1000)),
+      BigInt(Math.floor((timeout % 1000) * 1e6)),
+    ]);
+    const result = this.#native.call(nr.ppoll, room.address, 1, limit, 0, 8);
+    // A signal that came in between is as if nothing had happened yet.
+    return result > 0 && view.getInt16(6, true) !== 0;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const waiters of [...this.#waiting.values()]) {
+      for (const waiter of [...waiters]) waiter.finish(false);
+    }
+    if (this.#parked) this.#unpark();
+    else this.#release();
+  }
+
+  #open(): void {
+    if (this.#epoll >= 0) return;
+    const native = this.#native;
+    const facts = { doing: "open", subject: "the poller" };
+    const epoll = check(native.call(nr.epoll_create1, EPOLL_CLOEXEC), {
+      ...facts,
+      command: "epoll_create1",
+    });
+    const wake = native.call(nr.eventfd2, 0, EFD_NONBLOCK_CLOEXEC);
+    if (wake < 0) native.call(nr.close, epoll);
+    this.#wake = check(wake, { ...facts, command: "eventfd2" });
+    this.#epoll = epoll;
+    this.#events = native.memory.allocate(EVENT_SIZE * MOST_EVENTS);
+    this.#control(EPOLL_CTL_ADD, this.#wake, EPOLLIN);
+  }
+
+  #control(operation: number, fd: number, events: number): number {
+    using frame = this.#native.frame();
+    const room = frame.room(EVENT_SIZE);
+    const view = new DataView(room.bytes.buffer, room.bytes.byteOffset, EVENT_SIZE);
+    view.setUint32(0, events, true);
+    view.setUint32(DATA_OFFSET, fd, true);
+    return this.#native.call(nr.epoll_ctl, this.#epoll, operation, fd, room.address);
+  }
+
+  #arm(fd: number, waiters: ReadonlySet<Waiter>): void {
+    this.#open();
+    let events = EPOLLONESHOT | EPOLLRDHUP;
+    for (const waiter of waiters) events |= waiter.events;
+    // A descriptor may have been closed and its number given to another file since: both ways round.
+    let result = this.#control(
+      this.#registered.has(fd) ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
+      fd,
+      events,
+    );
+    if (result === ENOENT) result = this.#control(EPOLL_CTL_ADD, fd, events);
+    else if (result === EEXIST) result = this.#control(EPOLL_CTL_MOD, fd, events);
+    if (result < 0) {
+      this.#registered.delete(fd);
+      throw new KernelError({
+        doing: "wait for",
+        subject: `descriptor ${fd}`,
+        command: "epoll_ctl",
+        number: result,
+        ...(result === -1 ? { why: "a file of this kind is always ready" } : {}),
+      });
+    }
+    this.#registered.add(fd);
+  }
+
+  /** Takes what is ready without waiting. */
+  #collect(timeout: number): void {
+    const events = this.#events as Block;
+    const count = this.#native.call(
+      nr.epoll_pwait,
+      this.#epoll,
+      events.address,
+      MOST_EVENTS,
+      timeout,
+      0,
+      8,
+    );
+    if (count > 0) this.#dispatch(count);
+  }
+
+  #dispatch(count: number): void {
+    const { view } = this.#events as Block;
+    for (let index = 0; index < count; index++) {
+      const got = view.getUint32(index * EVENT_SIZE, true);
+      const fd = view.getUint32(index * EVENT_SIZE + DATA_OFFSET, true);
+      if (fd === this.#wake) {
+        this.#drainWake();
+        continue;
+      }
+      const waiters = this.#waiting.get(fd);
+      if (waiters === undefined) continue;
+      const always = got & (EPOLLERR | EPOLLHUP);
+      // A peer's half-close is read as an end of file.
+      const readable = got & (EPOLLIN | EPOLLRDHUP);
+      for (const waiter of [...waiters]) {
+        const meant = waiter.events === EPOLLIN ? readable : got & EPOLLOUT;
+        if (always || meant) waiter.finish(true);
+      }
+      // Another waiter for the other direction: one event disarmed the descriptor for both.
+      if (waiters.size > 0) {
+        try {
+          this.#arm(fd, waiters);
+        } catch {
+          for (const waiter of [...waiters]) waiter.finish(false);
+        }
+      }
+    }
+  }
+
+  #drainWake(): void {
+    using frame = this.#native.frame();
+    this.#native.call(nr.read, this.#wake, frame.room(8).address, 8);
+  }
+
+  async #park(): Promise<void> {
+    if (this.#parked) return;
+    this.#parked = true;
+    try {
+      while (this.#waiting.size > 0 && !this.#closed) {
+        const events = this.#events as Block;
+        // -1 is EINTR here: the arguments are ours. The next turn shows.
+        const count = await this.#native.epollWaitAside(
+          this.#epoll,
+          events.pointer,
+          MOST_EVENTS,
+          -1,
+        );
+        if (count > 0) this.#dispatch(count);
+        // Handlers run now; those that wait again at once are seen before a thread is parked anew.
+        if (this.#waiting.size === 0) break;
+      }
+    } finally {
+      this.#parked = false;
+    }
+    if (this.#closed) this.#release();
+  }
+
+  #unparkIfIdle(): void {
+    if (this.#parked && this.#waiting.size === 0) this.#unpark();
+  }
+
+  #unpark(): void {
+    using frame = this.#native.frame();
+    this.#native.call(nr.write, this.#wake, frame.longs([1n]), 8);
+  }
+
+  #release(): void {
+    if (this.#epoll >= 0) {
+      this.#native.call(nr.close, this.#epoll);
+      this.#native.call(nr.close, this.#wake);
+      this.#events?.[Symbol.dispose]();
+    }
+    this.#epoll = this.#wake = -1;
+    this.#events = undefined;
+    this.#registered.clear();
+  }
+}

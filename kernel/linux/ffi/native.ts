@@ -1,0 +1,207 @@
+/**
+ * System calls by FFI, with the errno of each.
+ *
+ * libc's `syscall` is bound under several signatures. A call with 32-bit arguments and result is one
+ * machine-code stub (5 ns); errno is then read through a view on libc's own variable in the same
+ * expression, before anything can allocate: a garbage collection in between would overwrite it.
+ *
+ * @module
+ */
+
+import { KernelError } from "../../../errors/kernel_error.ts";
+import { Attributes } from "./attributes.ts";
+import { bufferAt, Frame, Memory, type Scratch } from "./memory.ts";
+import { systemCalls } from "./syscalls.ts";
+
+// One dlopen symbol costs 0.2-0.4 ms (nonblocking ones 0.01): the table stays this small.
+const symbols = {
+  /** The hot one: bpf, read-like calls whose words are all 32 bits but for one pointer. */
+  short: { name: "syscall", parameters: ["i32", "i32", "pointer", "u32"], result: "i32" },
+  /** Any call: words are 64 bits (bigint). */
+  long: {
+    name: "syscall",
+    parameters: ["i32", "usize", "usize", "usize", "usize", "usize", "usize"],
+    result: "i32",
+  },
+  /** mmap: the one whose result is an address. */
+  wide: {
+    name: "syscall",
+    parameters: ["i32", "usize", "usize", "usize", "usize", "usize", "usize"],
+    result: "i64",
+  },
+  errnoLocation: { name: "__errno_location", parameters: [], result: "pointer" },
+  /** On a thread of the runtime's pool. The errno of that thread cannot be read from here. */
+  shortAside: {
+    name: "syscall",
+    parameters: ["i32", "i32", "pointer", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  epollWaitAside: {
+    name: "epoll_wait",
+    parameters: ["i32", "pointer", "i32", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_SHARED = 1;
+const MAP_PRIVATE = 2;
+const MAP_FIXED_NOREPLACE = 0x100000;
+const MAP_ANONYMOUS = 0x20;
+
+/** How memory is mapped. */
+export interface MapOptions {
+  /** The descriptor; `undefined` for anonymous memory. */
+  readonly fd: number | undefined;
+  /** Whether it can be written. */
+  readonly writable: boolean;
+  /** Bytes from the file's start, a multiple of the page size. */
+  readonly offset: number;
+  /** Whether writes stay in this process. */
+  readonly private: boolean;
+  /** Exactly where it must lie. */
+  readonly address?: bigint;
+}
+
+/** libc, opened: system calls with their errno, and the memory they need. */
+export class Native {
+  /** Kernel-facing memory. */
+  readonly memory: Memory;
+  /** The attributes of commands on this thread. */
+  readonly attributes: Attributes;
+  /** libc's errno of this thread. */
+  readonly errno: Int32Array<ArrayBuffer>;
+  /** The stub for calls of the shape of bpf(2); the result is -1 on refusal, with {@linkcode errno} set. */
+  readonly short: (number: number, a: number, b: Deno.PointerValue, c: number) => number;
+  /** As `short`, on another thread; errno is lost. */
+  readonly shortAside: (
+    number: number,
+    a: number,
+    b: Deno.PointerValue,
+    c: number,
+  ) => Promise<number>;
+  /** epoll_wait on another thread; errno is lost. */
+  readonly epollWaitAside: (
+    fd: number,
+    events: Deno.PointerValue,
+    count: number,
+    timeout: number,
+  ) => Promise<number>;
+
+  #long: Deno.DynamicLibrary<typeof symbols>["symbols"]["long"];
+  #wide: Deno.DynamicLibrary<typeof symbols>["symbols"]["wide"];
+  #scratch: Scratch;
+
+  /** Opens libc. Throws a {@linkcode KernelError} where it cannot be. */
+  constructor() {
+    const library = openLibc();
+    const { short, long, wide, errnoLocation, shortAside, epollWaitAside } = library.symbols;
+    const location = errnoLocation();
+    if (location === null) throw new TypeError("Cannot find errno: libc gave no address");
+    this.errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(location, 4));
+    this.short = short;
+    this.#long = long;
+    this.#wide = wide;
+    this.shortAside = shortAside;
+    this.epollWaitAside = epollWaitAside;
+    this.memory = new Memory(
+      (size) => {
+        const address = this.map(size, { fd: undefined, writable: true, offset: 0, private: true });
+        if (address >= 0) return address;
+        throw new KernelError({
+          doing: "map",
+          subject: `${size} bytes of memory`,
+          command: "mmap",
+          number: address,
+        });
+      },
+      (address, size) => {
+        this.call(systemCalls.munmap, address, size);
+      },
+    );
+    this.#scratch = { block: this.memory.allocate(64 * 1024), used: 0 };
+    this.attributes = new Attributes(this, this.memory.allocate(Attributes.size));
+  }
+
+  /** Any system call; numbers below zero are sign-extended. A result, or `-errno`. */
+  call(
+    number: number,
+    a: number | bigint = 0,
+    b: number | bigint = 0,
+    c: number | bigint = 0,
+    d: number | bigint = 0,
+    e: number | bigint = 0,
+    f: number | bigint = 0,
+  ): number {
+    const errno = this.errno;
+    const [p, q, r, s, t, u] = [word(a), word(b), word(c), word(d), word(e), word(f)];
+    const result = this.#long(number, p, q, r, s, t, u);
+    return result < 0 ? -(errno[0] as number) : result;
+  }
+
+  /** mmap(2): an address, or `-errno`. Always at least one page. */
+  map(size: number, options: MapOptions): number {
+    const protection = options.writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    const flags = (options.private ? MAP_PRIVATE : MAP_SHARED) |
+      (options.fd === undefined ? MAP_ANONYMOUS : 0) |
+      (options.address === undefined ? 0 : MAP_FIXED_NOREPLACE);
+    const errno = this.errno;
+    const [p, q, r, s, t, u] = [
+      options.address ?? 0n,
+      word(size),
+      word(protection),
+      word(flags),
+      word(options.fd ?? -1),
+      word(options.offset),
+    ];
+    const result = this.#wide(systemCalls.mmap, p, q, r, s, t, u);
+    // No user-space address has its top bit set, so below zero is always the -1 of a refusal.
+    return result < 0n ? -(errno[0] as number) : Number(result);
+  }
+
+  /** A view on mapped memory. */
+  buffer(address: number, size: number): ArrayBuffer {
+    return bufferAt(address, size);
+  }
+
+  /** The memory of one call on this thread. End it before the next `await`. */
+  frame(): Frame {
+    return new Frame(this.memory, this.#scratch);
+  }
+
+  /** The memory of a call on another thread. */
+  ownFrame(): Frame {
+    return new Frame(this.memory);
+  }
+}
+
+function word(value: number | bigint): bigint {
+  return BigInt.asUintN(64, typeof value === "bigint" ? value : BigInt(value));
+}
+
+function openLibc(): Deno.DynamicLibrary<typeof symbols> {
+  try {
+    return Deno.dlopen("libc.so.6", symbols);
+  } catch (cause) {
+    const denied = cause instanceof Deno.errors.NotCapable ||
+      cause instanceof Deno.errors.PermissionDenied;
+    throw new KernelError({
+      doing: "open",
+      subject: "libc.so.6",
+      command: "dlopen",
+      number: denied ? 13 : 2,
+      why: denied ? "Deno does not permit it" : "glibc cannot be loaded",
+      fix: denied ? "run deno with --allow-ffi" : "run on Linux with glibc",
+    }, { cause });
+  }
+}
+
+let instance: Native | undefined;
+
+/** libc, opened on first use, once per isolate (errno is a thread's own). */
+export function native(): Native {
+  return instance ??= new Native();
+}

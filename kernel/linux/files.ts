@@ -1,0 +1,205 @@
+/**
+ * Descriptors and files by system calls: Deno's own file calls refuse /sys and /proc without all
+ * permissions, these need none but `--allow-ffi`.
+ *
+ * @module
+ */
+
+import { textUpToNul } from "./ffi/attributes.ts";
+import type { BytesResult, Kernel, Result } from "../kernel.ts";
+import { Mapping } from "../mapping.ts";
+import type { Native } from "./ffi/native.ts";
+import { systemCalls as nr } from "./ffi/syscalls.ts";
+
+const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+const AT_FDCWD = -100;
+const AT_EMPTY_PATH = 0x1000;
+const AT_REMOVEDIR = 0x200;
+const O_CLOEXEC = 0o2000000;
+// These two differ between the architectures.
+const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
+const F_DUPFD_CLOEXEC = 1030;
+const STATX_BASIC_STATS = 0x7ff;
+const EINTR = -4;
+
+/** open(2) with O_CLOEXEC. */
+export function open(native: Native, path: string, flags: number = 0, directory?: number): Result {
+  using frame = native.frame();
+  return native.call(
+    nr.openat,
+    directory ?? AT_FDCWD,
+    frame.text(path),
+    flags | O_CLOEXEC,
+    0o600,
+  );
+}
+
+/** fcntl(F_DUPFD_CLOEXEC). */
+export function duplicate(native: Native, fd: number): Result {
+  return native.call(nr.fcntl, fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/** read(2). */
+export function read(native: Native, fd: number, size: number): BytesResult {
+  using frame = native.frame();
+  const room = frame.room(size);
+  let result: number;
+  do result = native.call(nr.read, fd, room.address, size); while (result === EINTR);
+  return result < 0 ? { result, bytes: EMPTY } : { result: 0, bytes: room.bytes.slice(0, result) };
+}
+
+/** write(2). */
+export function write(native: Native, fd: number, bytes: Uint8Array): Result {
+  using frame = native.frame();
+  return native.call(nr.write, fd, frame.bytes(bytes), bytes.length);
+}
+
+const CHUNK = 64 * 1024;
+
+/** The whole file. Files of /proc and /sys say that their size is 0: only reading tells. */
+export function readFile(native: Native, path: string, limit: number = 256 << 20): BytesResult {
+  const fd = open(native, path);
+  if (fd < 0) return { result: fd, bytes: EMPTY };
+  try {
+    using frame = native.frame();
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    let size = 0;
+    // Grows, so that a file of megabytes takes a dozen reads; what /proc makes is small.
+    let room = frame.room(Math.min(CHUNK / 4, Math.max(limit, 1)));
+    while (size < limit) {
+      const ask = Math.min(room.bytes.length, limit - size);
+      const count = native.call(nr.read, fd, room.address, ask);
+      if (count === EINTR) continue;
+      if (count < 0) return { result: count, bytes: EMPTY };
+      if (count === 0) break;
+      parts.push(room.bytes.slice(0, count));
+      size += count;
+      if (count === room.bytes.length && count < 8 << 20) room = frame.room(count * 4);
+    }
+    if (parts.length === 1) return { result: 0, bytes: parts[0] as Uint8Array<ArrayBuffer> };
+    const bytes = new Uint8Array(size);
+    let at = 0;
+    for (const part of parts) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return { result: 0, bytes };
+  } finally {
+    native.call(nr.close, fd);
+  }
+}
+
+/** Names in a directory by getdents64. */
+export function readDirectory(native: Native, path: string): readonly string[] | undefined {
+  const fd = open(native, path, O_DIRECTORY);
+  if (fd < 0) return undefined;
+  try {
+    using frame = native.frame();
+    const room = frame.room(32 * 1024);
+    const view = new DataView(room.bytes.buffer, room.bytes.byteOffset, room.bytes.length);
+    const names: string[] = [];
+    for (;;) {
+      const count = native.call(nr.getdents64, fd, room.address, room.bytes.length);
+      if (count < 0) return undefined;
+      if (count === 0) return names;
+      // struct linux_dirent64: u64 inode, s64 offset, u16 length, u8 type, name
+      for (let at = 0; at < count; at += view.getUint16(at + 16, true)) {
+        const end = at + view.getUint16(at + 16, true);
+        const name = textUpToNul(room.bytes.subarray(at + 19, end));
+        if (name !== "." && name !== "..") names.push(name);
+      }
+    }
+  } finally {
+    native.call(nr.close, fd);
+  }
+}
+
+/** readlink(2). */
+export function readLink(native: Native, path: string): string | undefined {
+  using frame = native.frame();
+  const room = frame.room(4096);
+  const size = native.call(
+    nr.readlinkat,
+    AT_FDCWD,
+    frame.text(path),
+    room.address,
+    room.bytes.length,
+  );
+  return size < 0 ? undefined : new TextDecoder().decode(room.bytes.slice(0, size));
+}
+
+/** statx(2): one layout on every architecture. */
+export function stat(native: Native, pathOrFd: string | number): ReturnType<Kernel["stat"]> {
+  using frame = native.frame();
+  const room = frame.room(256);
+  const path = typeof pathOrFd === "string";
+  const result = native.call(
+    nr.statx,
+    path ? AT_FDCWD : pathOrFd,
+    frame.text(path ? pathOrFd : ""),
+    path ? 0 : AT_EMPTY_PATH,
+    STATX_BASIC_STATS,
+    room.address,
+  );
+  if (result < 0) return { result, device: 0n, inode: 0n, mode: 0, uid: 0 };
+  const view = new DataView(room.bytes.buffer, room.bytes.byteOffset, 256);
+  const major = BigInt(view.getUint32(136, true));
+  const minor = BigInt(view.getUint32(140, true));
+  return {
+    result: 0,
+    // glibc's makedev: what st_dev says and what the kernel compares.
+    device: (minor & 0xffn) | ((major & 0xfffn) << 8n) | ((minor & ~0xffn) << 12n) |
+      ((major & ~0xfffn) << 32n),
+    inode: view.getBigUint64(32, true),
+    mode: view.getUint16(28, true),
+    uid: view.getUint32(20, true),
+  };
+}
+
+/** statfs(2)'s f_type. */
+export function filesystemType(native: Native, pathOrFd: string | number): number {
+  using frame = native.frame();
+  const room = frame.room(128);
+  const result = typeof pathOrFd === "string"
+    ? native.call(nr.statfs, frame.text(pathOrFd), room.address)
+    : native.call(nr.fstatfs, pathOrFd, room.address);
+  if (result < 0) return result;
+  return new DataView(room.bytes.buffer, room.bytes.byteOffset, 8).getUint32(0, true);
+}
+
+/** mkdir(2). */
+export function makeDirectory(native: Native, path: string, mode: number = 0o700): Result {
+  using frame = native.frame();
+  return native.call(nr.mkdirat, AT_FDCWD, frame.text(path), mode);
+}
+
+/** unlink(2), or rmdir(2) for a directory. */
+export function remove(native: Native, path: string): Result {
+  using frame = native.frame();
+  const name = frame.text(path);
+  const result = native.call(nr.unlinkat, AT_FDCWD, name, 0);
+  // EISDIR; some file systems say EPERM.
+  if (result !== -21 && result !== -1) return result;
+  const removed = native.call(nr.unlinkat, AT_FDCWD, name, AT_REMOVEDIR);
+  return removed === -20 /* ENOTDIR */ ? result : removed;
+}
+
+/** mmap(2) of a descriptor. */
+export function mapFile(
+  native: Native,
+  fd: number,
+  size: number,
+  options: NonNullable<Parameters<Kernel["map"]>[2]> = {},
+): Mapping | Result {
+  const address = native.map(size, {
+    fd,
+    writable: options.writable ?? false,
+    offset: options.offset ?? 0,
+    private: options.private ?? false,
+    ...(options.address !== undefined ? { address: options.address } : {}),
+  });
+  if (address < 0) return address;
+  return new Mapping(native.buffer(address, size), address, () => {
+    native.call(nr.munmap, address, size);
+  });
+}

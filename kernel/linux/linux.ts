@@ -1,0 +1,269 @@
+/**
+ * Linux itself: the {@linkcode Kernel} that makes system calls.
+ *
+ * @module
+ */
+
+import { Command } from "../../uapi/enums.ts";
+import { EpollPoller } from "./epoll.ts";
+import type * as K from "../kernel.ts";
+import * as files from "./files.ts";
+import * as links from "./links.ts";
+import { machineFacts } from "./machine.ts";
+import * as maps from "./maps.ts";
+import * as network from "./network.ts";
+import * as objects from "./objects.ts";
+import { perfEventOpen } from "./perf.ts";
+import * as programs from "./programs.ts";
+import type { Poller } from "../poller.ts";
+import type { Mapping } from "../mapping.ts";
+import { type Native, native } from "./ffi/native.ts";
+import { systemCalls } from "./ffi/syscalls.ts";
+
+/**
+ * The kernel that this process runs on, through libc.
+ *
+ * It needs `--allow-ffi` and no other permission. libc is opened with the first call, not when the
+ * module is imported. One instance serves the whole process (or worker): {@linkcode linuxKernel}.
+ *
+ * @example
+ * ```ts ignore
+ * import { linuxKernel } from "@skep/skep";
+ *
+ * const kernel = linuxKernel();
+ * console.log(kernel.machine.release);
+ * const map = kernel.mapCreate({ type: 1, keySize: 4, valueSize: 8, maxEntries: 16 });
+ * if (map >= 0) kernel.close(map);
+ * ```
+ */
+export class LinuxKernel implements K.Kernel {
+  #poller: EpollPoller | undefined;
+  #machine: K.MachineFacts | undefined;
+
+  /** libc, opened on first use. */
+  get #native(): Native {
+    return native();
+  }
+
+  /** Facts that do not change while the process runs, read on first use. */
+  get machine(): K.MachineFacts {
+    return this.#machine ??= machineFacts(this.#native);
+  }
+
+  /** Waits for descriptors; opens its two with the first wait. `parked`: a thread waits now. */
+  get poller(): Poller & { readonly parked: boolean } {
+    return this.#poller ??= new EpollPoller(this.#native);
+  }
+
+  /** BPF_MAP_CREATE. */
+  mapCreate(attributes: K.MapCreate): K.Result {
+    return maps.mapCreate(this.#native, attributes);
+  }
+  /** Room for one element of a map, with the element commands on it. */
+  mapElements(mapFd: number, keySize: number, valueSize: number): K.MapElements {
+    return new maps.LinuxMapElements(this.#native, mapFd, keySize, valueSize);
+  }
+  /** Room for a batch, with the batch commands on it. */
+  mapBatch(mapFd: number, keySize: number, valueSize: number, capacity: number): K.MapBatch {
+    return new maps.LinuxMapBatch(this.#native, mapFd, keySize, valueSize, capacity);
+  }
+  /** BPF_MAP_FREEZE. */
+  mapFreeze(mapFd: number): K.Result {
+    return maps.mapFreeze(this.#native, mapFd);
+  }
+  /**
+   * BPF_PROG_LOAD off the event loop.
+   *
+   * Up to 384 instructions without a jump back are loaded on this thread all the same: that takes 40 to
+   * some 200 µs, about as long as the way to another thread and back.
+   */
+  programLoad(attributes: K.ProgramLoad): Promise<K.LoadResult> {
+    return programs.programLoad(this.#native, attributes);
+  }
+  /** BPF_PROG_LOAD on this thread. */
+  programLoadSync(attributes: K.ProgramLoad): K.LoadResult {
+    return programs.programLoadSync(this.#native, attributes);
+  }
+  /** BPF_BTF_LOAD. */
+  btfLoad(attributes: K.BtfLoad): K.LoadResult {
+    return programs.btfLoad(this.#native, attributes);
+  }
+  /** BPF_*_GET_FD_BY_ID. */
+  getFdById(kind: K.ObjectKind, id: number, tokenFd?: number): K.Result {
+    return objects.getFdById(this.#native, kind, id, tokenFd);
+  }
+  /** BPF_*_GET_NEXT_ID. */
+  getNextId(kind: K.ObjectKind, id: number): K.Result {
+    return objects.getNextId(this.#native, kind, id);
+  }
+  /** BPF_OBJ_GET_INFO_BY_FD. */
+  objectInfo(
+    fd: number,
+    size: number,
+    text?: { readonly pointer: number; readonly length: number },
+  ): K.BytesResult & { readonly text?: string } {
+    return objects.objectInfo(this.#native, fd, size, text);
+  }
+  /** BPF_OBJ_GET_INFO_BY_FD of a BTF. */
+  btfInfo(btfFd: number): ReturnType<K.Kernel["btfInfo"]> {
+    return objects.btfInfo(this.#native, btfFd);
+  }
+  /** BPF_OBJ_GET_INFO_BY_FD of a program with its arrays. */
+  programInfo(
+    programFd: number,
+    arrays?: Parameters<K.Kernel["programInfo"]>[1],
+  ): K.ProgramInfoResult {
+    return objects.programInfo(this.#native, programFd, arrays);
+  }
+  /** BPF_OBJ_PIN. */
+  objectPin(fd: number, path: string, directoryFd?: number): K.Result {
+    return objects.objectPin(this.#native, fd, path, directoryFd);
+  }
+  /** BPF_OBJ_GET. */
+  objectGet(path: string, flags?: number, directoryFd?: number): K.Result {
+    return objects.objectGet(this.#native, path, flags, directoryFd);
+  }
+  /** BPF_LINK_CREATE. */
+  linkCreate(attributes: K.LinkCreate): K.Result {
+    return links.linkCreate(this.#native, attributes);
+  }
+  /** BPF_LINK_UPDATE. */
+  linkUpdate(linkFd: number, newFd: number, oldFd?: number): K.Result {
+    return links.linkUpdate(this.#native, linkFd, newFd, oldFd);
+  }
+  /** BPF_LINK_DETACH. */
+  linkDetach(linkFd: number): K.Result {
+    return links.linkDetach(this.#native, linkFd);
+  }
+  /** BPF_RAW_TRACEPOINT_OPEN. */
+  rawTracepointOpen(programFd: number, name?: string, cookie?: bigint): K.Result {
+    return links.rawTracepointOpen(this.#native, programFd, name, cookie);
+  }
+  /** BPF_PROG_ATTACH. */
+  programAttach(attributes: K.ProgramAttach): K.Result {
+    return links.programAttach(this.#native, Command.prog_attach, attributes);
+  }
+  /** BPF_PROG_DETACH. */
+  programDetach(attributes: K.ProgramAttach): K.Result {
+    return links.programAttach(this.#native, Command.prog_detach, attributes);
+  }
+  /** BPF_PROG_QUERY. */
+  programQuery(target: number, attachType: number, flags?: number): K.ProgramQuery {
+    return links.programQuery(this.#native, target, attachType, flags);
+  }
+  /** BPF_PROG_TEST_RUN. */
+  programTestRun(attributes: K.TestRun): K.TestRunResult {
+    return programs.programTestRun(this.#native, attributes);
+  }
+  /** BPF_PROG_BIND_MAP. */
+  programBindMap(programFd: number, mapFd: number): K.Result {
+    return programs.programBindMap(this.#native, programFd, mapFd);
+  }
+  /** BPF_PROG_STREAM_READ_BY_FD. */
+  programStreamRead(programFd: number, stream: number, size: number): K.BytesResult {
+    return programs.programStreamRead(this.#native, programFd, stream, size);
+  }
+  /** BPF_ITER_CREATE. */
+  iteratorCreate(linkFd: number): K.Result {
+    return links.iteratorCreate(this.#native, linkFd);
+  }
+  /** BPF_ENABLE_STATS. */
+  enableStatistics(type: number): K.Result {
+    return links.enableStatistics(this.#native, type);
+  }
+  /** BPF_TOKEN_CREATE. */
+  tokenCreate(bpffsFd: number): K.Result {
+    return links.tokenCreate(this.#native, bpffsFd);
+  }
+
+  /** open(2) with O_CLOEXEC. */
+  open(path: string, flags?: number, directoryFd?: number): K.Result {
+    return files.open(this.#native, path, flags, directoryFd);
+  }
+  /** close(2); waits for the descriptor end with `false` first. */
+  close(fd: number): K.Result {
+    this.#poller?.forget(fd);
+    return this.#native.call(systemCalls.close, fd);
+  }
+  /** fcntl(F_DUPFD_CLOEXEC). */
+  duplicate(fd: number): K.Result {
+    return files.duplicate(this.#native, fd);
+  }
+  /** read(2). */
+  read(fd: number, size: number): K.BytesResult {
+    return files.read(this.#native, fd, size);
+  }
+  /** write(2). */
+  write(fd: number, bytes: Uint8Array): K.Result {
+    return files.write(this.#native, fd, bytes);
+  }
+  /** The whole file. */
+  readFile(path: string, limit?: number): K.BytesResult {
+    return files.readFile(this.#native, path, limit);
+  }
+  /** Names in a directory. */
+  readDirectory(path: string): readonly string[] | undefined {
+    return files.readDirectory(this.#native, path);
+  }
+  /** readlink(2). */
+  readLink(path: string): string | undefined {
+    return files.readLink(this.#native, path);
+  }
+  /** stat(2) or fstat(2). */
+  stat(pathOrFd: string | number): ReturnType<K.Kernel["stat"]> {
+    return files.stat(this.#native, pathOrFd);
+  }
+  /** statfs(2)'s f_type. */
+  filesystemType(pathOrFd: string | number): number {
+    return files.filesystemType(this.#native, pathOrFd);
+  }
+  /** mkdir(2). */
+  makeDirectory(path: string, mode?: number): K.Result {
+    return files.makeDirectory(this.#native, path, mode);
+  }
+  /** unlink(2) or rmdir(2). */
+  remove(path: string): K.Result {
+    return files.remove(this.#native, path);
+  }
+  /** mmap(2) of a descriptor. */
+  map(
+    fd: number,
+    size: number,
+    options?: Parameters<K.Kernel["map"]>[2],
+  ): Mapping | K.Result {
+    return files.mapFile(this.#native, fd, size, options);
+  }
+  /** ioctl(2). */
+  control(fd: number, request: number, argument?: number): K.Result {
+    return this.#native.call(systemCalls.ioctl, fd, request, argument);
+  }
+
+  /** perf_event_open(2). */
+  perfEventOpen(event: K.PerfEvent): K.Result {
+    return perfEventOpen(this.#native, event);
+  }
+  /** if_nametoindex(3). */
+  interfaceIndex(name: string): K.Result {
+    return network.interfaceIndex(this.#native, name);
+  }
+  /** One netlink request and its answers. */
+  netlink(message: Uint8Array, protocol?: number): ReturnType<K.Kernel["netlink"]> {
+    return network.netlink(this.#native, message, protocol);
+  }
+  /** setsockopt(SOL_SOCKET). */
+  setSocketOption(fd: number, option: number, value: number): K.Result {
+    return network.setSocketOption(this.#native, fd, option, value);
+  }
+  /** A system call by number. */
+  call(number: number, ...words: readonly (number | bigint)[]): K.Result {
+    const [a, b, c, d, e, f] = words;
+    return this.#native.call(number, a, b, c, d, e, f);
+  }
+}
+
+let instance: LinuxKernel | undefined;
+
+/** The process's one {@linkcode LinuxKernel}, made on first use. */
+export function linuxKernel(): LinuxKernel {
+  return instance ??= new LinuxKernel();
+}

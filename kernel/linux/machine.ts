@@ -1,0 +1,68 @@
+/**
+ * What this machine is, from uname(2) and /sys.
+ *
+ * @module
+ */
+
+import { textUpToNul } from "./ffi/attributes.ts";
+import type { MachineFacts } from "../kernel.ts";
+import { readFile } from "./files.ts";
+import type { Native } from "./ffi/native.ts";
+import { systemCalls } from "./ffi/syscalls.ts";
+
+const UTSNAME_FIELD = 65;
+
+/** Reads the facts. */
+export function machineFacts(native: Native): MachineFacts {
+  const [release, version, machine] = uname(native);
+  return {
+    machine,
+    release,
+    version,
+    pageSize: pageSize(native),
+    possibleCpus: lastCpu(readList(native, "/sys/devices/system/cpu/possible")) + 1,
+    onlineCpus: readList(native, "/sys/devices/system/cpu/online"),
+  };
+}
+
+function uname(native: Native): [release: string, version: string, machine: string] {
+  using frame = native.frame();
+  const room = frame.room(6 * UTSNAME_FIELD);
+  native.call(systemCalls.uname, room.address);
+  const field = (index: number): string =>
+    textUpToNul(room.bytes.slice(index * UTSNAME_FIELD, (index + 1) * UTSNAME_FIELD));
+  return [field(2), field(3), field(4)];
+}
+
+const AT_PAGESZ = 6;
+
+function pageSize(native: Native): number {
+  const { bytes } = readFile(native, "/proc/self/auxv");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let at = 0; at + 16 <= bytes.length; at += 16) {
+    if (view.getUint32(at, true) === AT_PAGESZ) return view.getUint32(at + 8, true);
+  }
+  return 4096;
+}
+
+function readList(native: Native, path: string): number[] {
+  const cpus = parseCpuList(textUpToNul(readFile(native, path).bytes));
+  return cpus.length > 0 ? cpus : [0];
+}
+
+function lastCpu(cpus: readonly number[]): number {
+  return cpus[cpus.length - 1] ?? 0;
+}
+
+/** The CPUs of a list as /sys writes it: `"0-3,8"`. What is not such a list gives none. */
+export function parseCpuList(text: string): number[] {
+  const cpus: number[] = [];
+  for (const part of text.trim().split(",")) {
+    const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part);
+    if (match === null) return [];
+    const first = Number(match[1]);
+    const last = Number(match[2] ?? first);
+    for (let cpu = first; cpu <= last; cpu++) cpus.push(cpu);
+  }
+  return cpus;
+}

@@ -1,0 +1,276 @@
+/**
+ * BPF_MAP_* on Linux.
+ *
+ * @module
+ */
+
+import { Command } from "../../uapi/enums.ts";
+import type { MapBatch, MapCreate, MapElements, Result } from "../kernel.ts";
+import type { Block } from "./ffi/memory.ts";
+import type { Native } from "./ffi/native.ts";
+import { systemCalls } from "./ffi/syscalls.ts";
+import { attributes } from "../../uapi/layouts.ts";
+
+/** `BPF_F_TOKEN_FD` of map and program flags. */
+export const TOKEN_FD_FLAG: number = 1 << 16;
+
+/** BPF_MAP_CREATE. */
+export function mapCreate(native: Native, map: MapCreate): Result {
+  using frame = native.frame();
+  const field = attributes.map_create;
+  const attr = native.attributes.begin();
+  const token = map.tokenFd;
+  attr.set(field.map_type, map.type).set(field.key_size, map.keySize)
+    .set(field.value_size, map.valueSize).set(field.max_entries, map.maxEntries)
+    .set(field.map_flags, token === undefined ? map.flags : (map.flags ?? 0) | TOKEN_FD_FLAG)
+    .set(field.inner_map_fd, map.innerMapFd).set(field.numa_node, map.numaNode)
+    .name(field.map_name, map.name).set(field.map_ifindex, map.ifindex)
+    .set(field.btf_fd, map.btfFd).set(field.btf_key_type_id, map.keyTypeId)
+    .set(field.btf_value_type_id, map.valueTypeId)
+    .set(field.btf_vmlinux_value_type_id, map.vmlinuxValueTypeId)
+    .set(field.map_extra, map.mapExtra)
+    .set(field.value_type_btf_obj_fd, map.valueTypeBtfObjFd).set(field.map_token_fd, token);
+  const hash = map.exclusiveProgramHash;
+  if (hash !== undefined) {
+    attr.set(field.excl_prog_hash, frame.bytes(hash)).set(field.excl_prog_hash_size, hash.length);
+  }
+  return attr.command(Command.map_create);
+}
+
+/** BPF_MAP_FREEZE. */
+export function mapFreeze(native: Native, mapFd: number): Result {
+  return native.attributes.begin().set(attributes.element.map_fd, mapFd)
+    .command(Command.map_freeze);
+}
+
+const ELEMENT_SIZE = 32;
+
+function aligned(size: number): number {
+  return Math.max(8, Math.ceil(size / 8) * 8);
+}
+
+/** Element commands: two ready-made attributes, so that a call writes nothing but its flags. */
+export class LinuxMapElements implements MapElements {
+  readonly key: Uint8Array<ArrayBuffer>;
+  readonly value: Uint8Array<ArrayBuffer>;
+  readonly nextKey: Uint8Array<ArrayBuffer>;
+
+  #blocks: Block[];
+  #short: Native["short"];
+  #errno: Int32Array<ArrayBuffer>;
+  #words: Uint32Array<ArrayBuffer>;
+  #element: Deno.PointerValue;
+  #next: Deno.PointerValue;
+  #keyLow: number;
+  #keyHigh: number;
+  #flags = 0;
+
+  /** Allocates; `mapFd` stays the caller's. */
+  constructor(native: Native, mapFd: number, keySize: number, valueSize: number) {
+    const attrs = native.memory.allocate(2 * ELEMENT_SIZE);
+    const room = aligned(keySize);
+    // The views given out are on a block of their own: they never reach the attributes.
+    const data = native.memory.allocate(2 * room + aligned(valueSize));
+    this.#blocks = [attrs, data];
+    this.#short = native.short;
+    this.#errno = native.errno;
+    this.#element = attrs.pointer;
+    this.#next = addressPointer(attrs.address + ELEMENT_SIZE);
+    this.key = data.u8.subarray(0, keySize);
+    this.nextKey = data.u8.subarray(room, room + keySize);
+    this.value = data.u8.subarray(2 * room, 2 * room + valueSize);
+    const words = this.#words = attrs.u32;
+    // A map without keys (queue, stack, bloom filter) must be given no key: EINVAL else.
+    const key = keySize === 0 ? 0 : data.address;
+    const [next, value] = [data.address + room, data.address + 2 * room];
+    this.#keyLow = key >>> 0;
+    this.#keyHigh = Math.floor(key / 2 ** 32);
+    for (const [at, last] of [[0, value], [ELEMENT_SIZE / 4, next]] as const) {
+      words[at] = mapFd;
+      setLong(words, at + 2, key);
+      setLong(words, at + 4, last);
+    }
+  }
+
+  lookup(flags: number = 0): Result {
+    if (flags !== this.#flags) this.#setFlags(flags);
+    const result = this.#short(systemCalls.bpf, 1, this.#element, ELEMENT_SIZE);
+    return result < 0 ? -(this.#errno[0] as number) : result;
+  }
+
+  update(flags: number = 0): Result {
+    if (flags !== this.#flags) this.#setFlags(flags);
+    const result = this.#short(systemCalls.bpf, 2, this.#element, ELEMENT_SIZE);
+    return result < 0 ? -(this.#errno[0] as number) : result;
+  }
+
+  delete(): Result {
+    if (this.#flags !== 0) this.#setFlags(0);
+    // The kernel wants the fields behind the key to be zero: 16 bytes are all it is given.
+    const result = this.#short(systemCalls.bpf, 3, this.#element, 16);
+    return result < 0 ? -(this.#errno[0] as number) : result;
+  }
+
+  lookupAndDelete(flags: number = 0): Result {
+    if (flags !== this.#flags) this.#setFlags(flags);
+    const result = this.#short(systemCalls.bpf, 21, this.#element, ELEMENT_SIZE);
+    return result < 0 ? -(this.#errno[0] as number) : result;
+  }
+
+  next(first: boolean): Result {
+    const words = this.#words;
+    words[10] = first ? 0 : this.#keyLow;
+    words[11] = first ? 0 : this.#keyHigh;
+    const result = this.#short(systemCalls.bpf, 4, this.#next, ELEMENT_SIZE - 8);
+    return result < 0 ? -(this.#errno[0] as number) : result;
+  }
+
+  #setFlags(flags: number): void {
+    this.#flags = flags;
+    setLong(this.#words, 6, flags);
+  }
+
+  [Symbol.dispose](): void {
+    // From now on the kernel answers EFAULT, and no memory that others use is written.
+    this.#element = this.#next = null;
+    for (const block of this.#blocks) block[Symbol.dispose]();
+  }
+}
+
+/** Batch commands over buffers of their own, with the kernel's cursor kept between calls. */
+export class LinuxMapBatch implements MapBatch {
+  readonly capacity: number;
+  readonly keys: Uint8Array<ArrayBuffer>;
+  readonly values: Uint8Array<ArrayBuffer>;
+
+  #blocks: Block[];
+  #attributes: Deno.PointerValue;
+  #words: Uint32Array<ArrayBuffer>;
+  #short: Native["short"];
+  #errno: Int32Array<ArrayBuffer>;
+  #cursor: number;
+  #cursorSize: number;
+  #cursors: Uint8Array<ArrayBuffer>;
+  #count = 0;
+
+  /** Allocates; `mapFd` stays the caller's. */
+  constructor(
+    native: Native,
+    mapFd: number,
+    keySize: number,
+    valueSize: number,
+    capacity: number,
+  ) {
+    // The cursor is a bucket number (u32) in hash maps and a key in arrays and LPM tries. Two, because
+    // the kernel reads one and writes the other.
+    this.#cursorSize = aligned(Math.max(8, keySize));
+    const attrs = native.memory.allocate(64 + 2 * this.#cursorSize);
+    const keys = native.memory.allocate(Math.max(8, keySize * capacity));
+    const values = native.memory.allocate(Math.max(8, valueSize * capacity));
+    this.#blocks = [attrs, keys, values];
+    this.capacity = capacity;
+    this.keys = keys.u8.subarray(0, keySize * capacity);
+    this.values = values.u8.subarray(0, valueSize * capacity);
+    this.#attributes = attrs.pointer;
+    this.#short = native.short;
+    this.#errno = native.errno;
+    this.#cursor = attrs.address + 64;
+    this.#cursors = attrs.u8.subarray(64);
+    const words = this.#words = attrs.u32;
+    setLong(words, 2, this.#cursor);
+    setLong(words, 4, keys.address);
+    setLong(words, 6, values.address);
+    words[9] = mapFd;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  rewind(): void {
+    setLong(this.#words, 0, 0);
+    setLong(this.#words, 2, this.#cursor);
+  }
+
+  resume(from: MapBatch): void {
+    this.rewind();
+    if (!(from instanceof LinuxMapBatch)) {
+      throw new TypeError("Cannot resume another kernel's batch");
+    }
+    const low = from.#words[0] as number;
+    if (low === 0 && from.#words[1] === 0) return;
+    const size = this.#cursorSize;
+    const start = low === from.#cursor >>> 0 ? 0 : size;
+    this.#cursors.set(from.#cursors.subarray(start, start + size));
+    setLong(this.#words, 0, this.#cursor);
+    setLong(this.#words, 2, this.#cursor + size);
+  }
+
+  lookup(flags: number = 0): Result {
+    return this.#walk(24, flags);
+  }
+
+  lookupAndDelete(flags: number = 0): Result {
+    return this.#walk(25, flags);
+  }
+
+  update(count: number, flags: number = 0): Result {
+    return this.#apply(26, count, flags);
+  }
+
+  delete(count: number, flags: number = 0): Result {
+    return this.#apply(27, count, flags);
+  }
+
+  #walk(command: number, flags: number): Result {
+    const words = this.#words;
+    words[8] = this.capacity;
+    setLong(words, 10, flags);
+    const result = this.#short(systemCalls.bpf, command, this.#attributes, BATCH_SIZE);
+    const outcome = result < 0 ? -(this.#errno[0] as number) : result;
+    // ENOENT is the end: elements may have come with it. Other errors moved what the count says only
+    // where the kernel wrote it (EFAULT does not).
+    this.#count = outcome === 0 || outcome === -2 ? words[8] as number : 0;
+    if (outcome === 0) {
+      const out = words[2] as number;
+      const high = words[3] as number;
+      const other = out === this.#cursor >>> 0 ? this.#cursor + this.#cursorSize : this.#cursor;
+      words[0] = out;
+      words[1] = high;
+      setLong(words, 2, other);
+    }
+    return outcome;
+  }
+
+  #apply(command: number, count: number, flags: number): Result {
+    const words = this.#words;
+    const [inLow, inHigh] = [words[0] as number, words[1] as number];
+    setLong(words, 0, 0);
+    const asked = words[8] = Math.min(count, this.capacity);
+    setLong(words, 10, flags);
+    const result = this.#short(systemCalls.bpf, command, this.#attributes, BATCH_SIZE);
+    const outcome = result < 0 ? -(this.#errno[0] as number) : result;
+    const moved = words[8] as number;
+    // A command that is refused as a whole leaves the count as it was asked.
+    this.#count = outcome < 0 && moved === asked ? 0 : moved;
+    words[0] = inLow;
+    words[1] = inHigh;
+    return outcome;
+  }
+
+  [Symbol.dispose](): void {
+    this.#attributes = null;
+    for (const block of this.#blocks) block[Symbol.dispose]();
+  }
+}
+
+const BATCH_SIZE = 56;
+
+function setLong(words: Uint32Array, index: number, value: number): void {
+  words[index] = value >>> 0;
+  words[index + 1] = Math.floor(value / 2 ** 32);
+}
+
+function addressPointer(address: number): Deno.PointerObject {
+  return Deno.UnsafePointer.create(BigInt(address)) as Deno.PointerObject;
+}

@@ -1,0 +1,9 @@
+/**
+ * The `Kernel` interface implemented with system calls: one file for each family of commands.
+ *
+ * Imports: uapi, errors, kernel, kernel/linux/ffi.
+ *
+ * @module
+ */
+
+export * from "./linux.ts";

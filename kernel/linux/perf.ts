@@ -1,0 +1,42 @@
+/**
+ * perf_event_open(2).
+ *
+ * @module
+ */
+
+import { setField } from "../../uapi/fields.ts";
+import type { PerfEvent, Result } from "../kernel.ts";
+import type { Native } from "./ffi/native.ts";
+import { systemCalls } from "./ffi/syscalls.ts";
+import { structs } from "../../uapi/layouts.ts";
+
+const PERF_FLAG_FD_CLOEXEC = 8;
+/** PERF_ATTR_SIZE_VER5: all that skep sets, and every kernel with BPF links knows it. */
+const ATTRIBUTE_SIZE = 112;
+
+/** perf_event_open(2). */
+export function perfEventOpen(native: Native, event: PerfEvent): Result {
+  using frame = native.frame();
+  const room = frame.room(ATTRIBUTE_SIZE);
+  const view = new DataView(room.bytes.buffer, room.bytes.byteOffset, ATTRIBUTE_SIZE);
+  const field = structs.perf_event_attr;
+  setField(view, field.type, event.type);
+  setField(view, field.size, ATTRIBUTE_SIZE);
+  setField(view, field.config, event.config);
+  if (event.samplePeriod !== undefined) setField(view, field.sample_period, event.samplePeriod);
+  if (event.frequency) setField(view, field.freq, 1);
+  if (event.sampleType !== undefined) setField(view, field.sample_type, event.sampleType);
+  if (event.wakeup !== undefined) setField(view, field.wakeup_events, event.wakeup);
+  if (event.watermark) setField(view, field.watermark, 1);
+  if (event.excludeKernel) setField(view, field.exclude_kernel, 1);
+  if (event.name !== undefined) setField(view, field.config1, frame.text(event.name));
+  if (event.offset !== undefined) setField(view, field.config2, event.offset);
+  return native.call(
+    systemCalls.perf_event_open,
+    room.address,
+    event.pid,
+    event.cpu,
+    -1,
+    PERF_FLAG_FD_CLOEXEC,
+  );
+}

@@ -1,0 +1,36 @@
+/**
+ * Pins descriptors in a BPF file system.
+ *
+ * @module
+ */
+
+import { SkepError } from "../errors/skep_error.ts";
+import { Errno, errnoName } from "../uapi/errno.ts";
+import type { Kernel } from "./kernel.ts";
+
+/** The magic number of a BPF file system (`BPF_FS_MAGIC`). */
+export const BPF_FS_MAGIC: number = 0xcafe4a11;
+
+/**
+ * Pins a descriptor at `path`, whose directory is made when it is missing (one level, mode 0700).
+ *
+ * Answers 0 or `-errno`; throws a {@linkcode SkepError} when the directory is not in a BPF file system.
+ */
+export function pinDescriptor(kernel: Kernel, fd: number, path: string, subject: string): number {
+  const directory = path.slice(0, Math.max(1, path.lastIndexOf("/")));
+  const made = kernel.makeDirectory(directory, 0o700);
+  if (made < 0 && made !== -Errno.EEXIST) return made;
+  const magic = kernel.filesystemType(directory);
+  if (magic < 0) return magic;
+  if (magic >>> 0 !== BPF_FS_MAGIC) {
+    throw new SkepError({
+      doing: "pin",
+      subject: `${subject} at ${path}`,
+      errno: errnoName(Errno.EINVAL),
+      stage: "map",
+      why: `${directory} is not in a BPF file system`,
+      fix: "name a path below a bpffs mount such as /sys/fs/bpf",
+    });
+  }
+  return kernel.objectPin(fd, path);
+}

@@ -1,0 +1,76 @@
+/**
+ * The machine code that makes a process, assembled from `kernel/stub/*.S`.
+ *
+ * A test assembles the sources again where clang is installed and compares.
+ *
+ * @module
+ */
+
+import { KernelError } from "../../errors/kernel_error.ts";
+import { native } from "../linux/ffi/native.ts";
+
+const PROT_READ = 1;
+const PROT_EXEC = 4;
+const MPROTECT = Deno.build.arch === "aarch64" ? 226 : 10;
+
+/** The code of each architecture, in base64. */
+export const childStubs: { readonly [architecture: string]: string } = {
+  x86_64:
+    "8w8e+lNVQVRBVUiJ+7gOAAAAvwIAAABIjXMwSI1TKEG6CAAAAA8FuLMBAABIiztIi3MIDwVIhcB0JUiJxbgOAAAA" +
+    "vwIAAABIjXMoMdJBuggAAAAPBUiJ6EFdQVxdW8NIi2sQTItjGEyLayAx202F5HRgu38AAABIi0UASIt9CEiLdRBI" +
+    "i1UYTItVIEyLRShMi00wDwVJiUUASItNOEiLEUiF0nQJSIkCSIPBCOvvSItNQEiFwHgJdQz2wQJ1FOsF9sEBdA1I" +
+    "g8VISYPFCEn/zOuZuOcAAABIid8PBfQ=",
+  aarch64:
+    "XyQD1f17vKnzUwGp9VsCqfdjA6nzAwCq6BCA0kAAgNJhwgCRYqIAkQMBgNIBAADUaDaA0mACQPlhBkD5AQAA1MAB" +
+    "ALT0AwCq6BCA0kAAgNJhogCRAgCA0gMBgNIBAADU4AMUqvdjQ6n1W0Kp81NBqf17xKjAA1/WdApA+XUOQPl2EkD5" +
+    "FwCA0lUDALT3D4DSiAJA+YAGQPmBCkD5gg5A+YMSQPmEFkD5hRpA+QEAANTAAgD5iR5A+SqFQPhqAAC0QAEA+f3/" +
+    "/xeJIkD5gAD4t4AAALXpAAg3AgAAFKkAADaUIgGR1iIAkbUGANHm//8XyAuA0uADF6oBAADUAAAg1A==",
+};
+
+/** Makes a process of the program that lies at the address: a pid, or `-errno`. */
+export type StartChild = (program: number) => number;
+
+let start: StartChild | undefined;
+
+/** The machine code, ready to be called; mapped on first use and kept for the life of the process. */
+export function childStub(): StartChild {
+  return start ??= mapStub();
+}
+
+function mapStub(): StartChild {
+  const base64 = childStubs[Deno.build.arch];
+  if (base64 === undefined) {
+    throw new KernelError({
+      doing: "start",
+      subject: "a process",
+      command: "clone3",
+      number: 38,
+      why: `there is no machine code for ${Deno.build.arch}`,
+    });
+  }
+  const code = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  const size = 4096;
+  const address = native().map(size, { fd: undefined, writable: true, offset: 0, private: true });
+  if (address >= 0) new Uint8Array(native().buffer(address, size)).set(code);
+  const result = address < 0
+    ? address
+    : native().call(MPROTECT, address, size, PROT_READ | PROT_EXEC);
+  if (result < 0) {
+    throw new KernelError({
+      doing: "map",
+      subject: "the machine code that starts a process",
+      command: "mprotect",
+      number: result,
+      why: "the kernel does not make memory executable for this process",
+      fix: "run it without MemoryDenyWriteExecute",
+    });
+  }
+  const pointer = Deno.UnsafePointer.create(BigInt(address)) as Deno.PointerObject<
+    { readonly parameters: ["usize"]; readonly result: "i64" }
+  >;
+  const call = new Deno.UnsafeFnPointer(
+    pointer,
+    { parameters: ["usize"], result: "i64" } as const,
+  );
+  return (program) => Number(call.call(BigInt(program)));
+}

@@ -1,0 +1,413 @@
+/**
+ * A command in namespaces of its own: unprivileged outside, root inside.
+ *
+ * Everything between the clone and the execve is a list of system calls (`child_program.ts`), in four
+ * parts: what needs the privileges of this process (mounts that make paths visible), giving them up,
+ * the new namespaces with the context of their bpffs, and, when this process has configured that, its
+ * mounting and the command.
+ *
+ * @module
+ */
+
+import { ChildProgram, type StepResult } from "./child_program.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import type { Kernel } from "../kernel.ts";
+import { type ChildProcess, failureText, startChild } from "./process.ts";
+import { processCalls } from "./process_calls.ts";
+import { receiveMessage, sendMessage, socketPair, waitForMessage } from "./sockets.ts";
+import { systemCalls } from "../linux/ffi/syscalls.ts";
+
+const AT_FDCWD = -100;
+const AT_EMPTY_PATH = 0x1000;
+const AT_RECURSIVE = 0x8000;
+const OPEN_TREE_CLONE = 1;
+const CLOEXEC = 0o2000000;
+const MOVE_MOUNT_F_EMPTY_PATH = 4;
+const MS_REC = 16384;
+const MS_PRIVATE = 1 << 18;
+const MS_NOSUID_NODEV = 2 | 4;
+const MOUNT_ATTR_READONLY = 1n;
+const MOUNT_ATTR_NOSUID = 2n;
+const MOUNT_ATTR_NODEV = 4n;
+const MOUNT_ATTR_IDMAP = 0x100000n;
+const MOUNT_ATTR_SIZE = 32;
+const CLONE_NEWNS = 0x20000;
+const CLONE_NEWUSER = 0x10000000;
+const CLONE_NEWNET = 0x40000000;
+const PR_SET_PDEATHSIG = 1;
+const PR_SET_DUMPABLE = 4;
+const PR_CAPBSET_DROP = 24;
+const SIGKILL = 9;
+const SIGPIPE = 13;
+const SIG_SETMASK = 2;
+const F_SETFD = 2;
+const CLOSE_RANGE_CLOEXEC = 4;
+const LAST_DESCRIPTOR = 0xffffffff;
+const SIOCSIFFLAGS = 0x8914;
+const IFF_UP = 1;
+const SCM_RIGHTS = 1;
+const SOL_SOCKET = 1;
+/** Capabilities that the kernel may know: more than there are today, the rest is EINVAL and tolerated. */
+const CAPABILITIES = 64;
+
+/** A path that the command's user is to read although its permissions or those above it say no. */
+export interface VisiblePath {
+  /** The path, absolute and without links. */
+  readonly path: string;
+  /** Whether it is a directory. */
+  readonly directory: boolean;
+}
+
+/** A directory that hides the paths below it, and is covered by an empty one with only those. */
+export interface Cover {
+  /** The directory. */
+  readonly path: string;
+  /** Directories to make in it, parents first, absolute. */
+  readonly directories: readonly string[];
+  /** Files to make in it, absolute. */
+  readonly files: readonly string[];
+}
+
+/** What {@linkcode startIsolated} starts. */
+export interface IsolatedCommand {
+  /** Paths to execute, the first that works: what PATH says. */
+  readonly executables: readonly string[];
+  /** argv. */
+  readonly arguments: readonly string[];
+  /** `NAME=value` each. */
+  readonly environment: readonly string[];
+  /** Tried, not insisted on: the working directory stays where it is otherwise. */
+  readonly directory: string | undefined;
+  /** Uid outside; 0 inside. */
+  readonly uid: number;
+  /** Gid outside; 0 inside. */
+  readonly gid: number;
+  /** Whether it gets a network namespace, with its loopback up. */
+  readonly newNetwork: boolean;
+  /** Where the bpffs is mounted for it. */
+  readonly mountAt: string;
+  /** Made visible, read-only. */
+  readonly visible: readonly VisiblePath[];
+  /** Directories that stand in the way of those. */
+  readonly covers: readonly Cover[];
+  /** A user namespace whose map makes this process's files the user's, for what is visible. */
+  readonly ownerMapFd: number | undefined;
+  /** Descriptors that become 0, 1 and 2; undefined leaves one as it is. */
+  readonly standard: readonly (number | undefined)[];
+  /** Other descriptors that stay open in it, under the same number. */
+  readonly descriptors: readonly number[];
+  /** Numbers of the capabilities that it keeps in its user namespace; undefined keeps all. */
+  readonly capabilities: readonly number[] | undefined;
+}
+
+/** An isolated child that waits for its bpffs to be configured. */
+export interface IsolatedChild extends Disposable {
+  /** The process. */
+  readonly process: ChildProcess;
+  /** The context that it opened: fsconfig(2) it, with FSCONFIG_CMD_CREATE last. */
+  readonly contextFd: number;
+  /** Lets it go on to its command. Throws a {@linkcode KernelError} when it does not get there. */
+  start(): Promise<void>;
+}
+
+/**
+ * Starts a child in new user, mount and (when asked) network namespaces and waits until it has opened
+ * the context of a bpffs there. The caller then writes the id maps, configures the context, and lets it
+ * go on.
+ */
+export async function startIsolated(
+  kernel: Kernel,
+  command: IsolatedCommand,
+): Promise<IsolatedChild> {
+  const [ours, theirs] = socketPair();
+  let child: ChildProcess | undefined;
+  try {
+    using program = isolationProgram(command, ours, theirs);
+    child = startChild(kernel, program);
+    kernel.close(theirs);
+    const message = await waitForMessage(kernel, ours, 8);
+    const contextFd = message?.descriptors[0];
+    if (contextFd === undefined) throw stepError(child, command);
+    return isolatedChild(kernel, child, ours, contextFd, command);
+  } catch (error) {
+    child?.[Symbol.dispose]();
+    if (child === undefined) kernel.close(theirs);
+    kernel.poller.forget(ours);
+    kernel.close(ours);
+    throw error;
+  }
+}
+
+function isolatedChild(
+  kernel: Kernel,
+  child: ChildProcess,
+  socket: number,
+  contextFd: number,
+  command: IsolatedCommand,
+): IsolatedChild {
+  let open = true;
+  const end = (): void => {
+    if (!open) return;
+    open = false;
+    kernel.poller.forget(socket);
+    kernel.close(socket);
+    kernel.close(contextFd);
+  };
+  return {
+    process: child,
+    contextFd,
+    async start(): Promise<void> {
+      sendMessage(socket, new Uint8Array([1]));
+      // The socket is close-on-exec: its end says that the command runs, or that the child is gone.
+      await kernel.poller.wait(socket);
+      receiveMessage(socket, 8);
+      end();
+      if (child.failure() !== undefined) throw stepError(child, command);
+    },
+    [Symbol.dispose](): void {
+      end();
+      child[Symbol.dispose]();
+    },
+  };
+}
+
+/** Why the child did not come to its command. */
+function stepError(child: ChildProcess, command: IsolatedCommand): KernelError {
+  const failed = child.failure();
+  // Of several places in PATH the one where something was found says most.
+  const found = failed?.name !== "execve"
+    ? failed
+    : child.outcomes().find(({ name, result }) =>
+      name === "execve" && result !== undefined && result !== -2
+    ) ?? failed;
+  const result = found?.result;
+  return new KernelError({
+    doing: found?.name === "execve" ? "run" : "prepare a sandbox for",
+    subject: command.arguments[0] ?? "the command",
+    command: found?.name ?? "clone3",
+    number: result ?? -3,
+    ...explain(
+      found === undefined ? undefined : { name: found.name, result: result ?? 0 },
+      command,
+    ),
+    stage: "token",
+  });
+}
+
+function explain(
+  failure: { readonly name: string; readonly result: number } | undefined,
+  command: IsolatedCommand,
+): { readonly why: string; readonly fix?: string } {
+  if (failure === undefined) return { why: "the process ended before it came so far" };
+  const { name, result } = failure;
+  if (name === "execve") {
+    if (result === -2) return { why: "there is no such program" };
+    if (result === -13) {
+      return {
+        why: `uid ${command.uid} may not execute it`,
+        fix:
+          "make it and the directories above it readable to that user, or show them to it (skep sandbox --readable PATH)",
+      };
+    }
+  }
+  if (name === "unshare the user namespace" && result === -28) {
+    return {
+      why: "no more user namespaces are allowed",
+      fix: "raise user.max_user_namespaces",
+    };
+  }
+  if (name === "move_mount" && result === -2) {
+    return {
+      why: `there is no directory ${command.mountAt} to mount the bpffs at`,
+      fix: "name an existing one",
+    };
+  }
+  return { why: `${failureText(failure)} was the answer to one of its steps` };
+}
+
+/** All the steps, in order. */
+function isolationProgram(command: IsolatedCommand, ours: number, theirs: number): ChildProgram {
+  const program = new ChildProgram();
+  try {
+    // With a copy of our end it would never see that we are gone.
+    program.step("close", systemCalls.close, [ours]);
+    makeVisible(program, command);
+    dropCredentials(program, command);
+    enterNamespaces(program, command, theirs);
+    mountAndRun(program, command);
+    return program;
+  } catch (error) {
+    program[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** With the privileges of this process: a mount namespace in which the paths can be reached. */
+function makeVisible(program: ChildProgram, command: IsolatedCommand): void {
+  if (command.visible.length === 0) return;
+  program.step("unshare the mount namespace", systemCalls.unshare, [CLONE_NEWNS]);
+  privateMounts(program);
+  const trees = command.visible.map(({ path }) => {
+    const flags = OPEN_TREE_CLONE | CLOEXEC | AT_RECURSIVE;
+    const tree = program.step("open_tree", processCalls.open_tree, [AT_FDCWD, path, flags]);
+    setAttributes(program, tree, AT_RECURSIVE, readOnlyAttributes(), false);
+    // Not every file system can show files as another user's; then their permissions have to do.
+    if (command.ownerMapFd !== undefined) {
+      const attributes = { set: MOUNT_ATTR_IDMAP, userNamespaceFd: command.ownerMapFd };
+      setAttributes(program, tree, 0, attributes, true);
+    }
+    return tree;
+  });
+  for (const cover of command.covers) {
+    const options = program.text("mode=755,size=1m");
+    program.step("cover", systemCalls.mount, [
+      "skep",
+      cover.path,
+      "tmpfs",
+      MS_NOSUID_NODEV,
+      options,
+    ]);
+    for (const path of cover.directories) {
+      program.step("mkdirat", systemCalls.mkdirat, [AT_FDCWD, path, 0o755], { tolerate: true });
+    }
+    for (const path of cover.files) {
+      program.step("openat", systemCalls.openat, [AT_FDCWD, path, 0o100 | CLOEXEC, 0o644]);
+    }
+  }
+  command.visible.forEach(({ path }, index) => {
+    const tree = trees[index] as StepResult;
+    program.step("make visible", systemCalls.move_mount, [
+      tree,
+      "",
+      AT_FDCWD,
+      path,
+      MOVE_MOUNT_F_EMPTY_PATH,
+    ]);
+  });
+}
+
+function readOnlyAttributes(): { set: bigint; userNamespaceFd: number } {
+  return { set: MOUNT_ATTR_READONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, userNamespaceFd: 0 };
+}
+
+function setAttributes(
+  program: ChildProgram,
+  tree: StepResult,
+  flags: number,
+  attributes: { readonly set: bigint; readonly userNamespaceFd: number },
+  tolerate: boolean,
+): void {
+  const place = program.room(MOUNT_ATTR_SIZE);
+  const view = new DataView(place.bytes.buffer, place.bytes.byteOffset, MOUNT_ATTR_SIZE);
+  view.setBigUint64(0, attributes.set, true);
+  view.setBigUint64(24, BigInt(attributes.userNamespaceFd), true);
+  program.step("mount_setattr", processCalls.mount_setattr, [
+    tree,
+    "",
+    AT_EMPTY_PATH | flags,
+    place.address,
+    MOUNT_ATTR_SIZE,
+  ], { tolerate });
+}
+
+/** From here on the child has the credentials of the user, and no capability. */
+function dropCredentials(program: ChildProgram, command: IsolatedCommand): void {
+  const { uid, gid } = command;
+  program.step("setgroups", processCalls.setgroups, [0, 0]);
+  program.step("setresgid", processCalls.setresgid, [gid, gid, gid]);
+  program.step("setresuid", processCalls.setresuid, [uid, uid, uid]);
+  // Until execve its memory is a copy of ours: nobody of that uid may look at it, even with fs.suid_dumpable=1.
+  program.step("prctl", processCalls.prctl, [PR_SET_DUMPABLE, 0, 0, 0, 0]);
+}
+
+/** The namespaces, and the context that this process configures. */
+function enterNamespaces(program: ChildProgram, command: IsolatedCommand, socket: number): void {
+  program.step("unshare the user namespace", systemCalls.unshare, [CLONE_NEWUSER]);
+  const rest = CLONE_NEWNS | (command.newNetwork ? CLONE_NEWNET : 0);
+  program.step("unshare", systemCalls.unshare, [rest]);
+  privateMounts(program);
+  const context = program.step("fsopen", systemCalls.fsopen, ["bpf", 1]);
+  sendDescriptor(program, socket, context);
+  const answer = program.room(8);
+  // The other side writes the id maps and configures the context meanwhile.
+  program.step("wait", systemCalls.read, [socket, answer.address, 8], { stopAtZero: true });
+  const mount = program.step("fsmount", systemCalls.fsmount, [context, 1, 0]);
+  program.step("move_mount", systemCalls.move_mount, [
+    mount,
+    "",
+    AT_FDCWD,
+    command.mountAt,
+    MOVE_MOUNT_F_EMPTY_PATH,
+  ]);
+  if (command.newNetwork) loopbackUp(program);
+}
+
+/** sendmsg(2) with one descriptor that only the child will know. */
+function sendDescriptor(program: ChildProgram, socket: number, fd: StepResult): void {
+  const data = program.room(8);
+  data.bytes[0] = 1;
+  const vector = program.room(16);
+  const vectorView = new DataView(vector.bytes.buffer, vector.bytes.byteOffset, 16);
+  vectorView.setBigUint64(0, BigInt(data.address), true);
+  vectorView.setBigUint64(8, 1n, true);
+  const control = program.room(24);
+  const controlView = new DataView(control.bytes.buffer, control.bytes.byteOffset, 24);
+  controlView.setBigUint64(0, 20n, true);
+  controlView.setInt32(8, SOL_SOCKET, true);
+  controlView.setInt32(12, SCM_RIGHTS, true);
+  // Eight bytes are written where four are looked at: the rest is padding.
+  fd.stores.push(control.address + 16);
+  const header = program.room(56);
+  const headerView = new DataView(header.bytes.buffer, header.bytes.byteOffset, 56);
+  headerView.setBigUint64(16, BigInt(vector.address), true);
+  headerView.setBigUint64(24, 1n, true);
+  headerView.setBigUint64(32, BigInt(control.address), true);
+  headerView.setBigUint64(40, 24n, true);
+  program.step("sendmsg", systemCalls.sendmsg, [socket, header.address, 0]);
+}
+
+function loopbackUp(program: ChildProgram): void {
+  const request = program.room(40);
+  request.bytes.set(new TextEncoder().encode("lo"));
+  request.bytes[16] = IFF_UP;
+  const socket = program.step("socket", systemCalls.socket, [2, 2 | CLOEXEC, 0]);
+  program.step("ioctl", systemCalls.ioctl, [socket, SIOCSIFFLAGS, request.address]);
+}
+
+/** Descriptors, signals, capabilities, and the command itself. */
+function mountAndRun(program: ChildProgram, command: IsolatedCommand): void {
+  if (command.directory !== undefined) {
+    program.step("chdir", processCalls.chdir, [command.directory], { tolerate: true });
+  }
+  command.standard.forEach((fd, target) => {
+    if (fd !== undefined) program.step("dup3", systemCalls.dup3, [fd, target, 0]);
+  });
+  program.step("close_range", processCalls.close_range, [3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC]);
+  for (const fd of command.descriptors) {
+    program.step("fcntl", systemCalls.fcntl, [fd, F_SETFD, 0]);
+  }
+  if (command.capabilities !== undefined) {
+    for (let number = 0; number < CAPABILITIES; number++) {
+      if (command.capabilities.includes(number)) continue;
+      program.step("prctl", processCalls.prctl, [PR_CAPBSET_DROP, number, 0, 0, 0], {
+        tolerate: true,
+      });
+    }
+  }
+  // The runtime ignores SIGPIPE, which execve would hand on.
+  const action = program.room(32);
+  program.step("rt_sigaction", processCalls.rt_sigaction, [SIGPIPE, action.address, 0, 8]);
+  program.step("prctl", processCalls.prctl, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+  const mask = program.room(8);
+  program.step("rt_sigprocmask", processCalls.rt_sigprocmask, [SIG_SETMASK, mask.address, 0, 8]);
+  const argv = program.texts(command.arguments);
+  const environment = program.texts(command.environment);
+  command.executables.forEach((path, index) => {
+    const tolerate = index < command.executables.length - 1;
+    program.step("execve", processCalls.execve, [path, argv, environment], { tolerate });
+  });
+}
+
+function privateMounts(program: ChildProgram): void {
+  program.step("make mounts private", systemCalls.mount, ["none", "/", 0, MS_REC | MS_PRIVATE, 0]);
+}

@@ -1,0 +1,100 @@
+/**
+ * File systems by the calls of the new mount API: open a context, configure it, mount it, move it.
+ *
+ * Linux has these calls since 5.2. All results are a descriptor or 0, or `-errno`.
+ *
+ * @module
+ */
+
+import type { Kernel, Result } from "../kernel.ts";
+import { native } from "../linux/ffi/native.ts";
+import { systemCalls } from "../linux/ffi/syscalls.ts";
+
+/** The path argument is empty: the descriptor itself is meant. */
+const FSPICK_CLOEXEC = 1;
+const FSPICK_EMPTY_PATH = 8;
+const FSCONFIG_SET_STRING = 1;
+const FSCONFIG_CMD_CREATE = 6;
+const FSCONFIG_CMD_RECONFIGURE = 7;
+const MOVE_MOUNT_F_EMPTY_PATH = 4;
+const AT_FDCWD = -100;
+const FSPICK = 433;
+
+/** fsopen(2): a context for a new file system, in the user namespace of the caller. */
+export function openFilesystem(type: string): Result {
+  using frame = native().frame();
+  return native().call(systemCalls.fsopen, frame.text(type), 1);
+}
+
+/** fspick(2): a context for the mounted file system that a directory descriptor is the root of. */
+export function pickFilesystem(directoryFd: number): Result {
+  using frame = native().frame();
+  const flags = FSPICK_CLOEXEC | FSPICK_EMPTY_PATH;
+  return native().call(FSPICK, directoryFd, frame.text(""), flags);
+}
+
+/** fsconfig(2) with FSCONFIG_SET_STRING. Values of more than 255 bytes are EINVAL. */
+export function setFilesystemOption(contextFd: number, key: string, value: string): Result {
+  using frame = native().frame();
+  return native().call(
+    systemCalls.fsconfig,
+    contextFd,
+    FSCONFIG_SET_STRING,
+    frame.text(key),
+    frame.text(value),
+    0,
+  );
+}
+
+/** fsconfig(2) with FSCONFIG_CMD_CREATE. After a refusal the context is of no use. */
+export function createFilesystem(contextFd: number): Result {
+  return native().call(systemCalls.fsconfig, contextFd, FSCONFIG_CMD_CREATE, 0, 0, 0);
+}
+
+/** fsconfig(2) with FSCONFIG_CMD_RECONFIGURE. */
+export function reconfigureFilesystem(contextFd: number): Result {
+  return native().call(systemCalls.fsconfig, contextFd, FSCONFIG_CMD_RECONFIGURE, 0, 0, 0);
+}
+
+/** fsmount(2): the mount as an O_PATH descriptor, attached nowhere. */
+export function mountFilesystem(contextFd: number, attributes: number = 0): Result {
+  return native().call(systemCalls.fsmount, contextFd, 1, attributes);
+}
+
+/** move_mount(2): attaches a mount at a path. */
+export function moveMount(mountFd: number, path: string): Result {
+  using frame = native().frame();
+  return native().call(
+    systemCalls.move_mount,
+    mountFd,
+    frame.text(""),
+    AT_FDCWD,
+    frame.text(path),
+    MOVE_MOUNT_F_EMPTY_PATH,
+  );
+}
+
+/** What a context has to say about its refusals: one line each, `e ` before errors. */
+export function filesystemLog(kernel: Kernel, contextFd: number): string[] {
+  const lines: string[] = [];
+  for (;;) {
+    // Each read gives one message; ENODATA when there is none left.
+    const { result, bytes } = kernel.read(contextFd, 1024);
+    if (result < 0 || bytes.length === 0) return lines;
+    lines.push(new TextDecoder().decode(bytes).trimEnd());
+  }
+}
+
+/**
+ * Whether the file system of a directory descriptor belongs to the caller's user namespace, where the
+ * caller has CAP_SYS_ADMIN; undefined when that cannot be told.
+ *
+ * It asks for a reconfiguration without options, which on a bpffs changes nothing.
+ */
+export function ownsFilesystem(kernel: Kernel, directoryFd: number): boolean | undefined {
+  const context = pickFilesystem(directoryFd);
+  if (context < 0) return undefined;
+  const result = reconfigureFilesystem(context);
+  kernel.close(context);
+  return result === 0 ? true : result === -1 ? false : undefined;
+}

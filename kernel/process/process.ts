@@ -1,0 +1,196 @@
+/**
+ * Child processes that are made without any helper program: in namespaces of their own, with other
+ * credentials, with the descriptors that they are meant to have.
+ *
+ * @module
+ */
+
+import type { ChildProgram, StartedChild, StartOptions, StepOutcome } from "./child_program.ts";
+import { Errno, errnoName } from "../../uapi/errno.ts";
+import { check, KernelError } from "../../errors/kernel_error.ts";
+import type { Kernel } from "../kernel.ts";
+import { native } from "../linux/ffi/native.ts";
+import { processCalls } from "./process_calls.ts";
+
+const P_PIDFD = 3;
+const WEXITED = 4;
+const WALL = 0x40000000;
+const CLD_EXITED = 1;
+const SIGINFO_SIZE = 128;
+
+/** How a process ended. */
+export interface ExitStatus {
+  /** The exit status; for a signal, 128 and its number, as shells have it. */
+  readonly code: number;
+  /** The number of the signal that ended it, or 0. */
+  readonly signal: number;
+}
+
+/** The step that ended a child before it could become its program. */
+export interface FailedStep {
+  /** The step's name. */
+  readonly name: string;
+  /** `-errno`; 0 when the other side of a socket was gone. */
+  readonly result: number;
+}
+
+/**
+ * A process that this one started. Disposing it kills it when it is still running, and closes its
+ * descriptor; {@linkcode wait} for it first.
+ */
+export class ChildProcess implements Disposable {
+  /** Its pid, as this process sees it. */
+  readonly pid: number;
+  /** A descriptor of it: readable when it has ended. */
+  readonly pidfd: number;
+  readonly #kernel: Kernel;
+  readonly #started: StartedChild;
+  #status: ExitStatus | undefined;
+  #closed = false;
+
+  /** Takes over a child that was started. */
+  constructor(kernel: Kernel, started: StartedChild) {
+    this.#kernel = kernel;
+    this.#started = started;
+    this.pid = started.pid;
+    this.pidfd = started.pidfd;
+  }
+
+  /** What its steps have answered by now. */
+  outcomes(): readonly StepOutcome[] {
+    return this.#started.outcomes();
+  }
+
+  /** The step that ended it, if one did. */
+  failure(): FailedStep | undefined {
+    const failed = this.outcomes().find((outcome) => outcome.failed);
+    return failed === undefined ? undefined : { name: failed.name, result: failed.result ?? 0 };
+  }
+
+  /** Waits for its end, without blocking the event loop. */
+  async wait(): Promise<ExitStatus> {
+    while (this.#status === undefined) {
+      await this.#kernel.poller.wait(this.pidfd);
+      this.#status ??= this.#reap();
+    }
+    return this.#status;
+  }
+
+  /** Waits for its end on this thread: for children that only make system calls. */
+  waitSync(): ExitStatus {
+    while (this.#status === undefined) this.#status = this.#reap(0);
+    return this.#status;
+  }
+
+  /** Sends a signal: 0, or `-errno`. It cannot reach another process that got the pid later. */
+  signal(number: number): number {
+    if (this.#closed || this.#status !== undefined) return -Errno.ESRCH;
+    return native().call(processCalls.pidfd_send_signal, this.pidfd, number, 0, 0);
+  }
+
+  /** A copy of a descriptor of the child: a descriptor, or `-errno`. Needs the right to trace it. */
+  takeDescriptor(fd: number): number {
+    return native().call(processCalls.pidfd_getfd, this.pidfd, fd, 0);
+  }
+
+  /** Kills it when it is still running, reaps it and closes its descriptor. */
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    if (this.#status === undefined) {
+      this.signal(9);
+      this.waitSync();
+    }
+    this.#closed = true;
+    this.#started.release();
+    this.#kernel.poller.forget(this.pidfd);
+    this.#kernel.close(this.pidfd);
+  }
+
+  #reap(flags: number = 1 /* WNOHANG */): ExitStatus | undefined {
+    using frame = native().frame();
+    const info = frame.room(SIGINFO_SIZE);
+    const result = native().call(
+      processCalls.waitid,
+      P_PIDFD,
+      this.pidfd,
+      info.address,
+      WEXITED | WALL | flags,
+      0,
+    );
+    if (result === -Errno.EINTR) return undefined;
+    check(result, { doing: "wait for", subject: `process ${this.pid}`, command: "waitid" });
+    const view = new DataView(info.bytes.buffer, info.bytes.byteOffset, SIGINFO_SIZE);
+    if (view.getInt32(0, true) === 0) return undefined;
+    const status = view.getInt32(24, true);
+    return view.getInt32(8, true) === CLD_EXITED
+      ? { code: status, signal: 0 }
+      : { code: 128 + status, signal: status };
+  }
+}
+
+/** Starts a child that runs the steps. */
+export function startChild(
+  kernel: Kernel,
+  program: ChildProgram,
+  options?: StartOptions,
+): ChildProcess {
+  return new ChildProcess(kernel, program.start(options));
+}
+
+/**
+ * Runs steps in a child that shares this process's descriptors, and gives back what the last one
+ * answered. For the few calls that a process with threads cannot make: entering a user namespace.
+ *
+ * Blocks this thread for the time of the calls. Throws a {@linkcode KernelError} that names the step.
+ */
+export function runSteps(
+  kernel: Kernel,
+  doing: string,
+  subject: string,
+  program: ChildProgram,
+): number {
+  using child = startChild(kernel, program, { shareFiles: true });
+  child.waitSync();
+  const outcomes = child.outcomes();
+  const failed = outcomes.find((outcome) => outcome.failed);
+  if (failed?.result !== undefined) {
+    throw new KernelError({
+      doing,
+      subject,
+      command: failed.name,
+      number: failed.result,
+      why: `${failed.name} was refused`,
+    });
+  }
+  return outcomes.at(-1)?.result ?? -Errno.ESRCH;
+}
+
+/** A step's failure in words: `execve: ENOENT`. */
+export function failureText(failure: FailedStep): string {
+  return failure.result === 0
+    ? `${failure.name}: the other side is gone`
+    : `${failure.name}: ${errnoName(-failure.result)}`;
+}
+
+/** pidfd_open(2): a descriptor of a running process, or `-errno`. */
+export function openProcess(pid: number): number {
+  return native().call(processCalls.pidfd_open, pid, 0);
+}
+
+/** pidfd_send_signal(2): 0, or `-errno`. */
+export function signalProcess(pidfd: number, number: number): number {
+  return native().call(processCalls.pidfd_send_signal, pidfd, number, 0, 0);
+}
+
+/** pipe2(2), close-on-exec: the end to read from, the end to write to. Throws a {@linkcode KernelError}. */
+export function openPipe(): readonly [number, number] {
+  using frame = native().frame();
+  const pair = frame.room(8);
+  check(native().call(processCalls.pipe2, pair.address, 0o2000000), {
+    doing: "make",
+    subject: "a pipe",
+    command: "pipe2",
+  });
+  const view = new DataView(pair.bytes.buffer, pair.bytes.byteOffset, 8);
+  return [view.getInt32(0, true), view.getInt32(4, true)];
+}

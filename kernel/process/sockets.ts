@@ -1,0 +1,257 @@
+/**
+ * Sockets between processes of one machine that carry file descriptors: AF_UNIX, SOCK_SEQPACKET.
+ *
+ * A message arrives whole or not at all, with up to {@linkcode MOST_DESCRIPTORS} descriptors. Deno's own
+ * sockets hide their descriptor and carry none.
+ *
+ * @module
+ */
+
+import { Errno } from "../../uapi/errno.ts";
+import { check, KernelError } from "../../errors/kernel_error.ts";
+import type { Kernel, Result } from "../kernel.ts";
+import { native } from "../linux/ffi/native.ts";
+import { processCalls } from "./process_calls.ts";
+import { systemCalls } from "../linux/ffi/syscalls.ts";
+
+const AF_UNIX = 1;
+const SOCK_SEQPACKET = 5;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+const MSG_CTRUNC = 0x8;
+const MSG_TRUNC = 0x20;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+const MSG_CMSG_CLOEXEC = 0x40000000;
+const SO_PEERCRED = 17;
+const SO_PEERPIDFD = 77;
+const MSGHDR_SIZE = 56;
+const CMSG_HEADER = 16;
+
+/** Most descriptors that one message carries (SCM_MAX_FD). */
+export const MOST_DESCRIPTORS = 253;
+
+/** A message. */
+export interface Message {
+  /** Its bytes. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The descriptors that came with it, close-on-exec, the receiver's own. */
+  readonly descriptors: readonly number[];
+  /** Whether bytes or descriptors were cut off. */
+  readonly truncated: boolean;
+}
+
+/** Who is at the other end, as of connect(2) or socketpair(2). */
+export interface PeerCredentials {
+  /** Its pid, in the receiver's pid namespace; 0 when it has none there. */
+  readonly pid: number;
+  /** Its effective uid, in the receiver's user namespace. */
+  readonly uid: number;
+  /** Its effective gid. */
+  readonly gid: number;
+}
+
+/** Two connected sockets, close-on-exec; the first does not block. */
+export function socketPair(): readonly [number, number] {
+  using frame = native().frame();
+  const pair = frame.room(8);
+  const type = SOCK_SEQPACKET | SOCK_CLOEXEC;
+  check(native().call(systemCalls.socketpair, AF_UNIX, type, 0, pair.address), {
+    doing: "make",
+    subject: "a pair of sockets",
+    command: "socketpair",
+  });
+  const view = new DataView(pair.bytes.buffer, pair.bytes.byteOffset, 8);
+  return [view.getInt32(0, true), view.getInt32(4, true)];
+}
+
+/** Sends one message with descriptors; the number of bytes, or `-errno`. Never blocks, never raises SIGPIPE. */
+export function sendMessage(
+  socket: number,
+  bytes: Uint8Array,
+  descriptors: readonly number[] = [],
+): Result {
+  using frame = native().frame();
+  const control = descriptors.length === 0
+    ? undefined
+    : frame.room(CMSG_HEADER + ((descriptors.length * 4 + 7) & ~7));
+  if (control !== undefined) {
+    const view = new DataView(control.bytes.buffer, control.bytes.byteOffset, control.bytes.length);
+    view.setBigUint64(0, BigInt(CMSG_HEADER + descriptors.length * 4), true);
+    view.setInt32(8, SOL_SOCKET, true);
+    view.setInt32(12, SCM_RIGHTS, true);
+    descriptors.forEach((fd, index) => view.setInt32(CMSG_HEADER + index * 4, fd, true));
+  }
+  const vector = frame.longs([BigInt(frame.bytes(bytes)), BigInt(bytes.length)]);
+  const header = messageHeader(vector, control?.address ?? 0, control?.bytes.length ?? 0);
+  return native().call(
+    systemCalls.sendmsg,
+    socket,
+    frame.bytes(header),
+    MSG_DONTWAIT | MSG_NOSIGNAL,
+  );
+}
+
+/**
+ * Receives one message of at most `size` bytes, without waiting: `-EAGAIN` when there is none; no bytes
+ * and no descriptors when the other side is gone.
+ */
+export function receiveMessage(socket: number, size: number): Message | Result {
+  using frame = native().frame();
+  const data = frame.room(size);
+  const control = frame.room(CMSG_HEADER + MOST_DESCRIPTORS * 4 + 4);
+  const vector = frame.longs([BigInt(data.address), BigInt(size)]);
+  const header = frame.room(MSGHDR_SIZE);
+  header.bytes.set(messageHeader(vector, control.address, control.bytes.length));
+  const result = native().call(
+    systemCalls.recvmsg,
+    socket,
+    header.address,
+    MSG_DONTWAIT | MSG_CMSG_CLOEXEC,
+  );
+  if (result < 0) return result;
+  const view = new DataView(header.bytes.buffer, header.bytes.byteOffset, MSGHDR_SIZE);
+  const controlLength = Number(view.getBigUint64(40, true));
+  const flags = view.getInt32(48, true);
+  return {
+    bytes: data.bytes.slice(0, result),
+    descriptors: descriptorsOf(control.bytes.subarray(0, controlLength)),
+    truncated: (flags & (MSG_TRUNC | MSG_CTRUNC)) !== 0,
+  };
+}
+
+/** Waits for a message and receives it; undefined when the time is over. Throws a {@linkcode KernelError} on refusal. */
+export async function waitForMessage(
+  kernel: Kernel,
+  socket: number,
+  size: number,
+  timeout?: number,
+): Promise<Message | undefined> {
+  for (;;) {
+    const message = receiveMessage(socket, size);
+    if (typeof message !== "number") return message;
+    if (message !== -Errno.EAGAIN && message !== -Errno.EINTR) {
+      throw new KernelError({
+        doing: "receive from",
+        subject: `socket ${socket}`,
+        command: "recvmsg",
+        number: message,
+      });
+    }
+    const ready = await kernel.poller.wait(socket, timeout === undefined ? {} : { timeout });
+    if (!ready) return undefined;
+  }
+}
+
+/** Listens at a path; the socket, or `-errno`. It does not block. */
+export function listenAt(path: string, backlog: number = 64): Result {
+  const socket = openSocket(SOCK_NONBLOCK);
+  if (socket < 0) return socket;
+  const bound = addressed(systemCalls.bind, socket, path);
+  const result = bound < 0 ? bound : native().call(processCalls.listen, socket, backlog);
+  if (result >= 0) return socket;
+  native().call(systemCalls.close, socket);
+  return result;
+}
+
+/** The next connection, or `-EAGAIN` when there is none. */
+export function acceptConnection(socket: number): Result {
+  return native().call(processCalls.accept4, socket, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+/** Connects to a path; the socket, or `-errno` (`-EAGAIN` when the queue of the other side is full). */
+export function connectTo(path: string): Result {
+  const socket = openSocket(SOCK_NONBLOCK);
+  if (socket < 0) return socket;
+  const result = addressed(processCalls.connect, socket, path);
+  if (result >= 0) return socket;
+  native().call(systemCalls.close, socket);
+  return result;
+}
+
+/** A descriptor of the process at the other end (Linux 6.5), or `-errno`: it is that process, whatever its pid becomes. */
+export function peerProcess(socket: number): Result {
+  using frame = native().frame();
+  const value = frame.room(4);
+  const result = option(socket, SO_PEERPIDFD, value.address, 4);
+  return result < 0
+    ? result
+    : new DataView(value.bytes.buffer, value.bytes.byteOffset).getInt32(0, true);
+}
+
+/** Who connected, or `-errno`. */
+export function peerCredentials(socket: number): PeerCredentials | Result {
+  using frame = native().frame();
+  const value = frame.room(12);
+  const result = option(socket, SO_PEERCRED, value.address, 12);
+  if (result < 0) return result;
+  const view = new DataView(value.bytes.buffer, value.bytes.byteOffset, 12);
+  return {
+    pid: view.getInt32(0, true),
+    uid: view.getUint32(4, true),
+    gid: view.getUint32(8, true),
+  };
+}
+
+function openSocket(flags: number): Result {
+  return native().call(systemCalls.socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
+}
+
+/** Calls with a sockaddr_un. */
+function addressed(call: number, socket: number, path: string): Result {
+  const text = new TextEncoder().encode(path);
+  if (text.length > 107) return -Errno.ENAMETOOLONG;
+  const address = new Uint8Array(2 + text.length + 1);
+  address[0] = AF_UNIX;
+  address.set(text, 2);
+  using frame = native().frame();
+  return native().call(call, socket, frame.bytes(address), address.length);
+}
+
+function option(socket: number, name: number, address: number, size: number): Result {
+  using frame = native().frame();
+  return native().call(
+    processCalls.getsockopt,
+    socket,
+    SOL_SOCKET,
+    name,
+    address,
+    frame.words([size]),
+  );
+}
+
+function messageHeader(vector: number, control: number, controlLength: number): Uint8Array {
+  const words = new BigUint64Array(MSGHDR_SIZE / 8);
+  words[2] = BigInt(vector);
+  words[3] = 1n;
+  words[4] = BigInt(control);
+  words[5] = BigInt(controlLength);
+  return new Uint8Array(words.buffer);
+}
+
+/** All descriptors in the control bytes, whatever else stands there. */
+function descriptorsOf(control: Uint8Array): number[] {
+  const view = new DataView(control.buffer, control.byteOffset, control.byteLength);
+  const descriptors: number[] = [];
+  let at = 0;
+  while (at + CMSG_HEADER <= control.length) {
+    const length = Number(view.getBigUint64(at, true));
+    if (length < CMSG_HEADER) break;
+    const isRights = view.getInt32(at + 8, true) === SOL_SOCKET &&
+      view.getInt32(at + 12, true) === SCM_RIGHTS;
+    const end = Math.min(at + length, control.length);
+    for (let fd = at + CMSG_HEADER; isRights && fd + 4 <= end; fd += 4) {
+      descriptors.push(view.getInt32(fd, true));
+    }
+    at += (length + 7) & ~7;
+  }
+  return descriptors;
+}
+
+/** chmod(2): 0 or `-errno`. For the path of a socket: connecting takes the right to write. */
+export function setMode(path: string, mode: number): Result {
+  using frame = native().frame();
+  return native().call(processCalls.fchmodat, -100, frame.text(path), mode);
+}

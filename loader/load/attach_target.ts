@@ -1,0 +1,204 @@
+/**
+ * Finds what a program attaches to before it is loaded: a function of the kernel, of a module, or of
+ * another program, as a BTF type id.
+ *
+ * @module
+ */
+
+import { Btf } from "../../btf/btf.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { check } from "../../errors/kernel_error.ts";
+import { type BtfTarget, btfTarget } from "../../object/section/attach_spec.ts";
+import { nearestNames } from "../../object/spec/named.ts";
+import type { ProgramSpec } from "../../object/spec/spec.ts";
+import { Descriptor } from "../../kernel/descriptor.ts";
+import { decodeProgramInfo } from "../program/info.ts";
+import { kernelTypes } from "../features/kernel_btf.ts";
+import type { LoadState } from "./load_context.ts";
+
+/** What BPF_PROG_LOAD is told about the target. */
+export interface AttachTarget {
+  /** The type id. */
+  readonly attachBtfId: number;
+  /** The program that it is in, or the module's BTF. */
+  readonly attachProgramFd?: number;
+}
+
+/** A type to look for, and what the user wrote. */
+interface WantedType extends BtfTarget {
+  readonly written: string;
+}
+
+/** What stands before the user's text in the names of BTF types. */
+const PREFIXES: { readonly [kind: string]: string } = {
+  tp_btf: "btf_trace_",
+  lsm: "bpf_lsm_",
+  lsm_cgroup: "bpf_lsm_",
+  iter: "bpf_iter_",
+};
+
+/**
+ * Finds a program's target; undefined for programs that have none.
+ *
+ * `openModule` gives the descriptor of a module's BTF, kept open by the load. Throws a {@linkcode SkepError}
+ * at stage `program`: EINVAL without a target's name, ESRCH when nothing of the name exists.
+ */
+export function findAttachTarget(
+  state: LoadState,
+  program: ProgramSpec,
+  openModule: (name: string) => number,
+): AttachTarget | undefined {
+  const plain = btfTarget(program.attach);
+  if (plain === undefined && program.attachTarget === undefined) return undefined;
+  const wanted = wantedType(program, plain);
+  if (wanted === undefined) {
+    // SEC("fentry/") names a function of no name, which is looked for; SEC("fentry") names none.
+    const looked = program.section.endsWith("/") && program.attach.kind !== "freplace";
+    throw targetError(
+      program,
+      looked ? "ESRCH" : "EINVAL",
+      "its section names no attach target",
+      'write SEC("kind/function"), or set attachTarget on the program\'s spec',
+    );
+  }
+  const programFd = program.attachTarget?.programFd;
+  if (program.attach.kind === "freplace" || programFd !== undefined) {
+    return inProgram(state, program, wanted, programFd);
+  }
+  return inKernel(state, program, wanted, openModule);
+}
+
+/** The type to look for: the user's own target comes before the section's. */
+function wantedType(
+  program: ProgramSpec,
+  plan: BtfTarget | "unnamed" | undefined,
+): WantedType | undefined {
+  const prefix = PREFIXES[program.attach.kind] ?? "";
+  const own = program.attachTarget?.function;
+  if (own !== undefined && own !== "") {
+    const kind = program.attach.kind === "tp_btf" ? "typedef" : "func";
+    return { name: prefix + own, kind, written: own };
+  }
+  if (plan === undefined || plan === "unnamed") return undefined;
+  return { ...plan, written: plan.name.slice(prefix.length) };
+}
+
+function inKernel(
+  state: LoadState,
+  program: ProgramSpec,
+  wanted: WantedType,
+  openModule: (name: string) => number,
+): AttachTarget {
+  const types = kernelTypes(state.kernel);
+  const { module } = wanted;
+  if (module === undefined || module === "vmlinux") {
+    const id = types.vmlinux.find(wanted.name, wanted.kind);
+    if (id !== undefined) return { attachBtfId: id };
+  }
+  if (module !== "vmlinux") {
+    for (const { name, btf } of types.modules()) {
+      if (module !== undefined && name !== module) continue;
+      const id = btf.find(wanted.name, wanted.kind);
+      if (id !== undefined && id >= btf.firstId) {
+        return { attachBtfId: id, attachProgramFd: openModule(name) };
+      }
+    }
+  }
+  throw targetError(
+    program,
+    "ESRCH",
+    `${whereText(module)} has no ${wanted.kind === "typedef" ? "tracepoint" : "function"} ` +
+      `${wanted.written} to attach to${nearText(types.vmlinux, wanted)}`,
+  );
+}
+
+function whereText(module: string | undefined): string {
+  return module === undefined || module === "vmlinux" ? "this kernel" : `module ${module}`;
+}
+
+/** The names of the same kind that come near: only looked for when an error is written. */
+function nearText(btf: Btf, wanted: WantedType): string {
+  const prefix = wanted.name.slice(0, wanted.name.length - wanted.written.length);
+  const names: string[] = [];
+  for (let id = btf.firstId; id < btf.endId; id++) {
+    if (btf.kindName(id) !== wanted.kind) continue;
+    const name = btf.nameOf(id);
+    const near = Math.abs(name.length - wanted.name.length) <= 3 ||
+      name.includes(wanted.written);
+    if (near && name.startsWith(prefix)) names.push(name.slice(prefix.length));
+  }
+  // The edit distance of thousands of names takes long: a common beginning thins them out.
+  const start = wanted.written.slice(0, 3);
+  const near = nearestNames(wanted.written, names.filter((name) => name.startsWith(start)));
+  return near.length === 0 ? "" : `; near it: ${near.join(", ")}`;
+}
+
+/** A function of a loaded program. */
+function inProgram(
+  state: LoadState,
+  program: ProgramSpec,
+  wanted: WantedType,
+  programFd: number | undefined,
+): AttachTarget {
+  if (programFd === undefined) {
+    throw targetError(
+      program,
+      "EINVAL",
+      "the program that it attaches to is not given",
+      "set attachTarget: { programFd, function } on the program's spec",
+    );
+  }
+  const { kernel, tokenFd } = state;
+  const raw = kernel.programInfo(programFd);
+  const facts = { doing: "inspect the target of program", subject: program.name };
+  check(raw.result, { ...facts, command: "BPF_OBJ_GET_INFO_BY_FD", stage: "program" });
+  const { btfId } = decodeProgramInfo(raw);
+  if (btfId === 0) {
+    throw targetError(program, "EINVAL", "the program that it attaches to was loaded without BTF");
+  }
+  let btfFd = kernel.getFdById("btf", btfId, tokenFd);
+  if (btfFd === -Errno.EINVAL && tokenFd !== undefined) {
+    // Before Linux 6.15 the command takes no token, and root needs none.
+    const own = kernel.getFdById("btf", btfId);
+    if (own >= 0) btfFd = own;
+  }
+  if (btfFd < 0) {
+    throw state.refused({
+      doing: "open the BTF of the target of program",
+      subject: program.name,
+      command: "BPF_BTF_GET_FD_BY_ID",
+      number: btfFd,
+      stage: "program",
+    }, { kind: "btf" });
+  }
+  using _closing = new Descriptor(kernel, btfFd);
+  const { result, bytes } = kernel.btfInfo(btfFd);
+  check(result, { ...facts, command: "BPF_OBJ_GET_INFO_BY_FD", stage: "program" });
+  const id = Btf.parse(bytes, { name: `program BTF ${btfId}` }).find(wanted.name, "func");
+  if (id === undefined) {
+    throw targetError(
+      program,
+      "ENOENT",
+      `the program that it attaches to has no function ${wanted.written}`,
+    );
+  }
+  return { attachBtfId: id, attachProgramFd: programFd };
+}
+
+function targetError(
+  program: ProgramSpec,
+  errno: string,
+  why: string,
+  fix?: string,
+): SkepError {
+  return new SkepError({
+    doing: "find the attach target of program",
+    subject: program.name,
+    errno,
+    stage: "program",
+    why,
+    ...(fix !== undefined ? { fix } : {}),
+    data: { section: program.section },
+  });
+}

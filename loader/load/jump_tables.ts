@@ -1,0 +1,71 @@
+/**
+ * Jump tables of programs: one instruction array map per program and table (Linux 6.19).
+ *
+ * @module
+ */
+
+import { MapType } from "../../uapi/enums.ts";
+import type { LinkedProgram, Reference } from "../../object/spec/spec.ts";
+import { Descriptor } from "../../kernel/descriptor.ts";
+import type { LoadState } from "./load_context.ts";
+
+/** Bytes of `struct bpf_insn_array_value`: the original offset, then what the kernel fills in. */
+const VALUE_SIZE = 16;
+
+/** A reference to a jump table. */
+export type JumpTableReference = Extract<Reference, { readonly kind: "jumptable" }>;
+
+/** The jump tables of one load. */
+export class JumpTables {
+  readonly #state: LoadState;
+  readonly #owned: DisposableStack;
+  readonly #open = new Map<string, number>();
+
+  /** Makes nothing yet; what it makes is closed by `owned`. */
+  constructor(state: LoadState, owned: DisposableStack) {
+    this.#state = state;
+    this.#owned = owned;
+  }
+
+  /** The descriptor of a program's table, made at first use. */
+  open(linked: LinkedProgram, reference: JumpTableReference): number {
+    const key = `${reference.symbolOffset} ${linked.program.name}`;
+    let fd = this.#open.get(key);
+    if (fd === undefined) this.#open.set(key, fd = this.#make(linked, reference.targets));
+    return fd;
+  }
+
+  #make(linked: LinkedProgram, targets: readonly number[]): number {
+    const { kernel, tokenFd } = this.#state;
+    const shape = { keySize: 4, valueSize: VALUE_SIZE, maxEntries: targets.length };
+    const subject = `.jumptables of program ${linked.program.name}`;
+    const done = (number: number, doing: string, command: string): number => {
+      if (number >= 0) return number;
+      throw this.#state.refused({ doing, subject, command, number, stage: "map" }, {
+        kind: "map",
+        map: { type: "insn_array", ...shape, flags: 0 },
+      });
+    };
+    const fd = done(
+      kernel.mapCreate({
+        type: MapType.insn_array,
+        ...shape,
+        name: ".jumptables",
+        ...(tokenFd !== undefined ? { tokenFd } : {}),
+      }),
+      "create map",
+      "BPF_MAP_CREATE",
+    );
+    const descriptor = this.#owned.use(new Descriptor(kernel, fd));
+    using elements = kernel.mapElements(descriptor.fd, 4, VALUE_SIZE);
+    const key = new DataView(elements.key.buffer, elements.key.byteOffset);
+    const value = new DataView(elements.value.buffer, elements.value.byteOffset);
+    for (const [index, target] of targets.entries()) {
+      key.setUint32(0, index, true);
+      value.setUint32(0, target, true);
+      done(elements.update(), "fill map", "BPF_MAP_UPDATE_ELEM");
+    }
+    done(kernel.mapFreeze(fd), "freeze map", "BPF_MAP_FREEZE");
+    return fd;
+  }
+}

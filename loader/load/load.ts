@@ -1,0 +1,388 @@
+/**
+ * The way from a spec to descriptors, in libbpf's order: externs, struct_ops, linking, BTF, maps, programs.
+ *
+ * @module
+ */
+
+import type { CoreDecision } from "../../btf/core/mod.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import type { AttachDecision } from "../../plan/attachments.ts";
+import {
+  type AddedTypes,
+  argumentContexts,
+  hasArgumentContexts,
+} from "../../object/relocate/argument_contexts.ts";
+import { link } from "../../object/relocate/relocate.ts";
+import type { LinkedProgram, ProgramSpec } from "../../object/spec/spec.ts";
+import { arenaOffset } from "./arena.ts";
+import { planProgram, refusedAttachment } from "./token_forms.ts";
+import { findAttachTarget } from "./attach_target.ts";
+import { loadBtf } from "./load_btf.ts";
+import type { Descriptor } from "../../kernel/descriptor.ts";
+import { btfForms } from "./btf_forms.ts";
+import { ReferenceResolver, resolveObjectExterns } from "./resolve_externs.ts";
+import { features } from "../features/features.ts";
+import { JumpTables } from "./jump_tables.ts";
+import { kernelTypes } from "../features/kernel_btf.ts";
+import { type Cleanup, createMaps, fillProgramSlots, type MapStepOptions } from "./create_maps.ts";
+import { ModuleDescriptors } from "./module_descriptors.ts";
+import type { ProgramOutcome } from "./outcome.ts";
+import { poisonReader } from "../../explain/verifier/poison.ts";
+import { runPool } from "./pool.ts";
+import {
+  checkProgram,
+  expectedAttachType,
+  type LoadCall,
+  loadProgram,
+  type ProgramLoaded,
+} from "./load_program.ts";
+import { resolveReferences } from "./references.ts";
+import type { CreatedMap, LoadState } from "./load_context.ts";
+import {
+  type KernelStructOps,
+  layOutStructOps,
+  structOpsTargets,
+  writeStructOpsPrograms,
+} from "./struct_ops_layout.ts";
+import { coreTargets } from "./core_targets.ts";
+
+/** How one load goes. */
+export interface RunOptions {
+  /** Whether the first error ends the load, or is kept in the program's outcome. */
+  readonly onError: "throw" | "collect";
+  /** Which programs are loaded. */
+  readonly wanted: (program: ProgramSpec) => boolean;
+  /** How many programs are verified at once. */
+  readonly jobs: number;
+  /** Whether programs are changed to what can be attached with a token, or refused when nothing can. */
+  readonly tokenSafe?: boolean;
+  /** Loads one program. */
+  readonly call: LoadCall;
+  /** Ends the load. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A program that is loaded. */
+export interface LoadedProgram {
+  /** Its code. */
+  readonly linked: LinkedProgram;
+  /** Its descriptor. */
+  readonly descriptor: Descriptor;
+  /** The number of the attach type that it was loaded for. */
+  readonly attachType: number;
+  /** The verifier's log, when it was asked for. */
+  readonly log: string;
+}
+
+/** What a load leaves. */
+export interface Loaded {
+  /** By name, in the object's order. */
+  readonly maps: ReadonlyMap<string, CreatedMap>;
+  /** By name. */
+  readonly programs: ReadonlyMap<string, LoadedProgram>;
+  /** One for each program of the object, in its order. */
+  readonly outcomes: readonly ProgramOutcome[];
+  /** How each CO-RE relocation was decided. */
+  readonly decisions: readonly CoreDecision[];
+  /** What was decided about attaching each program with a token; empty when programs are loaded as written. */
+  readonly attachDecisions: readonly AttachDecision[];
+}
+
+/**
+ * Loads an object. What it opens and pins is in `cleanup`: on an error, the caller disposes of both stacks.
+ */
+export async function runLoad(
+  state: LoadState,
+  options: RunOptions,
+  cleanup: Cleanup,
+): Promise<Loaded> {
+  using run = new LoadRun(state, options, cleanup);
+  return await run.all();
+}
+
+/** What is known of a program while the load goes on. */
+interface Pending {
+  /** As the object has it. */
+  readonly written: ProgramSpec;
+  /** As it is loaded. */
+  readonly program: ProgramSpec;
+  /** Its code, for the program as it is loaded. */
+  readonly linked: LinkedProgram;
+}
+
+/** One load, step by step. Disposing of it closes what only the load itself needed. */
+export class LoadRun implements Disposable {
+  readonly #state: LoadState;
+  readonly #options: RunOptions;
+  readonly #cleanup: Cleanup;
+  readonly #transient = new DisposableStack();
+  readonly #modules: ModuleDescriptors;
+  readonly #outcomes = new Map<ProgramSpec, ProgramOutcome>();
+  readonly #programs = new Map<string, LoadedProgram>();
+  readonly #attachDecisions: AttachDecision[] = [];
+  #btfError: SkepError | undefined;
+
+  /** A load that has not started. */
+  constructor(state: LoadState, options: RunOptions, cleanup: Cleanup) {
+    this.#state = state;
+    this.#options = options;
+    this.#cleanup = cleanup;
+    this.#modules = this.#transient.use(new ModuleDescriptors(state.kernel, state.tokenFd));
+  }
+
+  /** Why a program was refused so far: known also when the load as a whole threw. */
+  errorOf(program: ProgramSpec): SkepError | undefined {
+    return this.#outcomes.get(program)?.error;
+  }
+
+  /** Closes what only the load itself needed. */
+  [Symbol.dispose](): void {
+    this.#transient[Symbol.dispose]();
+  }
+
+  /** Goes all the way. */
+  async all(): Promise<Loaded> {
+    const { spec } = this.#state;
+    this.#abortable();
+    if (!spec.littleEndian) throw foreignOrder(spec.name);
+    const externs = resolveObjectExterns(this.#state);
+    const structOps = this.#layOutStructOps();
+    const targets = structOpsTargets(
+      [...structOps].map(([name, structOps]) => ({ name, structOps })),
+    );
+    const planned = this.#planAttachments(this.#wantedPrograms(structOps));
+    const { pending, decisions } = this.#link(planned);
+    this.#abortable();
+    const added = this.#tagContexts(pending);
+    const btfFd = this.#loadBtf(added);
+    const maps = this.#createMaps({ btfFd, kconfig: externs.kconfig, structOps });
+    this.#abortable();
+    const resolver = new ReferenceResolver(this.#state, externs, maps, this.#modules);
+    const tables = new JumpTables(this.#state, this.#cleanup.owned);
+    await this.#loadPrograms(pending, async ({ program, linked }) => {
+      const member = targets.get(program.name);
+      checkProgram(program, member);
+      const instructions = resolveReferences(linked, {
+        map: (name) => resolver.map(name),
+        extern: (name) => resolver.extern(name),
+        jumpTable: (reference) => tables.open(linked, reference),
+      });
+      const target = findAttachTarget(this.#state, program, (name) => this.#modules.open(name));
+      const loaded = await loadProgram(this.#state, {
+        linked,
+        instructions,
+        btfFd,
+        target,
+        structOps: member,
+        descriptors: this.#modules.array,
+        poison: poisonReader(this.#state.spec, linked),
+      }, this.#options.call);
+      this.#bindData(linked, loaded.descriptor.fd, maps);
+      return loaded;
+    });
+    this.#abortable();
+    const programFd = (name: string): number | undefined => this.#programs.get(name)?.descriptor.fd;
+    fillProgramSlots(this.#state, maps.values(), programFd);
+    for (const map of maps.values()) {
+      if (map.structOps !== undefined) writeStructOpsPrograms(map.structOps, programFd);
+    }
+    return {
+      maps,
+      programs: this.#programs,
+      outcomes: [...spec.programs].map((program) => this.#outcome(program)),
+      decisions,
+      attachDecisions: this.#attachDecisions,
+    };
+  }
+
+  #abortable(): void {
+    this.#options.signal?.throwIfAborted();
+  }
+
+  #layOutStructOps(): Map<string, KernelStructOps> {
+    const laidOut = new Map<string, KernelStructOps>();
+    const { spec, kernel } = this.#state;
+    for (const map of spec.maps) {
+      if (map.origin !== "struct_ops" || !map.autocreate || spec.btf === undefined) continue;
+      const layout = layOutStructOps(
+        map,
+        spec.btf,
+        kernelTypes(kernel),
+        (name) => this.#modules.open(name),
+      );
+      laidOut.set(map.name, layout);
+    }
+    return laidOut;
+  }
+
+  /**
+   * The programs to load. A struct_ops program follows its maps, as in libbpf: it is loaded exactly when a
+   * map that is created still names it.
+   */
+  #wantedPrograms(structOps: ReadonlyMap<string, KernelStructOps>): ProgramSpec[] {
+    const named = new Set<string>();
+    for (const map of this.#state.spec.maps) {
+      for (const { program } of map.structOps?.programs() ?? []) named.add(program);
+    }
+    const used = new Set<string>();
+    for (const { slots } of structOps.values()) for (const { program } of slots) used.add(program);
+    return [...this.#state.spec.programs].filter((program) =>
+      program.type === "struct_ops" && named.has(program.name)
+        ? used.has(program.name)
+        : this.#options.wanted(program)
+    );
+  }
+
+  /** The programs as they are loaded, by what they are in the object, without those that are refused. */
+  #planAttachments(wanted: readonly ProgramSpec[]): Map<ProgramSpec, ProgramSpec> {
+    const planned = new Map<ProgramSpec, ProgramSpec>();
+    for (const written of wanted) {
+      if (this.#options.tokenSafe !== true) {
+        planned.set(written, written);
+        continue;
+      }
+      const { program, decision } = planProgram(this.#state.kernel, written);
+      this.#attachDecisions.push(decision);
+      if (decision.outcome !== "refused") {
+        planned.set(written, program);
+        continue;
+      }
+      const error = refusedAttachment(decision);
+      if (this.#options.onError === "throw") throw error;
+      this.#refuse(written, error);
+    }
+    return planned;
+  }
+
+  #link(
+    planned: ReadonlyMap<ProgramSpec, ProgramSpec>,
+  ): { pending: Pending[]; decisions: readonly CoreDecision[] } {
+    const { spec } = this.#state;
+    const { programs, decisions } = link(spec, [...planned.keys()], {
+      core: coreTargets(this.#state),
+      arenaOffset: arenaOffset(this.#state.kernel, spec),
+    });
+    const pending: Pending[] = [];
+    for (const linked of programs) {
+      const written = linked.program;
+      const program = planned.get(written) ?? written;
+      if (!("error" in linked)) pending.push({ written, program, linked: { ...linked, program } });
+      else if (this.#options.onError === "throw") throw linked.error;
+      else this.#refuse(linked.program, linked.error);
+    }
+    return { pending, decisions };
+  }
+
+  /**
+   * For kernels that do not know `__arg_ctx`: points the programs to clones of the functions that they call,
+   * and gives the types to load with the object's BTF.
+   */
+  #tagContexts(pending: Pending[]): AddedTypes {
+    const { spec, kernel } = this.#state;
+    if (!hasArgumentContexts(spec) || features(kernel).contextTags) return [];
+    const { programs, types } = argumentContexts(spec, pending.map(({ linked }) => linked));
+    for (const [index, linked] of programs.entries()) {
+      pending[index] = { ...(pending[index] as Pending), linked };
+    }
+    return types;
+  }
+
+  /** Loads the object's BTF. Only struct_ops cannot do without it. */
+  #loadBtf(added: AddedTypes): number | undefined {
+    const { spec } = this.#state;
+    if (spec.btf === undefined) return undefined;
+    const outcome = loadBtf(this.#state, btfForms(spec, added));
+    if (outcome.ok) return this.#transient.use(outcome.descriptor).fd;
+    this.#btfError = outcome.error;
+    const mandatory = [...spec.maps].some((map) => map.origin === "struct_ops");
+    if (mandatory) throw outcome.error;
+    return undefined;
+  }
+
+  #createMaps(options: MapStepOptions): Map<string, CreatedMap> {
+    try {
+      return createMaps(this.#state, options, this.#cleanup);
+    } catch (error) {
+      throw error instanceof SkepError ? this.#blame(error) : error;
+    }
+  }
+
+  /**
+   * The error that matters: what needs BTF is refused as invalid when the BTF was not permitted, and then
+   * that is the reason.
+   */
+  #blame(error: SkepError): SkepError {
+    const first = this.#btfError;
+    if (first?.errno !== "EPERM" || error.errno !== "EINVAL") return error;
+    first.cause = error;
+    return first;
+  }
+
+  async #loadPrograms(
+    pending: readonly Pending[],
+    load: (pending: Pending) => Promise<ProgramLoaded>,
+  ): Promise<void> {
+    const failed: { index: number; error: SkepError }[] = [];
+    const loaded: (ProgramLoaded & { index: number; item: Pending })[] = [];
+    await runPool(pending, this.#options.jobs, async (item, index) => {
+      this.#abortable();
+      try {
+        const { descriptor, log } = await load(item);
+        this.#cleanup.owned.use(descriptor);
+        loaded.push({ index, item, descriptor, log });
+        return true;
+      } catch (cause) {
+        if (!(cause instanceof SkepError)) throw cause;
+        const error = this.#blame(cause);
+        failed.push({ index, error });
+        this.#refuse(item.written, error);
+        return this.#options.onError === "collect";
+      }
+    });
+    // In the object's order, whichever was ready first.
+    loaded.sort((a, b) => a.index - b.index);
+    for (const { item: { written, linked }, descriptor, log } of loaded) {
+      const attachType = expectedAttachType(this.#state, linked.program, undefined);
+      this.#programs.set(linked.program.name, { linked, descriptor, attachType, log });
+      this.#outcomes.set(written, { program: written, ok: true });
+    }
+    failed.sort((a, b) => a.index - b.index);
+    if (failed[0] !== undefined && this.#options.onError === "throw") throw failed[0].error;
+  }
+
+  /** Ties read-only data to the program that it belongs to, so that it can be shown by it, as libbpf does. */
+  #bindData(
+    linked: LinkedProgram,
+    programFd: number,
+    maps: ReadonlyMap<string, CreatedMap>,
+  ): void {
+    for (const { spec, descriptor } of maps.values()) {
+      if (spec.origin !== "rodata") continue;
+      const uses = linked.references.some((reference) =>
+        "map" in reference && reference.map === spec.name
+      );
+      // What the code refers to is tied already. A refusal costs nothing but the display.
+      if (!uses) this.#state.kernel.programBindMap(programFd, descriptor.fd);
+    }
+  }
+
+  #refuse(program: ProgramSpec, error: SkepError): void {
+    this.#outcomes.set(program, { program, ok: false, error });
+  }
+
+  #outcome(program: ProgramSpec): ProgramOutcome {
+    return this.#outcomes.get(program) ??
+      { program, ok: false, skipped: program.autoload ? "not wanted" : "its autoload is off" };
+  }
+}
+
+function foreignOrder(name: string): SkepError {
+  return new SkepError({
+    doing: "load",
+    subject: name,
+    errno: "EINVAL",
+    stage: "open",
+    why: "it is compiled for a big-endian machine",
+    fix: "compile it with -target bpfel",
+  });
+}

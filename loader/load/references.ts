@@ -1,0 +1,119 @@
+/**
+ * Puts descriptors, addresses and type ids into linked instructions: the last step before a load.
+ *
+ * @module
+ */
+
+import { SkepError } from "../../errors/skep_error.ts";
+import {
+  INSTRUCTION_SIZE,
+  Pseudo,
+  setImmediate,
+  setOffset,
+  setSource,
+} from "../../object/code/instruction.ts";
+import { poisonKfunc, poisonMap } from "../../object/code/poison.ts";
+import type { LinkedProgram, Reference } from "../../object/spec/spec.ts";
+
+/** What an extern turned out to be. */
+export type ExternTarget =
+  | { readonly kind: "address"; readonly address: bigint }
+  | { readonly kind: "variable"; readonly typeId: number; readonly btfFd: number }
+  | {
+    readonly kind: "kfunc";
+    readonly typeId: number;
+    readonly descriptorIndex: number;
+    readonly btfFd: number;
+  }
+  | { readonly kind: "kconfig"; readonly map: number; readonly offset: number }
+  | { readonly kind: "missing"; readonly index: number };
+
+/** Where references lead. */
+export interface ReferenceTargets {
+  /** A map's descriptor, or its index in the object when it was not created. */
+  map(name: string): { readonly fd: number } | { readonly missing: number };
+  /** What an extern turned out to be. */
+  extern(name: string): ExternTarget;
+  /** The descriptor of an instruction array for a jump table. */
+  jumpTable(reference: Reference & { kind: "jumptable" }): number;
+}
+
+/** The program's instructions with every reference resolved: a copy where there is one. */
+export function resolveReferences(
+  linked: LinkedProgram,
+  targets: ReferenceTargets,
+): Uint8Array<ArrayBuffer> {
+  if (linked.references.length === 0) return linked.instructions;
+  const code = linked.instructions.slice();
+  const count = code.length / INSTRUCTION_SIZE;
+  for (const reference of linked.references) {
+    const size = reference.kind === "kfunc" ? 1 : 2;
+    if (reference.instruction + size > count) throw outside(linked, reference);
+    patch(code, reference, targets);
+  }
+  return code;
+}
+
+function patch(code: Uint8Array, reference: Reference, targets: ReferenceTargets): void {
+  const at = reference.instruction;
+  switch (reference.kind) {
+    case "map":
+    case "map-value": {
+      const map = targets.map(reference.map);
+      if ("missing" in map) return poisonMap(code, at, map.missing);
+      if (reference.kind === "map-value") {
+        return setLoad(code, at, Pseudo.mapValue, map.fd, reference.offset);
+      }
+      setSource(code, at, Pseudo.mapFd);
+      return setImmediate(code, at, map.fd);
+    }
+    case "jumptable":
+      return setLoad(code, at, Pseudo.mapValue, targets.jumpTable(reference), 0);
+    case "ksym":
+      return patchSymbol(code, at, targets.extern(reference.extern));
+    case "kfunc":
+      return patchCall(code, at, targets.extern(reference.extern));
+  }
+}
+
+function patchSymbol(code: Uint8Array, at: number, target: ExternTarget): void {
+  switch (target.kind) {
+    // Of a kfunc this is the address, which programs compare with 0 to see whether it is there.
+    case "kfunc":
+    case "variable":
+      return setLoad(code, at, Pseudo.btfId, target.typeId, target.btfFd);
+    case "kconfig":
+      return setLoad(code, at, Pseudo.mapValue, target.map, target.offset);
+    default: {
+      const address = target.kind === "address" ? target.address : 0n;
+      setImmediate(code, at, Number(BigInt.asIntN(32, address)));
+      setImmediate(code, at + 1, Number(BigInt.asIntN(32, address >> 32n)));
+    }
+  }
+}
+
+function patchCall(code: Uint8Array, at: number, target: ExternTarget): void {
+  if (target.kind !== "kfunc") {
+    return poisonKfunc(code, at, target.kind === "missing" ? target.index : 0);
+  }
+  setSource(code, at, Pseudo.kfuncCall);
+  setOffset(code, at, target.descriptorIndex);
+  setImmediate(code, at, target.typeId);
+}
+
+/** Fills a 64-bit load: what its source register means, and its two halves. */
+function setLoad(code: Uint8Array, at: number, source: number, low: number, high: number): void {
+  setSource(code, at, source);
+  setImmediate(code, at, low);
+  setImmediate(code, at + 1, high);
+}
+
+function outside(linked: LinkedProgram, reference: Reference): SkepError {
+  return new SkepError({
+    doing: "relocate program",
+    subject: linked.program.name,
+    errno: "EINVAL",
+    stage: "relocate",
+    why: `a reference stands at instruction ${reference.instruction}, past the program's end`,
+  });
+}

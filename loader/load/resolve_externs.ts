@@ -1,0 +1,94 @@
+/**
+ * Externs of an object during its load: resolved once, then given to every reference.
+ *
+ * @module
+ */
+
+import type { CreatedMap, LoadState } from "./load_context.ts";
+import { kernelSources, type ResolvedExterns, resolveExterns } from "../externs/mod.ts";
+import { kernelTypes } from "../features/kernel_btf.ts";
+import type { ModuleDescriptors } from "./module_descriptors.ts";
+import type { ExternTarget } from "./references.ts";
+
+const NONE: ResolvedExterns = { find: () => undefined };
+
+/** Resolves all externs of an object; reads nothing when it has none. Throws a `SkepError`. */
+export function resolveObjectExterns(state: LoadState): ResolvedExterns {
+  const { spec, kernel, kconfig } = state;
+  if (spec.externs.length === 0) return NONE;
+  const types = kernelTypes(kernel);
+  return resolveExterns(
+    spec.externs,
+    spec.btf,
+    kernelSources({
+      kernel,
+      vmlinux: () => types.vmlinux,
+      modules: () => types.modules(),
+      kconfigText: kconfig,
+    }),
+  );
+}
+
+/** Where references to maps and externs lead, in the words of the instructions. */
+export class ReferenceResolver {
+  readonly #state: LoadState;
+  readonly #externs: ResolvedExterns;
+  readonly #maps: ReadonlyMap<string, CreatedMap>;
+  readonly #modules: ModuleDescriptors;
+
+  /** Resolves against what is there now. */
+  constructor(
+    state: LoadState,
+    externs: ResolvedExterns,
+    maps: ReadonlyMap<string, CreatedMap>,
+    modules: ModuleDescriptors,
+  ) {
+    this.#state = state;
+    this.#externs = externs;
+    this.#maps = maps;
+    this.#modules = modules;
+  }
+
+  /** A map's descriptor, or its index when it was not created. */
+  map(name: string): { readonly fd: number } | { readonly missing: number } {
+    const map = this.#maps.get(name);
+    if (map !== undefined) return { fd: map.descriptor.fd };
+    return { missing: this.#state.spec.maps.find(name)?.index ?? 0 };
+  }
+
+  /** What an extern turned out to be. */
+  extern(name: string): ExternTarget {
+    const found = this.#externs.find(name);
+    switch (found?.kind) {
+      case "address":
+        return found;
+      case "kconfig":
+        return { kind: "kconfig", map: this.#kconfigFd(), offset: found.offset };
+      case "ksym":
+        return { kind: "variable", typeId: found.btfId, btfFd: this.#moduleFd(found.module) };
+      case "kfunc":
+        return {
+          kind: "kfunc",
+          typeId: found.btfId,
+          descriptorIndex: found.module === undefined ? 0 : this.#modules.indexOf(found.module),
+          btfFd: this.#moduleFd(found.module),
+        };
+      default:
+        return {
+          kind: "missing",
+          index: this.#state.spec.externs.find((extern) => extern.name === name)?.index ?? 0,
+        };
+    }
+  }
+
+  #moduleFd(module: string | undefined): number {
+    return module === undefined ? 0 : this.#modules.open(module);
+  }
+
+  #kconfigFd(): number {
+    for (const { spec, descriptor } of this.#maps.values()) {
+      if (spec.origin === "kconfig") return descriptor.fd;
+    }
+    return -1;
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Reuses the map that is pinned under a map's name, when it fits.
+ *
+ * @module
+ */
+
+import { SkepError } from "../../errors/skep_error.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import { Errno } from "../../uapi/errno.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { mapTypeName } from "../../uapi/enums.ts";
+import type { MapSpec } from "../../object/spec/spec.ts";
+import { Descriptor } from "../../kernel/descriptor.ts";
+import { mapInfo } from "../map/info.ts";
+import {
+  effectiveMaxEntries,
+  type MapShape,
+  mapTypeNumber,
+  type ShapeDifference,
+  shapeDifferences,
+} from "../map/rules.ts";
+import type { LoadState } from "./load_context.ts";
+
+/**
+ * Opens the map that is pinned at `path`, when there is one.
+ *
+ * Throws a {@linkcode SkepError} with EINVAL that names every field in which it differs from the spec.
+ */
+export function openPinned(
+  state: LoadState,
+  spec: MapSpec,
+  path: string,
+): Descriptor | undefined {
+  const { kernel } = state;
+  const fd = kernel.objectGet(path);
+  if (fd === -Errno.ENOENT) return undefined;
+  if (fd < 0) {
+    throw new KernelError({
+      doing: "open pinned map",
+      subject: path,
+      command: "BPF_OBJ_GET",
+      number: fd,
+      stage: "map",
+    });
+  }
+  const descriptor = new Descriptor(kernel, fd);
+  try {
+    const differences = shapeDifferences(
+      wantedShape(spec, kernel),
+      mapInfo(kernel, fd, path),
+    );
+    if (differences.length > 0) throw mismatch(spec, path, differences);
+    return descriptor;
+  } catch (error) {
+    descriptor[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function wantedShape(spec: MapSpec, kernel: Kernel): MapShape {
+  const type = mapTypeNumber(spec);
+  const { keySize, valueSize, flags, mapExtra } = spec;
+  const maxEntries = effectiveMaxEntries(type, spec.maxEntries, kernel.machine);
+  return { type, keySize, valueSize, maxEntries, flags, mapExtra };
+}
+
+function mismatch(
+  spec: MapSpec,
+  path: string,
+  differences: readonly ShapeDifference[],
+): SkepError {
+  const said = differences.map(({ field, wanted, pinned }) =>
+    `its ${WORDS[field]} is ${show(field, pinned)}, the object wants ${show(field, wanted)}`
+  ).join(", ");
+  return new SkepError({
+    doing: "reuse pinned map",
+    subject: `${spec.name} at ${path}`,
+    errno: "EINVAL",
+    stage: "map",
+    why: said,
+    fix: `remove the pin (rm ${path}) or make the definitions equal`,
+    data: { differences: differences.map((difference) => ({ ...difference })) },
+  });
+}
+
+const WORDS: { readonly [K in keyof MapShape]: string } = {
+  type: "type",
+  keySize: "key_size",
+  valueSize: "value_size",
+  maxEntries: "max_entries",
+  flags: "map_flags",
+  mapExtra: "map_extra",
+};
+
+function show(field: keyof MapShape, value: string): string {
+  if (field === "type") return mapTypeName(Number(value)) ?? value;
+  return field === "flags" ? `0x${Number(value).toString(16)}` : value;
+}

@@ -1,0 +1,121 @@
+/**
+ * A global variable of a loaded object, read and written where the programs see it.
+ *
+ * @module
+ */
+
+import type { Btf } from "../../btf/btf.ts";
+import type { BtfValue } from "../../btf/codec/mod.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import type { VariableSpec } from "../../object/spec/spec.ts";
+import type { BpfMap } from "./map.ts";
+import { type ValueCodec, valueCodec } from "./values.ts";
+
+/**
+ * A global variable: live through the memory that its map shares with the programs.
+ *
+ * A variable whose section cannot be mapped (it has static variables alone) is read and written by bpf(2)
+ * calls on the whole section instead.
+ *
+ * @typeParam T The variable's value.
+ * @example
+ * ```ts ignore
+ * import { BpfObject } from "@skep/skep";
+ *
+ * using object = await BpfObject.load("xdp_count.bpf.o");
+ * const packets = object.variables.get("packets");
+ * console.log(packets.get());
+ * packets.set(0n);
+ * ```
+ */
+export class Variable<T = BtfValue> {
+  /** The name. */
+  readonly name: string;
+  /** What the object says of it. */
+  readonly spec: VariableSpec;
+  /** The map that holds it. */
+  readonly map: BpfMap;
+
+  readonly #btf: Btf | undefined;
+  readonly #constant: boolean;
+  /** Bytes from the start of the map's memory. */
+  readonly #offset: number;
+  #codec: ValueCodec | undefined;
+  #encoded: DataView<ArrayBuffer> | undefined;
+
+  /** A variable of `map`, whose section starts at `sectionOffset` there; made by `BpfObject.load`. */
+  constructor(spec: VariableSpec, map: BpfMap, btf: Btf | undefined, sectionOffset: number = 0) {
+    this.name = spec.name;
+    this.spec = spec;
+    this.map = map;
+    this.#btf = btf;
+    this.#constant = spec.constant;
+    this.#offset = sectionOffset + spec.offset;
+  }
+
+  /** Whether nobody can write it any more: constants are closed when the object is loaded. */
+  get constant(): boolean {
+    return this.#constant;
+  }
+
+  /** The value now. */
+  get(): T {
+    const codec = this.#valueCodec;
+    if (this.map.mappable) {
+      const { view } = this.map.mapping;
+      return codec.decode(view, this.#offset, this.#offset + this.spec.size) as T;
+    }
+    const bytes = this.#readSection();
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return codec.decode(view, this.#offset, this.#offset + this.spec.size) as T;
+  }
+
+  /**
+   * Sets the value; programs see it at once.
+   *
+   * Throws a {@linkcode SkepError} that names the field when the shape is wrong, and with EPERM for a constant.
+   */
+  set(value: T): void {
+    if (this.#constant) {
+      throw new SkepError({
+        doing: "set variable",
+        subject: this.name,
+        errno: "EPERM",
+        stage: "usage",
+        why: "it is constant, and closed to writes since the object was loaded",
+        fix: "set it on the spec, before the load",
+      });
+    }
+    const { size } = this.spec;
+    const offset = this.#offset;
+    // Programs see every byte at once: it is written when all of the value is known to fit.
+    const encoded = this.#encoded ??= new DataView(new ArrayBuffer(size));
+    this.#valueCodec.encode(value, encoded, 0);
+    if (this.map.mappable) {
+      const { mapping } = this.map;
+      // A word in one store: no program reads half of a counter.
+      if (size === 8 && offset % 8 === 0) {
+        mapping.view.setBigUint64(offset, encoded.getBigUint64(0, true), true);
+      } else if (size === 4 && offset % 4 === 0) {
+        mapping.view.setUint32(offset, encoded.getUint32(0, true), true);
+      } else mapping.u8.set(new Uint8Array(encoded.buffer), offset);
+      return;
+    }
+    const section = this.#readSection();
+    section.set(new Uint8Array(encoded.buffer), offset);
+    this.map.raw.set(new Uint8Array(4), section);
+  }
+
+  get #valueCodec(): ValueCodec {
+    return this.#codec ??= valueCodec(
+      this.#btf,
+      this.spec.typeId,
+      this.spec.size,
+      `variable ${this.name}`,
+    );
+  }
+
+  #readSection(): Uint8Array<ArrayBuffer> {
+    return this.map.raw.get(new Uint8Array(4)) ?? new Uint8Array(this.map.valueSize);
+  }
+}

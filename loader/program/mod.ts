@@ -1,0 +1,11 @@
+/**
+ * Live programs: inspect, test-run, attach, pin.
+ *
+ * Imports: uapi, errors, btf, object, kernel, loader/attach.
+ *
+ * @module
+ */
+
+export * from "./info.ts";
+export * from "./program.ts";
+export type { ContextFields } from "./run_context.ts";

@@ -1,0 +1,316 @@
+/**
+ * A loaded program: inspect, run, attach, pin.
+ *
+ * @module
+ */
+
+import type { Btf } from "../../btf/btf.ts";
+import type { BtfRecord } from "../../btf/codec/mod.ts";
+import { check } from "../../errors/kernel_error.ts";
+import { Errno } from "../../uapi/errno.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
+import { attachTypeName } from "../../uapi/enums.ts";
+import type { LinkedProgram, ProgramSpec } from "../../object/spec/spec.ts";
+import { attachProgram } from "../attach/attach.ts";
+import type { AttachOptions } from "../attach/attach.ts";
+import type { Link } from "../attach/link.ts";
+import { Descriptor } from "../../kernel/descriptor.ts";
+import { decodeProgramInfo, type ProgramInfo } from "./info.ts";
+import { pinDescriptor } from "../../kernel/pin.ts";
+import { ContextCodec, type ContextFields } from "./run_context.ts";
+
+/** BPF_F_TEST_RUN_ON_CPU. */
+const ON_CPU = 1;
+/** BPF_F_TEST_XDP_LIVE_FRAMES. */
+const LIVE_FRAMES = 2;
+/** Room for what a program puts before and behind the data. */
+const HEADROOM = 512;
+/** Room for a context: the kernel's struct may be longer than the one that the object knows. */
+const CONTEXT_ROOM = 512;
+
+/** How a program is run for a test. */
+export interface TestRunOptions {
+  /** The packet or other input; XDP and tc need at least 14 bytes. */
+  readonly data?: Uint8Array;
+  /**
+   * The context: bytes, or fields of the struct that the program takes by name (`struct xdp_md`,
+   * `struct __sk_buff`), of which those left out are zero; for raw tracepoints the arguments.
+   */
+  readonly context?: Uint8Array | ContextFields | readonly bigint[];
+  /** Bytes of room for the data that comes back; default is the input's length and 512. */
+  readonly dataOutSize?: number;
+  /** Bytes of room for the context that comes back; default suits the type. */
+  readonly contextOutSize?: number;
+  /** How often; default 1. */
+  readonly repeat?: number;
+  /** On which CPU (raw tracepoints). */
+  readonly cpu?: number;
+  /** Sends XDP frames through the real network path (Linux 5.18). */
+  readonly liveFrames?: boolean;
+  /** With `liveFrames`: how many at once. */
+  readonly batchSize?: number;
+}
+
+/** What a test run gave. */
+export interface TestRunOutcome {
+  /** What the program returned, unsigned. */
+  readonly returnValue: number;
+  /** Mean nanoseconds of one run. */
+  readonly duration: number;
+  /** What the program left of the data. */
+  readonly data: Uint8Array;
+  /** What the program left of the context. */
+  readonly context: Uint8Array;
+  /** The same by name, when it was given so and comes back. */
+  readonly fields?: BtfRecord;
+}
+
+/** How often and how long a program ran, while statistics were on. */
+export interface ProgramStatistics {
+  /** Runs. */
+  readonly runCount: bigint;
+  /** Nanoseconds of all runs. */
+  readonly runTime: bigint;
+  /** Runs that were left out because the program was running already. */
+  readonly recursionMisses: bigint;
+}
+
+/** What a live program is made from. */
+export interface ProgramParts {
+  /** The kernel. */
+  readonly kernel: Kernel;
+  /** Its descriptor, which the program will own. */
+  readonly descriptor: Descriptor;
+  /** Its spec. */
+  readonly spec: ProgramSpec;
+  /** Its code as it was loaded, before descriptors were put in. */
+  readonly linked: LinkedProgram;
+  /** The number of the attach type that it was loaded for. */
+  readonly expectedAttachType: number;
+  /** The verifier's log, when it was asked for. */
+  readonly log?: string;
+  /** The object's BTF. */
+  readonly btf?: Btf | undefined;
+  /** The maps of its object. */
+  readonly maps?: { find(name: string): { readonly fd: number } | undefined };
+}
+
+/**
+ * A program in the kernel.
+ *
+ * @example
+ * ```ts ignore
+ * import { BpfObject } from "@skep/skep";
+ *
+ * using object = await BpfObject.load("xdp_count.bpf.o");
+ * const program = object.programs.get("count");
+ * const { returnValue } = program.testRun({ data: new Uint8Array(64) });
+ * console.log(program.info().tag, returnValue);
+ * ```
+ */
+export class Program implements Disposable {
+  /** The function's name. */
+  readonly name: string;
+  /**
+   * What the object says of it; loaded with a token, its type and expected attach type are those of the form
+   * that a token can attach (see `BpfObject.attachDecisions`).
+   */
+  readonly spec: ProgramSpec;
+  /** Its code as it was loaded, before descriptors were put in: subprograms, line info, CO-RE decisions. */
+  readonly linked: LinkedProgram;
+
+  /** The number of the attach type that it was loaded for; the spec's, but for what this kernel decides (USDT). */
+  readonly expectedAttachType: number;
+  /** The verifier's log of its load; empty unless `logLevel` asked for it. */
+  readonly log: string;
+  /** The maps of its object. */
+  readonly maps?: { find(name: string): { readonly fd: number } | undefined };
+
+  readonly #kernel: Kernel;
+  readonly #descriptor: Descriptor;
+  readonly #btf: Btf | undefined;
+
+  /** Takes over the parts' descriptor. Programs are made by `BpfObject.load`. */
+  constructor(parts: ProgramParts) {
+    this.name = parts.spec.name;
+    this.spec = parts.spec;
+    this.linked = parts.linked;
+    this.expectedAttachType = parts.expectedAttachType;
+    this.log = parts.log ?? "";
+    if (parts.maps !== undefined) this.maps = parts.maps;
+    this.#kernel = parts.kernel;
+    this.#descriptor = parts.descriptor;
+    this.#btf = parts.btf;
+  }
+
+  /** The descriptor; -1 once disposed. */
+  get fd(): number {
+    return this.#descriptor.fd;
+  }
+
+  /** The kernel that it is in. */
+  get kernel(): Kernel {
+    return this.#kernel;
+  }
+
+  /** How many instructions were handed to the kernel, subprograms included. */
+  get instructions(): number {
+    return this.linked.instructions.length / 8;
+  }
+
+  /** What the kernel says about it, with the ids of its maps when `mapIds` is set. */
+  info(options: { readonly mapIds?: boolean } = {}): ProgramInfo {
+    const raw = this.#kernel.programInfo(this.fd, { mapIds: options.mapIds === true });
+    check(raw.result, {
+      doing: "inspect program",
+      subject: this.name,
+      command: "BPF_OBJ_GET_INFO_BY_FD",
+    });
+    return decodeProgramInfo(raw);
+  }
+
+  /** The hash of its instructions, as the kernel shows it. */
+  get tag(): string {
+    return this.info().tag;
+  }
+
+  /** How often and how long it ran, while statistics were on (see `enableStatistics`). */
+  get statistics(): ProgramStatistics {
+    const { runCount, runTime, recursionMisses } = this.info();
+    return { runCount, runTime, recursionMisses };
+  }
+
+  /**
+   * Runs it once (or `repeat` times) on given data, without attaching it.
+   *
+   * Throws a `KernelError`: ENOTSUPP or EOPNOTSUPP for program types that the kernel cannot run so, EINVAL
+   * for input that does not suit the type.
+   */
+  testRun(options: TestRunOptions = {}): TestRunOutcome {
+    const { data, repeat, cpu, liveFrames, batchSize } = options;
+    const { codec, bytes: context } = this.#context(options);
+    const flags = (cpu === undefined ? 0 : ON_CPU) | (liveFrames === true ? LIVE_FRAMES : 0);
+    // Live frames go away, and the kernel then wants no room for data.
+    const dataOutSize = options.dataOutSize ??
+      (data === undefined || liveFrames === true ? 0 : data.length + HEADROOM);
+    const contextOutSize = options.contextOutSize ??
+      (context === undefined || liveFrames === true || !this.#returnsContext ? 0 : CONTEXT_ROOM);
+    const answer = this.#kernel.programTestRun({
+      programFd: this.fd,
+      ...(data !== undefined ? { dataIn: data } : {}),
+      ...(context !== undefined ? { contextIn: context } : {}),
+      ...(dataOutSize > 0 ? { dataOutSize } : {}),
+      ...(contextOutSize > 0 ? { contextOutSize } : {}),
+      ...(repeat !== undefined ? { repeat } : {}),
+      ...(cpu !== undefined ? { cpu } : {}),
+      ...(flags !== 0 ? { flags } : {}),
+      ...(batchSize !== undefined ? { batchSize } : {}),
+    });
+    check(answer.result, {
+      doing: "run program",
+      subject: this.name,
+      command: "BPF_PROG_TEST_RUN",
+      ...(answer.result === -Errno.ENOTSUPP || answer.result === -Errno.EOPNOTSUPP
+        ? { why: `the kernel cannot run ${this.spec.type} programs this way` }
+        : {}),
+    });
+    return {
+      returnValue: answer.returnValue >>> 0,
+      duration: answer.duration,
+      data: answer.dataOut,
+      context: answer.contextOut,
+      ...(codec?.fits(answer.contextOut) ? { fields: codec.decode(answer.contextOut) } : {}),
+    };
+  }
+
+  #context({ context, data }: TestRunOptions): { codec?: ContextCodec; bytes?: Uint8Array } {
+    if (context === undefined) return {};
+    if (context instanceof Uint8Array) return { bytes: context };
+    if (isArguments(context)) {
+      const words = BigUint64Array.from(context, (word) => BigInt.asUintN(64, word));
+      return { bytes: new Uint8Array(words.buffer) };
+    }
+    const { name, spec: { type } } = this;
+    const codec = new ContextCodec({ name, type, btf: this.#btf });
+    return { codec, bytes: codec.encode(context, data?.length ?? 0) };
+  }
+
+  /**
+   * Attaches it where its section or `options` say, and gives the link: attached until that is disposed of.
+   */
+  attach(options: AttachOptions = {}): Link {
+    const { section, type, expectedAttachType: written, attach } = this.spec;
+    const expected = written ??
+      (this.expectedAttachType === 0 ? undefined : attachTypeName(this.expectedAttachType));
+    return attachProgram(
+      this.#kernel,
+      {
+        fd: this.fd,
+        name: this.name,
+        spec: {
+          section,
+          type,
+          ...(expected !== undefined ? { expectedAttachType: expected } : {}),
+        },
+        ...(this.maps !== undefined ? { maps: this.maps } : {}),
+      },
+      attach,
+      options,
+    );
+  }
+
+  /** Pins it in a BPF file system: it outlives this process until the file is removed. */
+  pin(path: string): void {
+    const result = pinDescriptor(this.#kernel, this.fd, path, this.name);
+    const subject = `${this.name} at ${path}`;
+    check(result, { doing: "pin program", subject, command: "BPF_OBJ_PIN" });
+  }
+
+  /** Closes it. What is attached or pinned lives on in the kernel. */
+  [Symbol.dispose](): void {
+    this.#descriptor[Symbol.dispose]();
+  }
+
+  /** Types whose context comes back; the others refuse room for it (`syscall` changes it in place). */
+  get #returnsContext(): boolean {
+    return [
+      "xdp",
+      "sched_cls",
+      "sched_act",
+      "cgroup_skb",
+      "flow_dissector",
+      "lwt_in",
+      "lwt_out",
+      "lwt_xmit",
+      "socket_filter",
+    ].includes(this.spec.type);
+  }
+}
+
+function isArguments(context: ContextFields | readonly bigint[]): context is readonly bigint[] {
+  return Array.isArray(context);
+}
+
+/**
+ * Turns run statistics of all programs on (Linux 5.8) until what it gives is disposed of. Needs
+ * CAP_SYS_ADMIN.
+ *
+ * @example
+ * ```ts ignore
+ * import { enableStatistics } from "@skep/skep";
+ *
+ * using _on = enableStatistics();
+ * program.testRun({ data: new Uint8Array(64), repeat: 1000 });
+ * console.log(program.statistics);
+ * ```
+ */
+export function enableStatistics(options: { readonly kernel?: Kernel } = {}): Disposable {
+  const kernel = options.kernel ?? linuxKernel();
+  const fd = check(kernel.enableStatistics(0), {
+    doing: "turn on statistics of",
+    subject: "programs",
+    command: "BPF_ENABLE_STATS",
+  });
+  return new Descriptor(kernel, fd);
+}

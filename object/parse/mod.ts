@@ -1,0 +1,9 @@
+/**
+ * From the bytes of an object to specs: one file for each kind of section.
+ *
+ * Imports: uapi, elf, btf, object/section, object/spec, object/code.
+ *
+ * @module
+ */
+
+export type { ParsedObject } from "./parsed_object.ts";

@@ -1,0 +1,276 @@
+/**
+ * Relocations: what instructions, map slots and struct_ops members refer to, read once into typed
+ * records.
+ *
+ * @module
+ */
+
+import type { Btf } from "../../btf/btf.ts";
+import type { CompositeType } from "../../btf/types.ts";
+import type { ElfRelocation, ElfSection, ElfSymbol } from "../../elf/elf.ts";
+import type { CodeUnit, CodeUnits, Relocation } from "../code/functions.ts";
+import { openError } from "../spec/error.ts";
+import {
+  immediateOf,
+  INSTRUCTION_SIZE,
+  Opcode,
+  opcodeOf,
+  Pseudo,
+  sourceOf,
+} from "../code/instruction.ts";
+import { holdsMaps } from "../spec/map_rules.ts";
+import type { MapDefinition } from "../spec/map_spec.ts";
+import type { Externs } from "./externs.ts";
+import type { DefinedMap } from "./maps.ts";
+import type { ObjectSections } from "./sections.ts";
+import { sectionPlan } from "../section/table.ts";
+import { isFunctionPointer } from "../spec/struct_ops_spec.ts";
+
+/** The first of the section indices that are none. */
+const FIRST_RESERVED = 0xff00;
+
+/** All that relocations can lead to. */
+export interface RelocationContext {
+  /** The sections. */
+  readonly sections: ObjectSections;
+  /** The functions. */
+  readonly units: CodeUnits;
+  /** The externs. */
+  readonly externs: Externs;
+  /** The maps. */
+  readonly maps: readonly MapDefinition[];
+  /** Those of `.maps`, with their slots' places. */
+  readonly defined: readonly DefinedMap[];
+  /** The arena. */
+  readonly arena: MapDefinition | undefined;
+  /** The object's BTF. */
+  readonly btf: Btf | undefined;
+}
+
+/**
+ * Reads the relocations of code, of `.maps` and of struct_ops sections.
+ *
+ * Relocations of other sections (BTF, DWARF) are never looked at.
+ *
+ * @throws {ObjectError} for one that leads nowhere or stands where none can be.
+ */
+export function readRelocations(context: RelocationContext): void {
+  const { sections, units } = context;
+  const { elf } = sections;
+  const reader = new RelocationReader(context);
+  for (const section of sections.structOps) {
+    for (const relocation of elf.relocations(section)) reader.structOps(section, relocation);
+  }
+  if (sections.maps !== undefined) {
+    for (const relocation of elf.relocations(sections.maps)) {
+      reader.mapSlot(sections.maps, relocation);
+    }
+  }
+  for (const section of sections.code) {
+    for (const relocation of elf.relocations(section)) reader.code(section, relocation);
+  }
+  for (const unit of units.all) unit.relocations.sort((a, b) => a.instruction - b.instruction);
+}
+
+class RelocationReader {
+  readonly #context: RelocationContext;
+  /** Maps by the section and offset that a symbol names. */
+  readonly #maps = new Map<number, Map<number, MapDefinition>>();
+
+  constructor(context: RelocationContext) {
+    this.#context = context;
+    for (const map of context.maps) {
+      if (map.origin === "struct_ops" || map.sectionIndex < 0) continue;
+      const section = this.#maps.get(map.sectionIndex) ?? new Map<number, MapDefinition>();
+      section.set(map.sectionOffset, map);
+      this.#maps.set(map.sectionIndex, section);
+    }
+  }
+
+  /** Reads one relocation of an instruction. */
+  code(section: ElfSection, relocation: ElfRelocation): void {
+    const { offset } = relocation;
+    if (offset % INSTRUCTION_SIZE !== 0 || offset >= section.size) {
+      throw this.#error(
+        "EINVAL",
+        `relocation at byte ${offset} of ${section.name} is at no instruction`,
+      );
+    }
+    const symbol = this.#symbol(relocation);
+    const index = offset / INSTRUCTION_SIZE;
+    const unit = this.#context.units.at(section.index, index);
+    // Code that belongs to no function: a weak function that a linker replaced by another.
+    if (unit === undefined) return;
+    const record = this.#readCode(unit, index - unit.start, symbol);
+    unit.relocations.push(record);
+  }
+
+  #readCode(unit: CodeUnit, instruction: number, symbol: ElfSymbol): Relocation {
+    const { externs, sections, arena } = this.#context;
+    const record = { instruction, target: -1, offset: symbol.value, size: 0 } as const;
+    const { code } = unit;
+    const opcode = opcodeOf(code, instruction);
+    const isCall = opcode === Opcode.call;
+    const refuse = (why: string, fix?: string): Error =>
+      this.#error(
+        "EINVAL",
+        `instruction ${instruction} of ${unit.name} refers to ${this.#describe(symbol)}: ${why}`,
+        fix,
+      );
+    if (!isCall && opcode !== Opcode.loadImmediate64) {
+      throw refuse(`opcode 0x${opcode.toString(16)} can refer to nothing`);
+    }
+    // Two instructions make a 64-bit load; the second one must be there.
+    if (!isCall && instruction + 1 >= unit.count) throw refuse("the load is cut off");
+    const index = symbol.sectionIndex;
+    if (index === 0 && symbol.type === "notype" && symbol.binding !== "local") {
+      const extern = externs.bySymbol.get(symbol.index);
+      if (extern === undefined) throw refuse("nothing is known of it");
+      return {
+        ...record,
+        kind: isCall ? "extern-call" : "extern",
+        target: extern.index,
+        offset: 0,
+      };
+    }
+    if (isCall) {
+      if (sourceOf(code, instruction) !== Pseudo.call) throw refuse("it is a call of a helper");
+      if (index === 0 || index !== sections.textIndex) {
+        throw refuse("only functions in .text can be called", "leave the function without SEC()");
+      }
+      if (symbol.value % INSTRUCTION_SIZE !== 0) throw refuse("it is at no instruction");
+      return { ...record, kind: "call" };
+    }
+    if (index === 0 || index >= FIRST_RESERVED) {
+      throw refuse("it is in no section", "give a global variable a value");
+    }
+    if (isSubprogram(symbol, sections.textIndex)) {
+      if (
+        symbol.value % INSTRUCTION_SIZE !== 0 ||
+        immediateOf(code, instruction) % INSTRUCTION_SIZE !== 0
+      ) throw refuse("it is at no instruction");
+      return { ...record, kind: "address" };
+    }
+    if (index === sections.arena?.index) {
+      if (arena === undefined) throw refuse("there is no arena");
+      return { ...record, kind: "data", target: arena.index };
+    }
+    if (index === sections.jumpTables?.index) {
+      return { ...record, kind: "jumptable", size: symbol.size };
+    }
+    const maps = this.#maps.get(index);
+    if (index === sections.maps?.index || index === sections.legacyMaps?.index) {
+      const map = maps?.get(symbol.value);
+      if (map === undefined) throw refuse(`there is no map at byte ${symbol.value}`);
+      return { ...record, kind: "map", target: map.index, offset: 0 };
+    }
+    const data = maps?.get(0);
+    if (data === undefined) {
+      throw refuse("its section holds neither code, maps nor data");
+    }
+    return { ...record, kind: "data", target: data.index };
+  }
+
+  /** Reads one relocation of `.maps`: a static slot. */
+  mapSlot(section: ElfSection, relocation: ElfRelocation): void {
+    const { defined, maps, sections, units } = this.#context;
+    const symbol = this.#symbol(relocation);
+    const { offset } = relocation;
+    const owner = defined.find(({ map, size }) =>
+      map.sectionOffset <= offset && offset + 8 <= map.sectionOffset + size
+    );
+    if (owner === undefined) {
+      throw this.#error("EINVAL", `relocation at byte ${offset} of ${section.name} is in no map`);
+    }
+    const { map, valuesOffset } = owner;
+    const refuse = (errno: string, why: string): Error =>
+      this.#error(
+        errno,
+        `map ${map.name}: its value at byte ${offset} is ${this.#describe(symbol)}: ${why}`,
+      );
+    let name: string;
+    if (typeof map.type === "string" && holdsMaps(map.type)) {
+      if (symbol.sectionIndex !== sections.maps?.index) {
+        throw refuse("EINVAL", "it is no map of .maps");
+      }
+      if (map.type === "hash_of_maps" && map.keySize !== 4) {
+        throw refuse("EINVAL", `keys have ${map.keySize} bytes, and static values need 4`);
+      }
+      const inner = maps.find((candidate) =>
+        candidate.sectionIndex === symbol.sectionIndex && candidate.name === symbol.name
+      );
+      if (inner === undefined) throw refuse("ESRCH", "there is no such map");
+      name = inner.name;
+    } else if (map.type === "prog_array") {
+      const unit = units.all.find((unit) => unit.name === symbol.name);
+      if (unit === undefined) throw refuse("ESRCH", "there is no such program");
+      if (
+        unit.sectionIndex !== symbol.sectionIndex ||
+        unit.start * INSTRUCTION_SIZE !== symbol.value || units.isSubprogram(unit)
+      ) throw refuse("EINVAL", "it is no entry program");
+      name = unit.name;
+    } else {
+      throw refuse("EINVAL", "only maps of maps and prog arrays have values");
+    }
+    const from = map.sectionOffset + valuesOffset;
+    if (valuesOffset < 0 || offset < from || (offset - from) % 8 !== 0) {
+      throw refuse("EINVAL", "it is no element of values");
+    }
+    map.addSlot((offset - from) / 8, name);
+  }
+
+  /** Reads one relocation of a struct_ops section: a function pointer. */
+  structOps(section: ElfSection, relocation: ElfRelocation): void {
+    const { maps, btf, units } = this.#context;
+    const symbol = this.#symbol(relocation);
+    const { offset } = relocation;
+    const map = maps.find((map) =>
+      map.origin === "struct_ops" && map.sectionIndex === section.index &&
+      map.sectionOffset <= offset && offset - map.sectionOffset < map.valueSize
+    );
+    if (map === undefined || btf === undefined) {
+      throw this.#error("EINVAL", `relocation at byte ${offset} of ${section.name} is in no map`);
+    }
+    const refuse = (errno: string, why: string): Error =>
+      this.#error(errno, `struct_ops ${map.name} refers to ${this.#describe(symbol)}: ${why}`);
+    if (symbol.sectionIndex >= FIRST_RESERVED) throw refuse("EINVAL", "it is in no section");
+    if (symbol.value % INSTRUCTION_SIZE !== 0) throw refuse("EINVAL", "it is at no instruction");
+    const type = btf.type(map.valueTypeId) as CompositeType;
+    const bits = (offset - map.sectionOffset) * 8;
+    const member = type.members.find(({ bitOffset }) => bitOffset === bits);
+    if (member === undefined) throw refuse("EINVAL", `no member is at byte ${bits / 8}`);
+    if (!isFunctionPointer(btf, member.type)) {
+      throw refuse("EINVAL", `member ${member.name} is not a function pointer`);
+    }
+    // A static function is named by its section; where it starts is in the data.
+    const unit = units.at(symbol.sectionIndex, symbol.value / INSTRUCTION_SIZE);
+    if (unit === undefined) throw refuse("EINVAL", "it is no program");
+    if (sectionPlan(unit.section).type !== "struct_ops") {
+      throw refuse("EINVAL", `${unit.name} is in section ${unit.section}, not struct_ops`);
+    }
+    map.structOps?.setProgram(member.name, unit.name);
+  }
+
+  #symbol({ symbol: index }: ElfRelocation): ElfSymbol {
+    const { elf } = this.#context.sections;
+    const symbol = elf.symbols[index];
+    if (symbol === undefined) throw this.#error("EINVAL", `there is no symbol ${index}`);
+    return symbol;
+  }
+
+  #describe(symbol: ElfSymbol): string {
+    const section = this.#context.sections.elf.sections[symbol.sectionIndex]?.name ?? "";
+    if (symbol.name === "") return `section ${section}`;
+    return section === "" ? symbol.name : `${symbol.name} in section ${section}`;
+  }
+
+  #error(errno: string, why: string, fix?: string): Error {
+    return openError(this.#context.sections.elf.name, errno, why, fix === undefined ? {} : { fix });
+  }
+}
+
+/** Whether a symbol names a function in `.text`: a static one is named by its section. */
+function isSubprogram(symbol: ElfSymbol, textIndex: number): boolean {
+  if (symbol.sectionIndex !== textIndex) return false;
+  return symbol.binding === "local" ? symbol.type === "section" : symbol.type === "func";
+}

@@ -1,0 +1,221 @@
+/**
+ * `__arg_ctx` for kernels before 6.8: global functions whose parameter is tagged as the program's context
+ * get, for each type of program that calls them, a clone in the BTF whose parameter is what those kernels
+ * take for a context.
+ *
+ * @module
+ */
+
+import type { Btf } from "../../btf/btf.ts";
+import type { TypeDefinition } from "../../btf/build/encode.ts";
+import type { FuncProtoType, FuncType } from "../../btf/types.ts";
+import type { ProgramTypeName } from "../../uapi/enums.ts";
+import { type ObjectSpec, parsedObject } from "../object_spec.ts";
+import type { LinkedProgram } from "../spec/spec.ts";
+
+/** The declaration tag that `__arg_ctx` is. */
+const TAG = "arg:ctx";
+
+/**
+ * The name of the struct that a kernel before 6.8 knows a program's context by. Programs of other types
+ * have no named context.
+ */
+const CONTEXTS: { readonly [type in ProgramTypeName]?: string } = {
+  cgroup_device: "bpf_cgroup_dev_ctx",
+  cgroup_skb: "__sk_buff",
+  cgroup_sock: "bpf_sock",
+  cgroup_sock_addr: "bpf_sock_addr",
+  cgroup_sockopt: "bpf_sockopt",
+  cgroup_sysctl: "bpf_sysctl",
+  flow_dissector: "__sk_buff",
+  kprobe: "bpf_user_pt_regs_t",
+  lwt_in: "__sk_buff",
+  lwt_out: "__sk_buff",
+  lwt_seg6local: "__sk_buff",
+  lwt_xmit: "__sk_buff",
+  netfilter: "bpf_nf_ctx",
+  perf_event: "bpf_perf_event_data",
+  raw_tracepoint: "bpf_raw_tracepoint_args",
+  raw_tracepoint_writable: "bpf_raw_tracepoint_args",
+  sched_act: "__sk_buff",
+  sched_cls: "__sk_buff",
+  sk_lookup: "bpf_sk_lookup",
+  sk_msg: "sk_msg_md",
+  sk_reuseport: "sk_reuseport_md",
+  sk_skb: "__sk_buff",
+  sock_ops: "bpf_sock_ops",
+  socket_filter: "__sk_buff",
+  xdp: "xdp_md",
+};
+
+/**
+ * Structs of registers that newer kernels take in place of a context: of perf events, what
+ * `bpf_user_pt_regs_t` is on x86, on arm64 and s390, and on riscv.
+ */
+const REGISTERS: { readonly [context: string]: readonly string[] } = {
+  bpf_user_pt_regs_t: ["pt_regs"],
+  bpf_perf_event_data: ["pt_regs", "user_pt_regs", "user_regs_struct"],
+};
+
+/** Types to add to an object's BTF, in order: the first gets the id after the last of the object's. */
+export type AddedTypes = readonly TypeDefinition[];
+
+/** Programs whose functions are told to take a context, and the types that tell it. */
+export interface ArgumentContexts {
+  /** The programs, in the order given: those that need nothing are the same objects. */
+  readonly programs: readonly LinkedProgram[];
+  /** What {@linkcode btfToLoad} has to add. */
+  readonly types: AddedTypes;
+}
+
+/** Whether a tagged parameter is in the object at all: all that has to be asked of most objects. */
+export function hasArgumentContexts(spec: ObjectSpec): boolean {
+  return spec.btf !== undefined && spec.btf.findAll(TAG, ["decl_tag"]).length > 0;
+}
+
+/**
+ * Works out the clones, as libbpf has them, and points each program's func_info to them.
+ *
+ * Functions that are static, or hidden and so told to be static, need none: the verifier looks at them
+ * where they are called. A parameter that is the context already, or no pointer that could stand for one,
+ * stays as it is.
+ */
+export function argumentContexts(
+  spec: ObjectSpec,
+  programs: readonly LinkedProgram[],
+): ArgumentContexts {
+  const { btf } = spec;
+  const tagged = btf === undefined ? new Map() : taggedFunctions(spec, btf);
+  if (btf === undefined || tagged.size === 0) return { programs, types: [] };
+  const clones = new Clones(btf, tagged);
+  return {
+    programs: programs.map((linked) => withContexts(linked, clones)),
+    types: clones.types,
+  };
+}
+
+function withContexts(linked: LinkedProgram, clones: Clones): LinkedProgram {
+  const { funcInfo, program } = linked;
+  const context = CONTEXTS[program.type as ProgramTypeName];
+  if (funcInfo === undefined || context === undefined) return linked;
+  const records = funcInfo.records.slice();
+  const view = new DataView(records.buffer);
+  let changed = false;
+  for (let at = 4; at < records.length; at += funcInfo.recordSize) {
+    const id = view.getUint32(at, true);
+    const clone = clones.of(id, context);
+    if (clone === id) continue;
+    view.setUint32(at, clone, true);
+    changed = true;
+  }
+  return changed ? { ...linked, funcInfo: { ...funcInfo, records } } : linked;
+}
+
+/** Global functions with tagged parameters: which parameters, counted from 0. */
+function taggedFunctions(spec: ObjectSpec, btf: Btf): Map<number, number[]> {
+  const { units } = parsedObject(spec);
+  const hidden = new Set(units.all.filter(({ hidden }) => hidden).map(({ name }) => name));
+  const tagged = new Map<number, number[]>();
+  for (const id of btf.findAll(TAG, ["decl_tag"])) {
+    const tag = btf.type(id);
+    if (tag.kind !== "decl_tag") continue;
+    const func = btf.type(tag.type);
+    if (func.kind !== "func" || func.linkage !== "global" || hidden.has(func.name)) continue;
+    const prototype = btf.type(func.type);
+    if (prototype.kind !== "func_proto") continue;
+    const parameter = tag.componentIndex;
+    if (parameter < 0 || parameter >= prototype.parameters.length) continue;
+    const parameters = tagged.get(tag.type);
+    if (parameters === undefined) tagged.set(tag.type, [parameter]);
+    else parameters.push(parameter);
+  }
+  return tagged;
+}
+
+/** The clones made so far: one for each function and context. */
+class Clones {
+  readonly types: TypeDefinition[] = [];
+  readonly #btf: Btf;
+  readonly #tagged: ReadonlyMap<number, readonly number[]>;
+  readonly #made = new Map<string, number>();
+  readonly #pointers = new Map<string, number>();
+
+  constructor(btf: Btf, tagged: ReadonlyMap<number, readonly number[]>) {
+    this.#btf = btf;
+    this.#tagged = tagged;
+  }
+
+  /** The function's clone for a context; the function itself when it needs none. */
+  of(id: number, context: string): number {
+    const tagged = this.#tagged.get(id);
+    if (tagged === undefined) return id;
+    const key = `${id} ${context}`;
+    let clone = this.#made.get(key);
+    if (clone === undefined) this.#made.set(key, clone = this.#make(id, tagged, context));
+    return clone;
+  }
+
+  #make(id: number, tagged: readonly number[], context: string): number {
+    const btf = this.#btf;
+    const func = btf.type(id) as FuncType;
+    const prototype = btf.type(func.type) as FuncProtoType;
+    const wanted = tagged.filter((index) =>
+      needsContext(btf, prototype.parameters[index]?.type ?? 0, context)
+    );
+    if (wanted.length === 0) return id;
+    const pointer = this.#pointer(context);
+    const type = this.#add({
+      ...prototype,
+      parameters: prototype.parameters.map((parameter, index) =>
+        wanted.includes(index) ? { ...parameter, type: pointer } : parameter
+      ),
+    });
+    const clone = this.#add({ ...func, type });
+    for (const componentIndex of wanted) {
+      this.#add({ kind: "decl_tag", name: TAG, type: clone, componentIndex });
+    }
+    return clone;
+  }
+
+  /** A pointer to an empty struct: these kernels compare its name and nothing else. */
+  #pointer(context: string): number {
+    let pointer = this.#pointers.get(context);
+    if (pointer === undefined) {
+      const struct = this.#add({ kind: "struct", name: context, size: 0, members: [] });
+      pointer = this.#add({ kind: "ptr", name: "", type: struct });
+      this.#pointers.set(context, pointer);
+    }
+    return pointer;
+  }
+
+  #add(type: TypeDefinition): number {
+    this.types.push(type);
+    return this.#btf.endId + this.types.length - 1;
+  }
+}
+
+/** Whether a parameter stands for the context, and is not what a kernel before 6.8 knows it by. */
+function needsContext(btf: Btf, parameter: number, context: string): boolean {
+  const pointer = btf.type(btf.resolve(parameter));
+  if (pointer.kind !== "ptr") return false;
+  const named = withoutModifiers(btf, pointer.type);
+  // The one context that is a typedef.
+  if (
+    context in REGISTERS && named.kind === "typedef" && named.name === "bpf_user_pt_regs_t"
+  ) return false;
+  const target = btf.type(btf.resolve(pointer.type));
+  if (target.kind === "void") return true;
+  if (target.kind === "struct") return REGISTERS[context]?.includes(target.name) ?? false;
+  // Raw tracepoints see their context as an array of 64-bit words.
+  return context === "bpf_raw_tracepoint_args" && target.kind === "int" && target.size === 8;
+}
+
+/** The type behind const, volatile and restrict: the first typedef is kept. */
+function withoutModifiers(btf: Btf, id: number): ReturnType<Btf["type"]> {
+  let type = btf.type(id);
+  while (
+    type.kind === "const" || type.kind === "volatile" || type.kind === "restrict" ||
+    type.kind === "type_tag"
+  ) type = btf.type(type.type);
+  return type;
+}

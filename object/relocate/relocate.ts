@@ -1,0 +1,308 @@
+/**
+ * The linker: a program, the subprograms that it calls, and what all of them refer to become one piece
+ * of code that a kernel can load.
+ *
+ * The order is libbpf's, instruction for instruction, so that the kernel computes the same tag: CO-RE
+ * first; then each subprogram is appended where the first call to it is met, depth first; then data
+ * and externs.
+ *
+ * @module
+ */
+
+import type { CoreDecision, CoreTargets } from "../../btf/core/mod.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+import { type CallSite, callSites, exceptionCallback } from "./call_graph.ts";
+import type { CodeUnit, Relocation } from "../code/functions.ts";
+import { RelocationError } from "../spec/error.ts";
+import {
+  immediateOf,
+  INSTRUCTION_SIZE,
+  Pseudo,
+  setImmediate,
+  setOffset,
+  setSource,
+} from "../code/instruction.ts";
+import { CoreCode } from "./core.ts";
+import { linkInfo, type Placed } from "./func_info.ts";
+import { type ObjectSpec, parsedObject } from "../object_spec.ts";
+import { poisonMap } from "../code/poison.ts";
+import type { LinkedProgram, ProgramSpec, Reference } from "../spec/spec.ts";
+
+/** What linking may need from a kernel. */
+export interface LinkOptions {
+  /** The kernel's types, for CO-RE relocations; without them a program that has some is refused. */
+  readonly core?: CoreTargets | undefined;
+  /** Bytes from the arena's start to the object's globals in it; 0 unless told. */
+  readonly arenaOffset?: number;
+}
+
+/** A program that could not be linked. */
+export interface LinkFailure {
+  /** The program. */
+  readonly program: ProgramSpec;
+  /** Why. */
+  readonly error: SkepError;
+}
+
+/** What {@linkcode link} answers. */
+export interface LinkResult {
+  /** One entry for each program asked for, in that order. */
+  readonly programs: readonly (LinkedProgram | LinkFailure)[];
+  /** How every CO-RE relocation in use was decided, in the order of the object. */
+  readonly decisions: readonly CoreDecision[];
+}
+
+/**
+ * Links programs; a program that cannot be linked does not stop the others.
+ *
+ * The specs are only read: the same object can be linked again and again.
+ */
+export function link(
+  spec: ObjectSpec,
+  programs: readonly ProgramSpec[],
+  options: LinkOptions = {},
+): LinkResult {
+  const linker = new Linker(spec, programs, options);
+  return {
+    programs: programs.map((program) => {
+      try {
+        return linker.link(program);
+      } catch (error) {
+        if (error instanceof SkepError) return { program, error };
+        throw error;
+      }
+    }),
+    decisions: linker.decisions,
+  };
+}
+
+/**
+ * Links one program.
+ *
+ * @throws {RelocationError} for a reference that leads nowhere, with libbpf's errno.
+ * @throws {BtfError} for a damaged or ambiguous CO-RE relocation.
+ */
+export function linkProgram(
+  spec: ObjectSpec,
+  program: ProgramSpec,
+  options: LinkOptions = {},
+): LinkedProgram {
+  return new Linker(spec, [program], options).link(program);
+}
+
+/** More instructions than any kernel takes. */
+const MOST_INSTRUCTIONS = 1_000_000;
+
+class Linker {
+  readonly #spec: ObjectSpec;
+  readonly #options: LinkOptions;
+  readonly #core: CoreCode;
+
+  constructor(spec: ObjectSpec, programs: readonly ProgramSpec[], options: LinkOptions) {
+    this.#spec = spec;
+    this.#options = options;
+    const used = new Set<CodeUnit>();
+    for (const program of programs) {
+      try {
+        for (const { unit } of this.#place(program)) used.add(unit);
+      } catch (error) {
+        // It is thrown again, and told, when the program itself is linked.
+        if (!(error instanceof SkepError)) throw error;
+      }
+    }
+    this.#core = new CoreCode(spec, used, options.core);
+  }
+
+  get decisions(): readonly CoreDecision[] {
+    return this.#core.decisions;
+  }
+
+  link(program: ProgramSpec): LinkedProgram {
+    const placed = this.#place(program);
+    const last = placed[placed.length - 1] as Placed;
+    const code = new Uint8Array((last.start + last.unit.count) * INSTRUCTION_SIZE);
+    const starts = new Map<CodeUnit, number>();
+    const core: LinkedProgram["core"][number][] = [];
+    for (const { unit, start } of placed) {
+      const { bytes, decisions } = this.#core.of(unit);
+      code.set(bytes, start * INSTRUCTION_SIZE);
+      starts.set(unit, start);
+      for (const { instruction, decision } of decisions) {
+        core.push({ instruction: start + instruction, decision });
+      }
+    }
+    const references: Reference[] = [];
+    for (const { unit, start } of placed) {
+      for (const site of this.#sites(unit)) {
+        const at = start + site.instruction;
+        if (site.address) setSource(code, at, Pseudo.func);
+        setImmediate(code, at, (starts.get(site.target) as number) - at - 1);
+      }
+      for (const relocation of unit.relocations) {
+        const reference = this.#apply(code, start, unit, relocation, starts);
+        if (reference !== undefined) references.push(reference);
+      }
+    }
+    return {
+      program,
+      instructions: code,
+      references,
+      ...linkInfo(this.#spec, placed),
+      subprograms: placed.slice(1).map(({ unit, start }) => ({
+        name: unit.name,
+        instruction: start,
+      })),
+      core,
+    };
+  }
+
+  /** Says where each function goes: the program, then each subprogram at the first call to it. */
+  #place(program: ProgramSpec): Placed[] {
+    const main = parsedObject(this.#spec).unitOf.get(program);
+    if (main === undefined) {
+      throw new RelocationError({
+        doing: "link",
+        subject: `program ${program.name}`,
+        errno: "EINVAL",
+        why: `it does not belong to ${this.#spec.name}`,
+      });
+    }
+    const placed: Placed[] = [{ unit: main, start: 0 }];
+    const seen = new Set<CodeUnit>();
+    let end = main.count;
+    const append = (unit: CodeUnit): void => {
+      seen.add(unit);
+      placed.push({ unit, start: end });
+      end += unit.count;
+      if (end > MOST_INSTRUCTIONS) {
+        throw new RelocationError({
+          doing: "link",
+          subject: `program ${program.name}`,
+          errno: "E2BIG",
+          why: `with its subprograms it has more than ${MOST_INSTRUCTIONS} instructions`,
+        });
+      }
+    };
+    // Depth first without recursion: a chain of calls may be as long as the object's author likes.
+    const visit = (first: CodeUnit): void => {
+      const stack = [{ sites: this.#sites(first), next: 0 }];
+      let frame;
+      while ((frame = stack[stack.length - 1]) !== undefined) {
+        const site = frame.sites[frame.next++];
+        if (site === undefined) {
+          stack.pop();
+        } else if (!seen.has(site.target)) {
+          append(site.target);
+          stack.push({ sites: this.#sites(site.target), next: 0 });
+        }
+      }
+    };
+    visit(main);
+    const callback = exceptionCallback(this.#spec, main);
+    if (callback !== undefined && !seen.has(callback)) {
+      append(callback);
+      visit(callback);
+    }
+    return placed;
+  }
+
+  #sites(unit: CodeUnit): readonly CallSite[] {
+    return callSites(this.#spec, unit);
+  }
+
+  /** Writes what is known of a reference, and says what only a load can know. */
+  #apply(
+    code: Uint8Array<ArrayBuffer>,
+    start: number,
+    unit: CodeUnit,
+    relocation: Relocation,
+    starts: ReadonlyMap<CodeUnit, number>,
+  ): Reference | undefined {
+    const instruction = start + relocation.instruction;
+    const { maps, externs } = parsedObject(this.#spec);
+    switch (relocation.kind) {
+      case "call":
+      case "address":
+        return undefined;
+      case "map":
+      case "data": {
+        const map = maps[relocation.target];
+        if (map === undefined) return undefined;
+        if (!map.autocreate) {
+          poisonMap(code, instruction, map.index);
+          return undefined;
+        }
+        if (relocation.kind === "map") {
+          setSource(code, instruction, Pseudo.mapFd);
+          return { kind: "map", instruction, map: map.name };
+        }
+        const shift = map.origin === "arena" ? this.#options.arenaOffset ?? 0 : 0;
+        const offset = immediateOf(code, instruction) + relocation.offset + shift;
+        return mapValue(code, instruction, map.name, offset);
+      }
+      case "extern": {
+        const extern = externs.list[relocation.target];
+        if (extern === undefined) return undefined;
+        if (extern.kind === "kconfig") {
+          return mapValue(code, instruction, ".kconfig", extern.offset);
+        }
+        return { kind: "ksym", instruction, extern: extern.name };
+      }
+      case "extern-call": {
+        const extern = externs.list[relocation.target];
+        if (extern === undefined) return undefined;
+        setSource(code, instruction, Pseudo.kfuncCall);
+        return { kind: "kfunc", instruction, extern: extern.name };
+      }
+      case "jumptable":
+        setSource(code, instruction, Pseudo.mapValue);
+        setOffset(code, instruction, 0);
+        return {
+          kind: "jumptable",
+          instruction,
+          symbolOffset: relocation.offset,
+          size: relocation.size,
+          targets: this.#jumpTargets(unit, relocation, starts.get(unit) as number),
+        };
+    }
+  }
+
+  /** The instructions that a jump table leads to, counted from the linked program's start. */
+  #jumpTargets(unit: CodeUnit, { offset, size }: Relocation, start: number): number[] {
+    const { elf, jumpTables } = parsedObject(this.#spec).sections;
+    const data = jumpTables?.data ?? new Uint8Array(0);
+    if (size === 0 || size % 8 !== 0 || offset + size > data.length) {
+      throw new RelocationError({
+        doing: "link",
+        subject: `function ${unit.name}`,
+        errno: "EINVAL",
+        why: `its jump table takes bytes ${offset} to ${offset + size} of .jumptables, ` +
+          `which has ${data.length}`,
+      });
+    }
+    const view = new DataView(data.buffer, data.byteOffset + offset, size);
+    return Array.from({ length: size / 8 }, (_, index) => {
+      const target = Number(view.getBigUint64(index * 8, elf.littleEndian)) / INSTRUCTION_SIZE;
+      const within = Math.floor(target) - unit.start;
+      if (within >= 0 && within < unit.count) return start + within;
+      throw new RelocationError({
+        doing: "link",
+        subject: `function ${unit.name}`,
+        errno: "EINVAL",
+        why: `element ${index} of its jump table leads out of it`,
+      });
+    });
+  }
+}
+
+function mapValue(
+  code: Uint8Array<ArrayBuffer>,
+  instruction: number,
+  map: string,
+  offset: number,
+): Reference {
+  setSource(code, instruction, Pseudo.mapValue);
+  setImmediate(code, instruction, 0);
+  setImmediate(code, instruction + 1, offset);
+  return { kind: "map-value", instruction, map, offset };
+}

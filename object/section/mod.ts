@@ -1,0 +1,10 @@
+/**
+ * What a SEC() name means: program type, expected attach type, and where the program attaches.
+ *
+ * Imports: uapi.
+ *
+ * @module
+ */
+
+export * from "./attach_spec.ts";
+export * from "./table.ts";

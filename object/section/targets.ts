@@ -1,0 +1,198 @@
+/**
+ * Readers of the text that follows a section's name: `module:function`, `path:function+offset`,
+ * `category/name` …
+ *
+ * @module
+ */
+
+import type {
+  AttachPlan,
+  FreplacePlan,
+  KprobeMultiPlan,
+  KprobePlan,
+  KsyscallPlan,
+  PlainPlan,
+  RawTracepointPlan,
+  TracepointPlan,
+  UprobeMultiPlan,
+  UprobePlan,
+  UsdtPlan,
+} from "./attach_spec.ts";
+
+/** What a reader knows besides the target's text. */
+export interface SectionEntry {
+  /** The section's name without the target. */
+  readonly name: string;
+}
+
+/** Turns the text after a section's name into a plan. */
+export type TargetReader = (target: string | undefined, entry: SectionEntry) => AttachPlan;
+
+export const NONE: PlainPlan = { kind: "none", attachable: "no" };
+
+/** `target-named` when there is a target, else `needs-target`. */
+function named(target: string | undefined): "target-named" | "needs-target" {
+  return target === undefined ? "needs-target" : "target-named";
+}
+
+export function kprobe(target: string | undefined, entry: SectionEntry): KprobePlan {
+  const returns = entry.name.startsWith("kret");
+  const plan = { kind: "kprobe", attachable: named(target), returns } as const;
+  if (target === undefined) return { ...plan, offset: 0 };
+  const match = /^([A-Za-z0-9_.]+)(?:\+(0[xX][0-9a-fA-F]+|[0-9]+))?$/.exec(target);
+  if (match === null) {
+    return {
+      ...plan,
+      offset: 0,
+      problem: `"${target}" does not read as function or function+offset`,
+    };
+  }
+  const offset = Number(match[2] ?? 0);
+  return {
+    ...plan,
+    function: match[1] as string,
+    offset,
+    ...(returns && offset !== 0 ? { problem: "a return probe takes no offset" } : {}),
+  };
+}
+
+export function kprobeMulti(target: string | undefined, entry: SectionEntry): KprobeMultiPlan {
+  const plan = {
+    kind: "kprobe_multi",
+    attachable: named(target),
+    returns: entry.name.startsWith("kret"),
+    session: entry.name.includes("session"),
+  } as const;
+  if (target === undefined) return plan;
+  if (!/^[A-Za-z0-9_.*?]+$/.test(target)) {
+    return { ...plan, problem: `"${target}" does not read as a function name with * and ?` };
+  }
+  return { ...plan, pattern: target };
+}
+
+export function ksyscall(target: string | undefined, entry: SectionEntry): KsyscallPlan {
+  return {
+    kind: "ksyscall",
+    attachable: named(target),
+    returns: entry.name.startsWith("kret"),
+    ...(target === undefined ? {} : { syscall: target }),
+  };
+}
+
+export function uprobe(target: string | undefined, entry: SectionEntry): UprobePlan {
+  const returns = entry.name.startsWith("uret");
+  const plan = { kind: "uprobe", attachable: named(target), returns } as const;
+  if (target === undefined) return { ...plan, offset: 0 };
+  const colon = target.indexOf(":");
+  const path = colon < 0 ? target : target.slice(0, colon);
+  let symbol = colon < 0 ? "" : target.slice(colon + 1);
+  if (path === "" || symbol === "") {
+    return {
+      ...plan,
+      path,
+      offset: 0,
+      problem: `"${target}" lacks :function or :function+offset`,
+    };
+  }
+  let offset = 0;
+  const plus = /\+(0[xX][0-9a-fA-F]+|[0-9]+)$/.exec(symbol);
+  if (plus !== null) {
+    offset = Number(plus[1]);
+    symbol = symbol.slice(0, plus.index);
+  }
+  const at = symbol.indexOf("@");
+  const version = at < 0 ? undefined : symbol.slice(at).replace(/^@@?/, "");
+  return {
+    ...plan,
+    path,
+    function: at < 0 ? symbol : symbol.slice(0, at),
+    ...(version === undefined ? {} : { version }),
+    offset,
+    ...(returns && offset !== 0 ? { problem: "a return probe takes no offset" } : {}),
+  };
+}
+
+export function uprobeMulti(target: string | undefined, entry: SectionEntry): UprobeMultiPlan {
+  const plan = {
+    kind: "uprobe_multi",
+    attachable: named(target),
+    returns: entry.name.startsWith("uret"),
+    session: entry.name.includes("session"),
+  } as const;
+  if (target === undefined) return plan;
+  const colon = target.indexOf(":");
+  if (colon <= 0 || colon === target.length - 1) {
+    return { ...plan, problem: `"${target}" does not read as path:pattern` };
+  }
+  return { ...plan, path: target.slice(0, colon), pattern: target.slice(colon + 1) };
+}
+
+export function usdt(target: string | undefined): UsdtPlan {
+  const plan = { kind: "usdt", attachable: named(target) } as const;
+  if (target === undefined) return plan;
+  const match = /^([^:]+):([^:]+):([^:]+)$/.exec(target);
+  if (match === null) {
+    return { ...plan, problem: `"${target}" does not read as path:provider:name` };
+  }
+  return {
+    ...plan,
+    path: match[1] as string,
+    provider: match[2] as string,
+    name: match[3] as string,
+  };
+}
+
+export function tracepoint(target: string | undefined): TracepointPlan {
+  const plan = { kind: "tracepoint", attachable: named(target) } as const;
+  if (target === undefined) return plan;
+  const slash = target.indexOf("/");
+  if (slash <= 0 || slash === target.length - 1) {
+    return { ...plan, problem: `"${target}" does not read as category/name` };
+  }
+  return { ...plan, category: target.slice(0, slash), name: target.slice(slash + 1) };
+}
+
+export function rawTracepoint(target: string | undefined, entry: SectionEntry): RawTracepointPlan {
+  return {
+    kind: "raw_tracepoint",
+    attachable: named(target),
+    writable: entry.name.endsWith(".w"),
+    ...(target === undefined ? {} : { name: target }),
+  };
+}
+
+/** Splits `module:name`. */
+function inModule(target: string): { readonly module?: string; readonly rest: string } {
+  const colon = target.indexOf(":");
+  return colon < 0
+    ? { rest: target }
+    : { module: target.slice(0, colon), rest: target.slice(colon + 1) };
+}
+
+/** A reader for plans that have a module and one name, kept under `key`. */
+export function moduleAnd<P extends AttachPlan>(
+  kind: P["kind"],
+  key: string,
+  more?: object,
+): TargetReader {
+  return (target) => {
+    const plan = { kind, attachable: named(target), ...more };
+    if (target === undefined) return plan as P;
+    const { module, rest } = inModule(target);
+    return { ...plan, ...(module === undefined ? {} : { module }), [key]: rest } as unknown as P;
+  };
+}
+
+export function freplace(target: string | undefined): FreplacePlan {
+  // The function is named but the program that has it is not: only the user knows it.
+  return {
+    kind: "freplace",
+    attachable: "needs-target",
+    ...(target === undefined ? {} : { function: target }),
+  };
+}
+
+/** A reader for sections without a target. */
+export function fixed(plan: AttachPlan): TargetReader {
+  return () => plan;
+}

@@ -1,0 +1,292 @@
+/**
+ * How an object's maps are held, whatever they come from.
+ *
+ * @module
+ */
+
+import { ObjectError } from "./error.ts";
+import type { MapTypeName } from "../../uapi/enums.ts";
+import type { MapOrigin, MapSlot, MapSpec, StructOpsSpec } from "./spec.ts";
+
+/** Characters of a name that the kernel keeps. */
+export const LONGEST_NAME = 15;
+
+/** More than any map's value can have: what a zero-filled section may claim. */
+const LARGEST_CONTENTS = 0x7fff_ffff;
+
+/** What a {@linkcode MapDefinition} is made from; all else starts at zero. */
+export interface MapFacts {
+  /** See {@linkcode MapSpec}. */
+  readonly name: string;
+  /** See {@linkcode MapSpec}. */
+  readonly kernelName?: string;
+  /** See {@linkcode MapSpec}. */
+  readonly origin: MapOrigin;
+  /** See {@linkcode MapSpec}. */
+  readonly section: string;
+  /** The section's index in ELF; -1 for none. */
+  readonly sectionIndex: number;
+  /** Bytes from the start of the section. */
+  readonly sectionOffset: number;
+  /** See {@linkcode MapSpec}. */
+  readonly index: number;
+  /** See {@linkcode MapSpec}. */
+  readonly type: MapTypeName | number;
+  /** See {@linkcode MapSpec}. */
+  readonly keySize?: number;
+  /** See {@linkcode MapSpec}. */
+  readonly valueSize?: number;
+  /** See {@linkcode MapSpec}. */
+  readonly maxEntries?: number;
+  /** See {@linkcode MapSpec}. */
+  readonly flags?: number;
+  /** See {@linkcode MapSpec}. */
+  readonly numaNode?: number;
+  /** See {@linkcode MapSpec}. */
+  readonly mapExtra?: bigint;
+  /** See {@linkcode MapSpec}. */
+  readonly pinning?: "none" | "by-name";
+  /** See {@linkcode MapSpec}. */
+  readonly keyTypeId?: number;
+  /** See {@linkcode MapSpec}. */
+  readonly valueTypeId?: number;
+  /** See {@linkcode MapSpec}. */
+  readonly inner?: MapDefinition;
+  /** See {@linkcode MapSpec}. */
+  readonly autocreate?: boolean;
+  /** Bytes in the file that the contents start as. */
+  readonly source?: Uint8Array;
+  /** Bytes of the contents; a source that is shorter is followed by zeroes. */
+  readonly contentsSize?: number;
+}
+
+/** A map as the object defines it. */
+export class MapDefinition implements MapSpec {
+  /** See {@linkcode MapSpec}. */
+  readonly name: string;
+  /** See {@linkcode MapSpec}. */
+  kernelName: string;
+  /** See {@linkcode MapSpec}. */
+  readonly origin: MapOrigin;
+  /** See {@linkcode MapSpec}. */
+  readonly section: string;
+  /** The section's index in ELF; -1 for none. */
+  readonly sectionIndex: number;
+  /** Bytes from the start of the section. */
+  readonly sectionOffset: number;
+  /** See {@linkcode MapSpec}. */
+  readonly index: number;
+  /** See {@linkcode MapSpec}. */
+  type: MapTypeName | number;
+  /** See {@linkcode MapSpec}. */
+  keySize: number;
+  /** See {@linkcode MapSpec}. */
+  maxEntries: number;
+  /** See {@linkcode MapSpec}. */
+  flags: number;
+  /** See {@linkcode MapSpec}. */
+  numaNode: number;
+  /** See {@linkcode MapSpec}. */
+  mapExtra: bigint;
+  /** See {@linkcode MapSpec}. */
+  pinning: "none" | "by-name";
+  /** See {@linkcode MapSpec}. */
+  pinPath?: string;
+  /** See {@linkcode MapSpec}. */
+  keyTypeId: number;
+  /** See {@linkcode MapSpec}. */
+  valueTypeId: number;
+  /** See {@linkcode MapSpec}. */
+  readonly inner?: MapDefinition;
+  /** See {@linkcode MapSpec}. */
+  autocreate: boolean;
+  /** See {@linkcode MapSpec}. */
+  autoattach = true;
+  /** See {@linkcode MapSpec}. */
+  readonly structOps?: StructOpsSpec;
+
+  #valueSize: number;
+  readonly #slots: MapSlot[] = [];
+  readonly #source: Uint8Array | undefined;
+  #contentsSize: number | undefined;
+  #contents: Uint8Array<ArrayBuffer> | undefined;
+
+  /** Makes the map; `structOps` is asked for its members with the map as argument. */
+  constructor(facts: MapFacts, structOps?: (map: MapDefinition) => StructOpsSpec) {
+    this.name = facts.name;
+    this.kernelName = facts.kernelName ?? facts.name.slice(0, LONGEST_NAME);
+    this.origin = facts.origin;
+    this.section = facts.section;
+    this.sectionIndex = facts.sectionIndex;
+    this.sectionOffset = facts.sectionOffset;
+    this.index = facts.index;
+    this.type = facts.type;
+    this.keySize = facts.keySize ?? 0;
+    this.#valueSize = facts.valueSize ?? 0;
+    this.maxEntries = facts.maxEntries ?? 0;
+    this.flags = facts.flags ?? 0;
+    this.numaNode = facts.numaNode ?? 0;
+    this.mapExtra = facts.mapExtra ?? 0n;
+    this.pinning = facts.pinning ?? "none";
+    this.keyTypeId = facts.keyTypeId ?? 0;
+    this.valueTypeId = facts.valueTypeId ?? 0;
+    if (facts.inner !== undefined) this.inner = facts.inner;
+    this.autocreate = facts.autocreate ?? true;
+    this.#source = facts.source;
+    this.#contentsSize = facts.contentsSize;
+    if (structOps !== undefined) this.structOps = structOps(this);
+  }
+
+  /** See {@linkcode MapSpec}. For struct_ops: the members' indices with their programs. */
+  get slots(): readonly MapSlot[] {
+    if (this.structOps === undefined) return this.#slots;
+    const members = this.structOps.members();
+    return this.structOps.programs().map(({ member, program }) => ({
+      index: members.indexOf(member),
+      name: program,
+    }));
+  }
+
+  /** Fills a slot, as the object's relocations say. */
+  addSlot(index: number, name: string): void {
+    this.#slots.push({ index, name });
+  }
+
+  /** See {@linkcode MapSpec}. A data map's contents grow or shrink with it. */
+  get valueSize(): number {
+    return this.#valueSize;
+  }
+
+  set valueSize(size: number) {
+    if (!Number.isInteger(size) || size < 0 || size > LARGEST_CONTENTS) {
+      throw new ObjectError({
+        doing: "resize",
+        subject: `map ${this.name}`,
+        errno: "EINVAL",
+        stage: "usage",
+        why: `${size} is no number of bytes`,
+      });
+    }
+    if (this.#contentsSize === this.#valueSize) {
+      if (this.#contents !== undefined) {
+        const resized = new Uint8Array(size);
+        resized.set(this.#contents.subarray(0, size));
+        this.#contents = resized;
+      }
+      this.#contentsSize = size;
+    }
+    this.#valueSize = size;
+  }
+
+  /** See {@linkcode MapSpec}. */
+  get contents(): Uint8Array<ArrayBuffer> | undefined {
+    if (this.#contents === undefined && this.#contentsSize !== undefined) {
+      const size = this.#contentsSize;
+      if (size > LARGEST_CONTENTS) {
+        throw new ObjectError({
+          doing: "read",
+          subject: `contents of map ${this.name}`,
+          errno: "E2BIG",
+          stage: "map",
+          why: `its section claims ${size} bytes, more than a map's value can have`,
+        });
+      }
+      this.#contents = new Uint8Array(size);
+      if (this.#source !== undefined) this.#contents.set(this.#source.subarray(0, size));
+    }
+    return this.#contents;
+  }
+
+  set contents(bytes: Uint8Array<ArrayBuffer> | undefined) {
+    if (bytes?.length !== this.#contentsSize) {
+      throw new ObjectError({
+        doing: "set",
+        subject: `contents of map ${this.name}`,
+        errno: "EINVAL",
+        stage: "usage",
+        why: this.#contentsSize === undefined
+          ? "it is no data map"
+          : `it takes ${this.#contentsSize} bytes, not ${bytes?.length ?? 0}`,
+      });
+    }
+    this.#contents = bytes;
+  }
+
+  /** See {@linkcode MapSpec}. */
+  get zeroed(): boolean {
+    return this.#contentsSize !== undefined && this.#contents === undefined &&
+      this.#source === undefined;
+  }
+
+  /** What `JSON.stringify` writes: everything but the contents' bytes. */
+  toJSON(): MapJson {
+    return {
+      name: this.name,
+      kernelName: this.kernelName,
+      origin: this.origin,
+      section: this.section,
+      type: this.type,
+      keySize: this.keySize,
+      valueSize: this.valueSize,
+      maxEntries: this.maxEntries,
+      flags: this.flags,
+      ...(this.numaNode === 0 ? {} : { numaNode: this.numaNode }),
+      ...(this.mapExtra === 0n ? {} : { mapExtra: `0x${this.mapExtra.toString(16)}` }),
+      pinning: this.pinning,
+      ...(this.pinPath === undefined ? {} : { pinPath: this.pinPath }),
+      keyTypeId: this.keyTypeId,
+      valueTypeId: this.valueTypeId,
+      autocreate: this.autocreate,
+      ...(this.inner === undefined ? {} : { inner: this.inner.toJSON() }),
+      ...(this.#slots.length === 0 ? {} : { slots: this.#slots }),
+      ...(this.structOps === undefined ? {} : {
+        structOps: { type: this.structOps.typeName, programs: this.structOps.programs() },
+      }),
+    };
+  }
+}
+
+/** A map as JSON. */
+export interface MapJson {
+  /** See {@linkcode MapSpec}. */
+  readonly name: string;
+  /** See {@linkcode MapSpec}. */
+  readonly kernelName: string;
+  /** See {@linkcode MapSpec}. */
+  readonly origin: MapOrigin;
+  /** See {@linkcode MapSpec}. */
+  readonly section: string;
+  /** See {@linkcode MapSpec}. */
+  readonly type: MapTypeName | number;
+  /** See {@linkcode MapSpec}. */
+  readonly keySize: number;
+  /** See {@linkcode MapSpec}. */
+  readonly valueSize: number;
+  /** See {@linkcode MapSpec}. */
+  readonly maxEntries: number;
+  /** See {@linkcode MapSpec}. */
+  readonly flags: number;
+  /** See {@linkcode MapSpec}; left out when 0. */
+  readonly numaNode?: number;
+  /** In hexadecimal; left out when 0. */
+  readonly mapExtra?: string;
+  /** See {@linkcode MapSpec}. */
+  readonly pinning: "none" | "by-name";
+  /** See {@linkcode MapSpec}. */
+  readonly pinPath?: string;
+  /** See {@linkcode MapSpec}. */
+  readonly keyTypeId: number;
+  /** See {@linkcode MapSpec}. */
+  readonly valueTypeId: number;
+  /** See {@linkcode MapSpec}. */
+  readonly autocreate: boolean;
+  /** The template of inner maps. */
+  readonly inner?: MapJson;
+  /** See {@linkcode MapSpec}. */
+  readonly slots?: readonly MapSlot[];
+  /** Which struct it is, and its programs. */
+  readonly structOps?: {
+    readonly type: string;
+    readonly programs: readonly { readonly member: string; readonly program: string }[];
+  };
+}

@@ -1,0 +1,14 @@
+/**
+ * Specs as plain data: programs, maps, variables, externs, and the values that can be set before load.
+ *
+ * Imports: uapi, errors, elf, btf, object/section.
+ *
+ * @module
+ */
+
+export { ObjectError, RelocationError } from "./error.ts";
+export * from "./map_rules.ts";
+export * from "./map_spec.ts";
+export * from "./named.ts";
+export type * from "./spec.ts";
+export type { VariableJson } from "./variables.ts";

@@ -1,0 +1,177 @@
+/**
+ * Global variables, readable and settable before load.
+ *
+ * @module
+ */
+
+import type { Btf } from "../../btf/btf.ts";
+import type { ElfFile } from "../../elf/elf.ts";
+import type { PlacedSection } from "./datasec.ts";
+import { ObjectError } from "./error.ts";
+import type { MapDefinition } from "./map_spec.ts";
+import type { ExternSpec, VariableSpec } from "./spec.ts";
+import { readValue, writeValue } from "./btf_value.ts";
+
+/** A variable in a map's value. */
+export class Variable implements VariableSpec {
+  /** See {@linkcode VariableSpec}. */
+  readonly name: string;
+  /** See {@linkcode VariableSpec}. */
+  readonly map: MapDefinition;
+  /** See {@linkcode VariableSpec}. */
+  readonly offset: number;
+  /** See {@linkcode VariableSpec}. */
+  readonly size: number;
+  /** See {@linkcode VariableSpec}. */
+  readonly typeId: number;
+  /** See {@linkcode VariableSpec}. */
+  readonly constant: boolean;
+  /** See {@linkcode VariableSpec}. */
+  readonly linkage: "static" | "global" | "extern";
+  readonly #btf: Btf | undefined;
+
+  /** Puts a variable at a place of a map's value. */
+  constructor(
+    map: MapDefinition,
+    btf: Btf | undefined,
+    place: Pick<VariableSpec, "name" | "offset" | "size" | "typeId" | "linkage">,
+  ) {
+    this.name = place.name;
+    this.map = map;
+    this.offset = place.offset;
+    this.size = place.size;
+    this.typeId = place.typeId;
+    this.constant = map.origin === "rodata" || map.origin === "kconfig";
+    this.linkage = place.linkage;
+    this.#btf = btf;
+  }
+
+  /** See {@linkcode VariableSpec}. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    const contents = this.map.contents;
+    if (contents === undefined || this.offset + this.size > contents.length) {
+      throw this.#error("use", `it reaches out of ${this.map.name}`);
+    }
+    return contents.subarray(this.offset, this.offset + this.size);
+  }
+
+  /** See {@linkcode VariableSpec}. */
+  get(): unknown {
+    if (this.#btf === undefined || this.typeId === 0) {
+      throw this.#error("read", "the object has no BTF, so its type is unknown", "use its bytes");
+    }
+    return readValue(this.#btf, this.typeId, this.bytes, `variable ${this.name}`);
+  }
+
+  /** See {@linkcode VariableSpec}. */
+  set(value: unknown): void {
+    if (value instanceof Uint8Array && (this.#btf === undefined || this.typeId === 0)) {
+      if (value.length !== this.size) {
+        throw this.#error("set", `it takes ${this.size} bytes, not ${value.length}`);
+      }
+      this.bytes.set(value);
+      return;
+    }
+    if (this.#btf === undefined || this.typeId === 0) {
+      throw this.#error("set", "the object has no BTF, so its type is unknown", "set its bytes");
+    }
+    if (this.map.origin === "kconfig") {
+      throw this.#error(
+        "set",
+        "it is read from the kernel's configuration when the object is loaded",
+        "give the option kconfig to the load",
+      );
+    }
+    writeValue(this.#btf, this.typeId, this.bytes, value, `variable ${this.name}`);
+  }
+
+  /** What `JSON.stringify` writes. */
+  toJSON(): VariableJson {
+    return {
+      name: this.name,
+      map: this.map.name,
+      offset: this.offset,
+      size: this.size,
+      type: this.typeId,
+      constant: this.constant,
+      linkage: this.linkage,
+    };
+  }
+
+  #error(doing: string, why: string, fix?: string): ObjectError {
+    return new ObjectError({
+      doing,
+      subject: `variable ${this.name}`,
+      errno: "EINVAL",
+      stage: "usage",
+      why,
+      ...(fix === undefined ? {} : { fix }),
+    });
+  }
+}
+
+/** A variable as JSON. */
+export interface VariableJson {
+  /** See {@linkcode VariableSpec}. */
+  readonly name: string;
+  /** The map's name. */
+  readonly map: string;
+  /** See {@linkcode VariableSpec}. */
+  readonly offset: number;
+  /** See {@linkcode VariableSpec}. */
+  readonly size: number;
+  /** The type's id. */
+  readonly type: number;
+  /** See {@linkcode VariableSpec}. */
+  readonly constant: boolean;
+  /** See {@linkcode VariableSpec}. */
+  readonly linkage: "static" | "global" | "extern";
+}
+
+/** What variables are found from. */
+export interface VariableSources {
+  /** The object. */
+  readonly elf: ElfFile;
+  /** Its BTF. */
+  readonly btf: Btf | undefined;
+  /** Data maps; others are passed over. */
+  readonly maps: readonly MapDefinition[];
+  /** BTF's data sections. */
+  readonly placed: readonly PlacedSection[];
+  /** The externs. */
+  readonly externs: readonly ExternSpec[];
+}
+
+/** Finds all variables: by BTF, and in sections that BTF does not describe by ELF's symbols. */
+export function readVariables({ elf, btf, maps, placed, externs }: VariableSources): Variable[] {
+  const variables: Variable[] = [];
+  for (const map of maps) {
+    if (map.origin === "kconfig") {
+      for (const extern of externs) {
+        if (extern.kind !== "kconfig") continue;
+        variables.push(new Variable(map, btf, { ...extern, linkage: "extern" }));
+      }
+      continue;
+    }
+    if (!["data", "rodata", "bss", "arena"].includes(map.origin)) continue;
+    const name = map.origin === "arena" ? ".addr_space.1" : map.section;
+    const section = placed.find((section) => section.name === name);
+    if (section === undefined) {
+      for (const symbol of elf.symbols) {
+        if (symbol.type !== "object" || elf.sections[symbol.sectionIndex]?.name !== name) continue;
+        variables.push(
+          new Variable(map, btf, {
+            name: symbol.name,
+            offset: symbol.value,
+            size: symbol.size,
+            typeId: 0,
+            linkage: symbol.binding === "local" ? "static" : "global",
+          }),
+        );
+      }
+      continue;
+    }
+    for (const variable of section.variables) variables.push(new Variable(map, btf, variable));
+  }
+  return variables;
+}

@@ -1,0 +1,69 @@
+/**
+ * Decisions of the attach planner in words: one line for people, plain JSON for programs.
+ *
+ * @module
+ */
+
+import type { JsonValue } from "../errors/skep_error.ts";
+import { sectionPlan } from "../object/section/table.ts";
+import {
+  type AttachDecision,
+  type AttachPlanOptions,
+  type AttachRefused,
+  planAttachment,
+} from "./attachments.ts";
+
+/** What becomes of a section's programs with a token, in short: `kprobe.multi`, or why nothing. */
+export function sectionAttachment(section: string, options: AttachPlanOptions = {}): string {
+  const { type, attach, expectedAttachType } = sectionPlan(section);
+  const decision = planAttachment({
+    name: section,
+    section,
+    type,
+    attach,
+    ...(expectedAttachType === undefined ? {} : { expectedAttachType }),
+    instructions: new Uint8Array(),
+  }, options);
+  switch (decision.outcome) {
+    case "as-is":
+      return section;
+    case "rewritten":
+      return attach.kind === "tracepoint"
+        ? `${decision.form}, when the program does not look at its context`
+        : decision.form;
+    case "refused":
+      return `no: ${decision.why}`;
+  }
+}
+
+/** Names of sections as they stand in C: `SEC("a") or SEC("b")`. */
+export function sectionsText(sections: readonly string[]): string {
+  return sections.map((section) => `SEC("${section}")`).join(" or ");
+}
+
+/** What to do about a refused program. */
+export function attachmentFix({ instead, prototype }: AttachRefused): string {
+  const use = instead.length === 0 ? "attach it in another way" : `use ${sectionsText(instead)}`;
+  return `${use}${prototype === undefined ? "" : `: ${prototype}`}; or load with attachPlan: ` +
+    '"as-written" when somebody with CAP_PERFMON attaches it';
+}
+
+/** A decision as one line. */
+export function attachmentText(decision: AttachDecision): string {
+  const { program, section } = decision;
+  switch (decision.outcome) {
+    case "as-is":
+      return `${program}: SEC("${section}") as it is`;
+    case "rewritten":
+      return `${program}: SEC("${section}") is attached as ${decision.form}`;
+    case "refused":
+      return `${program}: SEC("${section}") cannot be attached with a token: ${decision.why}; ${
+        attachmentFix(decision)
+      }`;
+  }
+}
+
+/** A decision as plain JSON. */
+export function attachmentJson(decision: AttachDecision): { readonly [key: string]: JsonValue } {
+  return JSON.parse(JSON.stringify(decision));
+}

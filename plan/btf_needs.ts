@@ -1,0 +1,134 @@
+/**
+ * Whether an object's BTF must be loaded, may be loaded, or has to be fetched from the kernel by id.
+ *
+ * @module
+ */
+
+import type { MapSpec, ProgramSpec } from "../object/spec/spec.ts";
+import { Helper } from "../uapi/enums.ts";
+import { helperTakesCallback, helperText, scanInstructions } from "./scan.ts";
+import type { Btf } from "../btf/btf.ts";
+import type { Plannable } from "./plannable.ts";
+
+/** What {@linkcode btfNeeds} found. */
+export interface BtfNeeds {
+  /** The object has BTF that a loader loads. */
+  readonly load: boolean;
+  /** Why the kernel refuses the object without its BTF; empty when it does not. */
+  readonly required: readonly string[];
+  /** Why the BTF of a program or module must be fetched by id (with CAP_SYS_ADMIN in the user namespace). */
+  readonly byId: readonly string[];
+}
+
+/** Map types that the kernel creates only with BTF for key and value. */
+const STORAGE: ReadonlySet<MapSpec["type"]> = new Set<MapSpec["type"]>([
+  "sk_storage",
+  "inode_storage",
+  "task_storage",
+  "cgrp_storage",
+]);
+
+/** Structs that the kernel looks for in a map's value: without BTF it does not see them. */
+const SPECIAL_STRUCTS: ReadonlySet<string> = new Set([
+  "bpf_spin_lock",
+  "bpf_res_spin_lock",
+  "bpf_timer",
+  "bpf_wq",
+  "bpf_task_work",
+  "bpf_list_head",
+  "bpf_list_node",
+  "bpf_rb_root",
+  "bpf_rb_node",
+  "bpf_refcount",
+]);
+
+/** Type tags of pointers to kernel objects in a map's value. */
+const POINTER_TAGS: ReadonlySet<string> = new Set([
+  "kptr",
+  "kptr_untrusted",
+  "percpu_kptr",
+  "uptr",
+]);
+
+/** Helpers that work on such fields. */
+const FIELD_HELPERS: ReadonlySet<number> = new Set([
+  Helper.spin_lock,
+  Helper.spin_unlock,
+  Helper.timer_init,
+  Helper.timer_set_callback,
+  Helper.timer_start,
+  Helper.timer_cancel,
+  Helper.kptr_xchg,
+]);
+
+/** Looks through the maps and programs that will be loaded; `helpers` are those called, with by whom. */
+export function btfNeeds(
+  object: Plannable,
+  maps: readonly MapSpec[],
+  programs: readonly ProgramSpec[],
+  helpers: ReadonlyMap<number, string>,
+): BtfNeeds {
+  const required: string[] = [];
+  const byId: string[] = [];
+  for (const map of maps) {
+    if (map.type === "struct_ops") required.push(`struct_ops map ${map.name}`);
+    else if (STORAGE.has(map.type)) required.push(`${map.type} map ${map.name}`);
+  }
+  for (const program of programs) {
+    if (program.type === "ext") required.push(`program ${program.name} replaces a function`);
+    if (program.type === "struct_ops") required.push(`program ${program.name}`);
+    if (program.type === "ext" || program.attachTarget?.programFd !== undefined) {
+      byId.push(`program ${program.name}: BTF of the program it attaches to`);
+    }
+    const plan = program.attach;
+    if ("module" in plan && plan.module !== undefined && plan.module !== "vmlinux") {
+      byId.push(`program ${program.name}: BTF of the module ${plan.module}`);
+    }
+  }
+  for (const [helper, by] of helpers) {
+    if (helperTakesCallback(helper)) {
+      required.push(`${by} gives ${helperText(helper)} a function`);
+    }
+  }
+  for (const { name, instructions } of programs.length > 0 ? object.subprograms ?? [] : []) {
+    if (scanInstructions(instructions).abnormalReturn) {
+      required.push(`function ${name} makes a tail call or an old packet load`);
+    }
+  }
+  const loads = maps.length + programs.length > 0;
+  // A special field is only missed by a program that uses it.
+  const uses = [...helpers.keys()].some((helper) => FIELD_HELPERS.has(helper)) ||
+    callsKernelFunctions(object, programs);
+  if (uses && object.btf !== undefined) {
+    for (const name of specialTypes(object.btf)) {
+      required.push(`${name} in the BTF of ${object.name}`);
+    }
+  }
+  return { load: loads && object.btf !== undefined, required, byId };
+}
+
+/** Whether a program that is loaded, or a function that it may call, calls a kernel function. */
+function callsKernelFunctions(object: Plannable, programs: readonly ProgramSpec[]): boolean {
+  if (programs.length === 0) return false;
+  const names = new Set([
+    ...programs.map(({ name }) => name),
+    ...[...object.subprograms ?? []].map(({ name }) => name),
+  ]);
+  return [...object.relocations ?? []].some((relocation) =>
+    relocation.kind === "extern-call" && names.has(relocation.function)
+  );
+}
+
+function* specialTypes(btf: Btf): Generator<string> {
+  const seen = new Set<string>();
+  for (let id = 1; id < btf.endId; id++) {
+    const kind = btf.kindName(id);
+    if (kind !== "struct" && kind !== "type_tag") continue;
+    const name = btf.nameOf(id);
+    const special = kind === "struct" ? SPECIAL_STRUCTS.has(name) : POINTER_TAGS.has(name);
+    if (special && !seen.has(name)) {
+      seen.add(name);
+      yield name;
+    }
+  }
+}

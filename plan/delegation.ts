@@ -1,0 +1,354 @@
+/**
+ * What a bpffs mount hands out: four sets of words, one per `delegate_*` option.
+ *
+ * @module
+ */
+
+import {
+  AttachType,
+  attachTypeName,
+  Command,
+  commandName,
+  MapType,
+  mapTypeName,
+  ProgramType,
+  programTypeName,
+} from "../uapi/enums.ts";
+import { SkepError } from "../errors/skep_error.ts";
+
+/** The four sets, in the order in which the kernel prints them. */
+export const DELEGATION_SETS = ["commands", "maps", "programs", "attachments"] as const;
+
+/** One of the four sets. */
+export type DelegationSet = typeof DELEGATION_SETS[number];
+
+/** The mount option of each set: `delegate_cmds`, `delegate_maps`, `delegate_progs`, `delegate_attachs`. */
+export const DELEGATION_OPTIONS: { readonly [set in DelegationSet]: string } = {
+  commands: "delegate_cmds",
+  maps: "delegate_maps",
+  programs: "delegate_progs",
+  attachments: "delegate_attachs",
+};
+
+/** Every bit of one set. */
+const ALL = (1n << 64n) - 1n;
+
+/** Most characters of one option's value: fsconfig(2) refuses more with EINVAL. */
+const LONGEST_VALUE = 255;
+
+const NUMBERS: { readonly [set in DelegationSet]: { readonly [name: string]: number } } = {
+  commands: Command,
+  maps: MapType,
+  programs: ProgramType,
+  attachments: AttachType,
+};
+
+const NAMES: { readonly [set in DelegationSet]: (number: number) => string | undefined } = {
+  commands: commandName,
+  maps: mapTypeName,
+  programs: programTypeName,
+  attachments: attachTypeName,
+};
+
+/** A word of one set: what is missing, or what a need is made of. */
+export interface DelegationWord {
+  /** Which of the four sets. */
+  readonly set: DelegationSet;
+  /** The mount option: `delegate_progs`. */
+  readonly option: string;
+  /** The kernel's name in lower case (`xdp`), or the number in hex as a mask where it has none. */
+  readonly word: string;
+  /** The number of the bit. */
+  readonly number: number;
+}
+
+/** The four sets as masks. */
+export interface DelegationMasks {
+  /** Bit n: command n of bpf(2). */
+  readonly commands: bigint;
+  /** Bit n: map type n. */
+  readonly maps: bigint;
+  /** Bit n: program type n. */
+  readonly programs: bigint;
+  /** Bit n: attach type n. */
+  readonly attachments: bigint;
+}
+
+/** The four sets as words, for {@linkcode Delegation.of}. */
+export type DelegationWords = {
+  readonly [set in DelegationSet]?: "any" | bigint | Iterable<string | number>;
+};
+
+/**
+ * Four sets of words: what a mount delegates, what a token allows, or what an object needs.
+ *
+ * It is immutable and compares by its masks.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Delegation } from "@skep/skep";
+ *
+ * const granted = Delegation.of({ commands: ["map_create"], maps: ["hash", "array"] });
+ * assertEquals(granted.toMountOptions(), "delegate_cmds=map_create,delegate_maps=hash:array");
+ *
+ * const needed = Delegation.of({ commands: ["map_create"], maps: ["ringbuf"] });
+ * assertEquals(granted.missing(needed).map((missing) => missing.word), ["ringbuf"]);
+ * ```
+ */
+export class Delegation implements DelegationMasks {
+  /** Nothing at all. */
+  static readonly none: Delegation = new Delegation({});
+  /** Everything, also what later kernels add. */
+  static readonly any: Delegation = new Delegation({
+    commands: ALL,
+    maps: ALL,
+    programs: ALL,
+    attachments: ALL,
+  });
+
+  /** Bit n: command n of bpf(2). */
+  readonly commands: bigint;
+  /** Bit n: map type n. */
+  readonly maps: bigint;
+  /** Bit n: program type n. */
+  readonly programs: bigint;
+  /** Bit n: attach type n. */
+  readonly attachments: bigint;
+
+  /** Takes masks; those left out are empty, and bits over the 64th are cut off. */
+  constructor(masks: Partial<DelegationMasks>) {
+    this.commands = BigInt.asUintN(64, masks.commands ?? 0n);
+    this.maps = BigInt.asUintN(64, masks.maps ?? 0n);
+    this.programs = BigInt.asUintN(64, masks.programs ?? 0n);
+    this.attachments = BigInt.asUintN(64, masks.attachments ?? 0n);
+  }
+
+  /** From words, numbers or `"any"`; throws a {@linkcode SkepError} for a word that no kernel known here has. */
+  static of(words: DelegationWords): Delegation {
+    const masks: { [set in DelegationSet]?: bigint } = {};
+    for (const set of DELEGATION_SETS) masks[set] = maskOf(set, words[set]);
+    return new Delegation(masks);
+  }
+
+  /**
+   * From mount options as `/proc/self/mountinfo` prints them or as they are given to mount: other
+   * options are passed over. Within one value, the kernel's rules hold: any case, numbers in C's
+   * notation, and *a number replaces what stands before it*.
+   */
+  static parse(options: string): Delegation {
+    const masks: { [set in DelegationSet]?: bigint } = {};
+    for (const option of options.split(",")) {
+      const equals = option.indexOf("=");
+      if (equals < 0) continue;
+      const key = option.slice(0, equals);
+      for (const set of DELEGATION_SETS) {
+        if (DELEGATION_OPTIONS[set] !== key) continue;
+        masks[set] = (masks[set] ?? 0n) | parseValue(set, option.slice(equals + 1));
+      }
+    }
+    return new Delegation(masks);
+  }
+
+  /** From the bytes of a token's `struct bpf_token_info`, in the machine's byte order. */
+  static fromInfo(info: Uint8Array): Delegation {
+    const view = new DataView(info.buffer, info.byteOffset, info.byteLength);
+    const [commands, maps, programs, attachments] = [0, 8, 16, 24]
+      .map((offset) => view.getBigUint64(offset, true)) as [bigint, bigint, bigint, bigint];
+    return new Delegation({ commands, maps, programs, attachments });
+  }
+
+  /** From the `allowed_*` lines of a token's fdinfo; undefined when the text has none. */
+  static fromFdinfo(text: string): Delegation | undefined {
+    const masks: { [set in DelegationSet]?: bigint } = {};
+    const keys = { commands: "cmds", maps: "maps", programs: "progs", attachments: "attachs" };
+    for (const set of DELEGATION_SETS) {
+      const line = new RegExp(`^allowed_${keys[set]}:\\s*(any|0x[0-9a-fA-F]+)\\s*$`, "m").exec(
+        text,
+      );
+      if (line?.[1] === undefined) return undefined;
+      masks[set] = line[1] === "any" ? ALL : BigInt(line[1]);
+    }
+    return new Delegation(masks);
+  }
+
+  /** Whether no set has a word: the kernel makes no token of such a mount. */
+  get empty(): boolean {
+    return (this.commands | this.maps | this.programs | this.attachments) === 0n;
+  }
+
+  /** Whether the bit is in the set. */
+  has(set: DelegationSet, word: string | number): boolean {
+    const number = typeof word === "number" ? word : numberOf(set, word);
+    return (this[set] >> BigInt(number) & 1n) === 1n;
+  }
+
+  /** The words of `need` that are not here, in the kernel's order. */
+  missing(need: DelegationMasks): DelegationWord[] {
+    const words: DelegationWord[] = [];
+    for (const set of DELEGATION_SETS) {
+      for (const number of bits(need[set] & ~this[set])) words.push(wordOf(set, number));
+    }
+    return words;
+  }
+
+  /** Whether nothing of `need` is missing. */
+  covers(need: DelegationMasks): boolean {
+    return DELEGATION_SETS.every((set) => (need[set] & ~this[set]) === 0n);
+  }
+
+  /** What is here or there. */
+  union(other: DelegationMasks): Delegation {
+    return new Delegation({
+      commands: this.commands | other.commands,
+      maps: this.maps | other.maps,
+      programs: this.programs | other.programs,
+      attachments: this.attachments | other.attachments,
+    });
+  }
+
+  /** What is here but not there. */
+  without(other: DelegationMasks): Delegation {
+    return new Delegation({
+      commands: this.commands & ~other.commands,
+      maps: this.maps & ~other.maps,
+      programs: this.programs & ~other.programs,
+      attachments: this.attachments & ~other.attachments,
+    });
+  }
+
+  /** Whether both have the same words. */
+  equals(other: DelegationMasks): boolean {
+    return DELEGATION_SETS.every((set) => this[set] === other[set]);
+  }
+
+  /** One set as words: `["any"]` when it has every bit; masks in hex for bits without a name. */
+  names(set: DelegationSet): string[] {
+    if (this[set] === ALL) return ["any"];
+    return bits(this[set]).map((number) => wordOf(set, number).word);
+  }
+
+  /** All words. */
+  words(): DelegationWord[] {
+    return Delegation.none.missing(this);
+  }
+
+  /**
+   * The value of one option, as fsconfig(2) takes it: names joined by `:`, `any`, or one number in
+   * hex where the names are too long or a bit has none (a number and names cannot be mixed).
+   * Undefined for an empty set.
+   */
+  optionValue(set: DelegationSet): string | undefined {
+    const mask = this[set];
+    if (mask === 0n) return undefined;
+    const names = this.names(set);
+    const value = names.join(":");
+    const nameless = names.some((name) => name.startsWith("0x"));
+    return nameless || value.length > LONGEST_VALUE ? hex(mask) : value;
+  }
+
+  /** Mount options: `delegate_cmds=map_create:prog_load,delegate_maps=…`; empty sets are left out. */
+  toMountOptions(): string {
+    return this.#join((set) => this.optionValue(set));
+  }
+
+  /** Mount options in hex: also right for a kernel that has no BTF or lacks a name. */
+  toHex(): string {
+    return this.#join((set) => this[set] === 0n ? undefined : hex(this[set]));
+  }
+
+  /**
+   * The calls fsconfig(fd, FSCONFIG_SET_STRING, key, value, 0), one per option, each value one number:
+   * the one form that no kernel reads differently.
+   */
+  toFsconfig(): { readonly key: string; readonly value: string }[] {
+    return DELEGATION_SETS.filter((set) => this[set] !== 0n)
+      .map((set) => ({ key: DELEGATION_OPTIONS[set], value: hex(this[set]) }));
+  }
+
+  /** The words, for `JSON.stringify`. */
+  toJSON(): { readonly [set in DelegationSet]: string[] } {
+    return {
+      commands: this.names("commands"),
+      maps: this.names("maps"),
+      programs: this.names("programs"),
+      attachments: this.names("attachments"),
+    };
+  }
+
+  /** As mount options; `none` when it is empty. */
+  toString(): string {
+    return this.empty ? "none" : this.toMountOptions();
+  }
+
+  #join(value: (set: DelegationSet) => string | undefined): string {
+    return DELEGATION_SETS.flatMap((set) => {
+      const text = value(set);
+      return text === undefined ? [] : [`${DELEGATION_OPTIONS[set]}=${text}`];
+    }).join(",");
+  }
+}
+
+/** The word of a bit. */
+export function wordOf(set: DelegationSet, number: number): DelegationWord {
+  const word = NAMES[set](number) ?? hex(1n << BigInt(number));
+  return { set, option: DELEGATION_OPTIONS[set], word, number };
+}
+
+/** Words as the text that would delegate them: `delegate_progs=xdp, delegate_attachs=xdp`. */
+export function wordsText(words: readonly DelegationWord[]): string {
+  const masks: { [set in DelegationSet]?: bigint } = {};
+  for (const word of words) masks[word.set] = (masks[word.set] ?? 0n) | 1n << BigInt(word.number);
+  return new Delegation(masks).toMountOptions();
+}
+
+function hex(mask: bigint): string {
+  return `0x${mask.toString(16)}`;
+}
+
+function bits(mask: bigint): number[] {
+  const numbers: number[] = [];
+  for (let number = 0; mask >> BigInt(number) !== 0n; number++) {
+    if ((mask >> BigInt(number) & 1n) === 1n) numbers.push(number);
+  }
+  return numbers;
+}
+
+function maskOf(set: DelegationSet, words: DelegationWords[DelegationSet]): bigint {
+  if (words === undefined) return 0n;
+  if (typeof words === "bigint") return words;
+  if (words === "any") return ALL;
+  let mask = 0n;
+  for (const word of words) {
+    if (word === "any") return ALL;
+    const number = typeof word === "number" ? word : numberOf(set, word);
+    mask |= 1n << BigInt(number);
+  }
+  return mask;
+}
+
+function numberOf(set: DelegationSet, word: string): number {
+  const table = NUMBERS[set];
+  const name = word.toLowerCase();
+  if (Object.hasOwn(table, name)) return table[name] as number;
+  throw new SkepError({
+    doing: "read",
+    subject: `${DELEGATION_OPTIONS[set]}=${word}`,
+    why: `no kernel known to this version has the word "${word}"`,
+    fix: `use one of ${Object.keys(table).join(", ")}`,
+    errno: "EINVAL",
+    stage: "token",
+  });
+}
+
+function parseValue(set: DelegationSet, value: string): bigint {
+  let mask = 0n;
+  for (const item of value.split(":")) {
+    if (item === "any") mask |= ALL;
+    else if (/^0x[0-9a-f]+$/i.test(item)) mask = BigInt(item);
+    else if (/^0[0-7]*$/.test(item)) mask = BigInt(`0o0${item}`);
+    else if (/^[1-9][0-9]*$/.test(item)) mask = BigInt(item);
+    else mask |= 1n << BigInt(numberOf(set, item));
+  }
+  return BigInt.asUintN(64, mask);
+}

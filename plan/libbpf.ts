@@ -1,0 +1,67 @@
+/**
+ * What libbpf's own feature probes need on top of an object's need.
+ *
+ * libbpf up to 1.7 loads small programs and maps to learn what the kernel can do, and takes a refusal
+ * for a missing feature. Without these words it drops global data, attach types and helpers.
+ *
+ * @module
+ */
+
+import type { MapSpec, ProgramSpec } from "../object/spec/spec.ts";
+import { AttachType, Command, Helper, MapType, ProgramType } from "../uapi/enums.ts";
+import type { PlanBuilder } from "./builder.ts";
+import type { Plannable } from "./plannable.ts";
+
+/** Where libbpf keeps an object's variables. */
+const DATA_ORIGINS: ReadonlySet<MapSpec["origin"]> = new Set<MapSpec["origin"]>([
+  "data",
+  "rodata",
+  "bss",
+  "kconfig",
+]);
+
+/** Helpers that libbpf rewrites when it takes probe_read_kernel for missing. */
+const PROBE_READ: readonly number[] = [Helper.probe_read_kernel, Helper.probe_read_kernel_str];
+
+/** Adds the words of libbpf's probes that this object triggers. */
+export function addLibbpf(
+  builder: PlanBuilder,
+  object: Plannable,
+  maps: readonly MapSpec[],
+  programs: readonly ProgramSpec[],
+  helpers: ReadonlyMap<number, string>,
+): void {
+  if (maps.length + programs.length === 0) return;
+  const load = (type: keyof typeof ProgramType, attach: keyof typeof AttachType, why: string) => {
+    builder.add("commands", Command.prog_load, why);
+    builder.add("programs", ProgramType[type], why);
+    builder.add("attachments", AttachType[attach], why);
+  };
+  load("socket_filter", "cgroup_inet_ingress", "libbpf probes whether anything can be loaded");
+  if (programs.some((program) => program.expectedAttachType !== undefined)) {
+    load("cgroup_sock", "cgroup_inet_sock_create", "libbpf probes expected_attach_type");
+    builder.need("net_admin", "libbpf probes expected_attach_type");
+  }
+  if (maps.some((map) => DATA_ORIGINS.has(map.origin))) {
+    builder.add("commands", Command.map_create, "libbpf probes global data");
+    builder.add("maps", MapType.array, "libbpf probes global data");
+  }
+  if (PROBE_READ.some((helper) => helpers.has(helper))) {
+    load("tracepoint", "cgroup_inet_ingress", "libbpf probes probe_read_kernel");
+    builder.need("perfmon", "libbpf probes probe_read_kernel");
+  }
+  if (programs.some(({ attach }) => attach.kind === "usdt")) {
+    load("tracepoint", "cgroup_inet_ingress", "libbpf probes BPF cookies");
+    load("kprobe", "trace_uprobe_multi", "libbpf probes uprobe.multi");
+    builder.need("perfmon", "libbpf probes uprobe.multi");
+  }
+  if (object.btf !== undefined) {
+    for (let id = 1; id < object.btf.endId; id++) {
+      if (object.btf.kindName(id) === "decl_tag" && object.btf.nameOf(id) === "arg:ctx") {
+        load("kprobe", "cgroup_inet_ingress", "libbpf probes __arg_ctx");
+        builder.need("perfmon", "libbpf probes __arg_ctx");
+        break;
+      }
+    }
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * Planning a delegation, and how programs attach with a token: pure, the same in a browser.
+ *
+ * Imports: uapi, errors, btf, object.
+ *
+ * @module
+ */
+
+export * from "./attachment_text.ts";
+export * from "./attachments.ts";
+export * from "./delegation.ts";
+export * from "./notes.ts";
+export * from "./reach.ts";
+export type { PlanReason } from "./builder.ts";
+export type { Plannable } from "./plannable.ts";
+export { Plan, plan, type PlanFacts, type PlanOptions, type PlanProfile } from "./plan.ts";
+export { helperCapability, type InstructionScan, scanInstructions } from "./scan.ts";
+export { type ContextUse, contextUse } from "./context_use.ts";

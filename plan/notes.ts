@@ -1,0 +1,130 @@
+/**
+ * What a person should know about a delegation before granting it.
+ *
+ * @module
+ */
+
+import type { ProgramSpec } from "../object/spec/spec.ts";
+import type { Delegation, DelegationWord } from "./delegation.ts";
+import { programReach, programTypeFacts, type Reach } from "./reach.ts";
+import { attachmentFix, sectionsText } from "./attachment_text.ts";
+import { type AttachDecision, planAttachment, tokenSections } from "./attachments.ts";
+import { helperReadsMemory, helperText, scanInstructions } from "./scan.ts";
+
+/** A remark. */
+export interface PlanNote {
+  /** `warning`: the grant is wider than it looks, or will not do what is wanted. */
+  readonly level: "note" | "warning";
+  /** The program, map or word that it is about. */
+  readonly subject?: string;
+  /** What to know, as a sentence without capital and full stop. */
+  readonly text: string;
+}
+
+/** What becomes of a program's attachment, where it is not as written. */
+export function attachNotes(decision: AttachDecision): PlanNote[] {
+  const { program, section, notes } = decision;
+  const remarks = notes.map((text): PlanNote => ({ level: "note", subject: program, text }));
+  switch (decision.outcome) {
+    case "as-is":
+      return remarks;
+    case "rewritten":
+      return [{
+        level: "note",
+        subject: program,
+        text: `SEC("${section}") is loaded and attached as ${decision.form}`,
+      }, ...remarks];
+    case "refused":
+      return [{
+        level: "warning",
+        subject: program,
+        text: `SEC("${section}") is refused before loading, because it cannot be attached with a ` +
+          `token: ${decision.why}; ${attachmentFix(decision)}`,
+      }];
+  }
+}
+
+/** Remarks on one program; `tokenSafe` when {@linkcode attachNotes} tells how it is attached. */
+export function programNotes(program: ProgramSpec, tokenSafe: boolean = false): PlanNote[] {
+  const notes: PlanNote[] = [];
+  const { attachTypeChecked } = programTypeFacts(program.type);
+  if (!attachTypeChecked && program.expectedAttachType !== undefined) {
+    notes.push({
+      level: "warning",
+      subject: `delegate_attachs=${program.expectedAttachType}`,
+      text:
+        `the kernel does not compare the attach type of ${program.type} programs with where they ` +
+        "attach: any delegated attach word lets them load, so this word constrains nothing",
+    });
+  }
+  const instead = tokenSafe ? [] : tokenSections(program.section);
+  if (instead.length > 0 && planAttachment(program).outcome !== "as-is") {
+    notes.push({
+      level: "warning",
+      subject: program.name,
+      text:
+        `it loads with a token but cannot be attached with one: SEC("${program.section}") attaches ` +
+        `through perf_event_open, which is not delegable; use ${sectionsText(instead)}`,
+    });
+  }
+  if (programReach(program.type, program.expectedAttachType) === "host") {
+    const reading = scanInstructions(program.instructions).helpers.filter(helperReadsMemory);
+    if (reading.length > 0) {
+      notes.push({
+        level: "warning",
+        subject: program.name,
+        text: `it reads memory of other processes or of the kernel (${
+          reading.map(helperText).join(", ")
+        })`,
+      });
+    }
+  }
+  return notes;
+}
+
+/** Remarks on the set as a whole. */
+export function setNotes(
+  delegation: Delegation,
+  reach: Reach,
+  optional: readonly DelegationWord[],
+): PlanNote[] {
+  const notes: PlanNote[] = [];
+  if (delegation.empty) {
+    notes.push({ level: "note", text: "nothing is loaded, so nothing has to be delegated" });
+    return notes;
+  }
+  if (reach === "host") {
+    notes.push({
+      level: "warning",
+      subject: "reach",
+      text: "the program types reach the whole machine: a holder of this delegation can load any " +
+        "program of these types, and with them read the memory of every process",
+    });
+  } else if (reach === "cgroup") {
+    notes.push({
+      level: "warning",
+      subject: "reach",
+      text:
+        "a holder can attach to every cgroup whose directory it can open, also to the root: give " +
+        "it a mount namespace that shows only its own",
+    });
+  } else if (reach === "network-namespace") {
+    notes.push({
+      level: "note",
+      subject: "reach",
+      text:
+        "a holder can attach in every network namespace that it runs in, owned or not: give it one " +
+        "of its own",
+    });
+  }
+  for (const { option, word } of optional) {
+    notes.push({
+      level: "note",
+      subject: `${option}=${word}`,
+      text:
+        "the object loads without it, but then programs and maps have no types, no source lines in " +
+        "verifier logs, and values cannot be printed",
+    });
+  }
+  return notes;
+}

@@ -1,0 +1,119 @@
+/**
+ * Questions to the kernel that create nothing, whatever the answer.
+ *
+ * Each asks for something that is wrong in a way the kernel looks at only after it has checked the
+ * token and the capabilities: EPERM means no, any other error means yes. Measured on Linux 6.12, 6.18
+ * and 7.2.
+ *
+ * @module
+ */
+
+import { Errno } from "../../uapi/errno.ts";
+import type { Kernel, MapCreate } from "../../kernel/kernel.ts";
+import { MapType, mapTypeName } from "../../uapi/enums.ts";
+
+/** `exit` and nothing before it: the verifier refuses it, for r0 is not set. */
+const EXIT: Uint8Array = new Uint8Array([0x95, 0, 0, 0, 0, 0, 0, 0]);
+
+/** Bits of map_flags that some types insist on. */
+const BPF_F_NO_PREALLOC = 1;
+const BPF_F_MMAPABLE = 1 << 10;
+
+/** Whether a program of the type and attach type could be loaded, as far as token and capabilities go. */
+export function mayLoadProgram(
+  kernel: Kernel,
+  type: number,
+  attachType: number,
+  tokenFd?: number,
+): boolean {
+  const { result } = kernel.programLoadSync({
+    type,
+    instructions: EXIT,
+    license: "GPL",
+    ...(attachType === 0 ? {} : { expectedAttachType: attachType }),
+    ...(tokenFd === undefined ? {} : { tokenFd }),
+  });
+  // It cannot succeed; should it, nothing may be left of it.
+  if (result >= 0) kernel.close(result);
+  return result !== -Errno.EPERM;
+}
+
+/**
+ * Whether the words and CAP_BPF are there for such a program, whatever its type needs beside them: a
+ * program without instructions is refused between the two checks.
+ */
+export function hasWordsForProgram(
+  kernel: Kernel,
+  type: number,
+  attachType: number,
+  tokenFd?: number,
+): boolean {
+  const { result } = kernel.programLoadSync({
+    type,
+    instructions: new Uint8Array(0),
+    license: "GPL",
+    ...(attachType === 0 ? {} : { expectedAttachType: attachType }),
+    ...(tokenFd === undefined ? {} : { tokenFd }),
+  });
+  if (result >= 0) kernel.close(result);
+  return result !== -Errno.EPERM;
+}
+
+/** Whether a map of the type could be created. */
+export function mayCreateMap(
+  kernel: Kernel,
+  type: number,
+  tokenFd?: number,
+  attributes: Omit<MapCreate, "type" | "tokenFd" | "name"> = plausibleMap(type),
+): boolean {
+  const result = kernel.mapCreate({
+    ...attributes,
+    type,
+    name: "bad name",
+    ...(tokenFd === undefined ? {} : { tokenFd }),
+  });
+  if (result >= 0) kernel.close(result);
+  return result !== -Errno.EPERM;
+}
+
+/** Whether BTF could be loaded. */
+export function mayLoadBtf(kernel: Kernel, tokenFd?: number): boolean {
+  const { result } = kernel.btfLoad({
+    bytes: new Uint8Array(1),
+    ...(tokenFd === undefined ? {} : { tokenFd }),
+  });
+  if (result >= 0) kernel.close(result);
+  return result !== -Errno.EPERM;
+}
+
+/** Attributes that a map of the type accepts, so that it is not these which the kernel refuses first. */
+export function plausibleMap(type: number): Omit<MapCreate, "type" | "tokenFd" | "name"> {
+  const name = mapTypeName(type);
+  const map = { keySize: 4, valueSize: 4, maxEntries: 1 };
+  switch (type) {
+    case MapType.stack_trace:
+      return { ...map, valueSize: 8 };
+    case MapType.lpm_trie:
+      return { ...map, keySize: 8, flags: BPF_F_NO_PREALLOC };
+    case MapType.queue:
+    case MapType.stack:
+    case MapType.bloom_filter:
+      return { ...map, keySize: 0 };
+    case MapType.ringbuf:
+    case MapType.user_ringbuf:
+      return { keySize: 0, valueSize: 0, maxEntries: 4096 };
+    case MapType.reuseport_sockarray:
+      return { ...map, valueSize: 8 };
+    case MapType.arena:
+      return { keySize: 0, valueSize: 0, maxEntries: 1, flags: BPF_F_MMAPABLE };
+    case MapType.struct_ops:
+      return { ...map, vmlinuxValueTypeId: 1 };
+    case MapType.cgroup_storage:
+    case MapType.percpu_cgroup_storage:
+      return { ...map, keySize: 8, maxEntries: 0 };
+    default:
+      return name?.endsWith("_storage") === true
+        ? { ...map, maxEntries: 0, flags: BPF_F_NO_PREALLOC, keyTypeId: 1, valueTypeId: 1 }
+        : map;
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Asking a broker for a token.
+ *
+ * @module
+ */
+
+import { Errno } from "../../uapi/errno.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { connectTo, receiveMessage, sendMessage } from "../../kernel/process/sockets.ts";
+import type { Delegation, DelegationMasks } from "../../plan/delegation.ts";
+import { decodeAnswer, encodeRequest, LONGEST_MESSAGE } from "./protocol.ts";
+
+/** Where a broker listens by convention. */
+export const DEFAULT_BROKER = "/run/skep/broker.sock";
+
+/** Asks for a token and waits for the answer. Throws a {@linkcode KernelError}. */
+export function requestToken(
+  kernel: Kernel,
+  path: string,
+  options: {
+    readonly need?: DelegationMasks;
+    readonly label?: string;
+    readonly timeout?: number;
+  },
+): { readonly fd: number; readonly delegation: Delegation } {
+  const { need, label = "", timeout = 5000 } = options;
+  const socket = connectTo(path);
+  if (socket < 0) throw refusal(path, "connect", socket, "no broker answers there");
+  try {
+    const sent = sendMessage(socket, encodeRequest(need, label));
+    // Who is turned away at the door finds the answer there already.
+    if (sent < 0 && sent !== -Errno.EPIPE) throw refusal(path, "sendmsg", sent);
+    if (!kernel.poller.poll(socket, timeout)) {
+      throw refusal(path, "recvmsg", -Errno.ETIMEDOUT, "the broker did not answer in time");
+    }
+    const message = receiveMessage(socket, LONGEST_MESSAGE);
+    if (typeof message === "number") {
+      throw refusal(path, "recvmsg", message, "the broker closed the connection without an answer");
+    }
+    const [fd, ...others] = message.descriptors;
+    for (const other of others) kernel.close(other);
+    const answer = decodeAnswer(message.bytes);
+    if (typeof answer !== "string" && "granted" in answer && fd !== undefined) {
+      return { fd, delegation: answer.granted };
+    }
+    if (fd !== undefined) kernel.close(fd);
+    const why = typeof answer === "string"
+      ? `its answer cannot be read: ${answer}`
+      : "refused" in answer
+      ? `the broker refused: ${answer.refused}`
+      : "the broker granted it but sent no token";
+    throw refusal(path, "recvmsg", -Errno.EPERM, why);
+  } finally {
+    kernel.close(socket);
+  }
+}
+
+function refusal(path: string, command: string, number: number, why?: string): KernelError {
+  return new KernelError({
+    doing: "get a token from",
+    subject: `broker ${path}`,
+    command,
+    number,
+    ...(why === undefined ? {} : { why }),
+    stage: "token",
+  });
+}

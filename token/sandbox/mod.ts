@@ -1,0 +1,10 @@
+/**
+ * Runs a command in a user namespace of its own, with exactly the delegation that it needs.
+ *
+ * Imports: errors, plan, kernel, token/facts, token/explain, token.
+ *
+ * @module
+ */
+
+export * from "./sandbox.ts";
+export * from "./with_token.ts";

@@ -1,0 +1,364 @@
+/**
+ * A command in a user namespace that holds exactly the delegation it needs.
+ *
+ * @module
+ */
+
+import { KernelError } from "../../errors/kernel_error.ts";
+import { type IsolatedCommand, startIsolated } from "../../kernel/process/isolate.ts";
+import { ownerMap, writeIdMaps } from "../../kernel/process/user_namespace.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
+import { createFilesystem, setFilesystemOption } from "../../kernel/process/mounts.ts";
+import type { ChildProcess, ExitStatus } from "../../kernel/process/process.ts";
+import { DelegationError } from "../explain/delegation_error.ts";
+import { endProcessesOf, userNamespaceOf } from "./namespace.ts";
+import { Pipes } from "./pipes.ts";
+import { Delegation, type DelegationMasks } from "../../plan/delegation.ts";
+import type { Plan } from "../../plan/plan.ts";
+import { type BpfCapability, CAPABILITY_NUMBERS } from "../../plan/reach.ts";
+import { processFacts } from "../facts/process.ts";
+import { processEnvironment, TOKEN_PATH_VARIABLE } from "../resolve.ts";
+import { DEFAULT_MOUNT } from "../facts/mounts.ts";
+import { coversFor } from "./bind_mounts.ts";
+
+/** uid and gid of `nobody`, the default. */
+const NOBODY = 65534;
+/** Milliseconds between SIGTERM and SIGKILL when a sandbox is aborted. */
+const GRACE = 5000;
+
+/** What to run, and with what. */
+export interface SandboxOptions {
+  /** The program and its arguments. A name without a slash is looked for in PATH. */
+  readonly command: readonly string[];
+  /** What is delegated: a plan, or words. */
+  readonly delegation: Plan | DelegationMasks;
+  /** The unprivileged user outside, who is root inside: a uid, or both ids; default 65534. */
+  readonly user?: number | { readonly uid: number; readonly gid: number };
+  /** `"new"` (default): a network namespace of its own with loopback up. `"keep"`: that of this process. */
+  readonly network?: "new" | "keep";
+  /** Its whole environment; default that of this process. `LIBBPF_BPF_TOKEN_PATH` is set in either. */
+  readonly environment?: { readonly [name: string]: string };
+  /** Its working directory; default that of this process. */
+  readonly directory?: string;
+  /**
+   * Paths that it may read although the user may not: shown read-only at the same place, and, where the
+   * file system can do that, as the user's own. Give what the command is made of.
+   */
+  readonly readable?: readonly string[];
+  /** Where its bpffs is mounted; default `/sys/fs/bpf`. */
+  readonly mountAt?: string;
+  /** `"inherit"` (default) the terminal or files of this process, or `"piped"` into the result. */
+  readonly output?: "inherit" | "piped";
+  /** Standard input: `"inherit"` (default), `"null"`. */
+  readonly input?: "inherit" | "null";
+  /** Of the capabilities that BPF asks for, those that it keeps inside; default all of all kinds. */
+  readonly capabilities?: readonly BpfCapability[];
+  /** Other descriptors that it inherits under the same number. */
+  readonly descriptors?: readonly number[];
+  /** Hands on the signals that this process gets (SIGTERM, SIGHUP, SIGINT …) and does not end of them meanwhile. */
+  readonly forwardSignals?: boolean;
+  /** Ends it: SIGTERM, five seconds later SIGKILL. */
+  readonly signal?: AbortSignal;
+  /** Is told the pid of the command, as this process sees it, when it runs. */
+  readonly onStart?: (pid: number) => void;
+  /** Is told of each step on the way: one line for people. */
+  readonly onStep?: (text: string) => void;
+  /** The kernel to speak to; default this machine's. */
+  readonly kernel?: Kernel;
+}
+
+/** How a sandbox ended. */
+export interface SandboxStatus {
+  /** Exit status; 128 and the signal's number when a signal ended it. */
+  readonly code: number;
+  /** The signal's name, when one ended it. */
+  readonly signal: string | undefined;
+  /** With `output: "piped"`, what it wrote. */
+  readonly stdout: string;
+  /** With `output: "piped"`, what it wrote. */
+  readonly stderr: string;
+}
+
+/**
+ * Runs a command as an unprivileged user who is root of a new user namespace, with a bpffs that
+ * delegates exactly what is given, at `/sys/fs/bpf`.
+ *
+ * It needs root (CAP_SYS_ADMIN in the initial user namespace) and Linux 6.9. Terminal, working directory
+ * and exit status pass through. When the command has ended, so does every process that it left, and
+ * nothing remains: mounts and namespaces go with the last of them. Should this process be killed
+ * (SIGKILL), the kernel kills the command with it; what the command has started in the background then
+ * keeps running in its namespaces, as it does when a shell is killed.
+ *
+ * @example
+ * ```ts ignore
+ * import { openObject, plan, runInSandbox } from "@skep/skep";
+ *
+ * const { code } = await runInSandbox({
+ *   delegation: plan(await openObject("xdp_count.bpf.o")),
+ *   command: ["deno", "run", "--allow-ffi", "--allow-read", "xdp_count.ts"],
+ * });
+ * ```
+ */
+export async function runInSandbox(options: SandboxOptions): Promise<SandboxStatus> {
+  const kernel = options.kernel ?? linuxKernel();
+  mayDelegate(kernel, options);
+  // First of all: a signal that comes while the namespaces are made is for the command too.
+  using forwarding = new Forwarding(options, kernel);
+  const isolated = isolatedCommand(kernel, options);
+  using pipes = new Pipes(kernel, options.output === "piped", options.input === "null");
+  using owner = await ownerOf(kernel, isolated);
+  using child = await startIsolated(kernel, {
+    ...isolated,
+    ownerMapFd: owner.fd,
+    standard: pipes.childEnds,
+  });
+  const step = options.onStep ?? ((): void => {});
+  const spaces = isolated.newNetwork
+    ? "user, mount and network namespace"
+    : "user and mount namespace";
+  step(`new ${spaces}: uid ${isolated.uid} outside, root inside, no capability outside`);
+  writeIdMaps(kernel, child.process.pid, isolated.uid, isolated.gid);
+  const delegation = delegationOf(options);
+  delegate(child.contextFd, delegation);
+  step(`bpffs at ${isolated.mountAt} with ${delegation}`);
+  using namespace = userNamespaceOf(kernel, child.process.pid);
+  pipes.closeChildEnds();
+  let ended = false;
+  try {
+    // Readers first: a command that writes much would wait for them otherwise.
+    const output = pipes.read();
+    await child.start();
+    forwarding.start(child.process);
+    options.onStart?.(child.process.pid);
+    const status = await child.process.wait();
+    // What the command left running holds the pipes open.
+    await endProcessesOf(kernel, namespace);
+    ended = true;
+    const [stdout, stderr] = await output;
+    return { ...named(status), stdout, stderr };
+  } finally {
+    forwarding.stop();
+    if (!ended) await endProcessesOf(kernel, namespace);
+  }
+}
+
+/** Refuses early, and in plain words, what would fail with EPERM somewhere on the way. */
+function mayDelegate(kernel: Kernel, options: SandboxOptions): void {
+  const subject = options.command[0];
+  if (subject === undefined || subject === "") {
+    throw new KernelError({
+      doing: "run",
+      subject: "nothing",
+      command: "execve",
+      number: 22,
+      why: "there is no command",
+      stage: "usage",
+    });
+  }
+  const facts = processFacts(kernel);
+  const privileged = facts.capabilities.includes("sys_admin");
+  if (privileged && facts.initialUserNamespace !== false) return;
+  throw new DelegationError({
+    doing: "make a sandbox for",
+    subject,
+    command: "fsconfig",
+    number: 1,
+    reason: privileged ? "wrong-user-namespace" : "capability-missing",
+    why: privileged
+      ? "this process is in a user namespace: only root of the initial one may delegate"
+      : "only root (CAP_SYS_ADMIN in the initial user namespace) may delegate",
+    fix: "run it as root of the machine",
+    evidence: [`uid ${facts.uid}`, `user namespace ${facts.userNamespace}`],
+  });
+}
+
+function isolatedCommand(kernel: Kernel, options: SandboxOptions): IsolatedCommand {
+  const { command, user = NOBODY, mountAt = DEFAULT_MOUNT } = options;
+  const { uid, gid } = typeof user === "number" ? { uid: user, gid: user } : user;
+  const environment = options.environment ?? wholeEnvironment(kernel);
+  const directory = options.directory ?? kernel.readLink("/proc/self/cwd");
+  const { visible, covers } = coversFor(kernel, options.readable ?? [], uid);
+  return {
+    executables: executables(kernel, command[0] as string, environment["PATH"]),
+    arguments: command,
+    environment: Object.entries({ ...environment, [TOKEN_PATH_VARIABLE]: mountAt })
+      .map(([name, value]) => `${name}=${value}`),
+    directory,
+    uid,
+    gid,
+    newNetwork: options.network !== "keep",
+    mountAt,
+    visible,
+    covers,
+    ownerMapFd: undefined,
+    standard: [],
+    descriptors: options.descriptors ?? [],
+    capabilities: options.capabilities?.map((name) => CAPABILITY_NUMBERS[name]),
+  };
+}
+
+/** Where a command lies: the files of that name in PATH's directories for a bare name. */
+function executables(
+  kernel: Kernel,
+  name: string,
+  path: string = "/usr/local/bin:/usr/bin:/bin",
+): string[] {
+  if (name.includes("/")) return [name];
+  const candidates = path.split(":")
+    .map((directory) => directory === "" ? name : `${directory}/${name}`)
+    .filter((candidate) => kernel.stat(candidate).result >= 0);
+  // With none there is an answer still: the kernel's.
+  return candidates.length > 0 ? candidates : [name];
+}
+
+function wholeEnvironment(kernel: Kernel): { [name: string]: string } {
+  if (Deno.permissions.querySync({ name: "env" }).state === "granted") return Deno.env.toObject();
+  const path = processEnvironment(kernel).get("PATH");
+  const { bytes } = kernel.readFile("/proc/self/environ");
+  const entries = new TextDecoder().decode(bytes).split("\0").filter((entry) =>
+    entry.includes("=")
+  );
+  return {
+    ...Object.fromEntries(entries.map((entry) => {
+      const equals = entry.indexOf("=");
+      return [entry.slice(0, equals), entry.slice(equals + 1)];
+    })),
+    ...(path === undefined ? {} : { PATH: path }),
+  };
+}
+
+function delegationOf(options: SandboxOptions): Delegation {
+  const given = "delegation" in options.delegation
+    ? options.delegation.delegation
+    : options.delegation;
+  return new Delegation(given);
+}
+
+/** Sets the masks on the context of the child's bpffs, and creates it. */
+function delegate(contextFd: number, delegation: Delegation): void {
+  for (const { key, value } of delegation.toFsconfig()) {
+    checkDelegated(setFilesystemOption(contextFd, key, value), `${key}=${value}`);
+  }
+  checkDelegated(createFilesystem(contextFd), "the bpffs");
+}
+
+function checkDelegated(result: number, subject: string): void {
+  if (result >= 0) return;
+  throw new DelegationError({
+    doing: "delegate",
+    subject,
+    command: "fsconfig",
+    number: result,
+    reason: result === -1 ? "capability-missing" : "kernel-too-old",
+    why: result === -1
+      ? "only CAP_SYS_ADMIN in the initial user namespace may delegate"
+      : "this kernel does not take it: delegation came with Linux 6.9",
+  });
+}
+
+async function ownerOf(
+  kernel: Kernel,
+  command: IsolatedCommand,
+): Promise<{ readonly fd: number | undefined } & Disposable> {
+  const fd = command.visible.length === 0
+    ? undefined
+    : await ownerMap(kernel, command.uid, command.gid);
+  return {
+    fd: fd === undefined || fd < 0 ? undefined : fd,
+    [Symbol.dispose](): void {
+      if (fd !== undefined && fd >= 0) kernel.close(fd);
+    },
+  };
+}
+
+/** Signals that a command gets from whoever started it. */
+const FORWARDED: readonly (readonly [Deno.Signal, number])[] = [
+  ["SIGHUP", 1],
+  ["SIGINT", 2],
+  ["SIGQUIT", 3],
+  ["SIGUSR1", 10],
+  ["SIGUSR2", 12],
+  ["SIGTERM", 15],
+  ["SIGCONT", 18],
+];
+
+/** Hands signals on, and ends the command when the caller aborts. What comes before it runs is kept for it. */
+class Forwarding implements Disposable {
+  readonly #listeners: (readonly [Deno.Signal, () => void])[] = [];
+  readonly #early: number[] = [];
+  readonly #signal: AbortSignal | undefined;
+  readonly #abort: () => void = () => this.#end();
+  #child: ChildProcess | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: SandboxOptions, kernel: Kernel) {
+    if (options.forwardSignals === true) {
+      // A terminal sends its signals to the whole foreground group: the command has them already.
+      const terminal = isTerminal(kernel);
+      for (const [name, number] of FORWARDED) {
+        const fromTerminal = terminal && (name === "SIGINT" || name === "SIGQUIT");
+        const listener = (): void => {
+          if (this.#child === undefined) this.#early.push(number);
+          else if (!fromTerminal) this.#child.signal(number);
+        };
+        Deno.addSignalListener(name, listener);
+        this.#listeners.push([name, listener]);
+      }
+    }
+    this.#signal = options.signal;
+    this.#signal?.addEventListener("abort", this.#abort);
+  }
+
+  /** The command runs. */
+  start(child: ChildProcess): void {
+    this.#child = child;
+    for (const number of this.#early) child.signal(number);
+    if (this.#signal?.aborted === true) this.#end();
+  }
+
+  #end(): void {
+    const child = this.#child;
+    if (child === undefined) return;
+    child.signal(15);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => child.signal(9), GRACE);
+  }
+
+  stop(): void {
+    for (const [name, listener] of this.#listeners.splice(0)) {
+      Deno.removeSignalListener(name, listener);
+    }
+    this.#signal?.removeEventListener("abort", this.#abort);
+    clearTimeout(this.#timer);
+  }
+
+  [Symbol.dispose](): void {
+    this.stop();
+  }
+}
+
+function isTerminal(kernel: Kernel): boolean {
+  return /^\/dev\/(tty|pts\/)/.test(kernel.readLink("/proc/self/fd/0") ?? "");
+}
+
+const SIGNALS: { readonly [number: number]: string } = {
+  1: "SIGHUP",
+  2: "SIGINT",
+  3: "SIGQUIT",
+  4: "SIGILL",
+  6: "SIGABRT",
+  7: "SIGBUS",
+  8: "SIGFPE",
+  9: "SIGKILL",
+  10: "SIGUSR1",
+  11: "SIGSEGV",
+  12: "SIGUSR2",
+  13: "SIGPIPE",
+  14: "SIGALRM",
+  15: "SIGTERM",
+};
+
+function named({ code, signal }: ExitStatus): { code: number; signal: string | undefined } {
+  return { code, signal: signal === 0 ? undefined : SIGNALS[signal] ?? `signal ${signal}` };
+}

@@ -1,0 +1,157 @@
+/**
+ * A function of a module, run where only a BPF token helps: for tests of what loads without privileges.
+ *
+ * @module
+ */
+
+import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { linuxKernel } from "../../kernel/linux/linux.ts";
+import { openPipe } from "../../kernel/process/process.ts";
+import { readToEnd } from "./pipes.ts";
+import { processEnvironment } from "../resolve.ts";
+import { runInSandbox, type SandboxOptions } from "./sandbox.ts";
+
+/** What {@linkcode withToken} runs, and with what. The rest is as for {@linkcode runInSandbox}. */
+export interface WithTokenOptions extends Omit<SandboxOptions, "command" | "output"> {
+  /** The module, by URL or path: usually `import.meta.url`. */
+  readonly module: string | URL;
+  /** The name of the function that it exports; default `default`. */
+  readonly function?: string;
+  /** What the function is called with: what JSON can hold. */
+  readonly arguments?: readonly JsonValue[];
+  /** More flags for `deno run`; default `-A`. */
+  readonly denoArguments?: readonly string[];
+}
+
+/**
+ * Calls a function of a module in a process of its own, unprivileged outside and root of a user
+ * namespace inside, which has exactly the delegation that is given; and gives back its result.
+ *
+ * Result and arguments go through JSON. An error that the function throws is thrown here as a
+ * {@linkcode SkepError} with its facts. The process sees, whatever their permissions, the directories of
+ * the module and the working directory, Deno, and Deno's cache. It needs root, as
+ * {@linkcode runInSandbox} does.
+ *
+ * @example
+ * ```ts ignore
+ * import { withToken, plan, openObject } from "@skep/skep";
+ *
+ * export async function loads(path: string): Promise<string[]> {
+ *   using object = await BpfObject.load(path);
+ *   return object.programs.names();
+ * }
+ *
+ * Deno.test("x.bpf.o loads with what is planned, and nothing else", async () => {
+ *   const path = "x.bpf.o";
+ *   const delegation = plan(await openObject(path));
+ *   const names = await withToken({ delegation, module: import.meta.url, function: "loads", arguments: [path] });
+ * });
+ * ```
+ */
+export async function withToken<Result = JsonValue>(options: WithTokenOptions): Promise<Result> {
+  const { module, function: name = "default", denoArguments = ["-A"], ...rest } = options;
+  const kernel = options.kernel ?? linuxKernel();
+  const url = moduleUrl(module);
+  const runner = import.meta.resolve("./run_module.ts");
+  const [reading, writing] = openPipe();
+  let writingOpen = true;
+  try {
+    const environment = options.environment ?? Deno.env.toObject();
+    const cache = denoDirectory(kernel, environment);
+    const readable = [
+      Deno.execPath(),
+      ...(cache === undefined ? [] : [cache]),
+      Deno.cwd(),
+      ...directoryOf(url),
+      ...directoryOf(runner),
+      ...(options.readable ?? []),
+    ];
+    const running = runInSandbox({
+      ...rest,
+      environment: {
+        ...environment,
+        ...(cache === undefined ? {} : { DENO_DIR: cache }),
+        SKEP_RUN: JSON.stringify({
+          url,
+          name,
+          result: writing,
+          arguments: options.arguments ?? [],
+        }),
+      },
+      readable,
+      descriptors: [writing, ...(options.descriptors ?? [])],
+      command: [Deno.execPath(), "run", "--quiet", "--no-lock", ...denoArguments, runner],
+      onStep: (text) => {
+        // The child has its copy by now; with ours open the result would have no end.
+        if (writingOpen) kernel.close(writing);
+        writingOpen = false;
+        options.onStep?.(text);
+      },
+    });
+    const [status, text] = await Promise.all([running, readToEnd(kernel, reading)]);
+    return resultOf<Result>(text, name, url, status.code);
+  } finally {
+    if (writingOpen) kernel.close(writing);
+    kernel.poller.forget(reading);
+    kernel.close(reading);
+  }
+}
+
+function resultOf<Result>(text: string, name: string, url: string, code: number): Result {
+  if (text === "") {
+    throw new SkepError({
+      doing: "call",
+      subject: `${name} of ${url}`,
+      why: `the process ended with exit status ${code} before it gave a result`,
+      stage: "usage",
+    });
+  }
+  const { value, error } = JSON.parse(text) as { value?: Result; error?: RemoteError };
+  if (error === undefined) return value as Result;
+  throw new SkepError({
+    doing: error.doing ?? "call",
+    subject: error.subject ?? `${name} of ${url}`,
+    why: error.why ?? error.message,
+    ...(error.fix === undefined ? {} : { fix: error.fix }),
+    ...(error.errno === undefined ? {} : { errno: error.errno }),
+    data: { ...error.data, name: error.name, stack: error.stack ?? "" },
+  });
+}
+
+/** What `run_module.ts` tells of an error. */
+interface RemoteError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string;
+  readonly doing?: string;
+  readonly subject?: string;
+  readonly why?: string;
+  readonly fix?: string;
+  readonly errno?: string;
+  readonly data?: { readonly [key: string]: JsonValue };
+}
+
+function moduleUrl(module: string | URL): string {
+  if (module instanceof URL) return module.href;
+  return URL.canParse(module) ? module : new URL(module, `file://${Deno.cwd()}/`).href;
+}
+
+function directoryOf(url: string): string[] {
+  return url.startsWith("file:") ? [decodeURIComponent(new URL(".", url).pathname)] : [];
+}
+
+/** Where Deno keeps what it has downloaded. */
+function denoDirectory(
+  kernel: Kernel,
+  environment: { readonly [name: string]: string },
+): string | undefined {
+  const home = environment["HOME"] ?? processEnvironment(kernel).get("HOME");
+  const path = environment["DENO_DIR"] ??
+    (environment["XDG_CACHE_HOME"] !== undefined
+      ? `${environment["XDG_CACHE_HOME"]}/deno`
+      : home === undefined
+      ? undefined
+      : `${home}/.cache/deno`);
+  return path !== undefined && kernel.stat(path).result >= 0 ? path : undefined;
+}

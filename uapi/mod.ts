@@ -1,0 +1,13 @@
+/**
+ * The names, numbers and layouts of Linux's interface: enums, flags, `bpf_attr`, info structs, errno.
+ * Generated from kernel BTF and headers by `deno task generate`; tests compare them with outside sources.
+ *
+ * Imports: nothing.
+ *
+ * @module
+ */
+
+export * from "./enums.ts";
+export * from "./errno.ts";
+export * from "./layouts.ts";
+export * from "./fields.ts";
