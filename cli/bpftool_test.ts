@@ -197,7 +197,7 @@ kernelTest("pins are listed as bpftool shows them, and removed", needs, async ()
     assertEquals(refused.status, 1);
     assert(refused.error.includes("not a BPF filesystem"), refused.error);
   } finally {
-    for (const name of ["plain", "look"]) kernel.remove(`${directory}/${name}`);
-    kernel.remove(directory);
+    for (const name of ["plain", "look"]) kernel.unlink(`${directory}/${name}`);
+    kernel.unlink(directory);
   }
 });

@@ -140,7 +140,7 @@ Deno.test("skep plan says in what form programs are attached, but not as written
   const file = decodeURIComponent(new URL("tests/fixtures/usdt.bpf.o", root).pathname);
   const line = 'fired: SEC("usdt") is loaded and attached as uprobe.multi\n';
   assertStringIncludes((await skep(["plan", file])).out, line);
-  const written = await skep(["plan", file, "--as-written"]);
+  const written = await skep(["plan", file, "--rewrite=never"]);
   assertEquals(written.status, 0);
   assertStringIncludes(written.out, 'use SEC("uprobe.multi")');
   assert(!written.out.includes(line), written.out);

@@ -97,7 +97,7 @@ export const remove: Command = {
     for (const path of parsed.operands) {
       // Only pins: this command must not be able to delete a user's file.
       checkMount(kernel, path);
-      check(kernel.remove(path), { doing: "remove", subject: path, command: "unlink" });
+      check(kernel.unlink(path), { doing: "remove", subject: path, command: "unlink" });
     }
     return exitStatus.ok;
   },

@@ -5,7 +5,7 @@
  */
 
 import { bold, dim, yellow } from "@std/fmt/colors";
-import type { Plan } from "../plan/mod.ts";
+import type { Plan, Rewrite } from "../plan/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
 import { jsonOption, UsageError } from "./options.ts";
 import { stringify } from "./json.ts";
@@ -46,9 +46,11 @@ export const plan: Command = {
         "Who will load: skep (exactly what the kernel checks) or libbpf (and what its probes need)",
     },
     {
-      name: "as-written",
-      kind: "flag",
-      help: "Plan programs as their sections say, not in the form that a token can attach",
+      name: "rewrite",
+      kind: "value",
+      placeholder: "for-token|never",
+      help:
+        "Plan programs in the form that a token can attach (for-token), or as their sections say",
     },
     jsonOption,
   ],
@@ -75,7 +77,7 @@ Examples:
     const made = await planFiles(
       parsed.operands,
       profile,
-      parsed.has("as-written") ? "as-written" : "token-safe",
+      rewriteOf(parsed.value("rewrite")),
     );
     io.out(print === undefined ? planTable(made, io.colour) : `${print(made).trimEnd()}\n`);
     return exitStatus.ok;
@@ -112,4 +114,9 @@ export function planTable(plan: Plan, colour: boolean): string {
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+function rewriteOf(word: string | undefined): Rewrite {
+  if (word === undefined || word === "for-token" || word === "never") return word ?? "for-token";
+  throw new UsageError("skep plan", `there is no rewrite "${word}"`, "write for-token or never");
 }

@@ -9,19 +9,19 @@ import { SkepError } from "../errors/skep_error.ts";
 import { linuxKernel } from "../kernel/mod.ts";
 import type { ObjectSpec } from "../object/mod.ts";
 import { kernelBtf, openObject } from "../loader/mod.ts";
-import { type AttachPlanMode, type Plan, plan, type PlanProfile } from "../plan/mod.ts";
+import { type Plan, plan, type PlanProfile, type Rewrite } from "../plan/mod.ts";
 import { UsageError } from "./options.ts";
 
 /** Opens the files and plans for all of them together. */
 export async function planFiles(
   files: readonly string[],
   profile: PlanProfile,
-  attachPlan: AttachPlanMode = "token-safe",
+  rewrite: Rewrite = "for-token",
 ): Promise<Plan> {
   const specs: ObjectSpec[] = [];
   for (const file of files) specs.push(await openObject(file));
   const types = typesFor(specs);
-  return plan(specs, { profile, attachPlan, ...(types === undefined ? {} : { kernelBtf: types }) });
+  return plan(specs, { profile, rewrite, ...(types === undefined ? {} : { kernelBtf: types }) });
 }
 
 /**

@@ -15,11 +15,11 @@ import {
   type Delegation,
   doctor,
   kernelCoreTargets,
-  link,
   linuxKernel,
   type ObjectSpec,
   openObject,
   plan,
+  relocate,
   runInSandbox,
   SkepError,
 } from "@skep/skep";
@@ -107,9 +107,9 @@ async function runAsRoot(why: string): Promise<number> {
 }
 
 /** Relocates the program against this kernel's types: reading those needs no privilege. */
-function relocate(spec: ObjectSpec): void {
+function showRelocations(spec: ObjectSpec): void {
   step("relocating it against the types of this kernel");
-  const { programs, decisions } = link(spec, [...spec.programs], {
+  const { programs, decisions } = relocate(spec, [...spec.programs], {
     core: kernelCoreTargets(linuxKernel()),
   });
   for (const decision of decisions) {
@@ -140,7 +140,7 @@ export async function demo(options: { readonly withoutToken?: string } = {}): Pr
 
   const { privileged, whyNoToken } = situation();
   if (!privileged) {
-    relocate(spec);
+    showRelocations(spec);
     const npm = Deno.execPath().includes("node_modules");
     step("this user may not load or delegate, so nothing is loaded. This does the rest:");
     console.log(`    sudo ${npm ? `npx -y deno@${Deno.version.deno}` : "deno"} task demo`);

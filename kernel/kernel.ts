@@ -399,7 +399,7 @@ export interface Files {
   /** close(2). */
   close(fd: number): Result;
   /** fcntl(F_DUPFD_CLOEXEC). */
-  duplicate(fd: number): Result;
+  dup(fd: number): Result;
   /** read(2) of at most `size` bytes. */
   read(fd: number, size: number): BytesResult;
   /** write(2). */
@@ -425,7 +425,7 @@ export interface Files {
   /** mkdir(2). */
   makeDirectory(path: string, mode?: number): Result;
   /** unlink(2) or rmdir(2). */
-  remove(path: string): Result;
+  unlink(path: string): Result;
   /** A mapping of a descriptor. */
   map(
     fd: number,
@@ -439,7 +439,7 @@ export interface Files {
     },
   ): Mapping | Result;
   /** ioctl(2) with a number argument. */
-  control(fd: number, request: number, argument?: number): Result;
+  ioctl(fd: number, request: number, argument?: number): Result;
 }
 
 /** `perf_event_open` in the words that skep needs. */

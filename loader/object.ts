@@ -88,7 +88,7 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
   readonly coreDecisions: readonly CoreDecision[];
   /**
    * What was decided about attaching each program with a token; empty without a token, and with
-   * `attachPlan: "as-written"`.
+   * `rewrite: "never"`.
    */
   readonly attachDecisions: readonly AttachDecision[];
 
@@ -150,7 +150,7 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
     const loaded = await runLoad(prepared.state, {
       onError: options.onError ?? "throw",
       wanted: (program) => program.autoload,
-      tokenSafe: prepared.token !== undefined && options.attachPlan !== "as-written",
+      forToken: prepared.token !== undefined && options.rewrite !== "never",
       jobs: options.jobs ??
         (prepared.state.spec.programs.size < 2 ? 1 : Math.min(8, kernel.machine.onlineCpus.length)),
       call: (attributes) => kernel.programLoad(attributes),

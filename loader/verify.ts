@@ -16,7 +16,7 @@ import { decodeProgramInfo } from "./program/info.ts";
 import { type Loaded, LoadRun } from "./load/load.ts";
 import { prepareSpec } from "./load/prepare.ts";
 import { readUserFile } from "./load/user_file.ts";
-import type { LoadState } from "./load/load_context.ts";
+import type { LoadContext } from "./load/load_context.ts";
 
 /** The steps that a verdict names. */
 export type VerdictStage = "open" | "btf" | "map" | "relocate" | "program";
@@ -197,11 +197,11 @@ interface Findings {
 
 /** Loads one object in the ways that a report needs. */
 class Trial {
-  readonly #state: LoadState;
+  readonly #state: LoadContext;
   readonly #jobs: number;
   readonly #signal: AbortSignal | undefined;
 
-  constructor(state: LoadState, jobs: number, signal: AbortSignal | undefined) {
+  constructor(state: LoadContext, jobs: number, signal: AbortSignal | undefined) {
     this.#state = state;
     this.#jobs = jobs;
     this.#signal = signal;

@@ -8,13 +8,13 @@ import type { JsonValue } from "../errors/skep_error.ts";
 import { sectionPlan } from "../object/section/table.ts";
 import {
   type AttachDecision,
-  type AttachPlanOptions,
   type AttachRefused,
   planAttachment,
+  type RewriteOptions,
 } from "./attachments.ts";
 
 /** What becomes of a section's programs with a token, in short: `kprobe.multi`, or why nothing. */
-export function sectionAttachment(section: string, options: AttachPlanOptions = {}): string {
+export function sectionAttachment(section: string, options: RewriteOptions = {}): string {
   const { type, attach, expectedAttachType } = sectionPlan(section);
   const decision = planAttachment({
     name: section,
@@ -44,8 +44,8 @@ export function sectionsText(sections: readonly string[]): string {
 /** What to do about a refused program. */
 export function attachmentFix({ instead, prototype }: AttachRefused): string {
   const use = instead.length === 0 ? "attach it in another way" : `use ${sectionsText(instead)}`;
-  return `${use}${prototype === undefined ? "" : `: ${prototype}`}; or load with attachPlan: ` +
-    '"as-written" when somebody with CAP_PERFMON attaches it';
+  return `${use}${prototype === undefined ? "" : `: ${prototype}`}; or load with rewrite: ` +
+    '"never" when somebody with CAP_PERFMON attaches it';
 }
 
 /** A decision as one line. */

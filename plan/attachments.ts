@@ -9,7 +9,7 @@
  */
 
 import type { Btf } from "../btf/btf.ts";
-import type { AttachPlan } from "../object/section/attach_spec.ts";
+import type { AttachSpec } from "../object/section/attach_spec.ts";
 import type { AttachTypeName, ProgramTypeName } from "../uapi/enums.ts";
 import { sectionPlan } from "../object/section/table.ts";
 import type { ProgramSpec } from "../object/spec/spec.ts";
@@ -18,9 +18,9 @@ import { hasTracepoint, tracepointPrototype } from "./tracepoint_types.ts";
 
 /**
  * Whether programs are changed to what can be attached with a token (`token-safe`), or left as their
- * sections say (`as-written`): for programs that somebody with more privileges attaches.
+ * sections say (`"never"`): for programs that somebody with more privileges attaches.
  */
-export type AttachPlanMode = "token-safe" | "as-written";
+export type Rewrite = "for-token" | "never";
 
 /** Why a program cannot be attached with a token, one word per cause. */
 export type AttachRefusalCause =
@@ -107,7 +107,7 @@ export function tokenSections(section: string): readonly string[] {
 }
 
 /** What is known of where programs will be attached. */
-export interface AttachPlanOptions {
+export interface RewriteOptions {
   /** Whether they are loaded with a token; without one everything stays as it is. Default: true. */
   readonly token?: boolean;
   /**
@@ -169,7 +169,7 @@ const MADE_EVENTS: ReadonlySet<string> = new Set([
  */
 export function planAttachment(
   program: AttachablePart,
-  options: AttachPlanOptions = {},
+  options: RewriteOptions = {},
 ): AttachDecision {
   const { name, section, attach } = program;
   const base = { program: name, section, notes: [] };
@@ -203,7 +203,7 @@ const OWN_EVENTS =
   "with a token it attaches only to events that the process may open itself: of its own " +
   "processes, without what the kernel does for them, and where perf_event_paranoid is 2 at most";
 
-function kernelTypes({ kernelBtf }: AttachPlanOptions): Btf | undefined {
+function kernelTypes({ kernelBtf }: RewriteOptions): Btf | undefined {
   return typeof kernelBtf === "function" ? kernelBtf() : kernelBtf;
 }
 
@@ -225,7 +225,7 @@ function notBuilt(
   };
 }
 
-type PlanOf<Kind extends AttachPlan["kind"]> = Extract<AttachPlan, { readonly kind: Kind }>;
+type PlanOf<Kind extends AttachSpec["kind"]> = Extract<AttachSpec, { readonly kind: Kind }>;
 
 function kprobe(
   base: AttachDecisionBase,
@@ -254,7 +254,7 @@ function ksyscall(
   base: AttachDecisionBase,
   type: ProgramTypeName,
   plan: PlanOf<"ksyscall">,
-  options: AttachPlanOptions,
+  options: RewriteOptions,
 ): AttachDecision {
   const { syscall, returns } = plan;
   const form = `${returns ? "kretprobe" : "kprobe"}.multi`;
@@ -265,7 +265,7 @@ function ksyscall(
 }
 
 /** The kernel's function for a system call. */
-function functionOf(syscall: string, { machine }: AttachPlanOptions): string {
+function functionOf(syscall: string, { machine }: RewriteOptions): string {
   return `${machine === "aarch64" ? "__arm64" : "__x64"}_sys_${syscall}`;
 }
 
@@ -289,7 +289,7 @@ function tracepoint(
   base: AttachDecisionBase,
   program: AttachablePart,
   { category, name }: PlanOf<"tracepoint">,
-  options: AttachPlanOptions,
+  options: RewriteOptions,
 ): AttachDecision {
   if (category !== undefined && MADE_EVENTS.has(category)) {
     return madeEvent(base, category, name, options);
@@ -324,7 +324,7 @@ function madeEvent(
   base: AttachDecisionBase,
   category: string,
   name: string | undefined,
-  options: AttachPlanOptions,
+  options: RewriteOptions,
 ): AttachRefused {
   return {
     ...base,
@@ -341,7 +341,7 @@ function madeEvent(
 function madeInstead(
   category: string,
   name: string | undefined,
-  options: AttachPlanOptions,
+  options: RewriteOptions,
 ): readonly string[] {
   if (category !== "syscalls") return [];
   const [, side, syscall = ""] = /^sys_(enter|exit)_(.+)$/.exec(name ?? "") ?? [];

@@ -246,7 +246,7 @@ Deno.test("plan() counts the words of the form that is loaded with a token", () 
 });
 
 Deno.test("plan() counts the words as written for libbpf, when asked to, and for what is refused", () => {
-  const written = { attachPlan: "as-written" } as const;
+  const written = { rewrite: "never" } as const;
   assertEquals(planned("kprobe/do_unlinkat", written), "kprobe cgroup_inet_ingress");
   assertEquals(planned("tp/sched/sched_switch", written), "tracepoint cgroup_inet_ingress");
   assertEquals(planned("tp/sched/sched_switch", {}, READS), "tracepoint cgroup_inet_ingress");
@@ -268,7 +268,7 @@ Deno.test("plan() says in its notes and its JSON what is attached otherwise", ()
   assert(notes.includes(told), notes.join("\n"));
   assert(notes.some((note) => note.startsWith('warning: SEC("tp/sched/sched_switch") is refused')));
   assertEquals((need.toJSON()["attach"] as unknown[]).length, 2);
-  const written = plan(object, { attachPlan: "as-written" });
+  const written = plan(object, { rewrite: "never" });
   assertEquals(written.attachDecisions, []);
   assert(written.notes.some(({ text }) => text.includes("cannot be attached with one")));
 });

@@ -44,8 +44,8 @@ export function attachNotes(decision: AttachDecision): PlanNote[] {
   }
 }
 
-/** Remarks on one program; `tokenSafe` when {@linkcode attachNotes} tells how it is attached. */
-export function programNotes(program: ProgramSpec, tokenSafe: boolean = false): PlanNote[] {
+/** Remarks on one program; `forToken` when {@linkcode attachNotes} tells how it is attached. */
+export function programNotes(program: ProgramSpec, forToken: boolean = false): PlanNote[] {
   const notes: PlanNote[] = [];
   const { attachTypeChecked } = programTypeFacts(program.type);
   if (!attachTypeChecked && program.expectedAttachType !== undefined) {
@@ -57,7 +57,7 @@ export function programNotes(program: ProgramSpec, tokenSafe: boolean = false): 
         "attach: any delegated attach word lets them load, so this word constrains nothing",
     });
   }
-  const instead = tokenSafe ? [] : tokenSections(program.section);
+  const instead = forToken ? [] : tokenSections(program.section);
   if (instead.length > 0 && planAttachment(program).outcome !== "as-is") {
     notes.push({
       level: "warning",

@@ -36,8 +36,8 @@ import { attachmentJson } from "./attachment_text.ts";
 import {
   applyAttachment,
   type AttachDecision,
-  type AttachPlanMode,
   planAttachment,
+  type Rewrite,
 } from "./attachments.ts";
 import { LAST_BIT, PlanBuilder, type PlanReason } from "./builder.ts";
 import { addLibbpf } from "./libbpf.ts";
@@ -60,7 +60,7 @@ export interface PlanOptions {
    * Whether programs are planned as they are loaded with a token (the default), where a kprobe becomes a
    * kprobe.multi, or as written. The profile `libbpf` is always as written.
    */
-  readonly attachPlan?: AttachPlanMode;
+  readonly rewrite?: Rewrite;
 }
 
 /** What a {@linkcode Plan} is made of. */
@@ -200,12 +200,12 @@ export function plan(objects: Plannable | Iterable<Plannable>, options?: PlanOpt
   const notes: PlanNote[] = [];
   const mandatory = new Set<string>();
   const attachDecisions: AttachDecision[] = [];
-  const tokenSafe = profile === "skep" && options?.attachPlan !== "as-written";
+  const forToken = profile === "skep" && options?.rewrite !== "never";
   let reach: Reach = "own-sockets";
   for (const object of Symbol.iterator in objects ? objects : [objects]) {
     const maps = [...object.maps].filter((map) => map.autocreate);
     const written = [...object.programs].filter((program) => program.autoload);
-    const decisions = tokenSafe
+    const decisions = forToken
       ? written.map((program) => planAttachment(program, { kernelBtf: options?.kernelBtf }))
       : [];
     attachDecisions.push(...decisions);
@@ -219,7 +219,7 @@ export function plan(objects: Plannable | Iterable<Plannable>, options?: PlanOpt
     const helpers = new Map<number, string>();
     const members = structOpsMembers(object, maps, options?.kernelBtf);
     for (const program of programs) {
-      addProgram(builder, program, members.get(program.name), notes, tokenSafe);
+      addProgram(builder, program, members.get(program.name), notes, forToken);
       reach = widerReach(reach, programReach(program.type, program.expectedAttachType));
     }
     addHelpers(builder, object, programs, helpers, notes);
@@ -318,7 +318,7 @@ function addProgram(
   program: ProgramSpec,
   member: StructOpsMember | undefined,
   notes: PlanNote[],
-  tokenSafe: boolean,
+  forToken: boolean,
 ): void {
   const because = `program ${program.name}`;
   if (program.type === "unspec") {
@@ -359,7 +359,7 @@ function addProgram(
   }
   // The kernel looks for it at attach, not at load.
   if (program.type === "cgroup_skb") builder.need("net_admin", `${because}, to attach it`);
-  notes.push(...programNotes(program, tokenSafe));
+  notes.push(...programNotes(program, forToken));
 }
 
 function addHelpers(

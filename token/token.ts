@@ -165,7 +165,7 @@ export class Token implements Disposable {
 
   /** A second descriptor of the same token, with its own life. */
   duplicate(): Token {
-    const fd = check(this.kernel.duplicate(this.#fd), {
+    const fd = check(this.kernel.dup(this.#fd), {
       doing: "duplicate",
       subject: `token of ${this.source}`,
       command: "fcntl",

@@ -6,13 +6,13 @@
 
 import type { ObjectSpec } from "../../object/object_spec.ts";
 import { poisonOf } from "../../object/code/poison.ts";
-import type { LinkedProgram } from "../../object/spec/spec.ts";
+import type { RelocatedProgram } from "../../object/spec/spec.ts";
 
 /** Explains poisoned calls of one program: `callee` as the verifier prints it, at an instruction. */
 export type PoisonReader = (callee: number, instruction: number | undefined) => string | undefined;
 
 /** Makes the reader for a program. */
-export function poisonReader(spec: ObjectSpec, linked: LinkedProgram): PoisonReader {
+export function poisonReader(spec: ObjectSpec, linked: RelocatedProgram): PoisonReader {
   return (callee, instruction) => {
     const poison = poisonOf(callee);
     switch (poison?.kind) {
@@ -32,7 +32,7 @@ export function poisonReader(spec: ObjectSpec, linked: LinkedProgram): PoisonRea
   };
 }
 
-function coreText(linked: LinkedProgram, instruction: number | undefined): string {
+function coreText(linked: RelocatedProgram, instruction: number | undefined): string {
   const entry = linked.core.find((one) => one.instruction === instruction) ??
     linked.core.find(({ decision }) => decision.outcome.kind === "poison");
   if (entry === undefined) return "a CO-RE relocation has no answer on this kernel";

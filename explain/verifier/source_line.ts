@@ -5,7 +5,7 @@
  */
 
 import type { Btf } from "../../btf/btf.ts";
-import type { LinkedProgram } from "../../object/spec/spec.ts";
+import type { RelocatedProgram } from "../../object/spec/spec.ts";
 import type { SourceLine } from "./log.ts";
 
 /**
@@ -14,7 +14,7 @@ import type { SourceLine } from "./log.ts";
  * Undefined when the object has no line info.
  */
 export function sourceLine(
-  linked: LinkedProgram,
+  linked: RelocatedProgram,
   btf: Btf | undefined,
   instruction: number,
 ): SourceLine | undefined {

@@ -209,7 +209,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
   }
 
   /** fcntl(F_DUPFD_CLOEXEC). */
-  duplicate(fd: number): K.Result {
+  dup(fd: number): K.Result {
     return this.run("duplicate", { fd }, () => {
       const object = this.find(fd);
       return typeof object === "number" ? object : this.addDescriptor(object);
@@ -303,7 +303,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
   }
 
   /** unlink(2) of a file or pin, rmdir(2) of an empty directory. */
-  remove(path: string): K.Result {
+  unlink(path: string): K.Result {
     return this.run("remove", { path }, () => {
       if (this.pins.delete(path) || this.#files.delete(path)) return 0;
       if (!this.#directories.has(path)) return -Errno.ENOENT;
@@ -314,7 +314,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
   }
 
   /** ioctl(2): accepted. */
-  control(fd: number, request: number, argument?: number): K.Result {
+  ioctl(fd: number, request: number, argument?: number): K.Result {
     return this.run("ioctl", { fd, request, argument }, () => {
       const object = this.find(fd);
       return typeof object === "number" ? object : 0;

@@ -248,7 +248,7 @@ export class EpollPoller implements Poller {
       while (this.#waiting.size > 0 && !this.#closed) {
         const events = this.#events as Block;
         // -1 is EINTR here: the arguments are ours. The next turn shows.
-        const count = await this.#native.epollWaitAside(
+        const count = await this.#native.epollWaitAsync(
           this.#epoll,
           events.pointer,
           MOST_EVENTS,

@@ -35,7 +35,7 @@ export function open(native: Native, path: string, flags: number = 0, directory?
 }
 
 /** fcntl(F_DUPFD_CLOEXEC). */
-export function duplicate(native: Native, fd: number): Result {
+export function dup(native: Native, fd: number): Result {
   return native.call(nr.fcntl, fd, F_DUPFD_CLOEXEC, 0);
 }
 
@@ -174,7 +174,7 @@ export function makeDirectory(native: Native, path: string, mode: number = 0o700
 }
 
 /** unlink(2), or rmdir(2) for a directory. */
-export function remove(native: Native, path: string): Result {
+export function unlink(native: Native, path: string): Result {
   using frame = native.frame();
   const name = frame.text(path);
   const result = native.call(nr.unlinkat, AT_FDCWD, name, 0);

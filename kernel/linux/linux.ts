@@ -186,8 +186,8 @@ export class LinuxKernel implements K.Kernel {
     return this.#native.call(systemCalls.close, fd);
   }
   /** fcntl(F_DUPFD_CLOEXEC). */
-  duplicate(fd: number): K.Result {
-    return files.duplicate(this.#native, fd);
+  dup(fd: number): K.Result {
+    return files.dup(this.#native, fd);
   }
   /** read(2). */
   read(fd: number, size: number): K.BytesResult {
@@ -222,8 +222,8 @@ export class LinuxKernel implements K.Kernel {
     return files.makeDirectory(this.#native, path, mode);
   }
   /** unlink(2) or rmdir(2). */
-  remove(path: string): K.Result {
-    return files.remove(this.#native, path);
+  unlink(path: string): K.Result {
+    return files.unlink(this.#native, path);
   }
   /** mmap(2) of a descriptor. */
   map(
@@ -234,7 +234,7 @@ export class LinuxKernel implements K.Kernel {
     return files.mapFile(this.#native, fd, size, options);
   }
   /** ioctl(2). */
-  control(fd: number, request: number, argument?: number): K.Result {
+  ioctl(fd: number, request: number, argument?: number): K.Result {
     return this.#native.call(systemCalls.ioctl, fd, request, argument);
   }
 

@@ -56,7 +56,7 @@ export class LinuxMapElements implements MapElements {
   readonly nextKey: Uint8Array<ArrayBuffer>;
 
   #blocks: Block[];
-  #short: Native["short"];
+  #syscall32: Native["syscall32"];
   #errno: Int32Array<ArrayBuffer>;
   #words: Uint32Array<ArrayBuffer>;
   #element: Deno.PointerValue;
@@ -72,7 +72,7 @@ export class LinuxMapElements implements MapElements {
     // The views given out are on a block of their own: they never reach the attributes.
     const data = native.memory.allocate(2 * room + aligned(valueSize));
     this.#blocks = [attrs, data];
-    this.#short = native.short;
+    this.#syscall32 = native.syscall32;
     this.#errno = native.errno;
     this.#element = attrs.pointer;
     this.#next = addressPointer(attrs.address + ELEMENT_SIZE);
@@ -94,26 +94,26 @@ export class LinuxMapElements implements MapElements {
 
   lookup(flags: number = 0): Result {
     if (flags !== this.#flags) this.#setFlags(flags);
-    const result = this.#short(systemCalls.bpf, 1, this.#element, ELEMENT_SIZE);
+    const result = this.#syscall32(systemCalls.bpf, 1, this.#element, ELEMENT_SIZE);
     return result < 0 ? -(this.#errno[0] as number) : result;
   }
 
   update(flags: number = 0): Result {
     if (flags !== this.#flags) this.#setFlags(flags);
-    const result = this.#short(systemCalls.bpf, 2, this.#element, ELEMENT_SIZE);
+    const result = this.#syscall32(systemCalls.bpf, 2, this.#element, ELEMENT_SIZE);
     return result < 0 ? -(this.#errno[0] as number) : result;
   }
 
   delete(): Result {
     if (this.#flags !== 0) this.#setFlags(0);
     // The kernel wants the fields behind the key to be zero: 16 bytes are all it is given.
-    const result = this.#short(systemCalls.bpf, 3, this.#element, 16);
+    const result = this.#syscall32(systemCalls.bpf, 3, this.#element, 16);
     return result < 0 ? -(this.#errno[0] as number) : result;
   }
 
   lookupAndDelete(flags: number = 0): Result {
     if (flags !== this.#flags) this.#setFlags(flags);
-    const result = this.#short(systemCalls.bpf, 21, this.#element, ELEMENT_SIZE);
+    const result = this.#syscall32(systemCalls.bpf, 21, this.#element, ELEMENT_SIZE);
     return result < 0 ? -(this.#errno[0] as number) : result;
   }
 
@@ -121,7 +121,7 @@ export class LinuxMapElements implements MapElements {
     const words = this.#words;
     words[10] = first ? 0 : this.#keyLow;
     words[11] = first ? 0 : this.#keyHigh;
-    const result = this.#short(systemCalls.bpf, 4, this.#next, ELEMENT_SIZE - 8);
+    const result = this.#syscall32(systemCalls.bpf, 4, this.#next, ELEMENT_SIZE - 8);
     return result < 0 ? -(this.#errno[0] as number) : result;
   }
 
@@ -146,7 +146,7 @@ export class LinuxMapBatch implements MapBatch {
   #blocks: Block[];
   #attributes: Deno.PointerValue;
   #words: Uint32Array<ArrayBuffer>;
-  #short: Native["short"];
+  #syscall32: Native["syscall32"];
   #errno: Int32Array<ArrayBuffer>;
   #cursor: number;
   #cursorSize: number;
@@ -172,7 +172,7 @@ export class LinuxMapBatch implements MapBatch {
     this.keys = keys.u8.subarray(0, keySize * capacity);
     this.values = values.u8.subarray(0, valueSize * capacity);
     this.#attributes = attrs.pointer;
-    this.#short = native.short;
+    this.#syscall32 = native.syscall32;
     this.#errno = native.errno;
     this.#cursor = attrs.address + 64;
     this.#cursors = attrs.u8.subarray(64);
@@ -226,7 +226,7 @@ export class LinuxMapBatch implements MapBatch {
     const words = this.#words;
     words[8] = this.capacity;
     setLong(words, 10, flags);
-    const result = this.#short(systemCalls.bpf, command, this.#attributes, BATCH_SIZE);
+    const result = this.#syscall32(systemCalls.bpf, command, this.#attributes, BATCH_SIZE);
     const outcome = result < 0 ? -(this.#errno[0] as number) : result;
     // ENOENT is the end: elements may have come with it. Other errors moved what the count says only
     // where the kernel wrote it (EFAULT does not).
@@ -248,7 +248,7 @@ export class LinuxMapBatch implements MapBatch {
     setLong(words, 0, 0);
     const asked = words[8] = Math.min(count, this.capacity);
     setLong(words, 10, flags);
-    const result = this.#short(systemCalls.bpf, command, this.#attributes, BATCH_SIZE);
+    const result = this.#syscall32(systemCalls.bpf, command, this.#attributes, BATCH_SIZE);
     const outcome = result < 0 ? -(this.#errno[0] as number) : result;
     const moved = words[8] as number;
     // A command that is refused as a whole leaves the count as it was asked.

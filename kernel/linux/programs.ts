@@ -51,7 +51,7 @@ export async function programLoad(native: Native, program: ProgramLoad): Promise
   const attr = new Attributes(native, block);
   const log = fillProgram(attr, frame, program);
   const stub = loadTrampoline(native);
-  const call = stub ?? native.shortAside;
+  const call = stub ?? native.syscall32Async;
   const result = await call(systemCalls.bpf, Command.prog_load, attr.pointer, Attributes.size);
   if (result < 0 && stub === undefined) return programLoadSync(native, program);
   return loadResult(result, log, attr.number(attributes.program_load.log_true_size));

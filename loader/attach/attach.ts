@@ -7,7 +7,7 @@
 import { Errno } from "../../uapi/errno.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import type { AttachPlan } from "../../object/section/attach_spec.ts";
+import type { AttachSpec } from "../../object/section/attach_spec.ts";
 import { AttachType, type AttachTypeName } from "../../uapi/enums.ts";
 import { explainRefusal } from "../../token/explain/refusal.ts";
 import { explainUnavailable } from "../features/availability.ts";
@@ -137,7 +137,7 @@ export interface AttachOptions
 export function attachProgram(
   kernel: Kernel,
   program: AttachableProgram,
-  plan: AttachPlan,
+  plan: AttachSpec,
   options: AttachOptions = {},
 ): Link {
   try {
@@ -168,7 +168,7 @@ function explained(kernel: Kernel, program: AttachableProgram, error: unknown): 
 function attachByPlan(
   kernel: Kernel,
   program: AttachableProgram,
-  plan: AttachPlan,
+  plan: AttachSpec,
   options: AttachOptions,
 ): Link {
   if (plan.problem !== undefined) {
@@ -185,7 +185,7 @@ function attachByPlan(
 }
 
 /** What the kernel has to have for a plan. */
-function featuresOf(plan: AttachPlan): readonly (readonly [RequirementKind, string])[] {
+function featuresOf(plan: AttachSpec): readonly (readonly [RequirementKind, string])[] {
   const session = "session" in plan && plan.session;
   return [
     ["hook", plan.kind],
@@ -197,7 +197,7 @@ function featuresOf(plan: AttachPlan): readonly (readonly [RequirementKind, stri
 function attachAs(
   kernel: Kernel,
   program: AttachableProgram,
-  plan: AttachPlan,
+  plan: AttachSpec,
   options: AttachOptions,
 ): Link {
   // The kinds take what concerns them; `via` has fewer words in each than in all.

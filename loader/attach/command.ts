@@ -47,9 +47,7 @@ export function attachByCommand(
     ? anchorOf(program.name, rest)
     : undefined;
   // Descriptors of the link's own: the caller's may be closed before it is.
-  const own = "fd" in hook
-    ? checkAttach(kernel.duplicate(hook.fd), program.name, "fcntl")
-    : undefined;
+  const own = "fd" in hook ? checkAttach(kernel.dup(hook.fd), program.name, "fcntl") : undefined;
   const at = own ?? (hook as { readonly index: number }).index;
   const put = (programFd: number, replaced?: number): number =>
     kernel.programAttach({
@@ -63,7 +61,7 @@ export function attachByCommand(
   const result = put(program.fd, replaceProgram?.fd);
   if (result < 0 && own !== undefined) kernel.close(own);
   checkAttach(result, program.name, "BPF_PROG_ATTACH", { data });
-  let programFd = kernel.duplicate(program.fd);
+  let programFd = kernel.dup(program.fd);
   return new Link(kernel, {
     kind,
     program: program.name,
@@ -77,7 +75,7 @@ export function attachByCommand(
           const updated = put(newFd, programFd);
           if (updated < 0) return updated;
           kernel.close(programFd);
-          programFd = kernel.duplicate(newFd);
+          programFd = kernel.dup(newFd);
           return updated;
         },
       }),

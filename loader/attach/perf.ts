@@ -53,7 +53,7 @@ export function attachToPerfEvent(
     }
     // EINVAL with no cookie asked for: a kernel without perf links, or one that refuses the program in both ways.
     if (fd < 0 && (options.forceIoctl === true || fd === -22) && cookie === 0n) {
-      const result = kernel.control(eventFd, SET_BPF, program.fd);
+      const result = kernel.ioctl(eventFd, SET_BPF, program.fd);
       checkAttach(result, program.name, "PERF_EVENT_IOC_SET_BPF", { data: { target } });
     } else {
       checkAttach(fd, program.name, "BPF_LINK_CREATE", {
@@ -63,7 +63,7 @@ export function attachToPerfEvent(
           : {}),
       });
     }
-    checkAttach(kernel.control(eventFd, ENABLE), program.name, "PERF_EVENT_IOC_ENABLE", {
+    checkAttach(kernel.ioctl(eventFd, ENABLE), program.name, "PERF_EVENT_IOC_ENABLE", {
       data: { target },
     });
   } catch (error) {
@@ -78,7 +78,7 @@ export function attachToPerfEvent(
     target,
     fd,
     descriptors: [eventFd],
-    ...(fd >= 0 ? {} : { legacy: { detach: () => kernel.control(eventFd, DISABLE) } }),
+    ...(fd >= 0 ? {} : { legacy: { detach: () => kernel.ioctl(eventFd, DISABLE) } }),
     ...(closed === undefined ? {} : { closed }),
   });
 }

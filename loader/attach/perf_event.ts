@@ -67,7 +67,7 @@ export function attachPerfEvent(
   options: PerfEventOptions,
 ): Link {
   if (options.eventFd !== undefined) {
-    const fd = kernel.duplicate(options.eventFd);
+    const fd = kernel.dup(options.eventFd);
     checkPerfOpen(fd, program.name, { eventFd: options.eventFd });
     const target = `event ${options.eventFd}`;
     return attachToPerfEvent(kernel, program, { fd, kind: "perf_event", target }, options);

@@ -37,7 +37,7 @@ export function attachKprobeAsMulti(
   if (offset !== 0) {
     throw attachError(program.name, "kprobe.multi probes the beginning of functions only", {
       errno: "EINVAL",
-      fix: 'leave the offset out, or load with attachPlan: "as-written" and attach as root',
+      fix: 'leave the offset out, or load with rewrite: "never" and attach as root',
       data: { offset },
     });
   }

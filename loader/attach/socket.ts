@@ -58,7 +58,7 @@ function attachToSocket(
       fix: "attach({ socket: DESCRIPTOR })",
     });
   }
-  const socket = checkAttach(kernel.duplicate(options.socket), program.name, "fcntl");
+  const socket = checkAttach(kernel.dup(options.socket), program.name, "fcntl");
   const result = kernel.setSocketOption(socket, attach, program.fd);
   if (result < 0) kernel.close(socket);
   checkAttach(result, program.name, "setsockopt", {

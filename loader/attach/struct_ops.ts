@@ -43,7 +43,7 @@ export function attachStructOps(kernel: Kernel, map: StructOpsMap): Link {
     return new Link(kernel, { ...parts, fd });
   }
   put(kernel, map);
-  const own = checkAttach(kernel.duplicate(map.fd), map.name, "fcntl");
+  const own = checkAttach(kernel.dup(map.fd), map.name, "fcntl");
   return new Link(kernel, {
     ...parts,
     fd: -1,

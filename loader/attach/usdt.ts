@@ -90,7 +90,7 @@ interface SpecsMap {
 /** A descriptor of our own on the map that the program reads arguments from. */
 function specsMap(kernel: Kernel, program: AttachableProgram): SpecsMap {
   const known = program.maps?.find(SPECS)?.fd;
-  const fd = known === undefined ? findByProgram(kernel, program) : kernel.duplicate(known);
+  const fd = known === undefined ? findByProgram(kernel, program) : kernel.dup(known);
   if (fd === undefined) {
     throw attachError(program.name, `its object has no map "${SPECS}"`, {
       errno: "ESRCH",

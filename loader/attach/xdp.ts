@@ -86,7 +86,7 @@ function attachByNetlink(
   });
   // The expected program is named by a descriptor: our own copy, so that detaching can never take
   // away a program that somebody else has put there.
-  let expected = checkAttach(kernel.duplicate(program.fd), program.name, "fcntl");
+  let expected = checkAttach(kernel.dup(program.fd), program.name, "fcntl");
   return new Link(kernel, {
     kind: "xdp",
     program: program.name,
@@ -98,7 +98,7 @@ function attachByNetlink(
         const replaced = setXdp(kernel, index, programFd, mode | XDP_FLAGS_REPLACE, expected);
         if (replaced < 0) return replaced;
         kernel.close(expected);
-        expected = kernel.duplicate(programFd);
+        expected = kernel.dup(programFd);
         return replaced;
       },
     },

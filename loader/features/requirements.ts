@@ -15,7 +15,7 @@ import type {
   MapTypeName,
   ProgramTypeName,
 } from "../../uapi/enums.ts";
-import type { AttachPlan } from "../../object/section/attach_spec.ts";
+import type { AttachSpec } from "../../object/section/attach_spec.ts";
 
 /** A release of Linux: `"6.12"`. */
 export type LinuxVersion = `${number}.${number}`;
@@ -35,8 +35,8 @@ export type RequirementTable<Name extends string> = {
   readonly [name in Name]: LinuxVersion | Requirement;
 };
 
-/** How a program is attached: the kinds of `AttachPlan`. */
-export type HookName = Exclude<AttachPlan["kind"], "none">;
+/** How a program is attached: the kinds of `AttachSpec`. */
+export type HookName = Exclude<AttachSpec["kind"], "none">;
 
 /** What is not a member of an enumeration: a field, a flag, a way to attach. */
 export type AbilityName =

@@ -15,7 +15,7 @@ import type { ProgramSpec } from "../../object/spec/spec.ts";
 import { Descriptor } from "../../kernel/descriptor.ts";
 import { decodeProgramInfo } from "../program/info.ts";
 import { kernelTypes } from "../features/kernel_btf.ts";
-import type { LoadState } from "./load_context.ts";
+import type { LoadContext } from "./load_context.ts";
 
 /** What BPF_PROG_LOAD is told about the target. */
 export interface AttachTarget {
@@ -45,7 +45,7 @@ const PREFIXES: { readonly [kind: string]: string } = {
  * at stage `program`: EINVAL without a target's name, ESRCH when nothing of the name exists.
  */
 export function findAttachTarget(
-  state: LoadState,
+  state: LoadContext,
   program: ProgramSpec,
   openModule: (name: string) => number,
 ): AttachTarget | undefined {
@@ -85,7 +85,7 @@ function wantedType(
 }
 
 function inKernel(
-  state: LoadState,
+  state: LoadContext,
   program: ProgramSpec,
   wanted: WantedType,
   openModule: (name: string) => number,
@@ -136,7 +136,7 @@ function nearText(btf: Btf, wanted: WantedType): string {
 
 /** A function of a loaded program. */
 function inProgram(
-  state: LoadState,
+  state: LoadContext,
   program: ProgramSpec,
   wanted: WantedType,
   programFd: number | undefined,

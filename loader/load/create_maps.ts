@@ -23,7 +23,7 @@ import {
 } from "../map/rules.ts";
 import { pinDescriptor } from "../../kernel/pin.ts";
 import { openPinned } from "./reuse_pinned_map.ts";
-import type { CreatedMap, LoadState } from "./load_context.ts";
+import type { CreatedMap, LoadContext } from "./load_context.ts";
 import type { KernelStructOps } from "./struct_ops_layout.ts";
 
 /** What creating maps takes beside the state. */
@@ -50,7 +50,7 @@ export interface Cleanup {
  * Throws a {@linkcode SkepError} at stage `map`.
  */
 export function createMaps(
-  state: LoadState,
+  state: LoadContext,
   options: MapStepOptions,
   cleanup: Cleanup,
 ): Map<string, CreatedMap> {
@@ -68,7 +68,7 @@ export function createMaps(
 
 /** A pinned map where there is one, else a new one, pinned when it should be. */
 function pinOrCreate(
-  state: LoadState,
+  state: LoadContext,
   spec: MapSpec,
   options: MapStepOptions,
   cleanup: Cleanup,
@@ -96,14 +96,14 @@ function pinOrCreate(
         stage: "map",
       });
     }
-    cleanup.undo.defer(() => state.kernel.remove(pinPath));
+    cleanup.undo.defer(() => state.kernel.unlink(pinPath));
     cleanup.owned.use(own.move());
     return { ...map, pinPath };
   }
 }
 
 function createMap(
-  state: LoadState,
+  state: LoadContext,
   spec: MapSpec,
   options: MapStepOptions,
   stack: DisposableStack,
@@ -136,7 +136,7 @@ function createMap(
   return map;
 }
 
-function createInner(state: LoadState, spec: MapSpec, options: MapStepOptions): Descriptor {
+function createInner(state: LoadContext, spec: MapSpec, options: MapStepOptions): Descriptor {
   return openNew(state, spec, {
     machine: state.kernel.machine,
     btfFd: options.btfFd,
@@ -146,7 +146,7 @@ function createInner(state: LoadState, spec: MapSpec, options: MapStepOptions): 
 
 /** BPF_MAP_CREATE, a second time without BTF when the first is refused, as libbpf does. */
 function openNew(
-  state: LoadState,
+  state: LoadContext,
   spec: MapSpec,
   context: MapContext,
   structOps?: KernelStructOps,
@@ -180,7 +180,7 @@ function openNew(
 
 /** Writes a data section's initial bytes and closes it to writes where the program may only read. */
 function fillData(
-  state: LoadState,
+  state: LoadContext,
   spec: MapSpec,
   fd: number,
   kconfig: Uint8Array | undefined,
@@ -199,7 +199,7 @@ function fillData(
 }
 
 /** Maps an arena where its programs expect it, and puts the object's arena variables into it. */
-function mapArena(state: LoadState, spec: MapSpec, fd: number): Mapping {
+function mapArena(state: LoadContext, spec: MapSpec, fd: number): Mapping {
   const address = spec.mapExtra;
   const mapping = state.kernel.map(fd, mappedSize(spec, state.kernel.machine), {
     writable: true,
@@ -225,7 +225,7 @@ function mapArena(state: LoadState, spec: MapSpec, fd: number): Mapping {
 
 /** Puts an object's own maps into the slots that its source gives them. */
 function fillMapSlots(
-  state: LoadState,
+  state: LoadContext,
   outer: CreatedMap,
   created: ReadonlyMap<string, CreatedMap>,
 ): void {
@@ -253,7 +253,7 @@ function fillMapSlots(
 
 /** Puts programs into the slots of program arrays, once they are loaded. */
 export function fillProgramSlots(
-  state: LoadState,
+  state: LoadContext,
   maps: Iterable<CreatedMap>,
   programFd: (name: string) => number | undefined,
 ): void {

@@ -5,9 +5,9 @@
  */
 
 import { MapType } from "../../uapi/enums.ts";
-import type { LinkedProgram, Reference } from "../../object/spec/spec.ts";
+import type { Reference, RelocatedProgram } from "../../object/spec/spec.ts";
 import { Descriptor } from "../../kernel/descriptor.ts";
-import type { LoadState } from "./load_context.ts";
+import type { LoadContext } from "./load_context.ts";
 
 /** Bytes of `struct bpf_insn_array_value`: the original offset, then what the kernel fills in. */
 const VALUE_SIZE = 16;
@@ -17,25 +17,25 @@ export type JumpTableReference = Extract<Reference, { readonly kind: "jumptable"
 
 /** The jump tables of one load. */
 export class JumpTables {
-  readonly #state: LoadState;
+  readonly #state: LoadContext;
   readonly #owned: DisposableStack;
   readonly #open = new Map<string, number>();
 
   /** Makes nothing yet; what it makes is closed by `owned`. */
-  constructor(state: LoadState, owned: DisposableStack) {
+  constructor(state: LoadContext, owned: DisposableStack) {
     this.#state = state;
     this.#owned = owned;
   }
 
   /** The descriptor of a program's table, made at first use. */
-  open(linked: LinkedProgram, reference: JumpTableReference): number {
+  open(linked: RelocatedProgram, reference: JumpTableReference): number {
     const key = `${reference.symbolOffset} ${linked.program.name}`;
     let fd = this.#open.get(key);
     if (fd === undefined) this.#open.set(key, fd = this.#make(linked, reference.targets));
     return fd;
   }
 
-  #make(linked: LinkedProgram, targets: readonly number[]): number {
+  #make(linked: RelocatedProgram, targets: readonly number[]): number {
     const { kernel, tokenFd } = this.#state;
     const shape = { keySize: 4, valueSize: VALUE_SIZE, maxEntries: targets.length };
     const subject = `.jumptables of program ${linked.program.name}`;

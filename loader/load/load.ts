@@ -12,8 +12,8 @@ import {
   argumentContexts,
   hasArgumentContexts,
 } from "../../object/relocate/argument_contexts.ts";
-import { link } from "../../object/relocate/relocate.ts";
-import type { LinkedProgram, ProgramSpec } from "../../object/spec/spec.ts";
+import { relocate } from "../../object/relocate/relocate.ts";
+import type { ProgramSpec, RelocatedProgram } from "../../object/spec/spec.ts";
 import { arenaOffset } from "./arena.ts";
 import { planProgram, refusedAttachment } from "./token_forms.ts";
 import { findAttachTarget } from "./attach_target.ts";
@@ -37,7 +37,7 @@ import {
   type ProgramLoaded,
 } from "./load_program.ts";
 import { resolveReferences } from "./references.ts";
-import type { CreatedMap, LoadState } from "./load_context.ts";
+import type { CreatedMap, LoadContext } from "./load_context.ts";
 import {
   type KernelStructOps,
   layOutStructOps,
@@ -55,7 +55,7 @@ export interface RunOptions {
   /** How many programs are verified at once. */
   readonly jobs: number;
   /** Whether programs are changed to what can be attached with a token, or refused when nothing can. */
-  readonly tokenSafe?: boolean;
+  readonly forToken?: boolean;
   /** Loads one program. */
   readonly call: LoadCall;
   /** Ends the load. */
@@ -65,7 +65,7 @@ export interface RunOptions {
 /** A program that is loaded. */
 export interface LoadedProgram {
   /** Its code. */
-  readonly linked: LinkedProgram;
+  readonly linked: RelocatedProgram;
   /** Its descriptor. */
   readonly descriptor: Descriptor;
   /** The number of the attach type that it was loaded for. */
@@ -92,7 +92,7 @@ export interface Loaded {
  * Loads an object. What it opens and pins is in `cleanup`: on an error, the caller disposes of both stacks.
  */
 export async function runLoad(
-  state: LoadState,
+  state: LoadContext,
   options: RunOptions,
   cleanup: Cleanup,
 ): Promise<Loaded> {
@@ -107,12 +107,12 @@ interface Pending {
   /** As it is loaded. */
   readonly program: ProgramSpec;
   /** Its code, for the program as it is loaded. */
-  readonly linked: LinkedProgram;
+  readonly linked: RelocatedProgram;
 }
 
 /** One load, step by step. Disposing of it closes what only the load itself needed. */
 export class LoadRun implements Disposable {
-  readonly #state: LoadState;
+  readonly #state: LoadContext;
   readonly #options: RunOptions;
   readonly #cleanup: Cleanup;
   readonly #transient = new DisposableStack();
@@ -123,7 +123,7 @@ export class LoadRun implements Disposable {
   #btfError: SkepError | undefined;
 
   /** A load that has not started. */
-  constructor(state: LoadState, options: RunOptions, cleanup: Cleanup) {
+  constructor(state: LoadContext, options: RunOptions, cleanup: Cleanup) {
     this.#state = state;
     this.#options = options;
     this.#cleanup = cleanup;
@@ -151,7 +151,7 @@ export class LoadRun implements Disposable {
       [...structOps].map(([name, structOps]) => ({ name, structOps })),
     );
     const planned = this.#planAttachments(this.#wantedPrograms(structOps));
-    const { pending, decisions } = this.#link(planned);
+    const { pending, decisions } = this.#relocate(planned);
     this.#abortable();
     const added = this.#tagContexts(pending);
     const btfFd = this.#loadBtf(added);
@@ -237,7 +237,7 @@ export class LoadRun implements Disposable {
   #planAttachments(wanted: readonly ProgramSpec[]): Map<ProgramSpec, ProgramSpec> {
     const planned = new Map<ProgramSpec, ProgramSpec>();
     for (const written of wanted) {
-      if (this.#options.tokenSafe !== true) {
+      if (this.#options.forToken !== true) {
         planned.set(written, written);
         continue;
       }
@@ -254,11 +254,11 @@ export class LoadRun implements Disposable {
     return planned;
   }
 
-  #link(
+  #relocate(
     planned: ReadonlyMap<ProgramSpec, ProgramSpec>,
   ): { pending: Pending[]; decisions: readonly CoreDecision[] } {
     const { spec } = this.#state;
-    const { programs, decisions } = link(spec, [...planned.keys()], {
+    const { programs, decisions } = relocate(spec, [...planned.keys()], {
       core: coreTargets(this.#state),
       arenaOffset: arenaOffset(this.#state.kernel, spec),
     });
@@ -352,7 +352,7 @@ export class LoadRun implements Disposable {
 
   /** Ties read-only data to the program that it belongs to, so that it can be shown by it, as libbpf does. */
   #bindData(
-    linked: LinkedProgram,
+    linked: RelocatedProgram,
     programFd: number,
     maps: ReadonlyMap<string, CreatedMap>,
   ): void {

@@ -9,7 +9,7 @@ import { Errno } from "../../uapi/errno.ts";
 import type { LoadResult } from "../../kernel/kernel.ts";
 import { Descriptor } from "../../kernel/descriptor.ts";
 import { nextLogSize } from "./load_program.ts";
-import type { LoadState } from "./load_context.ts";
+import type { LoadContext } from "./load_context.ts";
 
 /** Room for the first log. */
 const FIRST_LOG = 1 << 20;
@@ -25,7 +25,7 @@ export type BtfOutcome =
  * They are the object's BTF, in forms for ever older kernels: the next is tried when one is refused as
  * invalid. A refusal of another kind ends it, since EPERM says nothing about a form.
  */
-export function loadBtf(state: LoadState, blobs: Iterable<Uint8Array>): BtfOutcome {
+export function loadBtf(state: LoadContext, blobs: Iterable<Uint8Array>): BtfOutcome {
   let answer: LoadResult = { result: -Errno.EINVAL, log: "", logTrueSize: 0 };
   let last: Uint8Array | undefined;
   for (const bytes of blobs) {
@@ -51,7 +51,12 @@ export function loadBtf(state: LoadState, blobs: Iterable<Uint8Array>): BtfOutco
   };
 }
 
-function load(state: LoadState, bytes: Uint8Array, logLevel: number, logSize: number): LoadResult {
+function load(
+  state: LoadContext,
+  bytes: Uint8Array,
+  logLevel: number,
+  logSize: number,
+): LoadResult {
   return state.kernel.btfLoad({
     bytes,
     ...(logLevel > 0 ? { logLevel, logSize } : {}),
@@ -60,7 +65,7 @@ function load(state: LoadState, bytes: Uint8Array, logLevel: number, logSize: nu
 }
 
 /** The same refusal with the kernel's words; without them when the second answer is another. */
-function withLog(state: LoadState, bytes: Uint8Array, first: LoadResult): LoadResult {
+function withLog(state: LoadContext, bytes: Uint8Array, first: LoadResult): LoadResult {
   let size: number | undefined = FIRST_LOG;
   let answer = first;
   while (size !== undefined) {

@@ -19,7 +19,7 @@ import type { KernelStructOps } from "./struct_ops_layout.ts";
 export type LogLevel = "none" | "errors" | "full";
 
 /** What does not change while an object is loaded. */
-export interface LoadState {
+export interface LoadContext {
   /** The object. */
   readonly spec: ObjectSpec;
   /** The kernel. */

@@ -8,13 +8,13 @@ import { SkepError } from "../../errors/skep_error.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { LoadResult, ProgramLoad } from "../../kernel/kernel.ts";
 import { AttachType, ProgramType } from "../../uapi/enums.ts";
-import type { LinkedProgram, ProgramSpec } from "../../object/spec/spec.ts";
+import type { ProgramSpec, RelocatedProgram } from "../../object/spec/spec.ts";
 import type { AttachTarget } from "./attach_target.ts";
 import { Descriptor } from "../../kernel/descriptor.ts";
 import { features } from "../features/features.ts";
 import { sourceLine } from "../../explain/verifier/source_line.ts";
 import type { PoisonReader } from "../../explain/verifier/poison.ts";
-import type { LoadState } from "./load_context.ts";
+import type { LoadContext } from "./load_context.ts";
 import type { StructOpsTarget } from "./struct_ops_layout.ts";
 import { VerifierError } from "../../explain/verifier/error.ts";
 
@@ -31,7 +31,7 @@ const LINE_INFO = 16;
 /** All that a program's load takes beside its spec. */
 export interface ProgramParts {
   /** The program and its code. */
-  readonly linked: LinkedProgram;
+  readonly linked: RelocatedProgram;
   /** The code with every reference resolved. */
   readonly instructions: Uint8Array<ArrayBuffer>;
   /** The object's BTF in the kernel. */
@@ -82,7 +82,7 @@ function programError(program: ProgramSpec, why: string, fix: string): SkepError
 }
 
 /** The arguments of BPF_PROG_LOAD for a program. */
-export function programLoadArguments(state: LoadState, parts: ProgramParts): ProgramLoad {
+export function programLoadArguments(state: LoadContext, parts: ProgramParts): ProgramLoad {
   const { linked, instructions, btfFd, target, structOps, descriptors } = parts;
   const { program } = linked;
   const attachBtfId = structOps?.typeId ?? target?.attachBtfId;
@@ -109,7 +109,7 @@ export function programLoadArguments(state: LoadState, parts: ProgramParts): Pro
 
 /** The number of the expected attach type: always sent, never dropped after a refused probe. */
 export function expectedAttachType(
-  state: LoadState,
+  state: LoadContext,
   program: ProgramSpec,
   structOps: StructOpsTarget | undefined,
 ): number {
@@ -136,7 +136,7 @@ export interface ProgramLoaded {
  * Throws a {@linkcode VerifierError}, or with a token the error that names the missing word.
  */
 export async function loadProgram(
-  state: LoadState,
+  state: LoadContext,
   parts: ProgramParts,
   call: LoadCall,
 ): Promise<ProgramLoaded> {
@@ -162,7 +162,7 @@ export async function loadProgram(
 
 /** Loads, with ever more room for the log while it does not fit. */
 async function grow(
-  state: LoadState,
+  state: LoadContext,
   attributes: ProgramLoad,
   call: LoadCall,
 ): Promise<LoadResult> {
@@ -226,7 +226,7 @@ function cutRecords({ recordSize, records }: Records, size: number): Records {
 }
 
 function refusal(
-  state: LoadState,
+  state: LoadContext,
   parts: ProgramParts,
   answer: LoadResult,
   attributes: ProgramLoad,

@@ -13,10 +13,10 @@ import { ObjectSpec } from "../../object/object_spec.ts";
 import type { DelegationMasks } from "../../plan/delegation.ts";
 import { plan } from "../../plan/plan.ts";
 import { resolveToken, type TokenOption } from "../../token/resolve.ts";
-import type { AttachPlanMode } from "../../plan/attachments.ts";
+import type { Rewrite } from "../../plan/attachments.ts";
 import type { Token } from "../../token/token.ts";
 import { explainRefused } from "../features/refusals.ts";
-import type { LoadState, LogLevel } from "./load_context.ts";
+import type { LoadContext, LogLevel } from "./load_context.ts";
 import { readUserFile } from "./user_file.ts";
 
 /** What can be loaded: a spec, a path, or bytes. */
@@ -34,9 +34,9 @@ export interface LoadOptions {
   /**
    * With a token: whether programs that attach through perf_event_open, which no token opens, are loaded in
    * a form that a token can attach (a kprobe as kprobe.multi), or refused before anything is loaded when
-   * there is none. Default `"token-safe"`; `"as-written"` when somebody else attaches them.
+   * there is none. Default `"for-token"`; `"never"` when somebody else attaches them.
    */
-  readonly attachPlan?: AttachPlanMode;
+  readonly rewrite?: Rewrite;
   /** When the verifier's log is asked for; default `"errors"`: a second time when a program is refused. */
   readonly logLevel?: LogLevel;
   /** Whether a refused program ends the load (the default), or is kept in `outcomes` beside those that loaded. */
@@ -56,7 +56,7 @@ export interface LoadOptions {
 /** What a load starts with. */
 export interface Prepared {
   /** What the steps share. */
-  readonly state: LoadState;
+  readonly state: LoadContext;
   /** The token in use. */
   readonly token: Token | undefined;
   /** How the token was chosen, or why there is none. */
@@ -91,7 +91,7 @@ export function prepareSpec(
     new LazyNeed(spec),
   );
   if (owned && token !== undefined) stack.use(token);
-  const state: LoadState = {
+  const state: LoadContext = {
     spec,
     kernel,
     tokenFd: token?.fd,

@@ -13,7 +13,7 @@ import {
   setSource,
 } from "../../object/code/instruction.ts";
 import { poisonKfunc, poisonMap } from "../../object/code/poison.ts";
-import type { LinkedProgram, Reference } from "../../object/spec/spec.ts";
+import type { Reference, RelocatedProgram } from "../../object/spec/spec.ts";
 
 /** What an extern turned out to be. */
 export type ExternTarget =
@@ -40,7 +40,7 @@ export interface ReferenceTargets {
 
 /** The program's instructions with every reference resolved: a copy where there is one. */
 export function resolveReferences(
-  linked: LinkedProgram,
+  linked: RelocatedProgram,
   targets: ReferenceTargets,
 ): Uint8Array<ArrayBuffer> {
   if (linked.references.length === 0) return linked.instructions;
@@ -108,7 +108,7 @@ function setLoad(code: Uint8Array, at: number, source: number, low: number, high
   setImmediate(code, at + 1, high);
 }
 
-function outside(linked: LinkedProgram, reference: Reference): SkepError {
+function outside(linked: RelocatedProgram, reference: Reference): SkepError {
   return new SkepError({
     doing: "relocate program",
     subject: linked.program.name,

@@ -1,9 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { SkepError } from "../../errors/skep_error.ts";
-import type { LinkedProgram, ProgramSpec, Reference } from "../../object/spec/spec.ts";
+import type { ProgramSpec, Reference, RelocatedProgram } from "../../object/spec/spec.ts";
 import { type ExternTarget, type ReferenceTargets, resolveReferences } from "./references.ts";
 
-function linked(count: number, references: Reference[]): LinkedProgram {
+function linked(count: number, references: Reference[]): RelocatedProgram {
   const instructions = new Uint8Array(count * 8);
   for (let at = 0; at < instructions.length; at += 8) instructions[at] = 0x18;
   return {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CreatedMap, LoadState } from "./load_context.ts";
+import type { CreatedMap, LoadContext } from "./load_context.ts";
 import { kernelSources, type ResolvedExterns, resolveExterns } from "../externs/mod.ts";
 import { kernelTypes } from "../features/kernel_btf.ts";
 import type { ModuleDescriptors } from "./module_descriptors.ts";
@@ -13,7 +13,7 @@ import type { ExternTarget } from "./references.ts";
 const NONE: ResolvedExterns = { find: () => undefined };
 
 /** Resolves all externs of an object; reads nothing when it has none. Throws a `SkepError`. */
-export function resolveObjectExterns(state: LoadState): ResolvedExterns {
+export function resolveObjectExterns(state: LoadContext): ResolvedExterns {
   const { spec, kernel, kconfig } = state;
   if (spec.externs.length === 0) return NONE;
   const types = kernelTypes(kernel);
@@ -31,14 +31,14 @@ export function resolveObjectExterns(state: LoadState): ResolvedExterns {
 
 /** Where references to maps and externs lead, in the words of the instructions. */
 export class ReferenceResolver {
-  readonly #state: LoadState;
+  readonly #state: LoadContext;
   readonly #externs: ResolvedExterns;
   readonly #maps: ReadonlyMap<string, CreatedMap>;
   readonly #modules: ModuleDescriptors;
 
   /** Resolves against what is there now. */
   constructor(
-    state: LoadState,
+    state: LoadContext,
     externs: ResolvedExterns,
     maps: ReadonlyMap<string, CreatedMap>,
     modules: ModuleDescriptors,

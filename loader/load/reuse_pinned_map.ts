@@ -19,7 +19,7 @@ import {
   type ShapeDifference,
   shapeDifferences,
 } from "../map/rules.ts";
-import type { LoadState } from "./load_context.ts";
+import type { LoadContext } from "./load_context.ts";
 
 /**
  * Opens the map that is pinned at `path`, when there is one.
@@ -27,7 +27,7 @@ import type { LoadState } from "./load_context.ts";
  * Throws a {@linkcode SkepError} with EINVAL that names every field in which it differs from the spec.
  */
 export function openPinned(
-  state: LoadState,
+  state: LoadContext,
   spec: MapSpec,
   path: string,
 ): Descriptor | undefined {

@@ -77,7 +77,7 @@ Deno.test("with a token, attach() takes a kprobe's target from its options, but 
 });
 
 Deno.test("without a token, and as written, nothing is changed", async () => {
-  for (const options of [{ token: false }, { attachPlan: "as-written" }] as const) {
+  for (const options of [{ token: false }, { rewrite: "never" }] as const) {
     const kernel = fake();
     const spec = parse("entry_address", "reads_call", "user_call");
     using object = await load(kernel, spec, options);

@@ -11,7 +11,7 @@ import { Errno } from "../../uapi/errno.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { attachTypeName } from "../../uapi/enums.ts";
-import type { LinkedProgram, ProgramSpec } from "../../object/spec/spec.ts";
+import type { ProgramSpec, RelocatedProgram } from "../../object/spec/spec.ts";
 import { attachProgram } from "../attach/attach.ts";
 import type { AttachOptions } from "../attach/attach.ts";
 import type { Link } from "../attach/link.ts";
@@ -85,7 +85,7 @@ export interface ProgramParts {
   /** Its spec. */
   readonly spec: ProgramSpec;
   /** Its code as it was loaded, before descriptors were put in. */
-  readonly linked: LinkedProgram;
+  readonly linked: RelocatedProgram;
   /** The number of the attach type that it was loaded for. */
   readonly expectedAttachType: number;
   /** The verifier's log, when it was asked for. */
@@ -118,7 +118,7 @@ export class Program implements Disposable {
    */
   readonly spec: ProgramSpec;
   /** Its code as it was loaded, before descriptors were put in: subprograms, line info, CO-RE decisions. */
-  readonly linked: LinkedProgram;
+  readonly linked: RelocatedProgram;
 
   /** The number of the attach type that it was loaded for; the spec's, but for what this kernel decides (USDT). */
   readonly expectedAttachType: number;

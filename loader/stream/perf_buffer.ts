@@ -219,7 +219,7 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
     this.#waiters.push(new Waiter(kernel, fd));
     const result = this.#put(cpu, fd);
     if (result < 0) throw refused("open", this.name, "BPF_MAP_UPDATE_ELEM", result);
-    const enabled = kernel.control(fd, PERF_EVENT_IOC_ENABLE);
+    const enabled = kernel.ioctl(fd, PERF_EVENT_IOC_ENABLE);
     if (enabled < 0) throw refused("open", this.name, "PERF_EVENT_IOC_ENABLE", enabled);
   }
 

@@ -14,7 +14,7 @@ import {
 } from "./instruction.ts";
 import { helperName } from "../../uapi/enums.ts";
 import { poisonOf } from "./poison.ts";
-import type { LinkedProgram } from "../spec/spec.ts";
+import type { RelocatedProgram } from "../spec/spec.ts";
 
 /** How instructions are printed. */
 export interface PrintOptions {
@@ -23,7 +23,7 @@ export interface PrintOptions {
 }
 
 /** The names that a linked program's instructions refer to, for {@linkcode PrintOptions}. */
-export function symbolsOf(linked: LinkedProgram): ReadonlyMap<number, string> {
+export function symbolsOf(linked: RelocatedProgram): ReadonlyMap<number, string> {
   const symbols = new Map<number, string>();
   const starts = new Map(linked.subprograms.map(({ name, instruction }) => [instruction, name]));
   const { instructions } = linked;

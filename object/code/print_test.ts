@@ -7,7 +7,7 @@ import {
   encodeInstruction,
   toLittleEndian,
 } from "./instruction.ts";
-import { linkProgram } from "../relocate/relocate.ts";
+import { relocateProgram } from "../relocate/relocate.ts";
 import { ObjectSpec } from "../object_spec.ts";
 import { printInstruction, printInstructions, symbolsOf } from "./print.ts";
 
@@ -79,7 +79,7 @@ Deno.test("printInstruction prints a 64-bit load with both halves", () => {
 
 Deno.test("printInstructions names maps, externs and subprograms of a linked program", () => {
   const spec = ObjectSpec.parse(linking);
-  const linked = linkProgram(spec, spec.programs.get("callee"));
+  const linked = relocateProgram(spec, spec.programs.get("callee"));
   const lines = [...printInstructions(linked.instructions, { symbols: symbolsOf(linked) })];
   assertEquals(lines[0], "   0: r1 = map[.rodata][0]+0");
   assertEquals(lines[2], "   3: call deepest (pc+10)");

@@ -11,7 +11,7 @@ import type { TypeDefinition } from "../../btf/build/encode.ts";
 import type { FuncProtoType, FuncType } from "../../btf/types.ts";
 import type { ProgramTypeName } from "../../uapi/enums.ts";
 import { type ObjectSpec, parsedObject } from "../object_spec.ts";
-import type { LinkedProgram } from "../spec/spec.ts";
+import type { RelocatedProgram } from "../spec/spec.ts";
 
 /** The declaration tag that `__arg_ctx` is. */
 const TAG = "arg:ctx";
@@ -63,7 +63,7 @@ export type AddedTypes = readonly TypeDefinition[];
 /** Programs whose functions are told to take a context, and the types that tell it. */
 export interface ArgumentContexts {
   /** The programs, in the order given: those that need nothing are the same objects. */
-  readonly programs: readonly LinkedProgram[];
+  readonly programs: readonly RelocatedProgram[];
   /** What {@linkcode btfToLoad} has to add. */
   readonly types: AddedTypes;
 }
@@ -82,7 +82,7 @@ export function hasArgumentContexts(spec: ObjectSpec): boolean {
  */
 export function argumentContexts(
   spec: ObjectSpec,
-  programs: readonly LinkedProgram[],
+  programs: readonly RelocatedProgram[],
 ): ArgumentContexts {
   const { btf } = spec;
   const tagged = btf === undefined ? new Map() : taggedFunctions(spec, btf);
@@ -94,7 +94,7 @@ export function argumentContexts(
   };
 }
 
-function withContexts(linked: LinkedProgram, clones: Clones): LinkedProgram {
+function withContexts(linked: RelocatedProgram, clones: Clones): RelocatedProgram {
   const { funcInfo, program } = linked;
   const context = CONTEXTS[program.type as ProgramTypeName];
   if (funcInfo === undefined || context === undefined) return linked;

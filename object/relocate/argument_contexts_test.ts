@@ -4,21 +4,21 @@ import linking from "../../tests/fixtures/linking.bpf.o" with { type: "bytes" };
 import { Btf } from "../../btf/btf.ts";
 import { argumentContexts, hasArgumentContexts } from "./argument_contexts.ts";
 import { btfToLoad } from "../btf/btf_to_load.ts";
-import { linkProgram } from "./relocate.ts";
+import { relocateProgram } from "./relocate.ts";
 import { ObjectSpec } from "../object_spec.ts";
 import { BTF_GENERATIONS } from "../btf/sanitize_btf.ts";
-import type { LinkedProgram } from "../spec/spec.ts";
+import type { RelocatedProgram } from "../spec/spec.ts";
 
 const spec = ObjectSpec.parse(contexts, { name: "contexts.bpf.o" });
 const linked = ["probe", "raw", "frame", "traced"].map((name) =>
-  linkProgram(spec, spec.programs.get(name))
+  relocateProgram(spec, spec.programs.get(name))
 );
 const fixed = argumentContexts(spec, linked);
 const before = spec.btf as Btf;
 const after = Btf.parse(btfToLoad(spec, undefined, fixed.types));
 
 /** The ids of a linked program's functions by their names. */
-function functions(program: LinkedProgram | undefined, btf: Btf): Map<string, number> {
+function functions(program: RelocatedProgram | undefined, btf: Btf): Map<string, number> {
   const { recordSize = 0, records = new Uint8Array() } = program?.funcInfo ?? {};
   const view = new DataView(records.buffer);
   const found = new Map<string, number>();
@@ -106,6 +106,6 @@ Deno.test("hasArgumentContexts tells objects that need a look from the others", 
   assertEquals(hasArgumentContexts(spec), true);
   const other = ObjectSpec.parse(linking);
   assertEquals(hasArgumentContexts(other), false);
-  const programs = [linkProgram(other, other.programs.get("caller"))];
+  const programs = [relocateProgram(other, other.programs.get("caller"))];
   assertEquals(argumentContexts(other, programs), { programs, types: [] });
 });

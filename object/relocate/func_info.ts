@@ -10,7 +10,7 @@ import type { CodeUnit } from "../code/functions.ts";
 import { RelocationError } from "../spec/error.ts";
 import { INSTRUCTION_SIZE } from "../code/instruction.ts";
 import { type ObjectSpec, parsedObject } from "../object_spec.ts";
-import type { LinkedProgram } from "../spec/spec.ts";
+import type { RelocatedProgram } from "../spec/spec.ts";
 
 /** A function with its place in a linked program. */
 export interface Placed {
@@ -20,7 +20,7 @@ export interface Placed {
   readonly start: number;
 }
 
-type Info = NonNullable<LinkedProgram["funcInfo"]>;
+type Info = NonNullable<RelocatedProgram["funcInfo"]>;
 type Section = ExtSection<unknown>;
 
 /**

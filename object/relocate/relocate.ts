@@ -1,5 +1,5 @@
 /**
- * The linker: a program, the subprograms that it calls, and what all of them refer to become one piece
+ * The relocator: a program, the subprograms that it calls, and what all of them refer to become one piece
  * of code that a kernel can load.
  *
  * The order is libbpf's, instruction for instruction, so that the kernel computes the same tag: CO-RE
@@ -26,10 +26,10 @@ import { CoreCode } from "./core.ts";
 import { linkInfo, type Placed } from "./func_info.ts";
 import { type ObjectSpec, parsedObject } from "../object_spec.ts";
 import { poisonMap } from "../code/poison.ts";
-import type { LinkedProgram, ProgramSpec, Reference } from "../spec/spec.ts";
+import type { ProgramSpec, Reference, RelocatedProgram } from "../spec/spec.ts";
 
 /** What linking may need from a kernel. */
-export interface LinkOptions {
+export interface RelocateOptions {
   /** The kernel's types, for CO-RE relocations; without them a program that has some is refused. */
   readonly core?: CoreTargets | undefined;
   /** Bytes from the arena's start to the object's globals in it; 0 unless told. */
@@ -37,17 +37,17 @@ export interface LinkOptions {
 }
 
 /** A program that could not be linked. */
-export interface LinkFailure {
+export interface RelocateFailure {
   /** The program. */
   readonly program: ProgramSpec;
   /** Why. */
   readonly error: SkepError;
 }
 
-/** What {@linkcode link} answers. */
-export interface LinkResult {
+/** What {@linkcode relocate} answers. */
+export interface RelocateResult {
   /** One entry for each program asked for, in that order. */
-  readonly programs: readonly (LinkedProgram | LinkFailure)[];
+  readonly programs: readonly (RelocatedProgram | RelocateFailure)[];
   /** How every CO-RE relocation in use was decided, in the order of the object. */
   readonly decisions: readonly CoreDecision[];
 }
@@ -57,22 +57,22 @@ export interface LinkResult {
  *
  * The specs are only read: the same object can be linked again and again.
  */
-export function link(
+export function relocate(
   spec: ObjectSpec,
   programs: readonly ProgramSpec[],
-  options: LinkOptions = {},
-): LinkResult {
-  const linker = new Linker(spec, programs, options);
+  options: RelocateOptions = {},
+): RelocateResult {
+  const relocator = new Relocator(spec, programs, options);
   return {
     programs: programs.map((program) => {
       try {
-        return linker.link(program);
+        return relocator.relocate(program);
       } catch (error) {
         if (error instanceof SkepError) return { program, error };
         throw error;
       }
     }),
-    decisions: linker.decisions,
+    decisions: relocator.decisions,
   };
 }
 
@@ -82,23 +82,23 @@ export function link(
  * @throws {RelocationError} for a reference that leads nowhere, with libbpf's errno.
  * @throws {BtfError} for a damaged or ambiguous CO-RE relocation.
  */
-export function linkProgram(
+export function relocateProgram(
   spec: ObjectSpec,
   program: ProgramSpec,
-  options: LinkOptions = {},
-): LinkedProgram {
-  return new Linker(spec, [program], options).link(program);
+  options: RelocateOptions = {},
+): RelocatedProgram {
+  return new Relocator(spec, [program], options).relocate(program);
 }
 
 /** More instructions than any kernel takes. */
 const MOST_INSTRUCTIONS = 1_000_000;
 
-class Linker {
+class Relocator {
   readonly #spec: ObjectSpec;
-  readonly #options: LinkOptions;
+  readonly #options: RelocateOptions;
   readonly #core: CoreCode;
 
-  constructor(spec: ObjectSpec, programs: readonly ProgramSpec[], options: LinkOptions) {
+  constructor(spec: ObjectSpec, programs: readonly ProgramSpec[], options: RelocateOptions) {
     this.#spec = spec;
     this.#options = options;
     const used = new Set<CodeUnit>();
@@ -117,12 +117,12 @@ class Linker {
     return this.#core.decisions;
   }
 
-  link(program: ProgramSpec): LinkedProgram {
+  relocate(program: ProgramSpec): RelocatedProgram {
     const placed = this.#place(program);
     const last = placed[placed.length - 1] as Placed;
     const code = new Uint8Array((last.start + last.unit.count) * INSTRUCTION_SIZE);
     const starts = new Map<CodeUnit, number>();
-    const core: LinkedProgram["core"][number][] = [];
+    const core: RelocatedProgram["core"][number][] = [];
     for (const { unit, start } of placed) {
       const { bytes, decisions } = this.#core.of(unit);
       code.set(bytes, start * INSTRUCTION_SIZE);

@@ -5,7 +5,7 @@
  */
 
 /** What every attach plan has. */
-export interface PlanBase {
+export interface AttachSpecBase {
   /**
    * `target-named`: attach() needs nothing more. `needs-target`: the section names the kind of hook,
    * the user names the hook. `no`: such a program is never attached by itself.
@@ -16,7 +16,7 @@ export interface PlanBase {
 }
 
 /** A probe on a kernel function. */
-export interface KprobePlan extends PlanBase {
+export interface KprobeAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "kprobe";
   /** The function. */
@@ -28,7 +28,7 @@ export interface KprobePlan extends PlanBase {
 }
 
 /** A probe on many kernel functions. */
-export interface KprobeMultiPlan extends PlanBase {
+export interface KprobeMultiAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "kprobe_multi";
   /** A name with `*` and `?`. */
@@ -40,7 +40,7 @@ export interface KprobeMultiPlan extends PlanBase {
 }
 
 /** A probe on a system call, whatever this machine calls its function. */
-export interface KsyscallPlan extends PlanBase {
+export interface KsyscallAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "ksyscall";
   /** The bare name: `openat`. */
@@ -50,7 +50,7 @@ export interface KsyscallPlan extends PlanBase {
 }
 
 /** A probe on a function of an executable or library. */
-export interface UprobePlan extends PlanBase {
+export interface UprobeAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "uprobe";
   /** The file, a bare library name, or `archive.zip!/member`. */
@@ -66,10 +66,10 @@ export interface UprobePlan extends PlanBase {
 }
 
 /** A probe on many functions of an executable or library. */
-export interface UprobeMultiPlan extends PlanBase {
+export interface UprobeMultiAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "uprobe_multi";
-  /** As for {@linkcode UprobePlan}. */
+  /** As for {@linkcode UprobeAttachSpec}. */
   readonly path?: string;
   /** A name with `*` and `?`. */
   readonly pattern?: string;
@@ -80,10 +80,10 @@ export interface UprobeMultiPlan extends PlanBase {
 }
 
 /** A statically defined tracepoint of a user-space file. */
-export interface UsdtPlan extends PlanBase {
+export interface UsdtAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "usdt";
-  /** As for {@linkcode UprobePlan}. */
+  /** As for {@linkcode UprobeAttachSpec}. */
   readonly path?: string;
   /** The provider. */
   readonly provider?: string;
@@ -92,7 +92,7 @@ export interface UsdtPlan extends PlanBase {
 }
 
 /** A kernel tracepoint, by way of a perf event. */
-export interface TracepointPlan extends PlanBase {
+export interface TracepointAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "tracepoint";
   /** `sched` of `sched/sched_switch`. */
@@ -102,7 +102,7 @@ export interface TracepointPlan extends PlanBase {
 }
 
 /** A kernel tracepoint with its raw arguments. */
-export interface RawTracepointPlan extends PlanBase {
+export interface RawTracepointAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "raw_tracepoint";
   /** `sched_switch`. */
@@ -112,7 +112,7 @@ export interface RawTracepointPlan extends PlanBase {
 }
 
 /** A kernel tracepoint with typed arguments. */
-export interface TracepointBtfPlan extends PlanBase {
+export interface TracepointBtfAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "tp_btf";
   /** `sched_switch`; its type in the kernel's BTF is `btf_trace_sched_switch`. */
@@ -122,7 +122,7 @@ export interface TracepointBtfPlan extends PlanBase {
 }
 
 /** Entry, exit or return value of a kernel function (or of a BPF program), through a trampoline. */
-export interface TrampolinePlan extends PlanBase {
+export interface TrampolineAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "fentry" | "fexit" | "fmod_ret" | "fsession";
   /** The function. */
@@ -132,7 +132,7 @@ export interface TrampolinePlan extends PlanBase {
 }
 
 /** Entry and/or exit of many kernel functions, through one trampoline link (Linux 7.x). */
-export interface TracingMultiPlan extends PlanBase {
+export interface TracingMultiAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "tracing_multi";
   /** Which side. */
@@ -144,7 +144,7 @@ export interface TracingMultiPlan extends PlanBase {
 }
 
 /** A function of another BPF program that this one takes the place of. */
-export interface FreplacePlan extends PlanBase {
+export interface FreplaceAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "freplace";
   /** The function in the target program. */
@@ -152,7 +152,7 @@ export interface FreplacePlan extends PlanBase {
 }
 
 /** A Linux Security Module hook. */
-export interface LsmPlan extends PlanBase {
+export interface LsmAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "lsm" | "lsm_cgroup";
   /** The hook without `bpf_lsm_`. */
@@ -162,7 +162,7 @@ export interface LsmPlan extends PlanBase {
 }
 
 /** An iterator over kernel objects. */
-export interface IteratorPlan extends PlanBase {
+export interface IteratorAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "iter";
   /** `task`, `bpf_map_elem` … without `bpf_iter_`. */
@@ -172,7 +172,7 @@ export interface IteratorPlan extends PlanBase {
 }
 
 /** Traffic control with a place among others (Linux 6.6). */
-export interface TcxPlan extends PlanBase {
+export interface TcxAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "tcx";
   /** Packets coming in or going out. */
@@ -180,7 +180,7 @@ export interface TcxPlan extends PlanBase {
 }
 
 /** A netkit device. */
-export interface NetkitPlan extends PlanBase {
+export interface NetkitAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "netkit";
   /** Whether on the peer's side. */
@@ -188,7 +188,7 @@ export interface NetkitPlan extends PlanBase {
 }
 
 /** XDP: the earliest hook of a network device, or of a device or CPU map. */
-export interface XdpPlan extends PlanBase {
+export interface XdpAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "xdp";
   /** `device`: attach to an interface. The others are put into a map's value. */
@@ -196,13 +196,13 @@ export interface XdpPlan extends PlanBase {
 }
 
 /** A cgroup hook; which one is the program's expected attach type. */
-export interface CgroupPlan extends PlanBase {
+export interface CgroupAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "cgroup";
 }
 
 /** A network namespace hook. */
-export interface NetnsPlan extends PlanBase {
+export interface NetnsAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "netns";
   /** Which one. */
@@ -210,7 +210,7 @@ export interface NetnsPlan extends PlanBase {
 }
 
 /** A socket map's verdict or parser. */
-export interface SockmapPlan extends PlanBase {
+export interface SockmapAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "sockmap";
   /** Which one; undefined for a bare `sk_skb`. */
@@ -218,7 +218,7 @@ export interface SockmapPlan extends PlanBase {
 }
 
 /** A lightweight tunnel's hook, set up through routes. */
-export interface TunnelPlan extends PlanBase {
+export interface TunnelAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "lwt";
   /** Which one. */
@@ -226,7 +226,7 @@ export interface TunnelPlan extends PlanBase {
 }
 
 /** Hooks that have nothing more to say. */
-export interface PlainPlan extends PlanBase {
+export interface PlainAttachSpec extends AttachSpecBase {
   /**
    * `none`: the section says nothing. `tc`: the classic classifier or action. `struct_ops`: through
    * its map. `syscall`: run by BPF_PROG_TEST_RUN.
@@ -245,29 +245,29 @@ export interface PlainPlan extends PlanBase {
 }
 
 /** How a program attaches, told apart by `kind`. Targets that the section leaves out are absent. */
-export type AttachPlan =
-  | KprobePlan
-  | KprobeMultiPlan
-  | KsyscallPlan
-  | UprobePlan
-  | UprobeMultiPlan
-  | UsdtPlan
-  | TracepointPlan
-  | RawTracepointPlan
-  | TracepointBtfPlan
-  | TrampolinePlan
-  | TracingMultiPlan
-  | FreplacePlan
-  | LsmPlan
-  | IteratorPlan
-  | TcxPlan
-  | NetkitPlan
-  | XdpPlan
-  | CgroupPlan
-  | NetnsPlan
-  | SockmapPlan
-  | TunnelPlan
-  | PlainPlan;
+export type AttachSpec =
+  | KprobeAttachSpec
+  | KprobeMultiAttachSpec
+  | KsyscallAttachSpec
+  | UprobeAttachSpec
+  | UprobeMultiAttachSpec
+  | UsdtAttachSpec
+  | TracepointAttachSpec
+  | RawTracepointAttachSpec
+  | TracepointBtfAttachSpec
+  | TrampolineAttachSpec
+  | TracingMultiAttachSpec
+  | FreplaceAttachSpec
+  | LsmAttachSpec
+  | IteratorAttachSpec
+  | TcxAttachSpec
+  | NetkitAttachSpec
+  | XdpAttachSpec
+  | CgroupAttachSpec
+  | NetnsAttachSpec
+  | SockmapAttachSpec
+  | TunnelAttachSpec
+  | PlainAttachSpec;
 
 /** A type of the kernel's (or a program's) BTF that a program is bound to when it is loaded. */
 export interface BtfTarget {
@@ -283,7 +283,7 @@ export interface BtfTarget {
  * The BTF type that a plan is bound to at load (`attach_btf_id`): undefined for plans that have none,
  * `"unnamed"` for plans that need one which the section does not name.
  */
-export function btfTarget(plan: AttachPlan): BtfTarget | "unnamed" | undefined {
+export function btfTarget(plan: AttachSpec): BtfTarget | "unnamed" | undefined {
   const of = (
     name: string | undefined,
     prefix: string,

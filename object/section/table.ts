@@ -6,13 +6,13 @@
  */
 
 import type {
-  AttachPlan,
-  IteratorPlan,
-  LsmPlan,
-  PlainPlan,
-  TracepointBtfPlan,
-  TracingMultiPlan,
-  TrampolinePlan,
+  AttachSpec,
+  IteratorAttachSpec,
+  LsmAttachSpec,
+  PlainAttachSpec,
+  TracepointBtfAttachSpec,
+  TracingMultiAttachSpec,
+  TrampolineAttachSpec,
 } from "./attach_spec.ts";
 import type { AttachTypeName, ProgramTypeName } from "../../uapi/enums.ts";
 import {
@@ -41,7 +41,7 @@ export const BPF_F_SLEEPABLE: number = 1 << 4;
 export const BPF_F_XDP_HAS_FRAGS: number = 1 << 5;
 
 /** What a section name says about the program in it. */
-export interface SectionPlan {
+export interface SectionSpec {
   /** The name without a leading `?`. */
   readonly section: string;
   /** `"unspec"` for an unknown section. */
@@ -51,7 +51,7 @@ export interface SectionPlan {
   /** BPF_F_… of the load. */
   readonly flags: number;
   /** How it attaches. */
-  readonly attach: AttachPlan;
+  readonly attach: AttachSpec;
   /** False after a leading `?`. */
   readonly autoload: boolean;
   /** Whether libbpf knows the section. */
@@ -86,7 +86,7 @@ const open = new Map<string, Entry>();
  * assertEquals(attach.kind === "tracepoint" && attach.name, "sched_switch");
  * ```
  */
-export function sectionPlan(sectionName: string): SectionPlan {
+export function sectionPlan(sectionName: string): SectionSpec {
   const autoload = !sectionName.startsWith("?");
   const section = autoload ? sectionName : sectionName.slice(1);
   const slash = section.indexOf("/");
@@ -151,7 +151,7 @@ function addSleepable(
 }
 
 /** A hook of a kind whose target the user gives. */
-function needsTarget(kind: PlainPlan["kind"]): TargetReader {
+function needsTarget(kind: PlainAttachSpec["kind"]): TargetReader {
   return fixed({ kind, attachable: "needs-target" });
 }
 
@@ -195,7 +195,7 @@ for (const side of ["primary", "peer"] as const) {
 addSleepable("tracepoint tp", "tracepoint", tracepoint);
 addSleepable("raw_tracepoint raw_tp", "raw_tracepoint", rawTracepoint);
 add(open, "raw_tracepoint.w raw_tp.w", "raw_tracepoint_writable", rawTracepoint);
-addSleepable("tp_btf", "tracing", moduleAnd<TracepointBtfPlan>("tp_btf", "name"), {
+addSleepable("tp_btf", "tracing", moduleAnd<TracepointBtfAttachSpec>("tp_btf", "name"), {
   attach: "trace_raw_tp",
 });
 for (
@@ -206,7 +206,7 @@ for (
     ["fsession", "trace_fsession"],
   ] as const
 ) {
-  addSleepable(name, "tracing", moduleAnd<TrampolinePlan>(name, "function"), {
+  addSleepable(name, "tracing", moduleAnd<TrampolineAttachSpec>(name, "function"), {
     attach,
   });
 }
@@ -217,14 +217,14 @@ for (
     ["fsession", "trace_fsession_multi"],
   ] as const
 ) {
-  const reader = moduleAnd<TracingMultiPlan>("tracing_multi", "pattern", { at });
+  const reader = moduleAnd<TracingMultiAttachSpec>("tracing_multi", "pattern", { at });
   addSleepable(`${at}.multi`, "tracing", reader, { attach });
 }
 add(open, "freplace", "ext", freplace);
-addSleepable("lsm", "lsm", moduleAnd<LsmPlan>("lsm", "hook"), { attach: "lsm_mac" });
+addSleepable("lsm", "lsm", moduleAnd<LsmAttachSpec>("lsm", "hook"), { attach: "lsm_mac" });
 {
   // The hook is named but the cgroup is not.
-  const reader = moduleAnd<LsmPlan>("lsm_cgroup", "hook");
+  const reader = moduleAnd<LsmAttachSpec>("lsm_cgroup", "hook");
   add(
     open,
     "lsm_cgroup",
@@ -233,7 +233,7 @@ addSleepable("lsm", "lsm", moduleAnd<LsmPlan>("lsm", "hook"), { attach: "lsm_mac
     { attach: "lsm_cgroup" },
   );
 }
-addSleepable("iter", "tracing", moduleAnd<IteratorPlan>("iter", "target"), {
+addSleepable("iter", "tracing", moduleAnd<IteratorAttachSpec>("iter", "target"), {
   attach: "trace_iter",
 });
 add(exact, "syscall", "syscall", fixed({ kind: "syscall", attachable: "no" }), {

@@ -6,17 +6,17 @@
  */
 
 import type {
-  AttachPlan,
-  FreplacePlan,
-  KprobeMultiPlan,
-  KprobePlan,
-  KsyscallPlan,
-  PlainPlan,
-  RawTracepointPlan,
-  TracepointPlan,
-  UprobeMultiPlan,
-  UprobePlan,
-  UsdtPlan,
+  AttachSpec,
+  FreplaceAttachSpec,
+  KprobeAttachSpec,
+  KprobeMultiAttachSpec,
+  KsyscallAttachSpec,
+  PlainAttachSpec,
+  RawTracepointAttachSpec,
+  TracepointAttachSpec,
+  UprobeAttachSpec,
+  UprobeMultiAttachSpec,
+  UsdtAttachSpec,
 } from "./attach_spec.ts";
 
 /** What a reader knows besides the target's text. */
@@ -26,16 +26,16 @@ export interface SectionEntry {
 }
 
 /** Turns the text after a section's name into a plan. */
-export type TargetReader = (target: string | undefined, entry: SectionEntry) => AttachPlan;
+export type TargetReader = (target: string | undefined, entry: SectionEntry) => AttachSpec;
 
-export const NONE: PlainPlan = { kind: "none", attachable: "no" };
+export const NONE: PlainAttachSpec = { kind: "none", attachable: "no" };
 
 /** `target-named` when there is a target, else `needs-target`. */
 function named(target: string | undefined): "target-named" | "needs-target" {
   return target === undefined ? "needs-target" : "target-named";
 }
 
-export function kprobe(target: string | undefined, entry: SectionEntry): KprobePlan {
+export function kprobe(target: string | undefined, entry: SectionEntry): KprobeAttachSpec {
   const returns = entry.name.startsWith("kret");
   const plan = { kind: "kprobe", attachable: named(target), returns } as const;
   if (target === undefined) return { ...plan, offset: 0 };
@@ -56,7 +56,10 @@ export function kprobe(target: string | undefined, entry: SectionEntry): KprobeP
   };
 }
 
-export function kprobeMulti(target: string | undefined, entry: SectionEntry): KprobeMultiPlan {
+export function kprobeMulti(
+  target: string | undefined,
+  entry: SectionEntry,
+): KprobeMultiAttachSpec {
   const plan = {
     kind: "kprobe_multi",
     attachable: named(target),
@@ -70,7 +73,7 @@ export function kprobeMulti(target: string | undefined, entry: SectionEntry): Kp
   return { ...plan, pattern: target };
 }
 
-export function ksyscall(target: string | undefined, entry: SectionEntry): KsyscallPlan {
+export function ksyscall(target: string | undefined, entry: SectionEntry): KsyscallAttachSpec {
   return {
     kind: "ksyscall",
     attachable: named(target),
@@ -79,7 +82,7 @@ export function ksyscall(target: string | undefined, entry: SectionEntry): Ksysc
   };
 }
 
-export function uprobe(target: string | undefined, entry: SectionEntry): UprobePlan {
+export function uprobe(target: string | undefined, entry: SectionEntry): UprobeAttachSpec {
   const returns = entry.name.startsWith("uret");
   const plan = { kind: "uprobe", attachable: named(target), returns } as const;
   if (target === undefined) return { ...plan, offset: 0 };
@@ -112,7 +115,10 @@ export function uprobe(target: string | undefined, entry: SectionEntry): UprobeP
   };
 }
 
-export function uprobeMulti(target: string | undefined, entry: SectionEntry): UprobeMultiPlan {
+export function uprobeMulti(
+  target: string | undefined,
+  entry: SectionEntry,
+): UprobeMultiAttachSpec {
   const plan = {
     kind: "uprobe_multi",
     attachable: named(target),
@@ -127,7 +133,7 @@ export function uprobeMulti(target: string | undefined, entry: SectionEntry): Up
   return { ...plan, path: target.slice(0, colon), pattern: target.slice(colon + 1) };
 }
 
-export function usdt(target: string | undefined): UsdtPlan {
+export function usdt(target: string | undefined): UsdtAttachSpec {
   const plan = { kind: "usdt", attachable: named(target) } as const;
   if (target === undefined) return plan;
   const match = /^([^:]+):([^:]+):([^:]+)$/.exec(target);
@@ -142,7 +148,7 @@ export function usdt(target: string | undefined): UsdtPlan {
   };
 }
 
-export function tracepoint(target: string | undefined): TracepointPlan {
+export function tracepoint(target: string | undefined): TracepointAttachSpec {
   const plan = { kind: "tracepoint", attachable: named(target) } as const;
   if (target === undefined) return plan;
   const slash = target.indexOf("/");
@@ -152,7 +158,10 @@ export function tracepoint(target: string | undefined): TracepointPlan {
   return { ...plan, category: target.slice(0, slash), name: target.slice(slash + 1) };
 }
 
-export function rawTracepoint(target: string | undefined, entry: SectionEntry): RawTracepointPlan {
+export function rawTracepoint(
+  target: string | undefined,
+  entry: SectionEntry,
+): RawTracepointAttachSpec {
   return {
     kind: "raw_tracepoint",
     attachable: named(target),
@@ -170,7 +179,7 @@ function inModule(target: string): { readonly module?: string; readonly rest: st
 }
 
 /** A reader for plans that have a module and one name, kept under `key`. */
-export function moduleAnd<P extends AttachPlan>(
+export function moduleAnd<P extends AttachSpec>(
   kind: P["kind"],
   key: string,
   more?: object,
@@ -183,7 +192,7 @@ export function moduleAnd<P extends AttachPlan>(
   };
 }
 
-export function freplace(target: string | undefined): FreplacePlan {
+export function freplace(target: string | undefined): FreplaceAttachSpec {
   // The function is named but the program that has it is not: only the user knows it.
   return {
     kind: "freplace",
@@ -193,6 +202,6 @@ export function freplace(target: string | undefined): FreplacePlan {
 }
 
 /** A reader for sections without a target. */
-export function fixed(plan: AttachPlan): TargetReader {
+export function fixed(plan: AttachSpec): TargetReader {
   return () => plan;
 }

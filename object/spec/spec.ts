@@ -9,7 +9,7 @@
 
 import type { CoreDecision } from "../../btf/core/mod.ts";
 import type { AttachTypeName, MapTypeName, ProgramTypeName } from "../../uapi/enums.ts";
-import type { AttachPlan } from "../section/table.ts";
+import type { AttachSpec } from "../section/table.ts";
 
 /** Where a map of an object comes from. */
 export type MapOrigin =
@@ -119,7 +119,7 @@ export interface ProgramSpec {
   /** BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS … */
   flags: number;
   /** How it attaches, parsed once from the section's name. */
-  attach: AttachPlan;
+  attach: AttachSpec;
   /** Whether it is loaded with the object. */
   autoload: boolean;
   /** Whether attach() attaches it. */
@@ -239,7 +239,7 @@ export type Reference =
   };
 
 /** A program with its subprograms, CO-RE applied, ready but for descriptors and addresses. */
-export interface LinkedProgram {
+export interface RelocatedProgram {
   /** The program. */
   readonly program: ProgramSpec;
   /** Eight bytes each, little-endian. */

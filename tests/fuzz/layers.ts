@@ -16,7 +16,7 @@ import {
 } from "../../btf/mod.ts";
 import { SkepError } from "../../errors/skep_error.ts";
 import { ElfFile } from "../../elf/mod.ts";
-import { link, ObjectSpec } from "../../object/mod.ts";
+import { ObjectSpec, relocate } from "../../object/mod.ts";
 import { plan } from "../../plan/mod.ts";
 import { type Attempt, exerciseCodecs, exerciseCore } from "./core_and_codecs.ts";
 
@@ -97,7 +97,7 @@ function exerciseObject(bytes: Uint8Array, attempt: Attempt): void {
   attempt("object as JSON", () => JSON.stringify(spec));
   attempt("link", () => {
     const core = spec.btf === undefined ? undefined : new CoreTargets(spec.btf);
-    return link(spec, [...spec.programs], { core });
+    return relocate(spec, [...spec.programs], { core });
   });
   attempt("plan", () => {
     for (const program of spec.programs) program.autoload = true;

@@ -67,7 +67,7 @@ for (
         "all are gone",
       );
     } finally {
-      await until(() => kernel.remove(cgroup) === 0, "the cgroup is gone");
+      await until(() => kernel.unlink(cgroup) === 0, "the cgroup is gone");
     }
   });
 }

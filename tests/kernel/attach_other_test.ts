@@ -200,7 +200,7 @@ kernelTest("a pinned link outlives its descriptor and is opened again", {
       assertEquals(again.info()?.id, id);
       again.detach();
     } finally {
-      kernel.remove(path);
+      kernel.unlink(path);
     }
   });
 });

@@ -293,7 +293,7 @@ kernelTest("linkCreate attaches to a cgroup, linkUpdate replaces, linkDetach end
     assertEquals(kernel.programDetach(attach), -Errno.ENOENT);
   } finally {
     for (const fd of [cgroup, one, two]) kernel.close(fd);
-    kernel.remove(path);
+    kernel.unlink(path);
   }
 });
 

@@ -240,8 +240,8 @@ kernelTest("maps that pin by name outlive the object, and are reused", {
     );
     assertStringIncludes(error.message, "its max_entries is 8192, the object wants 1048576");
   } finally {
-    for (const name of ["kept", "stream"]) kernel.remove(`${pinRoot}/${name}`);
-    kernel.remove(pinRoot);
+    for (const name of ["kept", "stream"]) kernel.unlink(`${pinRoot}/${name}`);
+    kernel.unlink(pinRoot);
   }
 });
 

@@ -135,7 +135,7 @@ function checkMap(map: BpfMap, type: MapTypeName): void {
       assertEquals(same.info(), info);
       assertThrows(() => map.pin(path), KernelError, "EEXIST");
     } finally {
-      kernel.remove(path);
+      kernel.unlink(path);
     }
   }
   if (type === "struct_ops" || map.keySize !== 4 || map.valueSize !== 8) return;

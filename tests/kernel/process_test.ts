@@ -137,13 +137,13 @@ kernelTest("files: make, write, read, stat, link, list and remove", unprivileged
   assertEquals(kernel.readLink(`/proc/self/fd/${fd}`), `${directory}/ä`);
   assertEquals(kernel.filesystemType(fd), 0x01021994);
   assertEquals(kernel.filesystemType("/proc"), 0x9fa0);
-  const copy = kernel.duplicate(fd);
+  const copy = kernel.dup(fd);
   assertGreater(copy, fd);
   kernel.close(copy);
-  assertEquals(kernel.remove(directory), -Errno.ENOTEMPTY);
-  assertEquals(kernel.remove(`${directory}/ä`), 0);
-  assertEquals(kernel.remove(directory), 0);
-  assertEquals(kernel.remove(directory), -Errno.ENOENT);
+  assertEquals(kernel.unlink(directory), -Errno.ENOTEMPTY);
+  assertEquals(kernel.unlink(`${directory}/ä`), 0);
+  assertEquals(kernel.unlink(directory), 0);
+  assertEquals(kernel.unlink(directory), -Errno.ENOENT);
   kernel.close(fd);
 });
 

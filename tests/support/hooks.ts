@@ -191,7 +191,7 @@ export async function inCgroup<T>(body: (path: string) => T | Promise<T>): Promi
     return await body(path);
   } finally {
     enter(before);
-    kernel.remove(path);
+    kernel.unlink(path);
   }
 }
 

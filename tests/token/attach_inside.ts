@@ -26,7 +26,7 @@ export interface Trial {
   /** The cookie. */
   readonly cookie?: number;
   /** Options of the load that JSON can hold. */
-  readonly load?: Pick<LoadOptions, "attachPlan" | "onError">;
+  readonly load?: Pick<LoadOptions, "rewrite" | "onError">;
 }
 
 /** What was seen. */

@@ -8,7 +8,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { openObject } from "../../loader/mod.ts";
-import { type AttachPlanMode, plan, withToken } from "../../token/mod.ts";
+import { plan, type Rewrite, withToken } from "../../token/mod.ts";
 import { kernelTest, type KernelTestOptions, missingFeature } from "../support/kernel.ts";
 import type { Printed } from "../support/memory_io.ts";
 import { PROBED_PROGRAM } from "../support/probed_program.ts";
@@ -27,11 +27,11 @@ const probes: KernelTestOptions = {
 };
 
 /** Runs a trial in a sandbox that has exactly what is planned for it. */
-async function attach(trial: Trial, attachPlan: AttachPlanMode = "token-safe"): Promise<Sight> {
+async function attach(trial: Trial, rewrite: Rewrite = "for-token"): Promise<Sight> {
   const spec = await openObject(trial.path);
   for (const program of spec.programs) program.autoload = trial.programs.includes(program.name);
   return await withToken<Sight>({
-    delegation: plan(spec, { attachPlan }),
+    delegation: plan(spec, { rewrite }),
     module: new URL("attach_inside.ts", import.meta.url),
     function: "attach",
     arguments: [JSON.parse(JSON.stringify(trial))],
@@ -160,9 +160,9 @@ kernelTest(
     const sight = await attach({
       path: delegated,
       programs: ["reads_call"],
-      load: { attachPlan: "as-written" },
+      load: { rewrite: "never" },
       trigger: "none",
-    }, "as-written");
+    }, "never");
     assertEquals(sight.decisions, []);
     assertEquals([sight.type, sight.outcomes["reads_call"]], [5, "ok"]);
     assertEquals(error(sight)["stage"], "attach");
@@ -197,10 +197,10 @@ for (
     const sight = await attach({
       path: hooks,
       programs: [name],
-      load: { attachPlan: "as-written" },
+      load: { rewrite: "never" },
       attach: place,
       trigger: "none",
-    }, "as-written");
+    }, "never");
     const { name: kind, errno, stage, fix, data } = error(sight);
     assertEquals([kind, errno, stage], ["DelegationError", "EACCES", "attach"]);
     assertEquals((data as { reason: string }).reason, "perf-event-not-delegable");

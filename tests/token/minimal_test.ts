@@ -45,7 +45,7 @@ async function ways(path: string): Promise<Way[]> {
   const name = path.slice(path.lastIndexOf("/") + 1);
   const types = kernelBtf(linuxKernel());
   const spec = await openObject(path);
-  const written = plan(spec, { kernelBtf: types, attachPlan: "as-written" });
+  const written = plan(spec, { kernelBtf: types, rewrite: "never" });
   const { attachDecisions } = plan(spec, { kernelBtf: types });
   if (attachDecisions.every(({ outcome }) => outcome === "as-is")) return [{ name, need: written }];
   const attachable = attachDecisions.filter(({ outcome }) => outcome !== "refused");
@@ -54,7 +54,7 @@ async function ways(path: string): Promise<Way[]> {
   const safe = plan(spec, { kernelBtf: types });
   return [
     ...(attachable.length === 0 ? [] : [{ name: `${name} as attached`, need: safe, autoload }]),
-    { name: `${name} as written`, need: written, attachPlan: "as-written" },
+    { name: `${name} as written`, need: written, rewrite: "never" },
   ];
 }
 

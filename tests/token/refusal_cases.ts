@@ -176,7 +176,7 @@ function inBpffs(use: (path: string) => RowAnswer): RowAnswer {
   try {
     return use(path);
   } finally {
-    kernel.remove(path);
+    kernel.unlink(path);
   }
 }
 

@@ -16,9 +16,9 @@ import {
 import { sendMessage, socketPair, waitForMessage } from "../../kernel/process/sockets.ts";
 import { BpfObject, openObject } from "../../loader/mod.ts";
 import {
-  type AttachPlanMode,
   Delegation,
   type DelegationMasks,
+  type Rewrite,
   Token,
   withToken,
 } from "../../token/mod.ts";
@@ -48,7 +48,7 @@ export interface LoadWay {
   /** Programs to load; default is the object's own choice. */
   readonly autoload?: readonly string[];
   /** In which form programs are attached later. */
-  readonly attachPlan?: AttachPlanMode;
+  readonly rewrite?: Rewrite;
 }
 
 /** Loads an object and unloads it; with `autoload`, only those of its programs. */
@@ -58,13 +58,13 @@ export async function tryLoad(
   pinRoot: string,
   way: LoadWay = {},
 ): Promise<LoadAnswer> {
-  const { autoload, attachPlan = "token-safe" } = way;
+  const { autoload, rewrite = "for-token" } = way;
   try {
     const spec = await openObject(path);
     if (autoload !== undefined) {
       for (const program of spec.programs) program.autoload = autoload.includes(program.name);
     }
-    using object = await BpfObject.load(spec, { token, pinRoot, attachPlan, logLevel: "none" });
+    using object = await BpfObject.load(spec, { token, pinRoot, rewrite, logLevel: "none" });
     return {
       ok: true,
       programs: [...object.programs].map((program) => program.info().name),

@@ -43,8 +43,8 @@ export function identifyPeer(kernel: Kernel, socket: number): Peer | string {
     if (fd >= 0) opened.push(fd);
     return fd;
   };
-  const userNamespaceFd = open(kernel.control(pidfd, PIDFD_GET_USER_NAMESPACE));
-  const network = open(kernel.control(pidfd, PIDFD_GET_NET_NAMESPACE));
+  const userNamespaceFd = open(kernel.ioctl(pidfd, PIDFD_GET_USER_NAMESPACE));
+  const network = open(kernel.ioctl(pidfd, PIDFD_GET_NET_NAMESPACE));
   if (userNamespaceFd < 0 || network < 0) {
     close();
     return "its namespaces cannot be had: it is gone, or this kernel is older than 6.11";
@@ -52,7 +52,7 @@ export function identifyPeer(kernel: Kernel, socket: number): Peer | string {
   const own = kernel.stat("/proc/self/ns/user").inode;
   const { inode } = kernel.stat(userNamespaceFd);
   const initial = inode === own;
-  const parent = initial ? -1 : open(kernel.control(userNamespaceFd, NS_GET_PARENT));
+  const parent = initial ? -1 : open(kernel.ioctl(userNamespaceFd, NS_GET_PARENT));
   const nested = !initial && (parent < 0 || kernel.stat(parent).inode !== own);
   const owner = namespaceOwner(userNamespaceFd);
   if (owner === undefined) {
@@ -87,7 +87,7 @@ export function identifyPeer(kernel: Kernel, socket: number): Peer | string {
 
 /** Whether a network namespace belongs to the user namespace. */
 function ownedBy(kernel: Kernel, networkFd: number, userNamespace: bigint): boolean {
-  const owner = kernel.control(networkFd, NS_GET_USERNS);
+  const owner = kernel.ioctl(networkFd, NS_GET_USERNS);
   if (owner < 0) return false;
   const { inode } = kernel.stat(owner);
   kernel.close(owner);

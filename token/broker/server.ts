@@ -105,7 +105,7 @@ class Broker implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     Deno.removeSignalListener("SIGHUP", this.#reload);
-    this.#kernel.remove(this.#options.socket);
+    this.#kernel.unlink(this.#options.socket);
     this.#kernel.close(this.#socket);
     await Promise.all(this.#connections);
     this.#note({ event: "ended" });
@@ -298,7 +298,7 @@ function listen(kernel: Kernel, path: string): number {
     const other = connectTo(path);
     if (other === -Errno.ECONNREFUSED) {
       // Nobody listens: it was left by one that did not end by itself.
-      kernel.remove(path);
+      kernel.unlink(path);
       socket = listenAt(path);
     } else if (other >= 0) kernel.close(other);
   }

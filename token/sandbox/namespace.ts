@@ -65,7 +65,7 @@ function isInside(kernel: Kernel, pid: number, namespace: UserNamespace): boolea
       kernel.close(fd);
       return true;
     }
-    const parent = kernel.control(fd, NS_GET_PARENT);
+    const parent = kernel.ioctl(fd, NS_GET_PARENT);
     kernel.close(fd);
     fd = parent;
   }

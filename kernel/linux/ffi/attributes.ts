@@ -14,7 +14,7 @@ const encoder = new TextEncoder();
 /** The system call of bpf(2)'s shape, and the errno of the last one. */
 export interface BpfCall {
   /** -1 on refusal, with {@linkcode errno} set. */
-  readonly short: (number: number, a: number, b: Deno.PointerValue, c: number) => number;
+  readonly syscall32: (number: number, a: number, b: Deno.PointerValue, c: number) => number;
   /** libc's errno of this thread. */
   readonly errno: Int32Array<ArrayBuffer>;
 }
@@ -75,8 +75,8 @@ export class Attributes {
 
   /** The command on this thread: a result, or `-errno`. */
   command(command: number): number {
-    const { short, errno } = this.#call;
-    const result = short(systemCalls.bpf, command, this.#block.pointer, Attributes.size);
+    const { syscall32, errno } = this.#call;
+    const result = syscall32(systemCalls.bpf, command, this.#block.pointer, Attributes.size);
     return result < 0 ? -(errno[0] as number) : result;
   }
 }

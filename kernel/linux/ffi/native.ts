@@ -16,7 +16,7 @@ import { systemCalls } from "./syscalls.ts";
 // One dlopen symbol costs 0.2-0.4 ms (nonblocking ones 0.01): the table stays this small.
 const symbols = {
   /** The hot one: bpf, read-like calls whose words are all 32 bits but for one pointer. */
-  short: { name: "syscall", parameters: ["i32", "i32", "pointer", "u32"], result: "i32" },
+  syscall32: { name: "syscall", parameters: ["i32", "i32", "pointer", "u32"], result: "i32" },
   /** Any call: words are 64 bits (bigint). */
   long: {
     name: "syscall",
@@ -31,13 +31,13 @@ const symbols = {
   },
   errnoLocation: { name: "__errno_location", parameters: [], result: "pointer" },
   /** On a thread of the runtime's pool. The errno of that thread cannot be read from here. */
-  shortAside: {
+  syscall32Async: {
     name: "syscall",
     parameters: ["i32", "i32", "pointer", "u32"],
     result: "i32",
     nonblocking: true,
   },
-  epollWaitAside: {
+  epollWaitAsync: {
     name: "epoll_wait",
     parameters: ["i32", "pointer", "i32", "i32"],
     result: "i32",
@@ -75,16 +75,16 @@ export class Native {
   /** libc's errno of this thread. */
   readonly errno: Int32Array<ArrayBuffer>;
   /** The stub for calls of the shape of bpf(2); the result is -1 on refusal, with {@linkcode errno} set. */
-  readonly short: (number: number, a: number, b: Deno.PointerValue, c: number) => number;
+  readonly syscall32: (number: number, a: number, b: Deno.PointerValue, c: number) => number;
   /** As `short`, on another thread; errno is lost. */
-  readonly shortAside: (
+  readonly syscall32Async: (
     number: number,
     a: number,
     b: Deno.PointerValue,
     c: number,
   ) => Promise<number>;
   /** epoll_wait on another thread; errno is lost. */
-  readonly epollWaitAside: (
+  readonly epollWaitAsync: (
     fd: number,
     events: Deno.PointerValue,
     count: number,
@@ -98,15 +98,16 @@ export class Native {
   /** Opens libc. Throws a {@linkcode KernelError} where it cannot be. */
   constructor() {
     const library = openLibc();
-    const { short, long, wide, errnoLocation, shortAside, epollWaitAside } = library.symbols;
+    const { syscall32, long, wide, errnoLocation, syscall32Async, epollWaitAsync } =
+      library.symbols;
     const location = errnoLocation();
     if (location === null) throw new TypeError("Cannot find errno: libc gave no address");
     this.errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(location, 4));
-    this.short = short;
+    this.syscall32 = syscall32;
     this.#long = long;
     this.#wide = wide;
-    this.shortAside = shortAside;
-    this.epollWaitAside = epollWaitAside;
+    this.syscall32Async = syscall32Async;
+    this.epollWaitAsync = epollWaitAsync;
     this.memory = new Memory(
       (size) => {
         const address = this.map(size, { fd: undefined, writable: true, offset: 0, private: true });
