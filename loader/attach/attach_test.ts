@@ -20,7 +20,7 @@ class Notes {
       linkCreate: (link: LinkCreate) => (this.links.push(link), this.answer),
       rawTracepointOpen: () => this.answer,
       close: (fd: number) => (this.closed.push(fd), 0),
-      duplicate: (fd: number) => fd + 1000,
+      dup: (fd: number) => fd + 1000,
       interfaceIndex: (name: string) => name === "veth0" ? 4 : -19,
       readDirectory: (path: string) => path === "/sys/class/net" ? ["lo", "veth0"] : undefined,
       readFile: () => ({ result: -2, bytes: new Uint8Array() }),
