@@ -14,15 +14,15 @@
 import {
   type Delegation,
   doctor,
-  kernelCoreTargets,
   linuxKernel,
   type ObjectSpec,
   openObject,
   plan,
-  relocate,
   runInSandbox,
   SkepError,
 } from "@skep/skep";
+import { kernelCoreTargets } from "@skep/skep/loader";
+import { relocate } from "@skep/skep/object";
 import { execsnoop } from "./execsnoop/main.ts";
 
 const object = new URL("execsnoop/execsnoop.bpf.o", import.meta.url);

@@ -25,7 +25,7 @@ import { effectiveMaxEntries, mapTypeNumber } from "./map/rules.ts";
 import type { ObjectTypes, OtherName } from "./object_types.ts";
 import type { ProgramOutcome } from "./load/outcome.ts";
 import { type LoadOptions, type ObjectInput, prepare, type Prepared } from "./load/prepare.ts";
-import { Program } from "./program/program.ts";
+import { type Program, programFrom } from "./program/program.ts";
 import type { CreatedMap } from "./load/load_context.ts";
 import { Variable } from "./map/variable.ts";
 
@@ -112,7 +112,7 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
     const maps = [...loaded.maps.values()].map((map) => liveMap(kernel, spec, map, eventType));
     this.maps = new NamedList("map", spec.name, maps);
     const programs = [...loaded.programs.values()].map(({ linked, descriptor, attachType, log }) =>
-      new Program({
+      programFrom({
         kernel,
         descriptor,
         spec: linked.program,

@@ -256,11 +256,19 @@ Deno.test("libraries do not print", async () => {
   assertEquals(wrong, []);
 });
 
-Deno.test("examples use the public API only", async () => {
+Deno.test("examples use the package's entry points only", async () => {
+  const { exports, imports } = JSON.parse(await read("deno.json")) as {
+    exports: Record<string, string>;
+    imports: Record<string, string>;
+  };
+  for (const [entry, file] of Object.entries(exports)) {
+    assertEquals(imports[`@skep/skep${entry.slice(1)}`], file, `the import map lacks ${entry}`);
+  }
   const wrong: string[] = [];
   for (const path of await sources("examples")) {
     for (const { to } of importsOf(path, await read(path))) {
-      const allowed = to === "@skep/skep" || to.startsWith("@std/") || to.startsWith("examples/") ||
+      const allowed = Object.hasOwn(exports, to.replace("@skep/skep", ".")) ||
+        to.startsWith("@std/") || to.startsWith("examples/") ||
         (isTest(path) && to.startsWith("tests/support/"));
       if (!allowed) wrong.push(`${path} imports ${to}`);
     }

@@ -52,7 +52,7 @@ const NOISE =
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { parseVerifierLog } from "@skep/skep";
+ * import { parseVerifierLog } from "@skep/skep/explain";
  *
  * const parsed = parseVerifierLog(
  *   "0: R1=ctx() R10=fp0\n; return *p; @ x.c:7\n0: (61) r0 = *(u32 *)(r2 +0)\nR2 !read_ok\nprocessed 1 insns\n",

@@ -29,7 +29,7 @@ const FUNC_INFO = 8;
 const LINE_INFO = 16;
 
 /** All that a program's load takes beside its spec. */
-export interface ProgramParts {
+export interface ProgramToLoad {
   /** The program and its code. */
   readonly linked: RelocatedProgram;
   /** The code with every reference resolved. */
@@ -82,7 +82,7 @@ function programError(program: ProgramSpec, why: string, fix: string): SkepError
 }
 
 /** The arguments of BPF_PROG_LOAD for a program. */
-export function programLoadArguments(state: LoadContext, parts: ProgramParts): ProgramLoad {
+export function programLoadArguments(state: LoadContext, parts: ProgramToLoad): ProgramLoad {
   const { linked, instructions, btfFd, target, structOps, descriptors } = parts;
   const { program } = linked;
   const attachBtfId = structOps?.typeId ?? target?.attachBtfId;
@@ -137,7 +137,7 @@ export interface ProgramLoaded {
  */
 export async function loadProgram(
   state: LoadContext,
-  parts: ProgramParts,
+  parts: ProgramToLoad,
   call: LoadCall,
 ): Promise<ProgramLoaded> {
   const level = parts.linked.program.logLevel ?? (state.logLevel === "full" ? 2 : 0);
@@ -227,7 +227,7 @@ function cutRecords({ recordSize, records }: Records, size: number): Records {
 
 function refusal(
   state: LoadContext,
-  parts: ProgramParts,
+  parts: ProgramToLoad,
   answer: LoadResult,
   attributes: ProgramLoad,
 ): SkepError {

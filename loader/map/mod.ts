@@ -8,6 +8,7 @@
 
 export * from "./info.ts";
 export * from "./map.ts";
+export type { MapParts } from "./parts.ts";
 export type { MapCreateOptions, TypeReference } from "./create.ts";
 export type { ElementCodecs, ElementIterator, ElementPart } from "./iterator.ts";
 export type { GetOptions, Input, OneCpu, SetMode, SetOptions } from "./options.ts";

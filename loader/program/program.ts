@@ -96,6 +96,9 @@ export interface ProgramParts {
   readonly maps?: { find(name: string): { readonly fd: number } | undefined };
 }
 
+/** Makes a program of its parts; `BpfObject.load` calls it. It owns the descriptor from now on. */
+export let programFrom: (parts: ProgramParts) => Program;
+
 /**
  * A program in the kernel.
  *
@@ -131,8 +134,11 @@ export class Program implements Disposable {
   readonly #descriptor: Descriptor;
   readonly #btf: Btf | undefined;
 
-  /** Takes over the parts' descriptor. Programs are made by `BpfObject.load`. */
-  constructor(parts: ProgramParts) {
+  static {
+    programFrom = (parts) => new Program(parts);
+  }
+
+  private constructor(parts: ProgramParts) {
     this.name = parts.spec.name;
     this.spec = parts.spec;
     this.linked = parts.linked;
