@@ -9,7 +9,7 @@ import { Btf } from "../../btf/btf.ts";
 import { SkepError } from "../../errors/skep_error.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { check } from "../../errors/kernel_error.ts";
-import { type BtfTarget, btfTarget } from "../../object/section/attach_spec.ts";
+import { btfNaming, type BtfTarget, btfTarget } from "../../object/section/btf_target.ts";
 import { nearestNames } from "../../object/spec/named.ts";
 import type { ProgramSpec } from "../../object/spec/spec.ts";
 import { Descriptor } from "../../kernel/descriptor.ts";
@@ -29,14 +29,6 @@ export interface AttachTarget {
 interface WantedType extends BtfTarget {
   readonly written: string;
 }
-
-/** What stands before the user's text in the names of BTF types. */
-const PREFIXES: { readonly [kind: string]: string } = {
-  tp_btf: "btf_trace_",
-  lsm: "bpf_lsm_",
-  lsm_cgroup: "bpf_lsm_",
-  iter: "bpf_iter_",
-};
 
 /**
  * Finds a program's target; undefined for programs that have none.
@@ -74,10 +66,9 @@ function wantedType(
   program: ProgramSpec,
   plan: BtfTarget | "unnamed" | undefined,
 ): WantedType | undefined {
-  const prefix = PREFIXES[program.attach.kind] ?? "";
+  const { prefix, kind } = btfNaming(program.attach.kind) ?? { prefix: "", kind: "func" };
   const own = program.attachTarget?.function;
   if (own !== undefined && own !== "") {
-    const kind = program.attach.kind === "tp_btf" ? "typedef" : "func";
     return { name: prefix + own, kind, written: own };
   }
   if (plan === undefined || plan === "unnamed") return undefined;

@@ -12,7 +12,7 @@ export interface AttachSpecBase {
    */
   readonly attachable: "target-named" | "needs-target" | "no";
   /** Why the target's text cannot be used; attach() says this. */
-  readonly problem?: string;
+  readonly problem?: string | undefined;
 }
 
 /** A probe on a kernel function. */
@@ -20,7 +20,7 @@ export interface KprobeAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "kprobe";
   /** The function. */
-  readonly function?: string;
+  readonly function?: string | undefined;
   /** Bytes from its start. */
   readonly offset: number;
   /** On return instead of entry. */
@@ -32,7 +32,7 @@ export interface KprobeMultiAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "kprobe_multi";
   /** A name with `*` and `?`. */
-  readonly pattern?: string;
+  readonly pattern?: string | undefined;
   /** On return instead of entry. */
   readonly returns: boolean;
   /** On both, the entry deciding about the return. */
@@ -44,7 +44,7 @@ export interface KsyscallAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "ksyscall";
   /** The bare name: `openat`. */
-  readonly syscall?: string;
+  readonly syscall?: string | undefined;
   /** On return instead of entry. */
   readonly returns: boolean;
 }
@@ -54,11 +54,11 @@ export interface UprobeAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "uprobe";
   /** The file, a bare library name, or `archive.zip!/member`. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** The function, without its version. */
-  readonly function?: string;
+  readonly function?: string | undefined;
   /** The symbol's version, from `function@VERSION` or `function@@VERSION`. */
-  readonly version?: string;
+  readonly version?: string | undefined;
   /** Bytes from the function's start. */
   readonly offset: number;
   /** On return instead of entry. */
@@ -70,9 +70,9 @@ export interface UprobeMultiAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "uprobe_multi";
   /** As for {@linkcode UprobeAttachSpec}. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** A name with `*` and `?`. */
-  readonly pattern?: string;
+  readonly pattern?: string | undefined;
   /** On return instead of entry. */
   readonly returns: boolean;
   /** On both, the entry deciding about the return. */
@@ -84,11 +84,11 @@ export interface UsdtAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "usdt";
   /** As for {@linkcode UprobeAttachSpec}. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** The provider. */
-  readonly provider?: string;
+  readonly provider?: string | undefined;
   /** The probe's name. */
-  readonly name?: string;
+  readonly name?: string | undefined;
 }
 
 /** A kernel tracepoint, by way of a perf event. */
@@ -96,9 +96,9 @@ export interface TracepointAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "tracepoint";
   /** `sched` of `sched/sched_switch`. */
-  readonly category?: string;
+  readonly category?: string | undefined;
   /** `sched_switch`. */
-  readonly name?: string;
+  readonly name?: string | undefined;
 }
 
 /** A kernel tracepoint with its raw arguments. */
@@ -106,7 +106,7 @@ export interface RawTracepointAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "raw_tracepoint";
   /** `sched_switch`. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Whether the program may write to the arguments. */
   readonly writable: boolean;
 }
@@ -116,9 +116,9 @@ export interface TracepointBtfAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "tp_btf";
   /** `sched_switch`; its type in the kernel's BTF is `btf_trace_sched_switch`. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** The module that has it. */
-  readonly module?: string;
+  readonly module?: string | undefined;
 }
 
 /** Entry, exit or return value of a kernel function (or of a BPF program), through a trampoline. */
@@ -126,9 +126,9 @@ export interface TrampolineAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "fentry" | "fexit" | "fmod_ret" | "fsession";
   /** The function. */
-  readonly function?: string;
+  readonly function?: string | undefined;
   /** The module that has it. */
-  readonly module?: string;
+  readonly module?: string | undefined;
 }
 
 /** Entry and/or exit of many kernel functions, through one trampoline link (Linux 7.x). */
@@ -138,9 +138,9 @@ export interface TracingMultiAttachSpec extends AttachSpecBase {
   /** Which side. */
   readonly at: "fentry" | "fexit" | "fsession";
   /** A name with `*` and `?`. */
-  readonly pattern?: string;
+  readonly pattern?: string | undefined;
   /** The module that has them. */
-  readonly module?: string;
+  readonly module?: string | undefined;
 }
 
 /** A function of another BPF program that this one takes the place of. */
@@ -148,7 +148,7 @@ export interface FreplaceAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "freplace";
   /** The function in the target program. */
-  readonly function?: string;
+  readonly function?: string | undefined;
 }
 
 /** A Linux Security Module hook. */
@@ -156,9 +156,9 @@ export interface LsmAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "lsm" | "lsm_cgroup";
   /** The hook without `bpf_lsm_`. */
-  readonly hook?: string;
+  readonly hook?: string | undefined;
   /** The module that has it. */
-  readonly module?: string;
+  readonly module?: string | undefined;
 }
 
 /** An iterator over kernel objects. */
@@ -166,9 +166,9 @@ export interface IteratorAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "iter";
   /** `task`, `bpf_map_elem` … without `bpf_iter_`. */
-  readonly target?: string;
+  readonly target?: string | undefined;
   /** The module that has it. */
-  readonly module?: string;
+  readonly module?: string | undefined;
 }
 
 /** Traffic control with a place among others (Linux 6.6). */
@@ -214,7 +214,7 @@ export interface SockmapAttachSpec extends AttachSpecBase {
   /** Tells the kind. */
   readonly kind: "sockmap";
   /** Which one; undefined for a bare `sk_skb`. */
-  readonly hook?: "stream_parser" | "stream_verdict" | "verdict";
+  readonly hook?: "stream_parser" | "stream_verdict" | "verdict" | undefined;
 }
 
 /** A lightweight tunnel's hook, set up through routes. */
@@ -269,46 +269,8 @@ export type AttachSpec =
   | TunnelAttachSpec
   | PlainAttachSpec;
 
-/** A type of the kernel's (or a program's) BTF that a program is bound to when it is loaded. */
-export interface BtfTarget {
-  /** The type's name. */
-  readonly name: string;
-  /** Its kind. */
-  readonly kind: "typedef" | "func";
-  /** The module to look in; `vmlinux` is the kernel itself; absent means the kernel, then modules. */
-  readonly module?: string;
-}
+/** The kinds of hooks: how a program is attached. */
+export type AttachKind = AttachSpec["kind"];
 
-/**
- * The BTF type that a plan is bound to at load (`attach_btf_id`): undefined for plans that have none,
- * `"unnamed"` for plans that need one which the section does not name.
- */
-export function btfTarget(plan: AttachSpec): BtfTarget | "unnamed" | undefined {
-  const of = (
-    name: string | undefined,
-    prefix: string,
-    kind: BtfTarget["kind"],
-    module?: string,
-  ): BtfTarget | "unnamed" =>
-    name === undefined
-      ? "unnamed"
-      : { name: prefix + name, kind, ...(module === undefined ? {} : { module }) };
-  switch (plan.kind) {
-    case "tp_btf":
-      return of(plan.name, "btf_trace_", "typedef", plan.module);
-    case "fentry":
-    case "fexit":
-    case "fmod_ret":
-    case "fsession":
-      return of(plan.function, "", "func", plan.module);
-    case "freplace":
-      return of(plan.function, "", "func");
-    case "lsm":
-    case "lsm_cgroup":
-      return of(plan.hook, "bpf_lsm_", "func", plan.module);
-    case "iter":
-      return of(plan.target, "bpf_iter_", "func", plan.module);
-    default:
-      return undefined;
-  }
-}
+/** The attach spec of one kind. */
+export type AttachSpecOf<Kind extends AttachKind> = AttachSpec & { readonly kind: Kind };

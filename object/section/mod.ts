@@ -7,4 +7,5 @@
  */
 
 export * from "./attach_spec.ts";
+export * from "./btf_target.ts";
 export * from "./table.ts";

@@ -6,7 +6,8 @@
  */
 
 import type {
-  AttachSpec,
+  AttachKind,
+  AttachSpecOf,
   FreplaceAttachSpec,
   KprobeAttachSpec,
   KprobeMultiAttachSpec,
@@ -25,10 +26,15 @@ export interface SectionEntry {
   readonly name: string;
 }
 
-/** Turns the text after a section's name into a plan. */
-export type TargetReader = (target: string | undefined, entry: SectionEntry) => AttachSpec;
+/** Turns the text after a section's name into the attach spec of a kind. */
+export type TargetReader<Kind extends AttachKind> = (
+  target: string | undefined,
+  entry: SectionEntry,
+) => AttachSpecOf<Kind>;
 
 export const NONE: PlainAttachSpec = { kind: "none", attachable: "no" };
+
+const NO_OFFSET = "a return probe takes no offset";
 
 /** `target-named` when there is a target, else `needs-target`. */
 function named(target: string | undefined): "target-named" | "needs-target" {
@@ -52,7 +58,7 @@ export function kprobe(target: string | undefined, entry: SectionEntry): KprobeA
     ...plan,
     function: match[1] as string,
     offset,
-    ...(returns && offset !== 0 ? { problem: "a return probe takes no offset" } : {}),
+    problem: returns && offset !== 0 ? NO_OFFSET : undefined,
   };
 }
 
@@ -78,7 +84,7 @@ export function ksyscall(target: string | undefined, entry: SectionEntry): Ksysc
     kind: "ksyscall",
     attachable: named(target),
     returns: entry.name.startsWith("kret"),
-    ...(target === undefined ? {} : { syscall: target }),
+    syscall: target,
   };
 }
 
@@ -109,9 +115,9 @@ export function uprobe(target: string | undefined, entry: SectionEntry): UprobeA
     ...plan,
     path,
     function: at < 0 ? symbol : symbol.slice(0, at),
-    ...(version === undefined ? {} : { version }),
+    version,
     offset,
-    ...(returns && offset !== 0 ? { problem: "a return probe takes no offset" } : {}),
+    problem: returns && offset !== 0 ? NO_OFFSET : undefined,
   };
 }
 
@@ -166,29 +172,32 @@ export function rawTracepoint(
     kind: "raw_tracepoint",
     attachable: named(target),
     writable: entry.name.endsWith(".w"),
-    ...(target === undefined ? {} : { name: target }),
+    name: target,
   };
 }
 
-/** Splits `module:name`. */
-function inModule(target: string): { readonly module?: string; readonly rest: string } {
-  const colon = target.indexOf(":");
-  return colon < 0
-    ? { rest: target }
-    : { module: target.slice(0, colon), rest: target.slice(colon + 1) };
+/** What the text of `[module:]name` says. */
+export interface NamedInModule {
+  /** Whether there is a text. */
+  readonly attachable: "target-named" | "needs-target";
+  /** The name; undefined without a text. */
+  readonly name: string | undefined;
+  /** The module. */
+  readonly module: string | undefined;
 }
 
-/** A reader for plans that have a module and one name, kept under `key`. */
-export function moduleAnd<P extends AttachSpec>(
-  kind: P["kind"],
-  key: string,
-  more?: object,
-): TargetReader {
+/** A reader of `[module:]name`. */
+export function inModule<Kind extends AttachKind>(
+  specOf: (named: NamedInModule) => AttachSpecOf<Kind>,
+): TargetReader<Kind> {
   return (target) => {
-    const plan = { kind, attachable: named(target), ...more };
-    if (target === undefined) return plan as P;
-    const { module, rest } = inModule(target);
-    return { ...plan, ...(module === undefined ? {} : { module }), [key]: rest } as unknown as P;
+    const attachable = named(target);
+    const colon = target?.indexOf(":") ?? -1;
+    return specOf({
+      attachable,
+      name: colon < 0 ? target : target?.slice(colon + 1),
+      module: colon < 0 ? undefined : target?.slice(0, colon),
+    });
   };
 }
 
@@ -197,11 +206,11 @@ export function freplace(target: string | undefined): FreplaceAttachSpec {
   return {
     kind: "freplace",
     attachable: "needs-target",
-    ...(target === undefined ? {} : { function: target }),
+    function: target,
   };
 }
 
 /** A reader for sections without a target. */
-export function fixed(plan: AttachSpec): TargetReader {
-  return () => plan;
+export function fixed<Kind extends AttachKind>(spec: AttachSpecOf<Kind>): TargetReader<Kind> {
+  return () => spec;
 }

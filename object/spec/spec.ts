@@ -9,7 +9,7 @@
 
 import type { CoreDecision } from "../../btf/core/mod.ts";
 import type { AttachTypeName, MapTypeName, ProgramTypeName } from "../../uapi/enums.ts";
-import type { AttachSpec } from "../section/table.ts";
+import type { AttachSpec } from "../section/attach_spec.ts";
 
 /** Where a map of an object comes from. */
 export type MapOrigin =
