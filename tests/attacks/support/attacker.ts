@@ -1,0 +1,104 @@
+/**
+ * Attackers: perl scripts of this folder, in processes of their own.
+ *
+ * @module
+ */
+
+import { assert } from "@std/assert";
+import { kill, until } from "./under_test.ts";
+
+const folder = new URL(".", import.meta.url).pathname;
+
+/** What an attacker has printed as `name=value` lines; of a name that comes again, the last. */
+export type Facts = { readonly [name: string]: string };
+
+/** An attacker that runs. Disposing of it kills it. */
+export class Attacker implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #facts: { [name: string]: string } = {};
+  readonly #reading: Promise<unknown>;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  #errors = "";
+
+  /** Starts `support/SCRIPT.pl` with arguments. */
+  constructor(script: string, args: readonly (string | number)[], wrapper: readonly string[] = []) {
+    const [program = "", ...rest] = [...wrapper, "perl", "-I", folder, `${folder}${script}.pl`];
+    this.#child = new Deno.Command(program, {
+      args: [...rest, ...args.map(String)],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#writer = this.#child.stdin.getWriter();
+    this.#reading = Promise.all([this.#readFacts(), this.#readErrors()]);
+  }
+
+  async #readFacts(): Promise<void> {
+    let rest = "";
+    for await (const text of this.#child.stdout.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const equals = line.indexOf("=");
+        if (equals > 0) this.#facts[line.slice(0, equals)] = line.slice(equals + 1);
+      }
+    }
+  }
+
+  async #readErrors(): Promise<void> {
+    for await (const text of this.#child.stderr.pipeThrough(new TextDecoderStream())) {
+      this.#errors += text;
+    }
+  }
+
+  /** Its pid. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** What it has said by now. */
+  get facts(): Facts {
+    return this.#facts;
+  }
+
+  /** Waits until it has said something of this name; fails after so many seconds. */
+  async said(name: string, seconds: number = 10): Promise<string> {
+    await until(() => this.#facts[name] !== undefined, seconds);
+    const value = this.#facts[name];
+    assert(value !== undefined, `the attacker did not come to say ${name}: ${this.#errors}`);
+    return value;
+  }
+
+  /** Lets it go on, when it waits for a line. */
+  async goOn(): Promise<void> {
+    await this.#writer.write(new TextEncoder().encode("\n")).catch(() => {});
+  }
+
+  /** Waits for its end; fails when it ended of an error, or takes longer. */
+  async ended(seconds: number = 18): Promise<Facts> {
+    const timer = setTimeout(() => kill(this.#child.pid, "SIGKILL"), seconds * 1000);
+    const { success, code } = await this.#child.status;
+    clearTimeout(timer);
+    await this.#reading;
+    assert(success, `the attacker ended with ${code}: ${this.#errors}`);
+    return this.#facts;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer.close().catch(() => {});
+    kill(this.#child.pid, "SIGKILL");
+    await this.#child.status;
+    // What it left running may hold the pipes.
+    await Promise.race([this.#reading, new Promise((resolve) => setTimeout(resolve, 1000))]);
+  }
+}
+
+/** Runs an attacker to its end: what it said. */
+export async function attack(
+  script: string,
+  args: readonly (string | number)[],
+  seconds?: number,
+): Promise<Facts> {
+  await using attacker = new Attacker(script, args);
+  return await attacker.ended(seconds);
+}
