@@ -11,7 +11,6 @@ import { linuxKernel } from "../kernel/linux/linux.ts";
 import { issueToken } from "../token/broker/issue.ts";
 import { Delegation, doctor, plan, runInSandbox, serveBroker, withToken } from "../token/mod.ts";
 import { openObject } from "../loader/mod.ts";
-import { ownerMap } from "../kernel/process/user_namespace.ts";
 
 const kernel = linuxKernel();
 const object = new URL("../examples/xdp_count/xdp_count.bpf.o", import.meta.url).pathname;
@@ -53,7 +52,8 @@ async function brokerLatency(): Promise<void> {
 if (Deno.uid() === 0 && doctor({ kernel }).tokensSupported) {
   const spec = await openObject(object);
   const delegation = plan(spec);
-  const namespace = await ownerMap(kernel, 65534, 65534);
+  const namespace = await kernel.processes.namespaces.ownerMap(65534, 65534);
+  if (typeof namespace !== "number") throw new Error(`${namespace.step}: ${namespace.result}`);
   if (import.meta.main) await brokerLatency();
 
   Deno.bench("plan an object", () => {
@@ -68,8 +68,8 @@ if (Deno.uid() === 0 && doctor({ kernel }).tokensSupported) {
     await withToken({ delegation, module: inside, function: "load", arguments: [object] });
   });
 
-  Deno.bench("broker: a token made in another user namespace", () => {
-    kernel.close(issueToken(kernel, namespace, words));
+  Deno.bench("broker: a token made in another user namespace", async () => {
+    kernel.close(await issueToken(kernel, namespace, words));
   });
 } else {
   // deno-lint-ignore no-console

@@ -11,9 +11,10 @@
 
 import type { Mapping } from "./mapping.ts";
 import type { Poller } from "./poller.ts";
+import type { Processes } from "./processes.ts";
+import type { Result } from "./result.ts";
 
-/** A file descriptor, or `-errno`. */
-export type Result = number;
+export type { Result } from "./result.ts";
 
 /** BPF_MAP_CREATE. Sizes in bytes; flags as in `enum` of `include/uapi/linux/bpf.h` without BPF_F_TOKEN_FD, which `tokenFd` implies. */
 export interface MapCreate {
@@ -492,6 +493,8 @@ export interface Kernel extends BpfCommands, Files {
   readonly machine: MachineFacts;
   /** Waits for descriptors without blocking the event loop: one epoll and one eventfd per kernel. */
   readonly poller: Poller;
+  /** Children, user namespaces, mounts and sockets of the same machine. */
+  readonly processes: Processes;
   /** perf_event_open(2), PERF_FLAG_FD_CLOEXEC. */
   perfEventOpen(event: PerfEvent): Result;
   /** if_nametoindex(3). */

@@ -14,4 +14,5 @@ export * from "./kernel.ts";
 export * from "./linux/mod.ts";
 export * from "./mapping.ts";
 export * from "./poller.ts";
+export * from "./processes.ts";
 export { type ErrorFacts, type JsonValue, SkepError, type Stage } from "../errors/skep_error.ts";

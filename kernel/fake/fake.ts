@@ -6,7 +6,8 @@
 
 import { setField } from "../../uapi/fields.ts";
 import { Errno } from "../../uapi/errno.ts";
-import { FakeMachine, type FakeObject } from "./machine.ts";
+import type { FakeObject } from "./ground.ts";
+import { FakeMachine } from "./machine.ts";
 import { FakeMap, FakeMapBatch, FakeMapElements } from "./maps.ts";
 import type * as K from "../kernel.ts";
 import type { Mapping } from "../mapping.ts";

@@ -6,8 +6,9 @@
  */
 
 import { Errno, type ErrnoName } from "../../uapi/errno.ts";
-import type { FakeMap } from "./maps.ts";
+import type { FakeObject } from "./ground.ts";
 import { FakePoller } from "./poller.ts";
+import { FakeProcesses } from "./processes.ts";
 import type * as K from "../kernel.ts";
 
 /** One command that the fake kernel was given. */
@@ -34,28 +35,14 @@ export interface Injection {
   readonly log?: string;
 }
 
-/** What a descriptor of the fake kernel leads to. */
-export interface FakeObject {
-  /** What it is. */
-  readonly kind: "map" | "program" | "btf" | "link" | "token" | "file" | "perf-event" | "other";
-  /** The id that the kernel would give; 0 for what has none. */
-  readonly id: number;
-  /** The name, or the path. */
-  readonly name: string;
-  /** The map, for maps. */
-  readonly map?: FakeMap;
-  /** What it was loaded or created with. */
-  readonly attributes?: unknown;
-  /** The contents of a file, the blob of a BTF. */
-  readonly bytes?: Uint8Array<ArrayBuffer>;
-}
-
 /** How a {@linkcode FakeKernel} starts. */
 export interface FakeKernelOptions {
   /** Files by path; directories come from the paths. */
   readonly files?: { readonly [path: string]: string | Uint8Array };
   /** File system types by mount point, for `filesystemType`. */
   readonly filesystems?: { readonly [path: string]: number };
+  /** Inodes by path, for the files of `/proc/PID/ns`. */
+  readonly inodes?: { readonly [path: string]: bigint };
   /** Facts of the machine that differ from the fake's own. */
   readonly machine?: Partial<K.MachineFacts>;
   /** Interfaces by name. */
@@ -78,6 +65,14 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
   readonly calls: FakeCall[] = [];
   /** Says what is ready. */
   readonly poller: FakePoller = new FakePoller();
+  /** Children, user namespaces, mounts and sockets. */
+  readonly processes: FakeProcesses = new FakeProcesses({
+    poller: this.poller,
+    run: (command, attributes, work) => this.run(command, attributes, work),
+    add: (object) => this.addDescriptor(object),
+    object: (fd) => this.object(fd),
+    close: (fd) => this.close(fd),
+  });
   /** What this machine pretends to be. */
   readonly machine: K.MachineFacts;
   /** Pins by path. */
@@ -274,7 +269,9 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     const answer = { device: 1n, inode: 0n, mode: 0, uid: 0 };
     const path = typeof pathOrFd === "string" ? pathOrFd : this.descriptors.get(pathOrFd)?.name;
     if (path === undefined) return { ...answer, result: -Errno.EBADF };
-    const inode = BigInt(path.length + 1);
+    const known = typeof pathOrFd === "number" ? this.descriptors.get(pathOrFd)?.inode : undefined;
+    if (known !== undefined) return { ...answer, result: 0, inode: known, mode: 0o100444 };
+    const inode = this.options.inodes?.[path] ?? BigInt(path.length + 1);
     if (this.#files.has(path)) return { ...answer, result: 0, inode, mode: 0o100644 };
     const directory = this.#directories.has(path) ||
       this.options.filesystems?.[path] !== undefined;

@@ -7,7 +7,10 @@
  */
 
 export * from "./fake.ts";
+export type * from "./ground.ts";
 export * from "./machine.ts";
 export { FakeMap } from "./maps.ts";
 export * from "./poller.ts";
+export * from "./processes.ts";
 export * from "./recording.ts";
+export { FakeSockets } from "./sockets.ts";

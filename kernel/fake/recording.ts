@@ -7,10 +7,11 @@
 import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
 import type { Kernel, MapBatch, MapElements } from "../kernel.ts";
 import { Mapping } from "../mapping.ts";
+import { isFailedStep, type IsolatedChild, type Processes } from "../processes.ts";
 
 /** One command of a recording. */
 export interface RecordedCall {
-  /** The method, with a prefix for those of an element, a batch (`"elements 2.update"`) or the poller. */
+  /** The method, with a prefix for those of an element, a batch (`"elements 2.update"`), the poller or the processes (`"sockets.send"`, `"child 1.wait"`). */
   readonly command: string;
   /** Its arguments; bytes and bigints in the recording's own form. */
   readonly arguments: JsonValue;
@@ -63,6 +64,8 @@ export class RecordingKernel {
     this.kernel = kernelOf((command, args) => this.#record("", kernel, command, args), {
       machine: () => kernel.machine,
       waits: (command, args) => this.#record("poller.", kernel.poller, command, args),
+      processes: (group, command, args) =>
+        this.#record(`${group}.`, kernel.processes[group], command, args),
     });
   }
 
@@ -89,6 +92,9 @@ export class RecordingKernel {
     const result: unknown = method.apply(target, args);
     if (result instanceof Promise) {
       return result.then((value) => {
+        if (command === "startIsolated" && !isFailedStep(value)) {
+          return this.#child(entry, value as IsolatedChild);
+        }
         entry.result = encode(value);
         return value;
       });
@@ -100,6 +106,16 @@ export class RecordingKernel {
     }
     entry.result = encode(result);
     return result;
+  }
+
+  /** A child whose commands are recorded. */
+  #child(entry: RecordedCall, child: IsolatedChild): IsolatedChild {
+    const handle = ++this.#handles;
+    const { pid, pidfd, contextFd } = child;
+    entry.result = { $child: handle, pid, pidfd, contextFd };
+    const call = (command: string, args: unknown[]): unknown =>
+      this.#record(`child ${handle}.`, child, command, args);
+    return childOf({ pid, pidfd, contextFd }, call, () => child[Symbol.dispose]());
   }
 
   /** An element or batch object whose commands are recorded with the buffers around them. */
@@ -139,6 +155,7 @@ export class ReplayKernel {
     this.kernel = kernelOf((command, args) => this.#replay(command, args), {
       machine: () => machine,
       waits: (command, args) => this.#replay(`poller.${command}`, args),
+      processes: (group, command, args) => this.#replay(`${group}.${command}`, args),
     });
   }
 
@@ -178,8 +195,25 @@ export class ReplayKernel {
     if (command === "mapElements" || command === "mapBatch") {
       return this.#handle(command, result, args as number[]);
     }
+    if (command === "children.startIsolated") return Promise.resolve(this.#child(result));
     const value = decode(result);
-    return command === "programLoad" || command === "poller.wait" ? Promise.resolve(value) : value;
+    return PROMISED.has(command.replace(/^child \d+/, "child")) ? Promise.resolve(value) : value;
+  }
+
+  #child(result: JsonValue): unknown {
+    const answer = decode(result) as {
+      $child: number;
+      pid: number;
+      pidfd: number;
+      contextFd: number;
+    };
+    if (isFailedStep(answer)) return answer;
+    const { $child, ...facts } = answer;
+    return childOf(
+      facts,
+      (command, args) => this.#replay(`child ${$child}.${command}`, args),
+      () => {},
+    );
   }
 
   #handle(kind: string, result: JsonValue, args: number[]): unknown {
@@ -233,12 +267,40 @@ function buffers(target: object): Record<string, unknown> {
   return key instanceof Uint8Array ? { value, nextKey } : { keys, values, count };
 }
 
+/** Commands whose answer is a promise. */
+const PROMISED: ReadonlySet<string> = new Set([
+  "programLoad",
+  "poller.wait",
+  "child.run",
+  "child.wait",
+  "namespaces.createTokenIn",
+  "namespaces.openFilesystemIn",
+  "namespaces.ownerMap",
+  "sockets.receiveWithin",
+]);
+
+/** A child all of whose commands go to one function. */
+function childOf(
+  facts: Pick<IsolatedChild, "pid" | "pidfd" | "contextFd">,
+  call: (command: string, args: unknown[]) => unknown,
+  dispose: () => void,
+): IsolatedChild {
+  return {
+    ...facts,
+    run: () => call("run", []) as ReturnType<IsolatedChild["run"]>,
+    wait: () => call("wait", []) as ReturnType<IsolatedChild["wait"]>,
+    signal: (number) => call("signal", [number]) as number,
+    [Symbol.dispose]: dispose,
+  };
+}
+
 /** A kernel all of whose methods go to one function. */
 function kernelOf(
   call: (command: string, args: unknown[]) => unknown,
   own: {
     readonly machine: () => Kernel["machine"];
     readonly waits: (command: string, args: unknown[]) => unknown;
+    readonly processes: (group: keyof Processes, command: string, args: unknown[]) => unknown;
   },
 ): Kernel {
   const methods = (to: (command: string, args: unknown[]) => unknown): object =>
@@ -252,10 +314,19 @@ function kernelOf(
     });
   const commands = methods(call);
   const poller = methods(own.waits);
+  const group = (name: keyof Processes): object =>
+    methods((command, args) => own.processes(name, command, args));
+  const processes = {
+    children: group("children"),
+    namespaces: group("namespaces"),
+    mounts: group("mounts"),
+    sockets: group("sockets"),
+  };
   return new Proxy(commands, {
     get: (target, property) => {
       if (property === "machine") return own.machine();
       if (property === "poller") return poller;
+      if (property === "processes") return processes;
       return Reflect.get(target, property);
     },
   }) as Kernel;

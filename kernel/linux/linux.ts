@@ -17,6 +17,8 @@ import { perfEventOpen } from "./perf.ts";
 import * as programs from "./programs.ts";
 import type { Poller } from "../poller.ts";
 import type { Mapping } from "../mapping.ts";
+import type { Processes } from "../processes.ts";
+import { linuxProcesses } from "../process/linux_processes.ts";
 import { type Native, native } from "./ffi/native.ts";
 import { systemCalls } from "./ffi/syscalls.ts";
 
@@ -39,6 +41,7 @@ import { systemCalls } from "./ffi/syscalls.ts";
 export class LinuxKernel implements K.Kernel {
   #poller: EpollPoller | undefined;
   #machine: K.MachineFacts | undefined;
+  #processes: Processes | undefined;
 
   /** libc, opened on first use. */
   get #native(): Native {
@@ -53,6 +56,11 @@ export class LinuxKernel implements K.Kernel {
   /** Waits for descriptors; opens its two with the first wait. `parked`: a thread waits now. */
   get poller(): Poller & { readonly parked: boolean } {
     return this.#poller ??= new EpollPoller(this.#native);
+  }
+
+  /** Children, user namespaces, mounts and sockets. */
+  get processes(): Processes {
+    return this.#processes ??= linuxProcesses(this);
   }
 
   /** BPF_MAP_CREATE. */

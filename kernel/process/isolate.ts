@@ -10,11 +10,13 @@
  */
 
 import { ChildProgram, type StepResult } from "./child_program.ts";
-import { KernelError } from "../../errors/kernel_error.ts";
+import { Errno } from "../../uapi/errno.ts";
 import type { Kernel } from "../kernel.ts";
-import { type ChildProcess, failureText, startChild } from "./process.ts";
+import type { ExitStatus, FailedStep, IsolatedChild, IsolatedCommand } from "../processes.ts";
+import type { Result } from "../result.ts";
+import { type ChildProcess, startChild } from "./process.ts";
 import { processCalls } from "./process_calls.ts";
-import { receiveMessage, sendMessage, socketPair, waitForMessage } from "./sockets.ts";
+import { receiveMessage, receiveWithin, sendMessage, socketPair } from "./sockets.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
 
 const AT_FDCWD = -100;
@@ -50,179 +52,97 @@ const SOL_SOCKET = 1;
 /** Capabilities that the kernel may know: more than there are today, the rest is EINVAL and tolerated. */
 const CAPABILITIES = 64;
 
-/** A path that the command's user is to read although its permissions or those above it say no. */
-export interface VisiblePath {
-  /** The path, absolute and without links. */
-  readonly path: string;
-  /** Whether it is a directory. */
-  readonly directory: boolean;
-}
-
-/** A directory that hides the paths below it, and is covered by an empty one with only those. */
-export interface Cover {
-  /** The directory. */
-  readonly path: string;
-  /** Directories to make in it, parents first, absolute. */
-  readonly directories: readonly string[];
-  /** Files to make in it, absolute. */
-  readonly files: readonly string[];
-}
-
-/** What {@linkcode startIsolated} starts. */
-export interface IsolatedCommand {
-  /** Paths to execute, the first that works: what PATH says. */
-  readonly executables: readonly string[];
-  /** argv. */
-  readonly arguments: readonly string[];
-  /** `NAME=value` each. */
-  readonly environment: readonly string[];
-  /** Tried, not insisted on: the working directory stays where it is otherwise. */
-  readonly directory: string | undefined;
-  /** Uid outside; 0 inside. */
-  readonly uid: number;
-  /** Gid outside; 0 inside. */
-  readonly gid: number;
-  /** Whether it gets a network namespace, with its loopback up. */
-  readonly newNetwork: boolean;
-  /** Where the bpffs is mounted for it. */
-  readonly mountAt: string;
-  /** Made visible, read-only. */
-  readonly visible: readonly VisiblePath[];
-  /** Directories that stand in the way of those. */
-  readonly covers: readonly Cover[];
-  /** A user namespace whose map makes this process's files the user's, for what is visible. */
-  readonly ownerMapFd: number | undefined;
-  /** Descriptors that become 0, 1 and 2; undefined leaves one as it is. */
-  readonly standard: readonly (number | undefined)[];
-  /** Other descriptors that stay open in it, under the same number. */
-  readonly descriptors: readonly number[];
-  /** Numbers of the capabilities that it keeps in its user namespace; undefined keeps all. */
-  readonly capabilities: readonly number[] | undefined;
-}
-
-/** An isolated child that waits for its bpffs to be configured. */
-export interface IsolatedChild extends Disposable {
-  /** The process. */
-  readonly process: ChildProcess;
-  /** The context that it opened: fsconfig(2) it, with FSCONFIG_CMD_CREATE last. */
-  readonly contextFd: number;
-  /** Lets it go on to its command. Throws a {@linkcode KernelError} when it does not get there. */
-  start(): Promise<void>;
-}
-
 /**
  * Starts a child in new user, mount and (when asked) network namespaces and waits until it has opened
- * the context of a bpffs there. The caller then writes the id maps, configures the context, and lets it
- * go on.
+ * the context of a bpffs there.
  */
 export async function startIsolated(
   kernel: Kernel,
   command: IsolatedCommand,
-): Promise<IsolatedChild> {
-  const [ours, theirs] = socketPair();
+): Promise<IsolatedChild | FailedStep> {
+  const pair = socketPair();
+  if (typeof pair === "number") return { step: "socketpair", result: pair };
+  const [ours, theirs] = pair;
   let child: ChildProcess | undefined;
+  let kept = false;
   try {
     using program = isolationProgram(command, ours, theirs);
     child = startChild(kernel, program);
     kernel.close(theirs);
-    const message = await waitForMessage(kernel, ours, 8);
-    const contextFd = message?.descriptors[0];
-    if (contextFd === undefined) throw stepError(child, command);
-    return isolatedChild(kernel, child, ours, contextFd, command);
-  } catch (error) {
-    child?.[Symbol.dispose]();
+    const message = await receiveWithin(kernel, ours, 8);
+    const contextFd = typeof message === "number" ? undefined : message.descriptors[0];
+    if (contextFd === undefined) return failedStep(child);
+    kept = true;
+    return new LinuxIsolatedChild(kernel, child, ours, contextFd);
+  } finally {
     if (child === undefined) kernel.close(theirs);
-    kernel.poller.forget(ours);
-    kernel.close(ours);
-    throw error;
-  }
-}
-
-function isolatedChild(
-  kernel: Kernel,
-  child: ChildProcess,
-  socket: number,
-  contextFd: number,
-  command: IsolatedCommand,
-): IsolatedChild {
-  let open = true;
-  const end = (): void => {
-    if (!open) return;
-    open = false;
-    kernel.poller.forget(socket);
-    kernel.close(socket);
-    kernel.close(contextFd);
-  };
-  return {
-    process: child,
-    contextFd,
-    async start(): Promise<void> {
-      sendMessage(socket, new Uint8Array([1]));
-      // The socket is close-on-exec: its end says that the command runs, or that the child is gone.
-      await kernel.poller.wait(socket);
-      receiveMessage(socket, 8);
-      end();
-      if (child.failure() !== undefined) throw stepError(child, command);
-    },
-    [Symbol.dispose](): void {
-      end();
-      child[Symbol.dispose]();
-    },
-  };
-}
-
-/** Why the child did not come to its command. */
-function stepError(child: ChildProcess, command: IsolatedCommand): KernelError {
-  const failed = child.failure();
-  // Of several places in PATH the one where something was found says most.
-  const found = failed?.name !== "execve"
-    ? failed
-    : child.outcomes().find(({ name, result }) =>
-      name === "execve" && result !== undefined && result !== -2
-    ) ?? failed;
-  const result = found?.result;
-  return new KernelError({
-    doing: found?.name === "execve" ? "run" : "prepare a sandbox for",
-    subject: command.arguments[0] ?? "the command",
-    command: found?.name ?? "clone3",
-    number: result ?? -3,
-    ...explain(
-      found === undefined ? undefined : { name: found.name, result: result ?? 0 },
-      command,
-    ),
-    stage: "token",
-  });
-}
-
-function explain(
-  failure: { readonly name: string; readonly result: number } | undefined,
-  command: IsolatedCommand,
-): { readonly why: string; readonly fix?: string } {
-  if (failure === undefined) return { why: "the process ended before it came so far" };
-  const { name, result } = failure;
-  if (name === "execve") {
-    if (result === -2) return { why: "there is no such program" };
-    if (result === -13) {
-      return {
-        why: `uid ${command.uid} may not execute it`,
-        fix:
-          "make it and the directories above it readable to that user, or show them to it (skep sandbox --readable PATH)",
-      };
+    if (!kept) {
+      child?.[Symbol.dispose]();
+      kernel.poller.forget(ours);
+      kernel.close(ours);
     }
   }
-  if (name === "unshare the user namespace" && result === -28) {
-    return {
-      why: "no more user namespaces are allowed",
-      fix: "raise user.max_user_namespaces",
-    };
+}
+
+class LinuxIsolatedChild implements IsolatedChild {
+  readonly pid: number;
+  readonly pidfd: number;
+  readonly contextFd: number;
+  readonly #kernel: Kernel;
+  readonly #child: ChildProcess;
+  readonly #socket: number;
+  #open = true;
+
+  constructor(kernel: Kernel, child: ChildProcess, socket: number, contextFd: number) {
+    this.#kernel = kernel;
+    this.#child = child;
+    this.#socket = socket;
+    this.pid = child.pid;
+    this.pidfd = child.pidfd;
+    this.contextFd = contextFd;
   }
-  if (name === "move_mount" && result === -2) {
-    return {
-      why: `there is no directory ${command.mountAt} to mount the bpffs at`,
-      fix: "name an existing one",
-    };
+
+  async run(): Promise<FailedStep | undefined> {
+    sendMessage(this.#socket, new Uint8Array([1]));
+    // The socket is close-on-exec: its end says that the command runs, or that the child is gone.
+    await this.#kernel.poller.wait(this.#socket);
+    receiveMessage(this.#socket, 8);
+    this.#closeOurs();
+    return this.#child.failure() === undefined ? undefined : failedStep(this.#child);
   }
-  return { why: `${failureText(failure)} was the answer to one of its steps` };
+
+  wait(): Promise<ExitStatus> {
+    return this.#child.wait();
+  }
+
+  signal(number: number): Result {
+    return this.#child.signal(number);
+  }
+
+  [Symbol.dispose](): void {
+    this.#closeOurs();
+    this.#child[Symbol.dispose]();
+  }
+
+  #closeOurs(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#kernel.poller.forget(this.#socket);
+    this.#kernel.close(this.#socket);
+    this.#kernel.close(this.contextFd);
+  }
+}
+
+/** The step at which the child ended. */
+function failedStep(child: ChildProcess): FailedStep {
+  const failed = child.failure();
+  if (failed === undefined) return { step: "clone3", result: -Errno.ESRCH };
+  if (failed.step !== "execve") return failed;
+  // Of several places in PATH, the answer where a file was found explains most.
+  const found = child.outcomes().find(({ name, result }) =>
+    name === "execve" && result !== undefined && result !== -Errno.ENOENT
+  );
+  return { step: "execve", result: found?.result ?? failed.result };
 }
 
 /** All the steps, in order. */

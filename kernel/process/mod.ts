@@ -1,13 +1,9 @@
 /**
- * Child processes, namespaces, mounts and sockets: what the sandbox and the broker ask of Linux.
+ * Child processes, namespaces, mounts and sockets: `Processes` implemented with system calls.
  *
  * Imports: uapi, errors, kernel, kernel/linux/ffi.
  *
  * @module
  */
 
-export * from "./isolate.ts";
-export * from "./mounts.ts";
-export * from "./process.ts";
-export * from "./sockets.ts";
-export * from "./user_namespace.ts";
+export { linuxProcesses } from "./linux_processes.ts";

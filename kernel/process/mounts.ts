@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Kernel, Result } from "../kernel.ts";
+import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
 
@@ -72,29 +72,4 @@ export function moveMount(mountFd: number, path: string): Result {
     frame.text(path),
     MOVE_MOUNT_F_EMPTY_PATH,
   );
-}
-
-/** What a context has to say about its refusals: one line each, `e ` before errors. */
-export function filesystemLog(kernel: Kernel, contextFd: number): string[] {
-  const lines: string[] = [];
-  for (;;) {
-    // Each read gives one message; ENODATA when there is none left.
-    const { result, bytes } = kernel.read(contextFd, 1024);
-    if (result < 0 || bytes.length === 0) return lines;
-    lines.push(new TextDecoder().decode(bytes).trimEnd());
-  }
-}
-
-/**
- * Whether the file system of a directory descriptor belongs to the caller's user namespace, where the
- * caller has CAP_SYS_ADMIN; undefined when that cannot be told.
- *
- * It asks for a reconfiguration without options, which on a bpffs changes nothing.
- */
-export function ownsFilesystem(kernel: Kernel, directoryFd: number): boolean | undefined {
-  const context = pickFilesystem(directoryFd);
-  if (context < 0) return undefined;
-  const result = reconfigureFilesystem(context);
-  kernel.close(context);
-  return result === 0 ? true : result === -1 ? false : undefined;
 }

@@ -6,9 +6,11 @@
  */
 
 import type { ChildProgram, StartedChild, StartOptions, StepOutcome } from "./child_program.ts";
-import { Errno, errnoName } from "../../uapi/errno.ts";
-import { check, KernelError } from "../../errors/kernel_error.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { check } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../kernel.ts";
+import type { Child, ExitStatus, FailedStep } from "../processes.ts";
+import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
 import { processCalls } from "./process_calls.ts";
 
@@ -18,27 +20,11 @@ const WALL = 0x40000000;
 const CLD_EXITED = 1;
 const SIGINFO_SIZE = 128;
 
-/** How a process ended. */
-export interface ExitStatus {
-  /** The exit status; for a signal, 128 and its number, as shells have it. */
-  readonly code: number;
-  /** The number of the signal that ended it, or 0. */
-  readonly signal: number;
-}
-
-/** The step that ended a child before it could become its program. */
-export interface FailedStep {
-  /** The step's name. */
-  readonly name: string;
-  /** `-errno`; 0 when the other side of a socket was gone. */
-  readonly result: number;
-}
-
 /**
  * A process that this one started. Disposing it kills it when it is still running, and closes its
  * descriptor; {@linkcode wait} for it first.
  */
-export class ChildProcess implements Disposable {
+export class ChildProcess implements Child {
   /** Its pid, as this process sees it. */
   readonly pid: number;
   /** A descriptor of it: readable when it has ended. */
@@ -64,7 +50,7 @@ export class ChildProcess implements Disposable {
   /** The step that ended it, if one did. */
   failure(): FailedStep | undefined {
     const failed = this.outcomes().find((outcome) => outcome.failed);
-    return failed === undefined ? undefined : { name: failed.name, result: failed.result ?? 0 };
+    return failed === undefined ? undefined : { step: failed.name, result: failed.result ?? 0 };
   }
 
   /** Waits for its end, without blocking the event loop. */
@@ -86,11 +72,6 @@ export class ChildProcess implements Disposable {
   signal(number: number): number {
     if (this.#closed || this.#status !== undefined) return -Errno.ESRCH;
     return native().call(processCalls.pidfd_send_signal, this.pidfd, number, 0, 0);
-  }
-
-  /** A copy of a descriptor of the child: a descriptor, or `-errno`. Needs the right to trace it. */
-  takeDescriptor(fd: number): number {
-    return native().call(processCalls.pidfd_getfd, this.pidfd, fd, 0);
   }
 
   /** Kills it when it is still running, reaps it and closes its descriptor. */
@@ -141,35 +122,14 @@ export function startChild(
  * Runs steps in a child that shares this process's descriptors, and gives back what the last one
  * answered. For the few calls that a process with threads cannot make: entering a user namespace.
  *
- * Blocks this thread for the time of the calls. Throws a {@linkcode KernelError} that names the step.
+ * Blocks this thread for the time of the calls.
  */
-export function runSteps(
-  kernel: Kernel,
-  doing: string,
-  subject: string,
-  program: ChildProgram,
-): number {
+export function runSteps(kernel: Kernel, program: ChildProgram): Result | FailedStep {
   using child = startChild(kernel, program, { shareFiles: true });
   child.waitSync();
   const outcomes = child.outcomes();
-  const failed = outcomes.find((outcome) => outcome.failed);
-  if (failed?.result !== undefined) {
-    throw new KernelError({
-      doing,
-      subject,
-      command: failed.name,
-      number: failed.result,
-      why: `${failed.name} was refused`,
-    });
-  }
-  return outcomes.at(-1)?.result ?? -Errno.ESRCH;
-}
-
-/** A step's failure in words: `execve: ENOENT`. */
-export function failureText(failure: FailedStep): string {
-  return failure.result === 0
-    ? `${failure.name}: the other side is gone`
-    : `${failure.name}: ${errnoName(-failure.result)}`;
+  const last = outcomes.at(-1);
+  return child.failure() ?? last?.result ?? { step: last?.name ?? "clone3", result: -Errno.ESRCH };
 }
 
 /** pidfd_open(2): a descriptor of a running process, or `-errno`. */
@@ -182,15 +142,12 @@ export function signalProcess(pidfd: number, number: number): number {
   return native().call(processCalls.pidfd_send_signal, pidfd, number, 0, 0);
 }
 
-/** pipe2(2), close-on-exec: the end to read from, the end to write to. Throws a {@linkcode KernelError}. */
-export function openPipe(): readonly [number, number] {
+/** pipe2(2), close-on-exec: the end to read from, the end to write to; or `-errno`. */
+export function openPipe(): readonly [reading: number, writing: number] | Result {
   using frame = native().frame();
   const pair = frame.room(8);
-  check(native().call(processCalls.pipe2, pair.address, 0o2000000), {
-    doing: "make",
-    subject: "a pipe",
-    command: "pipe2",
-  });
+  const result = native().call(processCalls.pipe2, pair.address, 0o2000000);
+  if (result < 0) return result;
   const view = new DataView(pair.bytes.buffer, pair.bytes.byteOffset, 8);
   return [view.getInt32(0, true), view.getInt32(4, true)];
 }

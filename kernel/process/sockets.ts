@@ -8,8 +8,9 @@
  */
 
 import { Errno } from "../../uapi/errno.ts";
-import { check, KernelError } from "../../errors/kernel_error.ts";
-import type { Kernel, Result } from "../kernel.ts";
+import type { Kernel } from "../kernel.ts";
+import type { Message, PeerCredentials } from "../processes.ts";
+import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
 import { processCalls } from "./process_calls.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
@@ -33,36 +34,13 @@ const CMSG_HEADER = 16;
 /** Most descriptors that one message carries (SCM_MAX_FD). */
 export const MOST_DESCRIPTORS = 253;
 
-/** A message. */
-export interface Message {
-  /** Its bytes. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The descriptors that came with it, close-on-exec, the receiver's own. */
-  readonly descriptors: readonly number[];
-  /** Whether bytes or descriptors were cut off. */
-  readonly truncated: boolean;
-}
-
-/** Who is at the other end, as of connect(2) or socketpair(2). */
-export interface PeerCredentials {
-  /** Its pid, in the receiver's pid namespace; 0 when it has none there. */
-  readonly pid: number;
-  /** Its effective uid, in the receiver's user namespace. */
-  readonly uid: number;
-  /** Its effective gid. */
-  readonly gid: number;
-}
-
-/** Two connected sockets, close-on-exec; the first does not block. */
-export function socketPair(): readonly [number, number] {
+/** Two connected sockets, close-on-exec; or `-errno`. */
+export function socketPair(): readonly [number, number] | Result {
   using frame = native().frame();
   const pair = frame.room(8);
   const type = SOCK_SEQPACKET | SOCK_CLOEXEC;
-  check(native().call(systemCalls.socketpair, AF_UNIX, type, 0, pair.address), {
-    doing: "make",
-    subject: "a pair of sockets",
-    command: "socketpair",
-  });
+  const result = native().call(systemCalls.socketpair, AF_UNIX, type, 0, pair.address);
+  if (result < 0) return result;
   const view = new DataView(pair.bytes.buffer, pair.bytes.byteOffset, 8);
   return [view.getInt32(0, true), view.getInt32(4, true)];
 }
@@ -122,26 +100,20 @@ export function receiveMessage(socket: number, size: number): Message | Result {
   };
 }
 
-/** Waits for a message and receives it; undefined when the time is over. Throws a {@linkcode KernelError} on refusal. */
-export async function waitForMessage(
+/** Receives a message, waiting up to `timeout` milliseconds (without it, without end): `-ETIMEDOUT` after that. */
+export async function receiveWithin(
   kernel: Kernel,
   socket: number,
   size: number,
   timeout?: number,
-): Promise<Message | undefined> {
+): Promise<Message | Result> {
+  const end = timeout === undefined ? undefined : performance.now() + timeout;
   for (;;) {
     const message = receiveMessage(socket, size);
-    if (typeof message !== "number") return message;
-    if (message !== -Errno.EAGAIN && message !== -Errno.EINTR) {
-      throw new KernelError({
-        doing: "receive from",
-        subject: `socket ${socket}`,
-        command: "recvmsg",
-        number: message,
-      });
-    }
-    const ready = await kernel.poller.wait(socket, timeout === undefined ? {} : { timeout });
-    if (!ready) return undefined;
+    if (message !== -Errno.EAGAIN && message !== -Errno.EINTR) return message;
+    const left = end === undefined ? undefined : Math.max(0, end - performance.now());
+    const ready = await kernel.poller.wait(socket, left === undefined ? {} : { timeout: left });
+    if (!ready) return -Errno.ETIMEDOUT;
   }
 }
 

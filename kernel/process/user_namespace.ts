@@ -5,25 +5,37 @@
  */
 
 import { ChildProgram } from "./child_program.ts";
-import { KernelError } from "../../errors/kernel_error.ts";
+import { Errno } from "../../uapi/errno.ts";
 import type { Kernel } from "../kernel.ts";
+import type { FailedStep, NamespaceKind } from "../processes.ts";
+import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
 import { runSteps, startChild } from "./process.ts";
 import { processCalls } from "./process_calls.ts";
-import { socketPair, waitForMessage } from "./sockets.ts";
+import { receiveWithin, socketPair } from "./sockets.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
 
 const CLONE_NEWNS = 0x20000;
 const CLONE_NEWUSER = 0x10000000;
 const BPF_TOKEN_CREATE = 36;
+const NS_GET_USERNS = 0xb701;
+const NS_GET_PARENT = 0xb702;
 const NS_GET_OWNER_UID = 0xb704;
+/** `include/uapi/linux/pidfd.h`: _IO(0xff, 4) and _IO(0xff, 9). */
+const PIDFD_GET: { readonly [kind in NamespaceKind]: number } = { network: 0xff04, user: 0xff09 };
 
 /**
  * A user namespace that nobody is in, with one uid and one gid mapped: what an id-mapped mount wants.
- * A descriptor of it; throws a {@linkcode KernelError} when there can be none.
+ * A descriptor of it.
  */
-export async function ownerMap(kernel: Kernel, uid: number, gid: number): Promise<number> {
-  const [ours, theirs] = socketPair();
+export async function ownerMap(
+  kernel: Kernel,
+  uid: number,
+  gid: number,
+): Promise<Result | FailedStep> {
+  const pair = socketPair();
+  if (typeof pair === "number") return { step: "socketpair", result: pair };
+  const [ours, theirs] = pair;
   using program = new ChildProgram();
   const answer = program.room(8);
   program.step("close", systemCalls.close, [ours]);
@@ -35,17 +47,11 @@ export async function ownerMap(kernel: Kernel, uid: number, gid: number): Promis
     using child = startChild(kernel, program);
     kernel.close(theirs);
     theirsOpen = false;
-    const message = await waitForMessage(kernel, ours, 8);
-    if (message === undefined || message.bytes.length === 0) {
-      throw new KernelError({
-        doing: "make",
-        subject: "a user namespace",
-        command: "unshare",
-        number: child.failure()?.result ?? -3,
-      });
+    const message = await receiveWithin(kernel, ours, 8);
+    if (typeof message === "number" || message.bytes.length === 0) {
+      return child.failure() ?? { step: "unshare the user namespace", result: -Errno.ESRCH };
     }
-    writeIdMaps(kernel, child.pid, uid, gid);
-    return kernel.open(`/proc/${child.pid}/ns/user`);
+    return writeIdMaps(kernel, child.pid, uid, gid) ?? kernel.open(`/proc/${child.pid}/ns/user`);
   } finally {
     if (theirsOpen) kernel.close(theirs);
     kernel.poller.forget(ours);
@@ -53,8 +59,13 @@ export async function ownerMap(kernel: Kernel, uid: number, gid: number): Promis
   }
 }
 
-/** Maps uid and gid 0 inside to those outside; throws a {@linkcode KernelError} that says what was refused. */
-export function writeIdMaps(kernel: Kernel, pid: number, uid: number, gid: number): void {
+/** Maps uid and gid 0 inside to those outside; the file that was refused, otherwise. */
+export function writeIdMaps(
+  kernel: Kernel,
+  pid: number,
+  uid: number,
+  gid: number,
+): FailedStep | undefined {
   const files: readonly (readonly [string, string])[] = [
     ["setgroups", "deny"],
     ["uid_map", `0 ${uid} 1\n`],
@@ -65,26 +76,42 @@ export function writeIdMaps(kernel: Kernel, pid: number, uid: number, gid: numbe
     const fd = kernel.open(path, 1);
     const result = fd < 0 ? fd : kernel.write(fd, new TextEncoder().encode(text));
     if (fd >= 0) kernel.close(fd);
-    if (result < 0) {
-      throw new KernelError({ doing: "write", subject: path, command: "write", number: result });
-    }
+    if (result < 0) return { step: `write ${path}`, result };
   }
+  return undefined;
 }
 
-/** The uid that owns a user namespace, as this process's user namespace has it; undefined when it cannot be had. */
-export function namespaceOwner(userNamespaceFd: number): number | undefined {
+/** ioctl(2) on a pidfd (Linux 6.11): a descriptor of a namespace of the process. */
+export function namespaceOfProcess(kernel: Kernel, pidfd: number, kind: NamespaceKind): Result {
+  return kernel.ioctl(pidfd, PIDFD_GET[kind]);
+}
+
+/** NS_GET_USERNS: a descriptor of the user namespace that owns a namespace. */
+export function owningUserNamespace(kernel: Kernel, namespaceFd: number): Result {
+  return kernel.ioctl(namespaceFd, NS_GET_USERNS);
+}
+
+/** NS_GET_PARENT: a descriptor of the user namespace above. */
+export function parentNamespace(kernel: Kernel, userNamespaceFd: number): Result {
+  return kernel.ioctl(userNamespaceFd, NS_GET_PARENT);
+}
+
+/** The uid that owns a user namespace, as this process's user namespace has it; or `-errno`. */
+export function ownerUid(userNamespaceFd: number): Result {
   using frame = native().frame();
   const place = frame.room(8);
   const result = native().call(systemCalls.ioctl, userNamespaceFd, NS_GET_OWNER_UID, place.address);
-  if (result < 0) return undefined;
+  if (result < 0) return result;
   return new DataView(place.bytes.buffer, place.bytes.byteOffset, 8).getUint32(0, true);
 }
 
 /**
  * A context for a bpffs of another user namespace, opened from within it: a descriptor in this process.
- * Throws a {@linkcode KernelError} when that namespace cannot be entered.
  */
-export function openFilesystemIn(kernel: Kernel, userNamespaceFd: number): number {
+export function openFilesystemIn(
+  kernel: Kernel,
+  userNamespaceFd: number,
+): Promise<Result | FailedStep> {
   using program = new ChildProgram();
   enter(program, userNamespaceFd);
   program.step("unshare", systemCalls.unshare, [CLONE_NEWNS]);
@@ -92,25 +119,22 @@ export function openFilesystemIn(kernel: Kernel, userNamespaceFd: number): numbe
   program.step("setresgid", processCalls.setresgid, [0, 0, 0], { tolerate: true });
   program.step("setresuid", processCalls.setresuid, [0, 0, 0], { tolerate: true });
   program.step("fsopen", systemCalls.fsopen, ["bpf", 1]);
-  return runSteps(kernel, "open", "a bpffs in the peer's user namespace", program);
+  return Promise.resolve(runSteps(kernel, program));
 }
 
-/**
- * BPF_TOKEN_CREATE from within another user namespace: a token's descriptor in this process. Throws a
- * {@linkcode KernelError} when it is refused.
- */
+/** BPF_TOKEN_CREATE from within another user namespace: a token's descriptor in this process. */
 export function createTokenIn(
   kernel: Kernel,
   userNamespaceFd: number,
   directoryFd: number,
-): number {
+): Promise<Result | FailedStep> {
   using program = new ChildProgram();
   enter(program, userNamespaceFd);
   const attributes = program.room(16);
   new DataView(attributes.bytes.buffer, attributes.bytes.byteOffset, 16)
     .setUint32(4, directoryFd, true);
   program.step("bpf", systemCalls.bpf, [BPF_TOKEN_CREATE, attributes.address, 8]);
-  return runSteps(kernel, "create", "a token in the peer's user namespace", program);
+  return Promise.resolve(runSteps(kernel, program));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertThrows } from "@std/assert";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
-import { socketPair } from "../../kernel/process/sockets.ts";
+import { socketPair } from "../support/processes.ts";
 import { inNetworkNamespace, loadHook, openSocket } from "../support/hooks.ts";
 import { kernelTest, openDescriptors } from "../support/kernel.ts";
 

@@ -3,7 +3,7 @@ import { SkepError } from "../../errors/skep_error.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { openProcess } from "../../kernel/process/process.ts";
-import { socketPair } from "../../kernel/process/sockets.ts";
+import { socketPair } from "../support/processes.ts";
 import { BpfMap, BpfObject, type CgroupStorageKey } from "../../loader/mod.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import bytes from "../fixtures/maps.bpf.o" with { type: "bytes" };

@@ -13,7 +13,7 @@ import {
   openFilesystem,
   setFilesystemOption,
 } from "../../kernel/process/mounts.ts";
-import { sendMessage, socketPair, waitForMessage } from "../../kernel/process/sockets.ts";
+import { sendMessage } from "../../kernel/process/sockets.ts";
 import { BpfObject, openObject } from "../../loader/mod.ts";
 import {
   Delegation,
@@ -22,6 +22,7 @@ import {
   Token,
   withToken,
 } from "../../token/mod.ts";
+import { socketPair, waitForMessage } from "../support/processes.ts";
 
 const kernel = linuxKernel();
 const O_DIRECTORY = 0o200000;
@@ -85,12 +86,12 @@ export async function tryLoad(
 /** Runs in the sandbox until the other side is gone. */
 export async function serve(socket: number): Promise<JsonValue> {
   for (;;) {
-    const request = await waitForMessage(kernel, socket, ANSWER);
+    const request = await waitForMessage(socket, ANSWER);
     if (request === undefined || request.bytes.length === 0) return null;
     const { path, way } = JSON.parse(new TextDecoder().decode(request.bytes));
     const context = openFilesystem("bpf");
     sendMessage(socket, new Uint8Array(1), [context]);
-    await waitForMessage(kernel, socket, ANSWER);
+    await waitForMessage(socket, ANSWER);
     const mount = mountFilesystem(context);
     const directory = kernel.open(".", O_DIRECTORY, mount);
     let answer: LoadAnswer;
@@ -132,7 +133,7 @@ export class TokenWorker implements AsyncDisposable {
     way: LoadWay = {},
   ): Promise<LoadAnswer> {
     sendMessage(this.#socket, new TextEncoder().encode(JSON.stringify({ path, way })));
-    const asked = await waitForMessage(kernel, this.#socket, ANSWER);
+    const asked = await waitForMessage(this.#socket, ANSWER);
     const context = asked?.descriptors[0];
     if (context === undefined) {
       await this.#running;
@@ -145,7 +146,7 @@ export class TokenWorker implements AsyncDisposable {
     kernel.close(context);
     if (created < 0) throw new Error(`fsconfig: ${created}`);
     sendMessage(this.#socket, new Uint8Array(1));
-    const answer = await waitForMessage(kernel, this.#socket, ANSWER);
+    const answer = await waitForMessage(this.#socket, ANSWER);
     if (answer === undefined || answer.bytes.length === 0) throw new Error("the worker is gone");
     return JSON.parse(new TextDecoder().decode(answer.bytes));
   }

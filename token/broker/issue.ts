@@ -6,12 +6,7 @@
 
 import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import {
-  createFilesystem,
-  mountFilesystem,
-  setFilesystemOption,
-} from "../../kernel/process/mounts.ts";
-import { createTokenIn, openFilesystemIn } from "../../kernel/process/user_namespace.ts";
+import { type FailedStep, isFailedStep } from "../../kernel/processes.ts";
 import { Delegation } from "../../plan/delegation.ts";
 import { O_DIRECTORY } from "../token.ts";
 
@@ -25,30 +20,33 @@ const TOKEN_INFO_SIZE = 32;
  * has been set on it, and who else holds it. What the token allows is read back before it is given away.
  * Throws a {@linkcode KernelError} that names the step.
  */
-export function issueToken(
+export async function issueToken(
   kernel: Kernel,
   userNamespaceFd: number,
   delegation: Delegation,
-): number {
+): Promise<number> {
+  const { mounts, namespaces } = kernel.processes;
   using opened = new DisposableStack();
-  const own = (fd: number, command: string): number => {
+  const own = (fd: number | FailedStep, command: string): number => {
+    if (isFailedStep(fd)) throw refused(fd.step, fd.result);
     if (fd < 0) throw refused(command, fd);
     opened.defer(() => kernel.close(fd));
     return fd;
   };
-  const context = own(openFilesystemIn(kernel, userNamespaceFd), "fsopen");
+  const context = own(await namespaces.openFilesystemIn(userNamespaceFd), "fsopen");
   for (const { key, value } of delegation.toFsconfig()) {
-    const result = setFilesystemOption(context, key, value);
+    const result = mounts.setOption(context, key, value);
     if (result < 0) throw refused("fsconfig", result);
   }
-  const created = createFilesystem(context);
+  const created = mounts.create(context);
   if (created < 0) throw refused("fsconfig", created);
-  const mount = own(mountFilesystem(context), "fsmount");
+  const mount = own(mounts.mount(context), "fsmount");
   const directory = own(
     kernel.open(".", O_DIRECTORY[kernel.machine.machine] ?? 0, mount),
     "openat",
   );
-  const token = createTokenIn(kernel, userNamespaceFd, directory);
+  const token = await namespaces.createTokenIn(userNamespaceFd, directory);
+  if (isFailedStep(token)) throw refused(token.step, token.result);
   const allowed = allowedBy(kernel, token);
   if (allowed?.equals(delegation) === true) return token;
   kernel.close(token);

@@ -8,16 +8,7 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { peerCredentials, peerProcess } from "../../kernel/process/sockets.ts";
-import { namespaceOwner } from "../../kernel/process/user_namespace.ts";
 import type { PeerFacts } from "./policy.ts";
-
-/** ioctl(2) on a pidfd (Linux 6.11). */
-const PIDFD_GET_NET_NAMESPACE = 0xff04;
-const PIDFD_GET_USER_NAMESPACE = 0xff09;
-/** ioctl(2) on a namespace. */
-const NS_GET_USERNS = 0xb701;
-const NS_GET_PARENT = 0xb702;
 
 /** A peer that was identified. Its descriptors are this process's until disposal. */
 export interface Peer extends Disposable {
@@ -31,9 +22,10 @@ export interface Peer extends Disposable {
 
 /** Identifies the peer of a connection; a text that says why it cannot be, otherwise. */
 export function identifyPeer(kernel: Kernel, socket: number): Peer | string {
-  const credentials = peerCredentials(socket);
+  const { namespaces, sockets } = kernel.processes;
+  const credentials = sockets.peerCredentials(socket);
   if (typeof credentials === "number") return "its credentials cannot be had";
-  const pidfd = peerProcess(socket);
+  const pidfd = sockets.peerProcess(socket);
   if (pidfd < 0) return "its process is gone, or this kernel (before 6.5) cannot tell which it is";
   const opened: number[] = [pidfd];
   const close = (): void => {
@@ -43,8 +35,8 @@ export function identifyPeer(kernel: Kernel, socket: number): Peer | string {
     if (fd >= 0) opened.push(fd);
     return fd;
   };
-  const userNamespaceFd = open(kernel.ioctl(pidfd, PIDFD_GET_USER_NAMESPACE));
-  const network = open(kernel.ioctl(pidfd, PIDFD_GET_NET_NAMESPACE));
+  const userNamespaceFd = open(namespaces.ofProcess(pidfd, "user"));
+  const network = open(namespaces.ofProcess(pidfd, "network"));
   if (userNamespaceFd < 0 || network < 0) {
     close();
     return "its namespaces cannot be had: it is gone, or this kernel is older than 6.11";
@@ -52,10 +44,10 @@ export function identifyPeer(kernel: Kernel, socket: number): Peer | string {
   const own = kernel.stat("/proc/self/ns/user").inode;
   const { inode } = kernel.stat(userNamespaceFd);
   const initial = inode === own;
-  const parent = initial ? -1 : open(kernel.ioctl(userNamespaceFd, NS_GET_PARENT));
+  const parent = initial ? -1 : open(namespaces.parent(userNamespaceFd));
   const nested = !initial && (parent < 0 || kernel.stat(parent).inode !== own);
-  const owner = namespaceOwner(userNamespaceFd);
-  if (owner === undefined) {
+  const owner = namespaces.ownerUid(userNamespaceFd);
+  if (owner < 0) {
     close();
     return "nobody can be found to own its user namespace";
   }
@@ -87,7 +79,7 @@ export function identifyPeer(kernel: Kernel, socket: number): Peer | string {
 
 /** Whether a network namespace belongs to the user namespace. */
 function ownedBy(kernel: Kernel, networkFd: number, userNamespace: bigint): boolean {
-  const owner = kernel.ioctl(networkFd, NS_GET_USERNS);
+  const owner = kernel.processes.namespaces.owningUserNamespace(networkFd);
   if (owner < 0) return false;
   const { inode } = kernel.stat(owner);
   kernel.close(owner);

@@ -9,17 +9,7 @@ import { Errno } from "../../uapi/errno.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
-import {
-  acceptConnection,
-  connectTo,
-  listenAt,
-  type Message,
-  peerCredentials,
-  receiveMessage,
-  sendMessage,
-  setMode,
-  waitForMessage,
-} from "../../kernel/process/sockets.ts";
+import type { Message } from "../../kernel/processes.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import { processFacts, readText } from "../facts/process.ts";
 import type { Delegation } from "../../plan/delegation.ts";
@@ -113,7 +103,7 @@ class Broker implements AsyncDisposable {
 
   async #acceptAll(): Promise<void> {
     for (;;) {
-      const connection = acceptConnection(this.#socket);
+      const connection = this.#kernel.processes.sockets.accept(this.#socket);
       if (connection === -Errno.EAGAIN) return;
       if (connection < 0) {
         // No descriptors left, or a client that is gone already: it must not become a busy loop.
@@ -131,7 +121,7 @@ class Broker implements AsyncDisposable {
 
   /** Answers without looking at the request; what of it has come is read, or the answer would be lost with it. */
   #turnAway(connection: number): void {
-    const message = receiveMessage(connection, LONGEST_MESSAGE);
+    const message = this.#kernel.processes.sockets.receive(connection, LONGEST_MESSAGE);
     if (typeof message !== "number") {
       for (const fd of message.descriptors) this.#kernel.close(fd);
     }
@@ -146,10 +136,10 @@ class Broker implements AsyncDisposable {
       if (message === undefined) return;
       for (const fd of message.descriptors) this.#kernel.close(fd);
       if (message.bytes.length === 0) return;
-      const credentials = peerCredentials(connection);
+      const credentials = this.#kernel.processes.sockets.peerCredentials(connection);
       const uid = typeof credentials === "number" ? -1 : credentials.uid;
       // Before anything that costs more than reading.
-      if (this.#limit.take(uid)) this.#decide(connection, message, uid);
+      if (this.#limit.take(uid)) await this.#decide(connection, message, uid);
       else this.#refuse(connection, "too many requests in a minute", { uid });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
@@ -163,16 +153,16 @@ class Broker implements AsyncDisposable {
 
   async #request(connection: number): Promise<Message | undefined> {
     const milliseconds = this.#policy.limits.timeout * 1000;
-    try {
-      return await waitForMessage(this.#kernel, connection, LONGEST_MESSAGE + 1, milliseconds);
-    } catch (error) {
-      // ECONNRESET and the like: the client is gone.
-      if (error instanceof KernelError) return undefined;
-      throw error;
-    }
+    const message = await this.#kernel.processes.sockets.receiveWithin(
+      connection,
+      LONGEST_MESSAGE + 1,
+      milliseconds,
+    );
+    // ETIMEDOUT, ECONNRESET and the like: the client is slow or gone.
+    return typeof message === "number" ? undefined : message;
   }
 
-  #decide(connection: number, message: Message, uid: number): void {
+  async #decide(connection: number, message: Message, uid: number): Promise<void> {
     if (message.truncated) return this.#refuse(connection, "the request is too long", { uid });
     if (message.descriptors.length > 0) {
       return this.#refuse(connection, "a request carries no descriptors", { uid });
@@ -193,9 +183,14 @@ class Broker implements AsyncDisposable {
       reach: decision.reach,
     };
     if (!decision.granted) return this.#refuse(connection, decision.why, about);
-    const token = this.#issue(connection, identified.userNamespaceFd, decision.delegation, about);
+    const token = await this.#issue(
+      connection,
+      identified.userNamespaceFd,
+      decision.delegation,
+      about,
+    );
     if (token === undefined) return;
-    const sent = sendMessage(
+    const sent = this.#kernel.processes.sockets.send(
       connection,
       encodeAnswer({ granted: decision.delegation }),
       [token],
@@ -210,14 +205,14 @@ class Broker implements AsyncDisposable {
     });
   }
 
-  #issue(
+  async #issue(
     connection: number,
     userNamespaceFd: number,
     delegation: Delegation,
     about: { readonly [key: string]: JsonValue },
-  ): number | undefined {
+  ): Promise<number | undefined> {
     try {
-      return issueToken(this.#kernel, userNamespaceFd, delegation);
+      return await issueToken(this.#kernel, userNamespaceFd, delegation);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
       this.#refuse(connection, `the kernel refused: ${error.message}`, about);
@@ -232,7 +227,7 @@ class Broker implements AsyncDisposable {
 
   #answer(connection: number, answer: TokenAnswer): void {
     // It may be gone, or not reading: that is its own affair.
-    sendMessage(connection, encodeAnswer(answer));
+    this.#kernel.processes.sockets.send(connection, encodeAnswer(answer));
   }
 
   #note(facts: { readonly [key: string]: JsonValue }): void {
@@ -291,15 +286,16 @@ const S_IFMT = 0o170000;
 const S_IFSOCK = 0o140000;
 
 function listen(kernel: Kernel, path: string): number {
-  let socket = listenAt(path);
+  const { sockets } = kernel.processes;
+  let socket = sockets.listen(path);
   const isSocket = (kernel.stat(path).mode & S_IFMT) === S_IFSOCK;
   // What is no socket refuses connections too, and is nobody's to remove.
   if (socket === -Errno.EADDRINUSE && isSocket) {
-    const other = connectTo(path);
+    const other = sockets.connect(path);
     if (other === -Errno.ECONNREFUSED) {
       // Nobody listens: it was left by one that did not end by itself.
       kernel.unlink(path);
-      socket = listenAt(path);
+      socket = sockets.listen(path);
     } else if (other >= 0) kernel.close(other);
   }
   if (socket < 0) {
@@ -317,7 +313,7 @@ function listen(kernel: Kernel, path: string): number {
     });
   }
   // Anybody may ask: the policy decides.
-  setMode(path, 0o666);
+  sockets.setMode(path, 0o666);
   return socket;
 }
 

@@ -7,7 +7,6 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { KernelError } from "../../errors/kernel_error.ts";
-import { ownsFilesystem } from "../../kernel/process/mounts.ts";
 import { DelegationError, type RefusalCause } from "./delegation_error.ts";
 import { DELEGATION_OPTIONS } from "../../plan/delegation.ts";
 import { bpffsMounts } from "../facts/mounts.ts";
@@ -35,12 +34,6 @@ export interface RefusedCreation {
   readonly errno?: number;
 }
 
-/** How the environment is asked; tests put their own answers here. */
-export interface CreationProbes {
-  /** Whether the file system of the descriptor belongs to this user namespace; undefined when that cannot be told. */
-  readonly ownsFilesystem: (kernel: Kernel, directoryFd: number) => boolean | undefined;
-}
-
 interface Finding {
   readonly reason: RefusalCause;
   readonly why: string;
@@ -48,11 +41,7 @@ interface Finding {
 }
 
 /** Finds the cause of a refused token creation. The probes that it makes change nothing. */
-export function explainTokenCreation(
-  kernel: Kernel,
-  refused: RefusedCreation,
-  probes: CreationProbes = { ownsFilesystem },
-): KernelError {
+export function explainTokenCreation(kernel: Kernel, refused: RefusedCreation): KernelError {
   const { path, openResult, directoryFd, errno } = refused;
   const subject = path ?? `descriptor ${directoryFd}`;
   const doing = "create BPF token of";
@@ -75,7 +64,7 @@ export function explainTokenCreation(
   const number = errno ?? -Errno.EINVAL;
   const facts = processFacts(kernel);
   const evidence: string[] = [];
-  const finding = decide(kernel, refused, number, facts, probes, evidence);
+  const finding = decide(kernel, refused, number, facts, evidence);
   return new DelegationError({
     doing,
     subject,
@@ -91,7 +80,6 @@ function decide(
   refused: RefusedCreation,
   number: number,
   facts: ProcessFacts,
-  probes: CreationProbes,
   evidence: string[],
 ): Finding {
   const { directoryFd = -1 } = refused;
@@ -106,7 +94,7 @@ function decide(
       evidence.push(namespaceEvidence(facts));
       return initialNamespace();
     case Errno.EPERM:
-      return notPermitted(kernel, directoryFd, facts, probes, evidence);
+      return notPermitted(kernel, directoryFd, facts, evidence);
     default:
       return { reason: "unknown", why: "the kernel does not make a token of it" };
   }
@@ -220,7 +208,6 @@ function notPermitted(
   kernel: Kernel,
   fd: number,
   facts: ProcessFacts,
-  probes: CreationProbes,
   evidence: string[],
 ): Finding {
   evidence.push(namespaceEvidence(facts), `capabilities: ${capabilityText(facts.capabilities)}`);
@@ -228,7 +215,7 @@ function notPermitted(
   const owns = facts.initialUserNamespace === true && facts.capabilities.includes("bpf")
     ? false
     : facts.capabilities.includes("sys_admin")
-    ? probes.ownsFilesystem(kernel, fd)
+    ? ownsFilesystem(kernel, fd)
     : undefined;
   if (owns === false) {
     if (facts.initialUserNamespace !== true) {
@@ -270,6 +257,21 @@ function notPermitted(
       "namespace below this one",
     fix: "look at the audit log",
   };
+}
+
+/**
+ * Whether the file system of a directory descriptor belongs to this user namespace, where this process has
+ * CAP_SYS_ADMIN; undefined when that is not known.
+ *
+ * It asks for a reconfiguration without options, which on a bpffs changes nothing.
+ */
+function ownsFilesystem(kernel: Kernel, directoryFd: number): boolean | undefined {
+  const { mounts } = kernel.processes;
+  const context = mounts.pick(directoryFd);
+  if (context < 0) return undefined;
+  const result = mounts.reconfigure(context);
+  kernel.close(context);
+  return result === 0 ? true : result === -Errno.EPERM ? false : undefined;
 }
 
 function namespaceEvidence(facts: ProcessFacts): string {

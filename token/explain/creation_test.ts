@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FakeKernel } from "../../kernel/fake/fake.ts";
-import type { Kernel } from "../../kernel/kernel.ts";
 import { DelegationError } from "./delegation_error.ts";
 import { explainTokenCreation } from "./creation.ts";
 
@@ -19,17 +18,10 @@ function fake(effective: string, release = "6.18.0"): FakeKernel {
   });
 }
 
-function explain(
-  kernel: Kernel,
-  errno: number,
-  owns: boolean | undefined = undefined,
-): DelegationError {
+function explain(kernel: FakeKernel, errno: number, owns: boolean = true): DelegationError {
+  if (!owns) kernel.inject({ command: "fsconfig_reconfigure", errno: "EPERM" });
   const directoryFd = kernel.open("/sys/fs/bpf");
-  const error = explainTokenCreation(
-    kernel,
-    { path: "/sys/fs/bpf", directoryFd, errno },
-    { ownsFilesystem: () => owns },
-  );
+  const error = explainTokenCreation(kernel, { path: "/sys/fs/bpf", directoryFd, errno });
   assert(error instanceof DelegationError);
   assert(!error.message.includes("\n"));
   return error;
@@ -56,17 +48,19 @@ Deno.test("EPERM is the namespace's when the file system is another's", () => {
 });
 
 Deno.test("EPERM is the capability's when the file system is ours", () => {
-  assertEquals(explain(fake(WITHOUT_BPF), -1, true).reason, "capability-missing");
+  assertEquals(explain(fake(WITHOUT_BPF), -1).reason, "capability-missing");
 });
 
 Deno.test("EPERM is a security module's when both are right", () => {
-  assertEquals(explain(fake(EVERYTHING), -1, true).reason, "local-policy");
+  assertEquals(explain(fake(EVERYTHING), -1).reason, "local-policy");
 });
 
 Deno.test("an explanation leaves nothing open but what it was given", () => {
-  const kernel = fake(EVERYTHING, "6.1.0");
-  explain(kernel, -22);
-  assertEquals(kernel.leaks(), ["file /sys/fs/bpf"]);
+  for (const errno of [-22, -1]) {
+    const kernel = fake(EVERYTHING, "6.1.0");
+    explain(kernel, errno);
+    assertEquals(kernel.leaks(), ["file /sys/fs/bpf"]);
+  }
 });
 
 Deno.test("an errno that nobody has seen is called unknown, and kept", () => {

@@ -7,7 +7,6 @@
 import { Errno } from "../../uapi/errno.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { connectTo, receiveMessage, sendMessage } from "../../kernel/process/sockets.ts";
 import type { Delegation, DelegationMasks } from "../../plan/delegation.ts";
 import { decodeAnswer, encodeRequest, LONGEST_MESSAGE } from "./protocol.ts";
 
@@ -25,16 +24,17 @@ export function requestToken(
   },
 ): { readonly fd: number; readonly delegation: Delegation } {
   const { need, label = "", timeout = 5000 } = options;
-  const socket = connectTo(path);
+  const { sockets } = kernel.processes;
+  const socket = sockets.connect(path);
   if (socket < 0) throw refusal(path, "connect", socket, "no broker answers there");
   try {
-    const sent = sendMessage(socket, encodeRequest(need, label));
+    const sent = sockets.send(socket, encodeRequest(need, label));
     // Who is turned away at the door finds the answer there already.
     if (sent < 0 && sent !== -Errno.EPIPE) throw refusal(path, "sendmsg", sent);
     if (!kernel.poller.poll(socket, timeout)) {
       throw refusal(path, "recvmsg", -Errno.ETIMEDOUT, "the broker did not answer in time");
     }
-    const message = receiveMessage(socket, LONGEST_MESSAGE);
+    const message = sockets.receive(socket, LONGEST_MESSAGE);
     if (typeof message === "number") {
       throw refusal(path, "recvmsg", message, "the broker closed the connection without an answer");
     }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Cover, VisiblePath } from "../../kernel/process/isolate.ts";
+import type { Cover, VisiblePath } from "../../kernel/processes.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 

@@ -1,7 +1,7 @@
 /**
  * Runs a command in a user namespace of its own, with exactly the delegation that it needs.
  *
- * Imports: errors, plan, kernel, token/facts, token/explain, token.
+ * Imports: uapi, errors, plan, kernel, token/facts, token/explain, token.
  *
  * @module
  */

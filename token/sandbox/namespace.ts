@@ -5,10 +5,7 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { openProcess, signalProcess } from "../../kernel/process/process.ts";
 
-/** ioctl(2) on a namespace: a descriptor of the user namespace above it. */
-const NS_GET_PARENT = 0xb702;
 const SIGKILL = 9;
 /** Rounds of looking for processes, with a pause between: more than a fork bomb lasts that is killed as it grows. */
 const ROUNDS = 200;
@@ -42,12 +39,12 @@ export async function endProcessesOf(kernel: Kernel, namespace: UserNamespace): 
     for (const name of kernel.readDirectory("/proc") ?? []) {
       const pid = Number(name);
       if (!Number.isInteger(pid) || !isInside(kernel, pid, namespace)) continue;
-      const pidfd = openProcess(pid);
+      const pidfd = kernel.processes.children.open(pid);
       if (pidfd < 0) continue;
       // The pid may be another process's by now; with the descriptor held, it can be asked again.
       // One that has ended already is readable, and waits for nobody but its parent.
       if (isInside(kernel, pid, namespace) && !kernel.poller.poll(pidfd, 0)) {
-        signalProcess(pidfd, SIGKILL);
+        kernel.processes.children.signal(pidfd, SIGKILL);
         found++;
       }
       kernel.close(pidfd);
@@ -65,7 +62,7 @@ function isInside(kernel: Kernel, pid: number, namespace: UserNamespace): boolea
       kernel.close(fd);
       return true;
     }
-    const parent = kernel.ioctl(fd, NS_GET_PARENT);
+    const parent = kernel.processes.namespaces.parent(fd);
     kernel.close(fd);
     fd = parent;
   }

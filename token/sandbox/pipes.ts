@@ -5,7 +5,7 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { openPipe } from "../../kernel/process/process.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
 
 /** The ends of a child's standard descriptors that this process holds. */
 export class Pipes implements Disposable {
@@ -24,7 +24,7 @@ export class Pipes implements Disposable {
     }
     if (!piped) return;
     for (const target of [1, 2]) {
-      const [reading, writing] = openPipe();
+      const [reading, writing] = openPipe(kernel);
       this.#reading.push(reading);
       this.#childEnds.push(writing);
       this.#standard[target] = writing;
@@ -57,6 +57,13 @@ export class Pipes implements Disposable {
     }
     this.#reading.length = 0;
   }
+}
+
+/** A pipe: the end to read from, the end to write to. Throws a {@linkcode KernelError} when there can be none. */
+export function openPipe(kernel: Kernel): readonly [reading: number, writing: number] {
+  const pipe = kernel.processes.children.pipe();
+  if (typeof pipe !== "number") return pipe;
+  throw new KernelError({ doing: "make", subject: "a pipe", command: "pipe2", number: pipe });
 }
 
 /** All that comes through a pipe until its writers are gone, as text. */

@@ -5,15 +5,19 @@
  */
 
 import { KernelError } from "../../errors/kernel_error.ts";
-import { type IsolatedCommand, startIsolated } from "../../kernel/process/isolate.ts";
-import { ownerMap, writeIdMaps } from "../../kernel/process/user_namespace.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
+import {
+  type Child,
+  type ExitStatus,
+  isFailedStep,
+  type IsolatedChild,
+  type IsolatedCommand,
+} from "../../kernel/processes.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
-import { createFilesystem, setFilesystemOption } from "../../kernel/process/mounts.ts";
-import type { ChildProcess, ExitStatus } from "../../kernel/process/process.ts";
 import { DelegationError } from "../explain/delegation_error.ts";
 import { endProcessesOf, userNamespaceOf } from "./namespace.ts";
 import { Pipes } from "./pipes.ts";
+import { startError } from "./start_error.ts";
 import { Delegation, type DelegationMasks } from "../../plan/delegation.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { type BpfCapability, CAPABILITY_NUMBERS } from "../../plan/reach.ts";
@@ -118,20 +122,23 @@ export async function runInSandbox(options: SandboxOptions): Promise<SandboxStat
     ? "user, mount and network namespace"
     : "user and mount namespace";
   step(`new ${spaces}: uid ${isolated.uid} outside, root inside, no capability outside`);
-  writeIdMaps(kernel, child.process.pid, isolated.uid, isolated.gid);
+  const { namespaces } = kernel.processes;
+  const unmapped = namespaces.writeIdMaps(child.pid, isolated.uid, isolated.gid);
+  if (unmapped !== undefined) throw startError(unmapped, isolated);
   const delegation = delegationOf(options);
-  delegate(child.contextFd, delegation);
+  delegate(kernel, child.contextFd, delegation);
   step(`bpffs at ${isolated.mountAt} with ${delegation}`);
-  using namespace = userNamespaceOf(kernel, child.process.pid);
+  using namespace = userNamespaceOf(kernel, child.pid);
   pipes.closeChildEnds();
   let ended = false;
   try {
     // Readers first: a command that writes much would wait for them otherwise.
     const output = pipes.read();
-    await child.start();
-    forwarding.start(child.process);
-    options.onStart?.(child.process.pid);
-    const status = await child.process.wait();
+    const failed = await child.run();
+    if (failed !== undefined) throw startError(failed, isolated);
+    forwarding.start(child);
+    options.onStart?.(child.pid);
+    const status = await child.wait();
     // What the command left running holds the pipes open.
     await endProcessesOf(kernel, namespace);
     ended = true;
@@ -236,11 +243,12 @@ function delegationOf(options: SandboxOptions): Delegation {
 }
 
 /** Sets the masks on the context of the child's bpffs, and creates it. */
-function delegate(contextFd: number, delegation: Delegation): void {
+function delegate(kernel: Kernel, contextFd: number, delegation: Delegation): void {
+  const { mounts } = kernel.processes;
   for (const { key, value } of delegation.toFsconfig()) {
-    checkDelegated(setFilesystemOption(contextFd, key, value), `${key}=${value}`);
+    checkDelegated(mounts.setOption(contextFd, key, value), `${key}=${value}`);
   }
-  checkDelegated(createFilesystem(contextFd), "the bpffs");
+  checkDelegated(mounts.create(contextFd), "the bpffs");
 }
 
 function checkDelegated(result: number, subject: string): void {
@@ -257,13 +265,20 @@ function checkDelegated(result: number, subject: string): void {
   });
 }
 
+async function startIsolated(kernel: Kernel, command: IsolatedCommand): Promise<IsolatedChild> {
+  const child = await kernel.processes.children.startIsolated(command);
+  if (isFailedStep(child)) throw startError(child, command);
+  return child;
+}
+
 async function ownerOf(
   kernel: Kernel,
   command: IsolatedCommand,
 ): Promise<{ readonly fd: number | undefined } & Disposable> {
   const fd = command.visible.length === 0
     ? undefined
-    : await ownerMap(kernel, command.uid, command.gid);
+    : await kernel.processes.namespaces.ownerMap(command.uid, command.gid);
+  if (isFailedStep(fd)) throw startError(fd, command);
   return {
     fd: fd === undefined || fd < 0 ? undefined : fd,
     [Symbol.dispose](): void {
@@ -289,7 +304,7 @@ class Forwarding implements Disposable {
   readonly #early: number[] = [];
   readonly #signal: AbortSignal | undefined;
   readonly #abort: () => void = () => this.#end();
-  #child: ChildProcess | undefined;
+  #child: Child | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: SandboxOptions, kernel: Kernel) {
@@ -311,7 +326,7 @@ class Forwarding implements Disposable {
   }
 
   /** The command runs. */
-  start(child: ChildProcess): void {
+  start(child: Child): void {
     this.#child = child;
     for (const number of this.#early) child.signal(number);
     if (this.#signal?.aborted === true) this.#end();

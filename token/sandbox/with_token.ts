@@ -7,8 +7,7 @@
 import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
-import { openPipe } from "../../kernel/process/process.ts";
-import { readToEnd } from "./pipes.ts";
+import { openPipe, readToEnd } from "./pipes.ts";
 import { processEnvironment } from "../resolve.ts";
 import { runInSandbox, type SandboxOptions } from "./sandbox.ts";
 
@@ -54,7 +53,7 @@ export async function withToken<Result = JsonValue>(options: WithTokenOptions): 
   const kernel = options.kernel ?? linuxKernel();
   const url = moduleUrl(module);
   const runner = import.meta.resolve("./run_module.ts");
-  const [reading, writing] = openPipe();
+  const [reading, writing] = openPipe(kernel);
   let writingOpen = true;
   try {
     const environment = options.environment ?? Deno.env.toObject();

@@ -1,0 +1,57 @@
+/**
+ * {@linkcode Processes} with system calls.
+ *
+ * @module
+ */
+
+import type { Kernel } from "../kernel.ts";
+import type { Processes } from "../processes.ts";
+import { startIsolated } from "./isolate.ts";
+import * as mounts from "./mounts.ts";
+import { openPipe, openProcess, signalProcess } from "./process.ts";
+import * as sockets from "./sockets.ts";
+import * as namespaces from "./user_namespace.ts";
+
+/** The commands about other processes of this machine. */
+export function linuxProcesses(kernel: Kernel): Processes {
+  return {
+    children: {
+      startIsolated: (command) => startIsolated(kernel, command),
+      open: openProcess,
+      signal: signalProcess,
+      pipe: openPipe,
+    },
+    namespaces: {
+      ofProcess: (pidfd, kind) => namespaces.namespaceOfProcess(kernel, pidfd, kind),
+      owningUserNamespace: (fd) => namespaces.owningUserNamespace(kernel, fd),
+      parent: (fd) => namespaces.parentNamespace(kernel, fd),
+      ownerUid: namespaces.ownerUid,
+      writeIdMaps: (pid, uid, gid) => namespaces.writeIdMaps(kernel, pid, uid, gid),
+      ownerMap: (uid, gid) => namespaces.ownerMap(kernel, uid, gid),
+      openFilesystemIn: (fd) => namespaces.openFilesystemIn(kernel, fd),
+      createTokenIn: (fd, directoryFd) => namespaces.createTokenIn(kernel, fd, directoryFd),
+    },
+    mounts: {
+      open: mounts.openFilesystem,
+      pick: mounts.pickFilesystem,
+      setOption: mounts.setFilesystemOption,
+      create: mounts.createFilesystem,
+      reconfigure: mounts.reconfigureFilesystem,
+      mount: mounts.mountFilesystem,
+      move: mounts.moveMount,
+    },
+    sockets: {
+      pair: sockets.socketPair,
+      listen: sockets.listenAt,
+      accept: sockets.acceptConnection,
+      connect: sockets.connectTo,
+      send: sockets.sendMessage,
+      receive: sockets.receiveMessage,
+      receiveWithin: (socket, size, timeout) =>
+        sockets.receiveWithin(kernel, socket, size, timeout),
+      peerCredentials: sockets.peerCredentials,
+      peerProcess: sockets.peerProcess,
+      setMode: sockets.setMode,
+    },
+  };
+}

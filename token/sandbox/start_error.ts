@@ -1,0 +1,54 @@
+/**
+ * Why a command did not start.
+ *
+ * @module
+ */
+
+import { KernelError } from "../../errors/kernel_error.ts";
+import { Errno, errnoName } from "../../uapi/errno.ts";
+import type { FailedStep, IsolatedCommand } from "../../kernel/processes.ts";
+
+/** The error for the step at which the child ended before its command ran. */
+export function startError(failed: FailedStep, command: IsolatedCommand): KernelError {
+  return new KernelError({
+    doing: failed.step === "execve" ? "run" : "prepare a sandbox for",
+    subject: command.arguments[0] ?? "the command",
+    command: failed.step,
+    number: failed.result === 0 ? -Errno.ESRCH : failed.result,
+    ...explain(failed, command),
+    stage: "token",
+  });
+}
+
+function explain(
+  { step, result }: FailedStep,
+  command: IsolatedCommand,
+): { readonly why: string; readonly fix?: string } {
+  if (step === "clone3") return { why: "the process ended before it came so far" };
+  if (step === "execve") {
+    if (result === -Errno.ENOENT) return { why: "there is no such program" };
+    if (result === -Errno.EACCES) {
+      return {
+        why: `uid ${command.uid} may not execute it`,
+        fix:
+          "make it and the directories above it readable to that user, or show them to it (skep sandbox --readable PATH)",
+      };
+    }
+  }
+  if (step === "unshare the user namespace" && result === -Errno.ENOSPC) {
+    return {
+      why: "no more user namespaces are allowed",
+      fix: "raise user.max_user_namespaces",
+    };
+  }
+  if (step === "move_mount" && result === -Errno.ENOENT) {
+    return {
+      why: `there is no directory ${command.mountAt} to mount the bpffs at`,
+      fix: "name an existing one",
+    };
+  }
+  const answer = result === 0
+    ? `${step}: the other side is gone`
+    : `${step}: ${errnoName(-result)}`;
+  return { why: `${answer} was the answer to one of its steps` };
+}
