@@ -6,7 +6,15 @@
 
 import { pascalCase, typeScriptTypes } from "../btf/mod.ts";
 import { openObject } from "../loader/mod.ts";
-import { eventTypes, type MapSpec, type ObjectSpec } from "../object/mod.ts";
+import {
+  eventTypes,
+  holdsMaps,
+  isPerCpu,
+  type MapSpec,
+  mapTypeTraits,
+  type ObjectSpec,
+  originTraits,
+} from "../object/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
 import { UsageError } from "./options.ts";
 
@@ -40,39 +48,13 @@ export const types: Command = {
   },
 };
 
-/** Shapes that the loader gives to values without BTF, by the type of the map. */
-const shapes: { readonly [type: string]: { readonly key?: string; readonly value?: string } } = {
-  devmap: { value: "DeviceTarget" },
-  devmap_hash: { value: "DeviceTarget" },
-  cpumap: { value: "CpuTarget" },
-  lpm_trie: { key: "Prefix" },
-};
-const keyless = new Set<unknown>([
-  "queue",
-  "stack",
-  "bloom_filter",
-  "ringbuf",
-  "user_ringbuf",
-  "arena",
-]);
-const valueless = new Set<unknown>(["ringbuf", "user_ringbuf", "arena"]);
-const storages = new Set<unknown>(["sk_storage", "task_storage", "inode_storage", "cgrp_storage"]);
-const holders = new Set<unknown>([
-  "prog_array",
-  "perf_event_array",
-  "cgroup_array",
-  "array_of_maps",
-  "hash_of_maps",
-  "xskmap",
-  "sockmap",
-  "sockhash",
-  "reuseport_sockarray",
-]);
+/** Stacks as build ids and offsets. */
+const BPF_F_STACK_BUILD_ID = 1 << 5;
 
 /** The TypeScript module of an object. */
 export function objectTypes(spec: ObjectSpec, module: string): string {
   const events = eventTypes(spec);
-  const maps = [...spec.maps].filter((map) => map.origin === "maps");
+  const maps = [...spec.maps].filter((map) => originTraits[map.origin].declared);
   const variables = [...spec.variables];
   const ids = [
     ...maps.flatMap((map) => [map.keyTypeId, map.valueTypeId, events.get(map.name) ?? 0]),
@@ -82,19 +64,15 @@ export function objectTypes(spec: ObjectSpec, module: string): string {
   const typed = (id: number): string | undefined => printed?.expressions.get(id);
   let imported = false;
   // Through a namespace: no struct of the object can have its name.
-  const shape = (name: string | undefined): string | undefined => {
-    if (name === undefined) return undefined;
+  const shape = (name: string): string => {
     imported = true;
     return `skep.${name}`;
   };
   const mapLines = maps.map((map) => {
-    const key = keyless.has(map.type)
-      ? "never"
-      : storages.has(map.type)
-      ? "number"
-      : typed(map.keyTypeId) ?? shape(shapes[map.type]?.key) ?? bySize(map.keySize);
+    const key = keyType(map, typed, shape);
     const value = valueType(map, typed, shape);
-    const event = typed(events.get(map.name) ?? 0) ?? (isBuffer(map) ? "Uint8Array" : "never");
+    const event = typed(events.get(map.name) ?? 0) ??
+      (isBuffer(map) ? "Uint8Array<ArrayBuffer>" : "never");
     return `    ${property(map.name)}: { key: ${key}; value: ${value}; event: ${event} };\n`;
   });
   const variableLines = variables.map(({ name, typeId, size }) =>
@@ -111,22 +89,54 @@ export function objectTypes(spec: ObjectSpec, module: string): string {
     `${variableLines.join("")}  };\n};\n`;
 }
 
-function valueType(
-  map: MapSpec,
-  typed: (id: number) => string | undefined,
-  shape: (name: string | undefined) => string | undefined,
-): string {
-  if (valueless.has(map.type)) return "never";
-  if (holders.has(map.type)) return map.valueSize === 8 ? "bigint" : "number";
-  if (map.type === "struct_ops") return "Uint8Array<ArrayBuffer>";
-  if (map.type === "stack_trace" && typed(map.valueTypeId) === undefined) return "bigint[]";
-  const one = typed(map.valueTypeId) ?? shape(shapes[map.type]?.value) ?? bySize(map.valueSize);
-  if (!String(map.type).includes("percpu")) return one;
+type Typed = (id: number) => string | undefined;
+/** The name of a shape that the loader gives to what has no BTF. */
+type Shape = (name: string) => string;
+
+function keyType(map: MapSpec, typed: Typed, shape: Shape): string {
+  const { key } = mapTypeTraits(map.type);
+  if (key === "none") return "never";
+  if (key === "descriptor") return "number";
+  const known = typed(map.keyTypeId);
+  if (known !== undefined) return known;
+  if (key === "prefix" && map.keySize > 4) return shape("Prefix");
+  if (key === "cgroup" && map.keySize === 16) return shape("CgroupStorageKey");
+  return bySize(map.keySize);
+}
+
+function valueType(map: MapSpec, typed: Typed, shape: Shape): string {
+  const one = oneValueType(map, typed, shape);
+  if (!isPerCpu(map.type)) return one;
   return /^[\w.[\]]+$/.test(one) ? `${one}[]` : `(${one})[]`;
 }
 
+/** A value, of one CPU where each has its own. */
+function oneValueType(map: MapSpec, typed: Typed, shape: Shape): string {
+  const { value } = mapTypeTraits(map.type);
+  if (value === "none") return "never";
+  if (value === "descriptor") {
+    return !holdsMaps(map.type) && map.valueSize === 8 ? "bigint" : "number";
+  }
+  if (value === "kernel-struct") return "Uint8Array<ArrayBuffer>";
+  const known = typed(map.valueTypeId);
+  if (known !== undefined) return known;
+  if (value === "stack") {
+    const buildIds = (map.flags & BPF_F_STACK_BUILD_ID) !== 0;
+    if (map.valueSize % (buildIds ? 32 : 8) !== 0) return bySize(map.valueSize);
+    return buildIds ? `${shape("BuildIdFrame")}[]` : "bigint[]";
+  }
+  if (value === "device" && isTarget(map)) return shape("DeviceTarget");
+  if (value === "cpu" && isTarget(map)) return shape("CpuTarget");
+  return bySize(map.valueSize);
+}
+
+function isTarget({ valueSize }: MapSpec): boolean {
+  return valueSize === 4 || valueSize === 8;
+}
+
 function isBuffer({ type }: MapSpec): boolean {
-  return type === "ringbuf" || type === "perf_event_array";
+  const { kind } = mapTypeTraits(type);
+  return kind === "ring" || kind === "perf";
 }
 
 /** What a value without BTF is. */

@@ -21,7 +21,8 @@ import { attachStructOps } from "./attach/struct_ops.ts";
 import { Links, type SkippedAttachment } from "./attach/links.ts";
 import { type Loaded, runLoad } from "./load/load.ts";
 import { BpfMap } from "./map/map.ts";
-import { effectiveMaxEntries, mapTypeNumber } from "./map/rules.ts";
+import { effectiveMaxEntries, mapTypeNumber } from "../object/spec/map_rules.ts";
+import { originTraits } from "../object/spec/map_traits.ts";
 import type { ObjectTypes, OtherName } from "./object_types.ts";
 import type { ProgramOutcome } from "./load/outcome.ts";
 import { type LoadOptions, type ObjectInput, prepare, type Prepared } from "./load/prepare.ts";
@@ -245,9 +246,6 @@ function leftOut(program: Program): string | undefined {
   return undefined;
 }
 
-/** Origins of maps that hold variables. */
-const SECTIONS: ReadonlySet<string> = new Set(["data", "bss", "rodata", "kconfig"]);
-
 function liveMap(
   kernel: Kernel,
   spec: ObjectSpec,
@@ -272,7 +270,7 @@ function liveMap(
     spec: map,
     eventType: () => eventType(map.name),
     ...(arena !== undefined ? { arena } : {}),
-    ...(SECTIONS.has(map.origin)
+    ...(originTraits[map.origin].section
       ? { variables: () => [...spec.variables].filter((variable) => variable.map === map) }
       : {}),
   });

@@ -10,6 +10,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import { linuxKernel } from "../kernel/linux/linux.ts";
 import { mapTypeName } from "../uapi/enums.ts";
 import { ObjectSpec } from "../object/object_spec.ts";
+import { mapTypeTraits } from "../object/spec/map_traits.ts";
 import type { MapSpec, ProgramSpec } from "../object/spec/spec.ts";
 import { resolveToken, type TokenOption } from "../token/resolve.ts";
 import { decodeProgramInfo } from "./program/info.ts";
@@ -339,22 +340,14 @@ function refusal(error: SkepError, otherwise: VerdictStage): Verdict {
   return { ok: false, errno: error.errno ?? "EINVAL", stage, error: error.message };
 }
 
-/** Map types that remember the first program that uses them, so that two programs cannot be tried with one map. */
-const BINDING: ReadonlySet<MapSpec["type"]> = new Set<MapSpec["type"]>([
-  "prog_array",
-  "devmap",
-  "devmap_hash",
-  "cpumap",
-  "cgroup_storage",
-  "percpu_cgroup_storage",
-  "struct_ops",
-]);
-
 /** Whether all programs of an object can be tried in one load and none can change another's verdict. */
 function canShareMaps(spec: ObjectSpec): boolean {
   for (const map of spec.maps) {
-    if (map.origin === "struct_ops" || BINDING.has(map.type)) return false;
-    if (map.inner !== undefined && BINDING.has(map.inner.type)) return false;
+    // A map that remembers the first program that uses it cannot be shared by two that are tried.
+    if (mapTypeTraits(map.type).bindsProgram === true) return false;
+    if (map.inner !== undefined && mapTypeTraits(map.inner.type).bindsProgram === true) {
+      return false;
+    }
   }
   return true;
 }

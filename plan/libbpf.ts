@@ -7,18 +7,11 @@
  * @module
  */
 
+import { originTraits } from "../object/spec/map_traits.ts";
 import type { MapSpec, ProgramSpec } from "../object/spec/spec.ts";
 import { AttachType, Command, Helper, MapType, ProgramType } from "../uapi/enums.ts";
 import type { PlanBuilder } from "./builder.ts";
 import type { Plannable } from "./plannable.ts";
-
-/** Where libbpf keeps an object's variables. */
-const DATA_ORIGINS: ReadonlySet<MapSpec["origin"]> = new Set<MapSpec["origin"]>([
-  "data",
-  "rodata",
-  "bss",
-  "kconfig",
-]);
 
 /** Helpers that libbpf rewrites when it takes probe_read_kernel for missing. */
 const PROBE_READ: readonly number[] = [Helper.probe_read_kernel, Helper.probe_read_kernel_str];
@@ -42,7 +35,7 @@ export function addLibbpf(
     load("cgroup_sock", "cgroup_inet_sock_create", "libbpf probes expected_attach_type");
     builder.need("net_admin", "libbpf probes expected_attach_type");
   }
-  if (maps.some((map) => DATA_ORIGINS.has(map.origin))) {
+  if (maps.some((map) => originTraits[map.origin].section)) {
     builder.add("commands", Command.map_create, "libbpf probes global data");
     builder.add("maps", MapType.array, "libbpf probes global data");
   }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { mapTypeTraits } from "../object/spec/map_traits.ts";
 import {
   AttachType,
   type AttachTypeName,
@@ -113,18 +114,9 @@ export function programTypeFacts(type: ProgramTypeName | undefined): ProgramType
   return PROGRAM_TYPES[type ?? "unspec"];
 }
 
-/** Map types for which the kernel looks for CAP_NET_ADMIN as well. */
-const NETWORK_MAPS: ReadonlySet<MapTypeName | number> = new Set<MapTypeName>([
-  "devmap",
-  "devmap_hash",
-  "sockmap",
-  "sockhash",
-  "xskmap",
-]);
-
 /** What creating a map of the type needs, beside `bpf`. */
 export function mapTypeCapabilities(type: MapTypeName | number): readonly BpfCapability[] {
-  return NETWORK_MAPS.has(type) ? NET : [];
+  return mapTypeTraits(type).netAdmin === true ? NET : [];
 }
 
 /**

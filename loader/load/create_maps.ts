@@ -7,7 +7,6 @@
 import { SkepError } from "../../errors/skep_error.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { Errno } from "../../uapi/errno.ts";
-import type { MapCreate } from "../../kernel/kernel.ts";
 import { Mapping } from "../../kernel/mapping.ts";
 import { MapType } from "../../uapi/enums.ts";
 import type { MapSpec } from "../../object/spec/spec.ts";
@@ -16,11 +15,13 @@ import { Descriptor } from "../../kernel/descriptor.ts";
 import {
   holdsMaps,
   type MapContext,
+  type MapCreateArguments,
   mapCreateArguments,
   mappedSize,
   mapTypeNumber,
   withoutBtf,
-} from "../map/rules.ts";
+} from "../../object/spec/map_rules.ts";
+import { originTraits } from "../../object/spec/map_traits.ts";
 import { pinDescriptor } from "../../kernel/pin.ts";
 import { openPinned } from "./reuse_pinned_map.ts";
 import type { CreatedMap, LoadContext } from "./load_context.ts";
@@ -56,7 +57,7 @@ export function createMaps(
 ): Map<string, CreatedMap> {
   const created = new Map<string, CreatedMap>();
   for (const spec of state.spec.maps) {
-    if (!spec.autocreate || spec.origin === "jumptable") continue;
+    if (!spec.autocreate || originTraits[spec.origin].created === "with-program") continue;
     const map = pinOrCreate(state, spec, options, cleanup);
     created.set(spec.name, map);
     if (spec.slots.length > 0 && holdsMaps(mapTypeNumber(spec)) && !map.reused) {
@@ -130,9 +131,7 @@ function createMap(
   if (mapTypeNumber(spec) === MapType.arena) {
     return { ...map, arena: stack.use(mapArena(state, spec, descriptor.fd)) };
   }
-  if (structOps === undefined && spec.origin !== "maps") {
-    fillData(state, spec, descriptor.fd, options.kconfig);
-  }
+  fillData(state, spec, descriptor.fd, options.kconfig);
   return map;
 }
 
@@ -152,7 +151,7 @@ function openNew(
   structOps?: KernelStructOps,
 ): Descriptor {
   const plain = mapCreateArguments(spec, context);
-  const attributes: MapCreate = structOps === undefined
+  const attributes: MapCreateArguments = structOps === undefined
     ? plain
     : { ...plain, valueSize: structOps.value.length };
   let result = state.kernel.mapCreate(attributes);
@@ -173,7 +172,7 @@ function openNew(
       keySize: attributes.keySize,
       valueSize: attributes.valueSize,
       maxEntries: attributes.maxEntries,
-      flags: attributes.flags ?? 0,
+      flags: attributes.flags,
     },
   }, { kind: "map", map: spec });
 }
@@ -185,15 +184,21 @@ function fillData(
   fd: number,
   kconfig: Uint8Array | undefined,
 ): void {
+  const { section, contents: origin, constant } = originTraits[spec.origin];
+  if (!section) return;
   // A new array is all zeroes.
-  const contents = spec.origin === "kconfig" ? kconfig : spec.zeroed ? undefined : spec.contents;
+  const contents = origin === "kernel-configuration"
+    ? kconfig
+    : spec.zeroed
+    ? undefined
+    : spec.contents;
   if (contents !== undefined && contents.some((byte) => byte !== 0)) {
     using elements = state.kernel.mapElements(fd, 4, contents.length);
     elements.key.fill(0);
     elements.value.set(contents);
     mapDone(elements.update(), spec, "fill map", "BPF_MAP_UPDATE_ELEM");
   }
-  if (spec.origin === "rodata" || spec.origin === "kconfig") {
+  if (constant) {
     mapDone(state.kernel.mapFreeze(fd), spec, "freeze map", "BPF_MAP_FREEZE");
   }
 }

@@ -8,6 +8,7 @@ import type { CreatedMap, LoadContext } from "./load_context.ts";
 import { kernelSources, type ResolvedExterns, resolveExterns } from "../externs/mod.ts";
 import { kernelTypes } from "../features/kernel_btf.ts";
 import type { ModuleDescriptors } from "./module_descriptors.ts";
+import { originTraits } from "../../object/spec/map_traits.ts";
 import type { ExternTarget } from "./references.ts";
 
 const NONE: ResolvedExterns = { find: () => undefined };
@@ -87,7 +88,7 @@ export class ReferenceResolver {
 
   #kconfigFd(): number {
     for (const { spec, descriptor } of this.#maps.values()) {
-      if (spec.origin === "kconfig") return descriptor.fd;
+      if (originTraits[spec.origin].contents === "kernel-configuration") return descriptor.fd;
     }
     return -1;
   }

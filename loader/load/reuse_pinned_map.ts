@@ -18,7 +18,7 @@ import {
   mapTypeNumber,
   type ShapeDifference,
   shapeDifferences,
-} from "../map/rules.ts";
+} from "../../object/spec/map_rules.ts";
 import type { LoadContext } from "./load_context.ts";
 
 /**

@@ -13,8 +13,8 @@ import { MapType, type MapTypeName } from "../../uapi/enums.ts";
 import type { Token } from "../../token/token.ts";
 import { Descriptor } from "../../kernel/descriptor.ts";
 import type { MapParts } from "./parts.ts";
-import { effectiveMaxEntries, takesBtf } from "./rules.ts";
-import { DESCRIPTORS, isKeyless, STORAGE } from "./operations.ts";
+import { effectiveMaxEntries } from "../../object/spec/map_rules.ts";
+import { mapTypeTraits } from "../../object/spec/map_traits.ts";
 import type { HasDescriptor } from "./values.ts";
 import { explainRefused } from "../features/refusals.ts";
 
@@ -68,7 +68,7 @@ export function createNewMap(kernel: Kernel, options: MapCreateOptions): MapPart
     (types !== undefined && valueTypeId !== 0 ? types.btf.size(valueTypeId) : usualValueSize(type));
   const maxEntries = effectiveMaxEntries(type, options.maxEntries ?? 0, kernel.machine);
   const tokenFd = token?.fd;
-  const typed = types !== undefined && takesBtf(type) && keyTypeId + valueTypeId > 0;
+  const typed = types !== undefined && mapTypeTraits(type).btf && keyTypeId + valueTypeId > 0;
   // These types alone: an object's whole BTF is not as the kernel takes it.
   const cut = typed ? cutBtf(types.btf, [keyTypeId, valueTypeId]) : undefined;
   using btf = cut === undefined ? undefined : loadBtf(kernel, cut.bytes, tokenFd);
@@ -141,30 +141,11 @@ function typeId(btf: Btf, type: TypeReference): number {
 
 /** Indices and descriptors are words of four bytes; what has no keys has none. */
 function usualKeySize(type: number): number {
-  return isKeyless(type) ? 0 : INDEXED.has(type) || STORAGE.has(type) ? 4 : 0;
+  const { key } = mapTypeTraits(type);
+  return key === "index" || key === "descriptor" ? 4 : 0;
 }
 
 function usualValueSize(type: number): number {
-  return DESCRIPTORS.has(type) ? 4 : TARGETS.has(type) ? 8 : 0;
+  const { value } = mapTypeTraits(type);
+  return value === "descriptor" ? 4 : value === "device" || value === "cpu" ? 8 : 0;
 }
-
-const TARGETS: ReadonlySet<number> = new Set<number>([
-  MapType.devmap,
-  MapType.devmap_hash,
-  MapType.cpumap,
-]);
-
-const INDEXED: ReadonlySet<number> = new Set<number>([
-  ...TARGETS,
-  MapType.array,
-  MapType.percpu_array,
-  MapType.prog_array,
-  MapType.perf_event_array,
-  MapType.cgroup_array,
-  MapType.array_of_maps,
-  MapType.xskmap,
-  MapType.sockmap,
-  MapType.reuseport_sockarray,
-  MapType.stack_trace,
-  MapType.struct_ops,
-]);

@@ -31,17 +31,10 @@ import {
 } from "./options.ts";
 import { pinDescriptor } from "../../kernel/pin.ts";
 import { type ChunkOptions, RawMap } from "./raw.ts";
-import { BPF_F_MMAPABLE, isPerCpu, roundUp, transferSize } from "./rules.ts";
+import { BPF_F_MMAPABLE, isPerCpu, roundUp, transferSize } from "../../object/spec/map_rules.ts";
+import { mapTypeTraits } from "../../object/spec/map_traits.ts";
 import { sectionCodec, shapedKey, shapedValue } from "./shapes.ts";
-import {
-  cannotList,
-  checkUse,
-  DESCRIPTORS,
-  hasNoKeys,
-  STORAGE,
-  unreadable,
-  withoutCpuFlag,
-} from "./operations.ts";
+import { cannotList, checkUse, hasNoKeys, unreadable, withoutCpuFlag } from "./operations.ts";
 import { descriptorCodec, perCpuCodec, type ValueCodec, valueCodec } from "./values.ts";
 import {
   type Decoder,
@@ -429,7 +422,7 @@ export class BpfMap<K = BtfValue, V = BtfValue, E = BtfValue>
     const { btf, keyTypeId, type } = this.#parts;
     const what = `${this.#subject}'s key`;
     if (this.keySize === 0) throw hasNoKeys(type, this.#subject);
-    if (STORAGE.has(type)) return descriptorCodec(this.keySize, what);
+    if (mapTypeTraits(type).key === "descriptor") return descriptorCodec(this.keySize, what);
     const shaped = keyTypeId === 0 ? shapedKey(this.#parts, this.keySize, what) : undefined;
     return shaped ?? valueCodec(btf, keyTypeId, this.keySize, what);
   }
@@ -448,7 +441,9 @@ export class BpfMap<K = BtfValue, V = BtfValue, E = BtfValue>
   #makeOneValueCodec(): ValueCodec {
     const { btf, valueTypeId, type, valueSize } = this.#parts;
     const what = this.#valueName;
-    if (DESCRIPTORS.has(type)) return descriptorCodec(this.raw.valueSize, what);
+    if (mapTypeTraits(type).value === "descriptor") {
+      return descriptorCodec(this.raw.valueSize, what);
+    }
     if (this.#parts.variables !== undefined) return this.#makeSectionCodec(this.#parts.variables());
     const shaped = valueTypeId === 0 ? shapedValue(this.#parts, valueSize, what) : undefined;
     return shaped ?? valueCodec(btf, valueTypeId, valueSize, what);

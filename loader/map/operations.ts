@@ -7,70 +7,62 @@
 import { SkepError } from "../../errors/skep_error.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { MapType, mapTypeName } from "../../uapi/enums.ts";
+import { type MapKind, mapTraits, mapTypeTraits } from "../../object/spec/map_traits.ts";
 
-/** Types that hold descriptors of other things and give back ids. */
-export const DESCRIPTORS: ReadonlySet<number> = new Set<number>([
-  MapType.prog_array,
-  MapType.perf_event_array,
-  MapType.cgroup_array,
-  MapType.array_of_maps,
-  MapType.hash_of_maps,
-  MapType.xskmap,
-  MapType.sockmap,
-  MapType.sockhash,
-  MapType.reuseport_sockarray,
-]);
+const KEYS = "use get(), set() and delete()";
 
-/** Types whose keys are descriptors: of a process (pidfd), a socket, a file or a cgroup. */
-export const STORAGE: ReadonlySet<number> = new Set<number>([
-  MapType.task_storage,
-  MapType.sk_storage,
-  MapType.inode_storage,
-  MapType.cgrp_storage,
-]);
+/** What to use instead of a key, by the way that a map is used. */
+const INSTEAD: { readonly [K in MapKind]: string } = {
+  keyed: KEYS,
+  array: KEYS,
+  "per-cpu": KEYS,
+  descriptors: KEYS,
+  maps: KEYS,
+  perf: "use records()",
+  storage: KEYS,
+  queue: "use push(), pop() and peek()",
+  bloom: "use push() and mayHave()",
+  ring: "read it with records()",
+  "user-ring": "write it with a UserRingBuffer",
+  arena: "use its memory",
+};
 
-/** What to do with a type of map that has no keys. */
-const KEYLESS: ReadonlyMap<number, string> = new Map<number, string>([
-  [MapType.queue, "use push(), pop() and peek()"],
-  [MapType.stack, "use push(), pop() and peek()"],
-  [MapType.bloom_filter, "use push() and mayHave()"],
-  [MapType.ringbuf, "read it with records()"],
-  [MapType.user_ringbuf, "write it with a UserRingBuffer"],
-  [MapType.arena, "use its memory"],
-]);
-
-const QUEUES = new Set<number>([MapType.queue, MapType.stack]);
-const FILTERS = new Set<number>([MapType.bloom_filter]);
-const PUSHED = new Set<number>([...QUEUES, ...FILTERS]);
-
-/** Whether a type of map has no keys. */
-export function isKeyless(type: number): boolean {
-  return KEYLESS.has(type);
-}
+const CALLS: { readonly [call in "push" | "pop" | "mayHave"]: readonly MapKind[] } = {
+  push: ["queue", "bloom"],
+  pop: ["queue"],
+  mayHave: ["bloom"],
+};
 
 /** The error of a call with a key on a map that has none. */
 export function hasNoKeys(type: number, name: string): SkepError {
-  return misuse("look into", name, `a ${nameOf(type)} has no keys`, KEYLESS.get(type));
+  return misuse(
+    "look into",
+    name,
+    `a ${nameOf(type)} has no keys`,
+    INSTEAD[mapTypeTraits(type).kind],
+  );
 }
 
 /** Refuses what is for queues and stacks, or for what is pushed to, on any other map. */
 export function checkUse(type: number, name: string, call: "push" | "pop" | "mayHave"): void {
-  const types = call === "push" ? PUSHED : call === "pop" ? QUEUES : FILTERS;
-  if (types.has(type)) return;
+  const { kind } = mapTypeTraits(type);
+  if (CALLS[call].includes(kind)) return;
   const doing = call === "mayHave" ? "ask" : call;
-  const which = [...types].map(nameOf).join(", ");
+  const which = Object.entries(mapTraits)
+    .filter(([, traits]) => CALLS[call].includes(traits.kind)).map(([name]) => name).join(", ");
   throw misuse(
     doing,
     name,
     `it is a ${nameOf(type)}, and this is for ${which}`,
-    KEYLESS.get(type) ?? "use get(), set() and delete()",
+    INSTEAD[kind],
   );
 }
 
 /** The error of a type of map whose elements the kernel does not list; undefined when it does. */
 export function cannotList(type: number, name: string): SkepError | undefined {
-  if (KEYLESS.has(type)) return hasNoKeys(type, name);
-  if (STORAGE.has(type)) {
+  const { kind, key } = mapTypeTraits(type);
+  if (key === "none") return hasNoKeys(type, name);
+  if (kind === "storage") {
     return misuse(
       "list the elements of",
       name,

@@ -6,7 +6,7 @@
  */
 
 import type { BtfValue } from "../../btf/codec/mod.ts";
-import { MapType } from "../../uapi/enums.ts";
+import { mapTypeTraits } from "../../object/spec/map_traits.ts";
 import { bytes, descriptorOf, type HasDescriptor, misfit, type ValueCodec } from "./values.ts";
 
 /** A value of a `devmap` or `devmap_hash`: where frames are sent (`struct bpf_devmap_val`). */
@@ -103,9 +103,9 @@ export function shapedKey(
   size: number,
   what: string,
 ): ValueCodec<BtfValue> | undefined {
-  if (type === MapType.lpm_trie && size > 4) return prefixCodec(size, what);
-  const cgroup = type === MapType.cgroup_storage || type === MapType.percpu_cgroup_storage;
-  return cgroup && size === 16 ? cgroupKeyCodec(what) : undefined;
+  const { key } = mapTypeTraits(type);
+  if (key === "prefix" && size > 4) return prefixCodec(size, what);
+  return key === "cgroup" && size === 16 ? cgroupKeyCodec(what) : undefined;
 }
 
 /** The codec of a value whose shape follows from the map's type; undefined for all others. */
@@ -114,13 +114,12 @@ export function shapedValue(
   size: number,
   what: string,
 ): ValueCodec<BtfValue> | undefined {
-  switch (type) {
-    case MapType.devmap:
-    case MapType.devmap_hash:
+  switch (mapTypeTraits(type).value) {
+    case "device":
       return targetCodec("ifindex", size, what);
-    case MapType.cpumap:
+    case "cpu":
       return targetCodec("queueSize", size, what);
-    case MapType.stack_trace:
+    case "stack":
       return (flags & STACK_BUILD_ID) !== 0 ? buildIdCodec(size, what) : addressCodec(size, what);
     default:
       return undefined;

@@ -7,7 +7,7 @@
 import type { Btf } from "../../btf/btf.ts";
 import { type BtfValue, type Codec, codecFor } from "../../btf/codec/mod.ts";
 import { SkepError } from "../../errors/skep_error.ts";
-import { roundUp } from "./rules.ts";
+import { roundUp } from "../../object/spec/map_rules.ts";
 
 /** Reads and writes one kind of value. */
 export interface ValueCodec<T = unknown> {

@@ -8,6 +8,7 @@ import type { Btf } from "../../btf/btf.ts";
 import type { PlacedSection } from "../spec/datasec.ts";
 import { openError } from "../spec/error.ts";
 import { LONGEST_NAME, MapDefinition } from "../spec/map_spec.ts";
+import { originTraits } from "../spec/map_traits.ts";
 import type { ObjectSections } from "./sections.ts";
 import type { MapOrigin } from "../spec/spec.ts";
 
@@ -79,7 +80,7 @@ function dataMap(
   size: number,
   more: { readonly sectionIndex: number; readonly source?: Uint8Array },
 ): MapDefinition {
-  const constant = origin === "rodata" || origin === "kconfig";
+  const { constant } = originTraits[origin];
   return new MapDefinition({
     ...more,
     name,

@@ -25,6 +25,7 @@ import {
 import { CoreCode } from "./core.ts";
 import { linkInfo, type Placed } from "./func_info.ts";
 import { type ObjectSpec, parsedObject } from "../object_spec.ts";
+import { originTraits } from "../spec/map_traits.ts";
 import { poisonMap } from "../code/poison.ts";
 import type { ProgramSpec, Reference, RelocatedProgram } from "../spec/spec.ts";
 
@@ -236,7 +237,9 @@ class Relocator {
           setSource(code, instruction, Pseudo.mapFd);
           return { kind: "map", instruction, map: map.name };
         }
-        const shift = map.origin === "arena" ? this.#options.arenaOffset ?? 0 : 0;
+        const shift = originTraits[map.origin].contents === "arena-globals"
+          ? this.#options.arenaOffset ?? 0
+          : 0;
         const offset = immediateOf(code, instruction) + relocation.offset + shift;
         return mapValue(code, instruction, map.name, offset);
       }

@@ -7,8 +7,9 @@
  */
 
 export { ObjectError, RelocationError } from "./error.ts";
-export * from "./map_rules.ts";
+export { holdsMaps, isPerCpu, mapTypeNumber } from "./map_rules.ts";
 export * from "./map_spec.ts";
+export * from "./map_traits.ts";
 export * from "./named.ts";
 export type * from "./spec.ts";
 export type { VariableJson } from "./variables.ts";

@@ -9,6 +9,7 @@ import type { ElfFile } from "../../elf/elf.ts";
 import type { PlacedSection } from "./datasec.ts";
 import { ObjectError } from "./error.ts";
 import type { MapDefinition } from "./map_spec.ts";
+import { originTraits } from "./map_traits.ts";
 import type { ExternSpec, VariableSpec } from "./spec.ts";
 import { readValue, writeValue } from "./btf_value.ts";
 
@@ -41,7 +42,7 @@ export class Variable implements VariableSpec {
     this.offset = place.offset;
     this.size = place.size;
     this.typeId = place.typeId;
-    this.constant = map.origin === "rodata" || map.origin === "kconfig";
+    this.constant = originTraits[map.origin].constant;
     this.linkage = place.linkage;
     this.#btf = btf;
   }
@@ -75,7 +76,7 @@ export class Variable implements VariableSpec {
     if (this.#btf === undefined || this.typeId === 0) {
       throw this.#error("set", "the object has no BTF, so its type is unknown", "set its bytes");
     }
-    if (this.map.origin === "kconfig") {
+    if (originTraits[this.map.origin].contents === "kernel-configuration") {
       throw this.#error(
         "set",
         "it is read from the kernel's configuration when the object is loaded",
@@ -146,15 +147,16 @@ export interface VariableSources {
 export function readVariables({ elf, btf, maps, placed, externs }: VariableSources): Variable[] {
   const variables: Variable[] = [];
   for (const map of maps) {
-    if (map.origin === "kconfig") {
+    const { contents, datasec } = originTraits[map.origin];
+    if (contents === "kernel-configuration") {
       for (const extern of externs) {
         if (extern.kind !== "kconfig") continue;
         variables.push(new Variable(map, btf, { ...extern, linkage: "extern" }));
       }
       continue;
     }
-    if (!["data", "rodata", "bss", "arena"].includes(map.origin)) continue;
-    const name = map.origin === "arena" ? ".addr_space.1" : map.section;
+    if (datasec === undefined) continue;
+    const name = datasec === "section" ? map.section : datasec;
     const section = placed.find((section) => section.name === name);
     if (section === undefined) {
       for (const symbol of elf.symbols) {

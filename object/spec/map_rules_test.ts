@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { MapSpec } from "../../object/spec/spec.ts";
+import type { MapSpec } from "./spec.ts";
 import {
   effectiveMaxEntries,
   mapCreateArguments,
@@ -8,7 +8,7 @@ import {
   shapeDifferences,
   transferSize,
   withoutBtf,
-} from "./rules.ts";
+} from "./map_rules.ts";
 
 const machine = { pageSize: 4096, possibleCpus: 3 };
 
