@@ -33,6 +33,7 @@ export {
 
 // Errors: everything that is thrown is a `SkepError`.
 export {
+  type ErrorData,
   type ErrorFacts,
   type JsonValue,
   KernelError,

@@ -25,7 +25,7 @@ interface Row {
   /** The first sample in a process, the ones after it, or all. */
   readonly take: "first" | "later" | "all";
   /** An object that may be absent. */
-  readonly needs?: string;
+  readonly needs?: string | undefined;
 }
 
 const execsnoop = `${here}../examples/execsnoop/execsnoop.bpf.o`;
@@ -136,7 +136,7 @@ interface Runner {
   readonly name: string;
   readonly command: readonly string[];
   /** Loads execsnoop, attaches, and writes a line for the first event. */
-  readonly first?: readonly string[];
+  readonly first?: readonly string[] | undefined;
 }
 
 const rounds = Number(Deno.args.find((word) => /^\d+$/.test(word)) ?? 3);

@@ -16,15 +16,15 @@ import { validate } from "./validate.ts";
 /** How {@linkcode Btf.parse} reads. */
 export interface BtfOptions {
   /** The BTF that this one goes on from: the kernel's, for a module's. */
-  readonly base?: Btf;
+  readonly base?: Btf | undefined;
   /** What errors call it; `"BTF"` unless told. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /**
    * The kernel made it: ids and names are checked as they are used and not all at once.
    *
    * What is wrong is still a {@linkcode BtfError}, only later.
    */
-  readonly trusted?: boolean;
+  readonly trusted?: boolean | undefined;
 }
 
 /** From this number of look-ups of a kind on, its hash index is worth its building. */
@@ -63,7 +63,7 @@ export let rawTypes: (btf: Btf) => RawTypes;
  */
 export class Btf {
   /** The BTF that this one goes on from. */
-  readonly base?: Btf;
+  readonly base?: Btf | undefined;
   /** What errors call it. */
   readonly name: string;
   /** The byte order of {@linkcode Btf.bytes}. */

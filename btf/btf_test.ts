@@ -37,7 +37,7 @@ function patched(bytes: Uint8Array, word: number, value: number): Uint8Array {
 function blob(
   words: readonly number[],
   names: string,
-  header: { length?: number; layout?: readonly number[] } = {},
+  header: { length?: number | undefined; layout?: readonly number[] | undefined } = {},
 ): Uint8Array {
   const { length = 24, layout = [] } = header;
   const text = new TextEncoder().encode(names);

@@ -4,24 +4,24 @@
  * @module
  */
 
-import { type ErrorFacts, type JsonValue, SkepError, type Stage } from "../errors/skep_error.ts";
+import { type ErrorData, type ErrorFacts, SkepError, type Stage } from "../errors/skep_error.ts";
 
 /** What {@linkcode BtfError} is made from. */
 export interface BtfErrorFacts {
   /** What was being done; `"read BTF of"` unless told. */
-  readonly doing?: string;
+  readonly doing?: string | undefined;
   /** Whose BTF it is. */
   readonly subject: string;
   /** What is wrong. */
   readonly why: string;
   /** What to do about it. */
-  readonly fix?: string;
+  readonly fix?: string | undefined;
   /** The errno that libbpf would answer; `EINVAL` unless told. */
-  readonly errno?: string;
+  readonly errno?: string | undefined;
   /** `"btf"` unless told. */
-  readonly stage?: Stage;
+  readonly stage?: Stage | undefined;
   /** Ids, offsets, names. */
-  readonly data?: { readonly [key: string]: JsonValue };
+  readonly data?: ErrorData | undefined;
 }
 
 /** BTF that is malformed, or a question that it cannot answer (the size of a function, say). */

@@ -252,7 +252,7 @@ export class BtfExt {
       subject: this.#btf.name,
       why,
       data: { offset },
-      ...(errno === undefined ? {} : { errno }),
+      errno,
     });
   }
 }

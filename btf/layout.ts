@@ -27,7 +27,7 @@ function refuse(btf: TypeSource, id: number, why: string, errno?: string): BtfEr
     subject: btf.name,
     why,
     data: { typeId: id },
-    ...(errno === undefined ? {} : { errno }),
+    errno,
   });
 }
 

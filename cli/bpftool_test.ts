@@ -96,8 +96,8 @@ kernelTest("prog, map and btf show what bpftool shows", needs, async () => {
   using object = await load();
   for (const program of object.programs) {
     const { id, btfId } = program.info();
-    const theirs = await bpftool("prog", "show", "id", `${id}`) as { loaded_at?: Json };
-    const ours = await skep("prog", "show", `${id}`) as { loaded_at?: Json };
+    const theirs = await bpftool("prog", "show", "id", `${id}`) as { loaded_at?: Json | undefined };
+    const ours = await skep("prog", "show", `${id}`) as { loaded_at?: Json | undefined };
     // Both work it out from the uptime, at different moments.
     assert(Math.abs(Number(ours.loaded_at) - Number(theirs.loaded_at)) <= 1);
     assertHas({ ...ours, loaded_at: 0 }, { ...theirs, loaded_at: 0 } as Json, program.name);
@@ -147,7 +147,9 @@ kernelTest("prog dump has bpftool's instructions and source lines", needs, async
   const id = `${object.programs.get("use_settings").info().id}`;
   const ours = await skep("prog", "dump", id);
   const theirs = await bpftool("prog", "dump", "xlated", "id", id);
-  const plain = (theirs as { proto?: Json }[]).map(({ proto: _, ...rest }) => rest) as Json;
+  const plain = (theirs as { proto?: Json | undefined }[]).map(({ proto: _, ...rest }) =>
+    rest
+  ) as Json;
   assertHas(ours, plain, "use_settings");
 });
 

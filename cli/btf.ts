@@ -23,7 +23,7 @@ export interface BtfFacts {
   /** Bytes. */
   readonly size: number;
   /** `vmlinux`, a module's name, or nothing. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Whether it is the kernel's own or a module's. */
   readonly kernel: boolean;
   /** Programs that use it. */
@@ -35,7 +35,7 @@ export interface BtfFacts {
 function btfFacts(kernel: Kernel, fd: number): Omit<BtfFacts, "prog_ids" | "map_ids"> {
   const { result, id, name, kernel: ofKernel, bytes } = kernel.btfInfo(fd);
   check(result, { doing: "read", subject: "BTF", command: "BPF_OBJ_GET_INFO_BY_FD" });
-  return { id, size: bytes.length, ...(name === "" ? {} : { name }), kernel: ofKernel };
+  return { id, size: bytes.length, name: name === "" ? undefined : name, kernel: ofKernel };
 }
 
 function listFacts(kernel: Kernel): BtfFacts[] {
@@ -195,7 +195,7 @@ async function openBtf(parsed: Parsed): Promise<Btf> {
     check(result, { doing: "read", subject: `BTF ${what}`, command: "BPF_OBJ_GET_INFO_BY_FD" });
     // A module's BTF goes on where the kernel's ends.
     const module = ofKernel && name !== "vmlinux";
-    return Btf.parse(bytes, { name, ...(module ? { base: vmlinux(kernel) } : {}) });
+    return Btf.parse(bytes, { name, base: module ? vmlinux(kernel) : undefined });
   }
   throw new UsageError(
     "skep btf dump",

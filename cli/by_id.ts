@@ -148,7 +148,7 @@ function refused(doing: string, subject: string, command: string, result: number
     why: permission
       ? "looking at other processes' objects needs CAP_SYS_ADMIN in the initial user namespace, and no token gives it"
       : errnoMeaning(result),
-    ...(permission ? { fix: "run it as root" } : {}),
+    fix: permission ? "run it as root" : undefined,
   });
 }
 

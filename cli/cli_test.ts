@@ -318,7 +318,7 @@ Deno.test({
 
 interface Listed {
   readonly id: number;
-  readonly name?: string;
+  readonly name?: string | undefined;
   readonly type: string;
   readonly [field: string]: unknown;
 }

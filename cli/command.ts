@@ -22,7 +22,7 @@ export interface Command {
   /** Its options, without those that all have. */
   readonly options: readonly Option[];
   /** More to say than the options do: paragraphs, ready to print. */
-  readonly details?: string;
+  readonly details?: string | undefined;
   /** Does it; answers the exit status. */
   run(parsed: Parsed, io: Io): number | Promise<number>;
 }

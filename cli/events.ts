@@ -16,7 +16,7 @@ export interface EventPrinterOptions {
   /** Whether each event tells which map it came from: there are several. */
   readonly named: boolean;
   /** Called when nothing can be printed any more; {@linkcode EventPrinter.flush} then throws why. */
-  readonly closed?: () => void;
+  readonly closed?: (() => void) | undefined;
 }
 
 /**
@@ -87,7 +87,7 @@ export class EventPrinter {
     if (writer === undefined) {
       const columns: Column[] = names.map((name) => ({
         head: name.toUpperCase(),
-        ...(isNumber(fields[name]) ? { align: "right" } : {}),
+        align: isNumber(fields[name]) ? "right" : undefined,
       }));
       // Text fields of a kernel's task name are mostly this wide; later rows can still widen them.
       const widths = names.map((name, index): number =>

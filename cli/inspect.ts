@@ -109,14 +109,12 @@ function inspectJson(
   return {
     ...spec.toJSON(),
     core: coreRelocations(spec),
-    ...(wanted.includes("types") ? { types: typeList(spec) } : {}),
-    ...(wanted.includes("instructions")
-      ? {
-        instructions: Object.fromEntries(
-          listed.map(({ name, instructions }) => [name, [...printInstructions(instructions)]]),
-        ),
-      }
-      : {}),
+    types: wanted.includes("types") ? typeList(spec) : undefined,
+    instructions: wanted.includes("instructions")
+      ? Object.fromEntries(
+        listed.map(({ name, instructions }) => [name, [...printInstructions(instructions)]]),
+      )
+      : undefined,
   };
 }
 

@@ -21,7 +21,7 @@ export interface LinkFacts {
   /** The program; 0 for struct_ops. */
   readonly prog_id: number;
   /** The hook, where the kind has attach types. */
-  readonly attach_type?: string | number;
+  readonly attach_type?: string | number | undefined;
   /** The kind's own fields. */
   readonly [field: string]: string | number | bigint | undefined;
 }
@@ -41,7 +41,7 @@ export function linkFacts(kernel: Kernel, fd: number): LinkFacts {
     id: info.id,
     type: info.type === "unknown" ? String(info.typeNumber) : info.type,
     prog_id: info.programId,
-    ...(info.attachType === undefined ? {} : { attach_type: info.attachType }),
+    attach_type: info.attachType,
     ...info.details,
   };
 }

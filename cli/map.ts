@@ -22,7 +22,7 @@ export interface MapFacts {
   /** The kernel's name of the type. */
   readonly type: string;
   /** At most 15 characters. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** BPF_F_… */
   readonly flags: number;
   /** Bytes. */
@@ -32,13 +32,13 @@ export interface MapFacts {
   /** Most elements. */
   readonly max_entries: number;
   /** Bytes of memory. */
-  readonly bytes_memlock?: number;
+  readonly bytes_memlock?: number | undefined;
   /** Type of the programs of a prog array. */
-  readonly owner_prog_type?: string;
+  readonly owner_prog_type?: string | undefined;
   /** 1 when programs may write it and bpf(2) may not. */
   readonly frozen: number;
   /** Its BTF. */
-  readonly btf_id?: number;
+  readonly btf_id?: number | undefined;
 }
 
 /** Asks the kernel about one map. */
@@ -50,15 +50,15 @@ export function mapFacts(kernel: Kernel, fd: number): MapFacts {
   return {
     id: info.id,
     type: info.typeName ?? String(info.type),
-    ...(info.name === "" ? {} : { name: info.name }),
+    name: info.name === "" ? undefined : info.name,
     flags: info.flags,
     bytes_key: info.keySize,
     bytes_value: info.valueSize,
     max_entries: info.maxEntries,
-    ...(memory === undefined ? {} : { bytes_memlock: memory }),
-    ...(owner === undefined ? {} : { owner_prog_type: programTypeName(owner) ?? String(owner) }),
+    bytes_memlock: memory,
+    owner_prog_type: owner === undefined ? undefined : programTypeName(owner) ?? String(owner),
     frozen: infoNumber(more, "frozen") ?? 0,
-    ...(info.btfId > 0 ? { btf_id: info.btfId } : {}),
+    btf_id: info.btfId > 0 ? info.btfId : undefined,
   };
 }
 

@@ -12,9 +12,9 @@ export interface ElementFacts {
   /** The key's bytes, hexadecimal. */
   readonly key: readonly string[];
   /** The value's bytes. */
-  readonly value?: readonly string[];
+  readonly value?: readonly string[] | undefined;
   /** Where each CPU has its own: the bytes of each. */
-  readonly values?: readonly CpuFacts[];
+  readonly values?: readonly CpuFacts[] | undefined;
   /** By BTF, where the map has it. */
   readonly formatted?: {
     /** The key. */
@@ -22,8 +22,8 @@ export interface ElementFacts {
     /** The value. */
     readonly value?: unknown;
     /** The values of all CPUs. */
-    readonly values?: readonly CpuFacts[];
-  };
+    readonly values?: readonly CpuFacts[] | undefined;
+  } | undefined;
 }
 
 /** One CPU's value. */
@@ -59,9 +59,7 @@ export function* elementFacts(map: BpfMap): Generator<ElementFacts> {
       yield {
         key: hex(keyBytes),
         ...shown(hex) as Pick<ElementFacts, "value" | "values">,
-        ...(value === undefined ? {} : {
-          formatted: { ...(key === undefined ? {} : { key: key(keyBytes) }), ...shown(value) },
-        }),
+        formatted: value === undefined ? undefined : { key: key?.(keyBytes), ...shown(value) },
       };
     }
   }

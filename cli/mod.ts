@@ -28,8 +28,8 @@ import { stringify } from "./json.ts";
 /** A word of the command line: a command, or a noun with verbs. */
 interface Entry {
   readonly summary: string;
-  readonly load?: () => Promise<Command>;
-  readonly verbs?: { readonly [verb: string]: Entry };
+  readonly load?: (() => Promise<Command>) | undefined;
+  readonly verbs?: { readonly [verb: string]: Entry } | undefined;
 }
 
 const list = "List them all";

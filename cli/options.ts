@@ -12,11 +12,11 @@ export interface Option {
   /** The long name, without dashes. */
   readonly name: string;
   /** One letter. */
-  readonly short?: string;
+  readonly short?: string | undefined;
   /** `flag` takes no value, `value` takes one, `list` may be given several times. */
   readonly kind: "flag" | "value" | "list";
   /** What stands for the value in the help, in capitals. */
-  readonly placeholder?: string;
+  readonly placeholder?: string | undefined;
   /** One line for the help. */
   readonly help: string;
 }
@@ -47,7 +47,7 @@ export class UsageError extends SkepError {
       subject,
       why,
       stage: "usage",
-      ...(fix === undefined ? {} : { fix }),
+      fix,
     });
   }
 }
@@ -90,7 +90,7 @@ export function parseOptions(
       if (key !== undefined) unknown ??= argument;
       return key === undefined;
     },
-  }) as unknown as Record<string, unknown> & { _: string[]; "--"?: string[] };
+  }) as unknown as Record<string, unknown> & { _: string[]; "--"?: string[] | undefined };
   if (unknown !== undefined) {
     const shown = unknown.startsWith("-") ? unknown : `--${unknown}`;
     throw new UsageError(

@@ -21,7 +21,7 @@ export async function planFiles(
   const specs: ObjectSpec[] = [];
   for (const file of files) specs.push(await openObject(file));
   const types = typesFor(specs);
-  return plan(specs, { profile, rewrite, ...(types === undefined ? {} : { kernelBtf: types }) });
+  return plan(specs, { profile, rewrite, kernelBtf: types });
 }
 
 /**

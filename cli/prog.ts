@@ -21,17 +21,17 @@ export interface ProgramFacts {
   /** The kernel's name of the type. */
   readonly type: string;
   /** At most 15 characters. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** The hash of the instructions. */
   readonly tag: string;
   /** Whether the license is compatible with the GPL. */
   readonly gpl_compatible: boolean;
   /** Nanoseconds it ran, where statistics are kept. */
-  readonly run_time_ns?: bigint;
+  readonly run_time_ns?: bigint | undefined;
   /** How often it ran. */
-  readonly run_cnt?: bigint;
+  readonly run_cnt?: bigint | undefined;
   /** Runs left out because it was running already. */
-  readonly recursion_misses?: bigint;
+  readonly recursion_misses?: bigint | undefined;
   /** When it was loaded, in seconds since 1970. */
   readonly loaded_at: number;
   /** Who loaded it. */
@@ -41,13 +41,13 @@ export interface ProgramFacts {
   /** Whether there is machine code. */
   readonly jited: boolean;
   /** Bytes of machine code. */
-  readonly bytes_jited?: number;
+  readonly bytes_jited?: number | undefined;
   /** Bytes of memory. */
-  readonly bytes_memlock?: number;
+  readonly bytes_memlock?: number | undefined;
   /** The maps it uses. */
-  readonly map_ids?: readonly number[];
+  readonly map_ids?: readonly number[] | undefined;
   /** Its BTF. */
-  readonly btf_id?: number;
+  readonly btf_id?: number | undefined;
 }
 
 /** Asks the kernel about one program. */
@@ -57,19 +57,20 @@ export function programFacts(kernel: Kernel, fd: number, bootTime: number): Prog
   return {
     id: info.id,
     type: info.typeName ?? String(info.type),
-    ...(info.name === "" ? {} : { name: info.name }),
+    name: info.name === "" ? undefined : info.name,
     tag: info.tag,
     gpl_compatible: info.gplCompatible,
-    ...(info.runTime > 0n ? { run_time_ns: info.runTime, run_cnt: info.runCount } : {}),
-    ...(info.recursionMisses > 0n ? { recursion_misses: info.recursionMisses } : {}),
+    run_time_ns: info.runTime > 0n ? info.runTime : undefined,
+    run_cnt: info.runTime > 0n ? info.runCount : undefined,
+    recursion_misses: info.recursionMisses > 0n ? info.recursionMisses : undefined,
     loaded_at: Math.floor(bootTime + Number(info.loadTime) / 1e9),
     uid: info.uid,
     bytes_xlated: info.xlatedLength,
     jited: info.jitedLength > 0,
-    ...(info.jitedLength > 0 ? { bytes_jited: info.jitedLength } : {}),
-    ...(memory === undefined ? {} : { bytes_memlock: memory }),
-    ...(info.mapIds.length > 0 ? { map_ids: info.mapIds } : {}),
-    ...(info.btfId > 0 ? { btf_id: info.btfId } : {}),
+    bytes_jited: info.jitedLength > 0 ? info.jitedLength : undefined,
+    bytes_memlock: memory,
+    map_ids: info.mapIds.length > 0 ? info.mapIds : undefined,
+    btf_id: info.btfId > 0 ? info.btfId : undefined,
   };
 }
 

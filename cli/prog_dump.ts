@@ -12,7 +12,7 @@ import { printInstruction } from "../object/mod.ts";
 /** One instruction. */
 export interface InstructionFacts {
   /** The C line that begins here. */
-  readonly src?: string;
+  readonly src?: string | undefined;
   /** The opcode and what it does. */
   readonly disasm: string;
 }

@@ -12,7 +12,7 @@ export interface Column {
   /** The head. */
   readonly head: string;
   /** Numbers lean right. */
-  readonly align?: "left" | "right";
+  readonly align?: "left" | "right" | undefined;
 }
 
 /** Text without anything that moves a terminal's cursor: control characters are shown escaped. */
@@ -43,7 +43,7 @@ export function displayWidth(text: string): number {
 export function table(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
-  options: { readonly colour?: boolean; readonly indent?: string } = {},
+  options: { readonly colour?: boolean | undefined; readonly indent?: string | undefined } = {},
 ): string {
   const writer = new TableWriter(columns, options);
   const cells = rows.map((row) => row.map(printable));
@@ -65,9 +65,9 @@ export class TableWriter {
   constructor(
     columns: readonly Column[],
     options: {
-      readonly colour?: boolean;
-      readonly indent?: string;
-      readonly widths?: readonly number[];
+      readonly colour?: boolean | undefined;
+      readonly indent?: string | undefined;
+      readonly widths?: readonly number[] | undefined;
     } = {},
   ) {
     this.#columns = columns;

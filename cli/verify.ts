@@ -45,7 +45,7 @@ The exit status is 0 when everything loaded, 1 when something did not, 2 for wro
     const reports = verifyFiles(parsed.operands, {
       token: tokenOf(parsed),
       signal: io.signal,
-      ...(jobs === undefined ? {} : { jobs: parseCount("verify", "jobs", jobs) }),
+      jobs: jobs === undefined ? undefined : parseCount("verify", "jobs", jobs),
     });
     let everythingLoaded = true;
     try {

@@ -23,9 +23,9 @@ export type {
 /** How {@linkcode ElfFile.parse} reads. */
 export interface ElfOptions {
   /** What errors call the file; `"ELF file"` unless told. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Take executables, libraries and any machine's code, not only BPF objects. */
-  readonly anyMachine?: boolean;
+  readonly anyMachine?: boolean | undefined;
 }
 
 const HEADER_SIZE = 64;
@@ -507,8 +507,8 @@ export class ElfFile {
       subject: this.name,
       why,
       offset,
-      ...(fix === undefined ? {} : { fix }),
-      ...(errno === undefined ? {} : { errno }),
+      fix,
+      errno,
     });
   }
 }

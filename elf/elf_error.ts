@@ -13,13 +13,13 @@ export interface ElfErrorFacts {
   /** What is wrong. */
   readonly why: string;
   /** What to do about it. */
-  readonly fix?: string;
+  readonly fix?: string | undefined;
   /** The errno that libbpf would answer; `EINVAL` unless told. */
-  readonly errno?: string;
+  readonly errno?: string | undefined;
   /** Bytes from the start of the file where the wrong field stands. */
-  readonly offset?: number;
+  readonly offset?: number | undefined;
   /** What was being done; `"read"` unless told. */
-  readonly doing?: string;
+  readonly doing?: string | undefined;
 }
 
 /**
@@ -40,8 +40,8 @@ export class ElfError extends SkepError {
       why: facts.why,
       errno: facts.errno ?? "EINVAL",
       stage: "open",
-      ...(facts.fix === undefined ? {} : { fix: facts.fix }),
-      ...(facts.offset === undefined ? {} : { data: { offset: facts.offset } }),
+      fix: facts.fix,
+      data: facts.offset === undefined ? undefined : { offset: facts.offset },
     };
     super(full, options);
   }

@@ -14,7 +14,7 @@ export interface KernelErrorFacts extends Omit<ErrorFacts, "errno" | "why"> {
   /** The system call or bpf(2) command that refused: `"BPF_MAP_CREATE"`, `"perf_event_open"`. */
   readonly command: string;
   /** Why, where more is known than the errno's plain meaning. */
-  readonly why?: string;
+  readonly why?: string | undefined;
 }
 
 /**
@@ -52,8 +52,8 @@ export class KernelError extends SkepError {
       subject,
       why: facts.why ?? errnoMeaning(number),
       errno: errnoName(number),
-      ...(fix !== undefined ? { fix } : {}),
-      ...(stage !== undefined ? { stage } : {}),
+      fix,
+      stage,
       data: { command, number, ...facts.data },
     }, options);
     this.command = command;

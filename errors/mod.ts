@@ -8,3 +8,4 @@
 
 export * from "./skep_error.ts";
 export * from "./kernel_error.ts";
+export * from "./without_undefined.ts";

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { withoutUndefined } from "./without_undefined.ts";
 
 /** A value that survives `JSON.stringify` unchanged. */
 export type JsonValue =
@@ -14,6 +15,11 @@ export type JsonValue =
   | null
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
+
+/** What an error carries beside its text; members that are undefined are left out. */
+export interface ErrorData {
+  readonly [key: string]: JsonValue | undefined;
+}
 
 /**
  * The step of the way from bytes to attached programs at which something went wrong.
@@ -40,13 +46,13 @@ export interface ErrorFacts {
   /** Why it did not work, in the words of a person: `"the section ends after 12 of 64 bytes"`. */
   readonly why: string;
   /** What the reader can do about it, as an imperative: `"compile with clang -g"`. */
-  readonly fix?: string;
+  readonly fix?: string | undefined;
   /** The errno by name (`"EPERM"`): the kernel's, or the nearest that libbpf would answer. */
-  readonly errno?: string;
+  readonly errno?: string | undefined;
   /** The step at which it happened. */
-  readonly stage?: Stage;
+  readonly stage?: Stage | undefined;
   /** Everything else that is known: offsets, ids, candidates, logs. */
-  readonly data?: { readonly [key: string]: JsonValue };
+  readonly data?: ErrorData | undefined;
 }
 
 /**
@@ -79,11 +85,11 @@ export class SkepError extends Error implements ErrorFacts {
   /** Why it did not work. */
   readonly why: string;
   /** What the reader can do about it. */
-  readonly fix?: string;
+  readonly fix?: string | undefined;
   /** The errno by name. */
-  readonly errno?: string;
+  readonly errno?: string | undefined;
   /** The step at which it happened. */
-  readonly stage?: Stage;
+  readonly stage?: Stage | undefined;
   /** Everything else that is known. */
   readonly data: { readonly [key: string]: JsonValue };
 
@@ -96,7 +102,7 @@ export class SkepError extends Error implements ErrorFacts {
     if (facts.fix !== undefined) this.fix = facts.fix;
     if (facts.errno !== undefined) this.errno = facts.errno;
     if (facts.stage !== undefined) this.stage = facts.stage;
-    this.data = facts.data ?? {};
+    this.data = withoutUndefined(facts.data ?? {});
   }
 
   /** All that the error knows, for `JSON.stringify`. */
@@ -106,19 +112,19 @@ export class SkepError extends Error implements ErrorFacts {
       ? this.cause.toJSON()
       : this.cause instanceof Error
       ? this.cause.message
-      : null;
-    return {
+      : undefined;
+    return withoutUndefined({
       name,
       message,
       doing,
       subject,
       why,
-      ...(fix !== undefined ? { fix } : {}),
-      ...(errno !== undefined ? { errno } : {}),
-      ...(stage !== undefined ? { stage } : {}),
+      fix,
+      errno,
+      stage,
       data,
-      ...(cause !== null ? { cause } : {}),
-    };
+      cause,
+    });
   }
 }
 

@@ -124,7 +124,9 @@ function showRelocations(spec: ObjectSpec): void {
 }
 
 /** Runs the demo; answers its exit status. `withoutToken` is a reason not to use a token. */
-export async function demo(options: { readonly withoutToken?: string } = {}): Promise<number> {
+export async function demo(
+  options: { readonly withoutToken?: string | undefined } = {},
+): Promise<number> {
   steps = 0;
   step("opening examples/execsnoop/execsnoop.bpf.o");
   const spec = await openObject(object);

@@ -11,19 +11,18 @@ const root = new URL("../", import.meta.url);
 /** Runs a file of the examples with the permissions that it asks for. */
 async function runExample(
   args: readonly string[],
-  options: { readonly milliseconds?: number } = {},
+  options: { readonly milliseconds?: number | undefined } = {},
 ): Promise<{ readonly code: number; readonly out: string; readonly error: string }> {
-  const command = new Deno.Command(Deno.execPath(), {
+  const described: Deno.CommandOptions = {
     args: ["run", "--no-prompt", ...args],
     cwd: root,
     env: { NO_COLOR: "1" },
     stdout: "piped",
     stderr: "piped",
-    ...(options.milliseconds === undefined
-      ? {}
-      : { signal: AbortSignal.timeout(options.milliseconds) }),
-  });
-  const { code, stdout, stderr } = await command.output();
+  };
+  const { milliseconds } = options;
+  if (milliseconds !== undefined) described.signal = AbortSignal.timeout(milliseconds);
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), described).output();
   const decoder = new TextDecoder();
   return { code, out: decoder.decode(stdout), error: decoder.decode(stderr) };
 }

@@ -27,31 +27,31 @@ export interface MapCreate {
   /** Most elements it can hold. */
   readonly maxEntries: number;
   /** BPF_F_… */
-  readonly flags?: number;
+  readonly flags?: number | undefined;
   /** At most 15 characters of `[A-Za-z0-9_.]`. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** A map as the template of inner maps. */
-  readonly innerMapFd?: number;
+  readonly innerMapFd?: number | undefined;
   /** With BPF_F_NUMA_NODE. */
-  readonly numaNode?: number;
+  readonly numaNode?: number | undefined;
   /** Network device of an offloaded map. */
-  readonly ifindex?: number;
+  readonly ifindex?: number | undefined;
   /** The BTF that key and value types are in. */
-  readonly btfFd?: number;
+  readonly btfFd?: number | undefined;
   /** Type id of the key. */
-  readonly keyTypeId?: number;
+  readonly keyTypeId?: number | undefined;
   /** Type id of the value. */
-  readonly valueTypeId?: number;
+  readonly valueTypeId?: number | undefined;
   /** Type id of a struct_ops value in the kernel's BTF. */
-  readonly vmlinuxValueTypeId?: number;
+  readonly vmlinuxValueTypeId?: number | undefined;
   /** Per-type extra: bloom hash count, arena address. */
-  readonly mapExtra?: bigint;
+  readonly mapExtra?: bigint | undefined;
   /** The module BTF of a struct_ops value. */
-  readonly valueTypeBtfObjFd?: number;
+  readonly valueTypeBtfObjFd?: number | undefined;
   /** SHA-256 of the one program that may use the map (Linux 6.18). */
-  readonly exclusiveProgramHash?: Uint8Array;
+  readonly exclusiveProgramHash?: Uint8Array | undefined;
   /** A BPF token (Linux 6.9). */
-  readonly tokenFd?: number;
+  readonly tokenFd?: number | undefined;
 }
 
 /** BPF_PROG_LOAD. */
@@ -63,35 +63,35 @@ export interface ProgramLoad {
   /** The license's text. */
   readonly license: string;
   /** At most 15 characters. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** The number of the attach type. */
-  readonly expectedAttachType?: number;
+  readonly expectedAttachType?: number | undefined;
   /** BPF_F_SLEEPABLE and others, without BPF_F_TOKEN_FD. */
-  readonly flags?: number;
+  readonly flags?: number | undefined;
   /** LINUX_VERSION_CODE for kernels before 5.0. */
-  readonly kernelVersion?: number;
+  readonly kernelVersion?: number | undefined;
   /** Network device of an offloaded or device-bound program. */
-  readonly ifindex?: number;
+  readonly ifindex?: number | undefined;
   /** The BTF of func_info and line_info. */
-  readonly btfFd?: number;
+  readonly btfFd?: number | undefined;
   /** Records of func_info, one after the other. */
-  readonly funcInfo?: { readonly recordSize: number; readonly records: Uint8Array };
+  readonly funcInfo?: { readonly recordSize: number; readonly records: Uint8Array } | undefined;
   /** Records of line_info, one after the other. */
-  readonly lineInfo?: { readonly recordSize: number; readonly records: Uint8Array };
+  readonly lineInfo?: { readonly recordSize: number; readonly records: Uint8Array } | undefined;
   /** The type in the attach target's BTF. */
-  readonly attachBtfId?: number;
+  readonly attachBtfId?: number | undefined;
   /** The target program (freplace, fentry on BPF), or the module BTF of the target: one field in the kernel. */
-  readonly attachProgramFd?: number;
+  readonly attachProgramFd?: number | undefined;
   /** Descriptor array that `BPF_PSEUDO_MAP_IDX` and kfunc calls into modules index. */
-  readonly fdArray?: readonly number[];
+  readonly fdArray?: readonly number[] | undefined;
   /** `fd_array_cnt`: when given, the kernel binds every map and BTF of fdArray (Linux 6.14). */
-  readonly fdArrayCount?: number;
+  readonly fdArrayCount?: number | undefined;
   /** 0 none, 1 branches, 2 instructions, 4 statistics. */
-  readonly logLevel?: number;
+  readonly logLevel?: number | undefined;
   /** Bytes for the log; default 64 KiB when logLevel is not 0. */
-  readonly logSize?: number;
+  readonly logSize?: number | undefined;
   /** A BPF token (Linux 6.9). */
-  readonly tokenFd?: number;
+  readonly tokenFd?: number | undefined;
 }
 
 /** What a load that has a verifier log answers. */
@@ -109,11 +109,11 @@ export interface BtfLoad {
   /** The blob. */
   readonly bytes: Uint8Array;
   /** As for programs. */
-  readonly logLevel?: number;
+  readonly logLevel?: number | undefined;
   /** Bytes for the log. */
-  readonly logSize?: number;
+  readonly logSize?: number | undefined;
   /** A BPF token (Linux 6.9). */
-  readonly tokenFd?: number;
+  readonly tokenFd?: number | undefined;
 }
 
 /** How a place among programs of one hook is named (mprog): at most one of before/after/replace. */
@@ -121,9 +121,9 @@ export interface Anchor {
   /** BPF_F_BEFORE, BPF_F_AFTER, BPF_F_REPLACE, BPF_F_LINK, BPF_F_ID … as a number. */
   readonly flags: number;
   /** Descriptor or id, as the flags say. */
-  readonly relative?: number;
+  readonly relative?: number | undefined;
   /** Fails with ESTALE when the hook has changed since. */
-  readonly expectedRevision?: bigint;
+  readonly expectedRevision?: bigint | undefined;
 }
 
 /** BPF_LINK_CREATE: the fields that all kinds share, and one of the kinds' own. */
@@ -135,27 +135,31 @@ export interface LinkCreate {
   /** The number of the attach type. */
   readonly attachType: number;
   /** Flags common to the command. */
-  readonly flags?: number;
+  readonly flags?: number | undefined;
   /** The kind's own fields. */
   readonly extra?:
-    | { readonly kind: "target-btf"; readonly targetBtfId: number; readonly cookie?: bigint }
+    | {
+      readonly kind: "target-btf";
+      readonly targetBtfId: number;
+      readonly cookie?: bigint | undefined;
+    }
     | { readonly kind: "iter"; readonly info: Uint8Array }
     | { readonly kind: "perf"; readonly cookie: bigint }
     | {
       readonly kind: "kprobe-multi";
       readonly flags: number;
-      readonly symbols?: readonly string[];
-      readonly addresses?: readonly bigint[];
-      readonly cookies?: readonly bigint[];
+      readonly symbols?: readonly string[] | undefined;
+      readonly addresses?: readonly bigint[] | undefined;
+      readonly cookies?: readonly bigint[] | undefined;
     }
     | {
       readonly kind: "uprobe-multi";
       readonly flags: number;
       readonly path: string;
       readonly offsets: readonly bigint[];
-      readonly referenceCounterOffsets?: readonly bigint[];
-      readonly cookies?: readonly bigint[];
-      readonly pid?: number;
+      readonly referenceCounterOffsets?: readonly bigint[] | undefined;
+      readonly cookies?: readonly bigint[] | undefined;
+      readonly pid?: number | undefined;
     }
     | { readonly kind: "tracing"; readonly targetBtfId: number; readonly cookie: bigint }
     | {
@@ -165,7 +169,8 @@ export interface LinkCreate {
       readonly priority: number;
       readonly flags: number;
     }
-    | { readonly kind: "anchor"; readonly anchor: Anchor };
+    | { readonly kind: "anchor"; readonly anchor: Anchor }
+    | undefined;
 }
 
 /** BPF_PROG_ATTACH and BPF_PROG_DETACH. */
@@ -177,11 +182,11 @@ export interface ProgramAttach {
   /** The number of the attach type. */
   readonly attachType: number;
   /** BPF_F_ALLOW_MULTI … */
-  readonly flags?: number;
+  readonly flags?: number | undefined;
   /** The program that BPF_F_REPLACE replaces. */
-  readonly replaceProgramFd?: number;
+  readonly replaceProgramFd?: number | undefined;
   /** A place among others (mprog). */
-  readonly anchor?: Anchor;
+  readonly anchor?: Anchor | undefined;
 }
 
 /** BPF_PROG_QUERY's answer. */
@@ -203,21 +208,21 @@ export interface TestRun {
   /** The program. */
   readonly programFd: number;
   /** Packet or other input data. */
-  readonly dataIn?: Uint8Array;
+  readonly dataIn?: Uint8Array | undefined;
   /** Bytes to make room for in the answer. */
-  readonly dataOutSize?: number;
+  readonly dataOutSize?: number | undefined;
   /** The context struct. */
-  readonly contextIn?: Uint8Array;
+  readonly contextIn?: Uint8Array | undefined;
   /** Bytes to make room for in the answer. */
-  readonly contextOutSize?: number;
+  readonly contextOutSize?: number | undefined;
   /** Number of runs; 0 is one. */
-  readonly repeat?: number;
+  readonly repeat?: number | undefined;
   /** BPF_F_TEST_… */
-  readonly flags?: number;
+  readonly flags?: number | undefined;
   /** With BPF_F_TEST_RUN_ON_CPU. */
-  readonly cpu?: number;
+  readonly cpu?: number | undefined;
   /** With BPF_F_TEST_XDP_LIVE_FRAMES. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
 }
 
 /** BPF_PROG_TEST_RUN's answer. */
@@ -318,7 +323,7 @@ export interface BpfCommands {
     fd: number,
     size: number,
     text?: { readonly pointer: number; readonly length: number },
-  ): BytesResult & { readonly text?: string };
+  ): BytesResult & { readonly text?: string | undefined };
   /** BPF_OBJ_GET_INFO_BY_FD of a BTF: its id, name and raw bytes. */
   btfInfo(
     btfFd: number,
@@ -333,12 +338,12 @@ export interface BpfCommands {
   programInfo(
     programFd: number,
     arrays?: {
-      readonly mapIds?: boolean;
-      readonly xlated?: boolean;
-      readonly jited?: boolean;
-      readonly funcInfo?: boolean;
-      readonly lineInfo?: boolean;
-      readonly jitedKsyms?: boolean;
+      readonly mapIds?: boolean | undefined;
+      readonly xlated?: boolean | undefined;
+      readonly jited?: boolean | undefined;
+      readonly funcInfo?: boolean | undefined;
+      readonly lineInfo?: boolean | undefined;
+      readonly jitedKsyms?: boolean | undefined;
     },
   ): ProgramInfoResult;
   /** BPF_OBJ_PIN. */
@@ -432,11 +437,11 @@ export interface Files {
     fd: number,
     size: number,
     options?: {
-      readonly writable?: boolean;
-      readonly offset?: number;
-      readonly private?: boolean;
+      readonly writable?: boolean | undefined;
+      readonly offset?: number | undefined;
+      readonly private?: boolean | undefined;
       /** Exactly where it must lie (arenas); -EEXIST when something lies there. */
-      readonly address?: bigint;
+      readonly address?: bigint | undefined;
     },
   ): Mapping | Result;
   /** ioctl(2) with a number argument. */
@@ -450,21 +455,21 @@ export interface PerfEvent {
   /** PERF_COUNT_… or a tracepoint id. */
   readonly config: bigint;
   /** config1 (kprobe: address of the name). */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** config2 (kprobe: offset or address). */
-  readonly offset?: bigint;
+  readonly offset?: bigint | undefined;
   /** sample_period, or sample_freq with `frequency`. */
-  readonly samplePeriod?: bigint;
+  readonly samplePeriod?: bigint | undefined;
   /** Whether samplePeriod is Hz. */
-  readonly frequency?: boolean;
+  readonly frequency?: boolean | undefined;
   /** PERF_SAMPLE_… */
-  readonly sampleType?: bigint;
+  readonly sampleType?: bigint | undefined;
   /** wakeup_events, or wakeup_watermark with `watermark`. */
-  readonly wakeup?: number;
+  readonly wakeup?: number | undefined;
   /** Whether wakeup is bytes. */
-  readonly watermark?: boolean;
+  readonly watermark?: boolean | undefined;
   /** exclude_kernel. */
-  readonly excludeKernel?: boolean;
+  readonly excludeKernel?: boolean | undefined;
   /** -1 any, 0 this process. */
   readonly pid: number;
   /** -1 any. */

@@ -9,9 +9,9 @@ export interface WaitOptions {
   /** Ends the wait at once with its reason as the error. */
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds after which the wait ends with `false`; without it, no end. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** What to wait for; default readable. Errors and hang-up always end a wait. */
-  readonly writable?: boolean;
+  readonly writable?: boolean | undefined;
 }
 
 /**

@@ -33,9 +33,9 @@ import { Variable } from "./map/variable.ts";
 /** How {@linkcode BpfObject.attach} attaches. */
 export interface ObjectAttachOptions extends AttachOptions {
   /** Options of single programs by name; they come before those for all. */
-  readonly programs?: { readonly [name: string]: AttachOptions };
+  readonly programs?: { readonly [name: string]: AttachOptions } | undefined;
   /** Whether a refused program ends it and takes the others away (the default), or is listed in `skipped`. */
-  readonly onError?: "throw" | "collect";
+  readonly onError?: "throw" | "collect" | undefined;
 }
 
 /** An object of which the compiler knows nothing. */
@@ -80,7 +80,7 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
   /** The global variables. */
   readonly variables: Named<Variable>;
   /** The token that it was loaded with. */
-  readonly token?: Token;
+  readonly token?: Token | undefined;
   /** How the token was chosen, or why there is none: one line for people. */
   readonly tokenChoice: string;
   /** What became of each program, in the object's order. */
@@ -269,10 +269,10 @@ function liveMap(
     valueTypeId: structOps === undefined ? map.valueTypeId : 0,
     spec: map,
     eventType: () => eventType(map.name),
-    ...(arena !== undefined ? { arena } : {}),
-    ...(originTraits[map.origin].section
-      ? { variables: () => [...spec.variables].filter((variable) => variable.map === map) }
-      : {}),
+    arena,
+    variables: originTraits[map.origin].section
+      ? () => [...spec.variables].filter((variable) => variable.map === map)
+      : undefined,
   });
 }
 

@@ -27,11 +27,11 @@ export interface Verdict {
   /** Whether it did. */
   readonly ok: boolean;
   /** The kernel's errno by name, or the nearest that libbpf would give. */
-  readonly errno?: string;
+  readonly errno?: string | undefined;
   /** The step that went wrong. */
-  readonly stage?: VerdictStage;
+  readonly stage?: VerdictStage | undefined;
   /** One line. */
-  readonly error?: string;
+  readonly error?: string | undefined;
 }
 
 /** One map of a verified object. */
@@ -51,11 +51,11 @@ export interface VerifiedProgram extends Verdict {
   /** The kernel's name of the type. */
   readonly type: string;
   /** The hash that the kernel shows. */
-  readonly tag?: string;
+  readonly tag?: string | undefined;
   /** How many instructions were handed to the kernel. */
-  readonly instructions?: number;
+  readonly instructions?: number | undefined;
   /** How many instructions the verifier walked. */
-  readonly verified?: number;
+  readonly verified?: number | undefined;
 }
 
 /** What {@linkcode verifyFile} found: one line of `skep verify --json`. */
@@ -75,19 +75,19 @@ export interface VerifyReport {
 /** How objects are verified. */
 export interface VerifyOptions {
   /** The kernel; default is the one that this process runs on. */
-  readonly kernel?: Kernel;
+  readonly kernel?: Kernel | undefined;
   /** The token, as for `BpfObject.load`. */
-  readonly token?: TokenOption;
+  readonly token?: TokenOption | undefined;
   /** How many files, and programs within one, are worked on at once; default is the number of CPUs, at most eight. */
-  readonly jobs?: number;
+  readonly jobs?: number | undefined;
   /** BTF that CO-RE is resolved against instead of the kernel's. */
-  readonly kernelBtf?: Btf;
+  readonly kernelBtf?: Btf | undefined;
   /** Options of the kernel's configuration. */
-  readonly kconfig?: string;
+  readonly kconfig?: string | undefined;
   /** Where maps that pin by name are pinned; default `/sys/fs/bpf`. */
-  readonly pinRoot?: string;
+  readonly pinRoot?: string | undefined;
   /** Ends it between two loads. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

@@ -2,7 +2,7 @@
  * Compiled BPF objects: programs, maps, variables and externs as plain data, and the linker that
  * makes programs ready to load. Pure: no system call, no Deno API.
  *
- * Imports: elf, btf, object/spec, object/code, object/parse.
+ * Imports: errors, elf, btf, object/spec, object/code, object/parse.
  *
  * @module
  */

@@ -32,15 +32,16 @@ import type {
   VariableSpec,
 } from "./spec/spec.ts";
 import { readVariables, type VariableJson } from "./spec/variables.ts";
+import { withoutUndefined } from "../errors/without_undefined.ts";
 
 /** How {@linkcode ObjectSpec.parse} reads. */
 export interface ParseOptions {
   /** The file's name or path; errors say it, and the kernel's names of data maps begin with it. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Take maps of the legacy `maps` section, as libbpf before 1.0 did. */
-  readonly legacyMaps?: boolean;
+  readonly legacyMaps?: boolean | undefined;
   /** Pass over members of map definitions that are unknown. */
-  readonly relaxedMaps?: boolean;
+  readonly relaxedMaps?: boolean | undefined;
 }
 
 /** A subprogram: a function in `.text` that programs call. */
@@ -131,11 +132,11 @@ export class ObjectSpec {
   /** The byte order of the object; only one of the machine's own can be loaded there. */
   readonly littleEndian: boolean;
   /** The object's types. */
-  readonly btf?: Btf;
+  readonly btf?: Btf | undefined;
   /** Functions, source lines and CO-RE relocations by instruction. */
-  readonly btfExt?: BtfExt;
+  readonly btfExt?: BtfExt | undefined;
   /** Why the object's BTF is not used although it has some. */
-  readonly btfProblem?: BtfError;
+  readonly btfProblem?: BtfError | undefined;
   /** Entry programs, by section and place. */
   readonly programs: Named<ProgramSpec>;
   /** Maps: those of `.maps` by place, then data sections, kconfig and struct_ops. */
@@ -282,19 +283,17 @@ export class ObjectSpec {
 }
 
 function programJson(program: ProgramSpec): ProgramJson {
-  return {
+  return withoutUndefined({
     name: program.name,
     section: program.section,
     type: program.type,
-    ...(program.expectedAttachType === undefined
-      ? {}
-      : { expectedAttachType: program.expectedAttachType }),
+    expectedAttachType: program.expectedAttachType,
     flags: program.flags,
     attach: program.attach,
     autoload: program.autoload,
     autoattach: program.autoattach,
     instructions: program.instructions.length / 8,
-  };
+  });
 }
 
 /** A program as JSON. */
@@ -346,9 +345,9 @@ export interface ObjectJson {
  * kept for those who ask.
  */
 function readBtf(sections: ObjectSections): {
-  readonly btf?: Btf;
-  readonly btfExt?: BtfExt;
-  readonly problem?: BtfError;
+  readonly btf?: Btf | undefined;
+  readonly btfExt?: BtfExt | undefined;
+  readonly problem?: BtfError | undefined;
 } {
   const { elf } = sections;
   const needed = sections.maps !== undefined || sections.structOps.length > 0;

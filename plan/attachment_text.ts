@@ -21,7 +21,7 @@ export function sectionAttachment(section: string, options: RewriteOptions = {})
     section,
     type,
     attach,
-    ...(expectedAttachType === undefined ? {} : { expectedAttachType }),
+    expectedAttachType,
     instructions: new Uint8Array(),
   }, options);
   switch (decision.outcome) {

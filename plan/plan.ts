@@ -49,18 +49,18 @@ export type PlanProfile = "skep" | "libbpf";
 /** How to plan. */
 export interface PlanOptions {
   /** Who will load; default `"skep"`. */
-  readonly profile?: PlanProfile;
+  readonly profile?: PlanProfile | undefined;
   /**
    * The types of the kernel that it will be loaded into. The attach word of struct_ops programs is the
    * number of a member of the kernel's struct: without it, the object's own struct is taken. And it
    * tells which forms of attaching the kernel is built with.
    */
-  readonly kernelBtf?: Btf;
+  readonly kernelBtf?: Btf | undefined;
   /**
    * Whether programs are planned as they are loaded with a token (the default), where a kprobe becomes a
    * kprobe.multi, or as written. The profile `libbpf` is always as written.
    */
-  readonly rewrite?: Rewrite;
+  readonly rewrite?: Rewrite | undefined;
 }
 
 /** What a {@linkcode Plan} is made of. */
@@ -372,7 +372,7 @@ function addHelpers(
   const codes: {
     readonly name: string;
     readonly code: Uint8Array;
-    readonly type?: ProgramTypeName;
+    readonly type?: ProgramTypeName | undefined;
   }[] = programs.map(({ name, instructions, type }) => ({
     name: `program ${name}`,
     code: instructions,

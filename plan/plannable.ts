@@ -16,18 +16,22 @@ export interface Plannable {
   /** Programs. */
   readonly programs: Iterable<ProgramSpec>;
   /** Kernel symbols and kernel functions that it refers to. */
-  readonly externs?: Iterable<ExternSpec>;
+  readonly externs?: Iterable<ExternSpec> | undefined;
   /** Functions that programs call. */
-  readonly subprograms?: Iterable<{ readonly name: string; readonly instructions: Uint8Array }>;
+  readonly subprograms?:
+    | Iterable<{ readonly name: string; readonly instructions: Uint8Array }>
+    | undefined;
   /** What its functions refer to. */
-  readonly relocations?: Iterable<{
-    /** The function. */
-    readonly function: string;
-    /** `extern-call` for kernel functions. */
-    readonly kind: string;
-    /** The name of what it refers to. */
-    readonly target: string;
-  }>;
+  readonly relocations?:
+    | Iterable<{
+      /** The function. */
+      readonly function: string;
+      /** `extern-call` for kernel functions. */
+      readonly kind: string;
+      /** The name of what it refers to. */
+      readonly target: string;
+    }>
+    | undefined;
   /** Its BTF, if it has any. */
   readonly btf?: Btf | undefined;
 }

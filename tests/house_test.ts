@@ -314,7 +314,7 @@ Deno.test("the README's tasks exist and its Deno is the pinned one", async () =>
 
 Deno.test("every task's files are there", async () => {
   const { tasks } = JSON.parse(await read("deno.json")) as {
-    tasks: Record<string, { command: string; description?: string }>;
+    tasks: Record<string, { command: string; description?: string | undefined }>;
   };
   for (const [name, { command, description }] of Object.entries(tasks)) {
     assert(description !== undefined, `task ${name} has no description`);

@@ -21,15 +21,15 @@ export interface TokenCandidate {
   /** Words of the need that it lacks. */
   readonly missing: readonly DelegationWord[];
   /** Why it is not usable. */
-  readonly why?: string;
+  readonly why?: string | undefined;
   /** The refusal, when there was one. */
-  readonly error?: KernelError;
+  readonly error?: KernelError | undefined;
 }
 
 /** What to look for. */
 export interface DiscoverOptions {
   /** The words that the token has to have; without it, any token is usable. */
-  readonly need?: DelegationMasks;
+  readonly need?: DelegationMasks | undefined;
 }
 
 /** Creates the token of the bpffs mounted at a path, or answers with the refusal. */

@@ -34,7 +34,7 @@ import { type ResolvedToken, resolveToken } from "./resolve.ts";
 /** What {@linkcode doctor} looks at. */
 export interface DoctorOptions {
   /** The kernel to speak to; default this machine's. */
-  readonly kernel?: Kernel;
+  readonly kernel?: Kernel | undefined;
 }
 
 /** Whether programs of a type would load, for one attach type. */

@@ -122,7 +122,7 @@ function askBroker(
     return Token.fromBroker(DEFAULT_BROKER, {
       kernel,
       timeout,
-      ...(need === undefined ? {} : { need }),
+      need,
     });
   } catch (error) {
     if (error instanceof KernelError) return error;

@@ -25,17 +25,17 @@ const TOKEN_INFO_SIZE = 32;
 /** How a token is made. */
 export interface TokenOptions {
   /** The kernel to speak to; default this machine's. */
-  readonly kernel?: Kernel;
+  readonly kernel?: Kernel | undefined;
 }
 
 /** How a broker is asked. */
 export interface BrokerRequestOptions extends TokenOptions {
   /** The words; without them, all that the policy gives. */
-  readonly need?: DelegationMasks;
+  readonly need?: DelegationMasks | undefined;
   /** What the broker's audit log is to show; at most 64 characters. */
-  readonly label?: string;
+  readonly label?: string | undefined;
   /** Milliseconds; default 5000. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
 }
 
 /**
@@ -119,7 +119,10 @@ export class Token implements Disposable {
    */
   static fromFd(
     fd: number,
-    options: TokenOptions & { readonly delegation?: Delegation; readonly source?: string } = {},
+    options: TokenOptions & {
+      readonly delegation?: Delegation | undefined;
+      readonly source?: string | undefined;
+    } = {},
   ): Token {
     const { kernel = linuxKernel(), delegation, source = `descriptor ${fd}` } = options;
     const token = new Token(kernel, fd, source, false);

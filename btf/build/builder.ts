@@ -21,15 +21,15 @@ import {
 /** How a {@linkcode BtfBuilder} starts. */
 export interface BtfBuilderOptions {
   /** The BTF to go on from: ids and string offsets start where its end. */
-  readonly base?: Btf;
+  readonly base?: Btf | undefined;
 }
 
 /** How {@linkcode BtfBuilder.build} writes. */
 export interface BtfBuildOptions {
   /** The byte order; the source's unless told, little-endian for a new one. */
-  readonly littleEndian?: boolean;
+  readonly littleEndian?: boolean | undefined;
   /** Whether to keep the source's layout section, which kernels before 7.1 refuse; true unless told. */
-  readonly layout?: boolean;
+  readonly layout?: boolean | undefined;
 }
 
 const HEADER_SIZE = 24;
@@ -54,7 +54,7 @@ const encoder = new TextEncoder();
  */
 export class BtfBuilder {
   /** The BTF to go on from. */
-  readonly base?: Btf;
+  readonly base?: Btf | undefined;
   /** The first id of its own. */
   readonly firstId: number;
 
@@ -171,7 +171,10 @@ export class BtfBuilder {
   /** Sets a variable's type, linkage or both. */
   setVariable(
     id: number,
-    change: { readonly type?: number; readonly linkage?: "static" | "global" | "extern" },
+    change: {
+      readonly type?: number | undefined;
+      readonly linkage?: "static" | "global" | "extern" | undefined;
+    },
   ): void {
     const { words, at } = this.#expect(id, "var");
     if (change.type !== undefined) words[at + 2] = change.type;

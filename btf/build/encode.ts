@@ -27,13 +27,13 @@ export interface IntDefinition {
   /** Bytes. */
   readonly size: number;
   /** Bits in use; all unless told. */
-  readonly bits?: number;
+  readonly bits?: number | undefined;
   /** First bit in use; 0 unless told. */
-  readonly offset?: number;
+  readonly offset?: number | undefined;
   /** How its bits are read. */
   readonly encoding: IntType["encoding"];
   /** BTF_INT_SIGNED; as `encoding` tells unless told. */
-  readonly signed?: boolean;
+  readonly signed?: boolean | undefined;
 }
 
 /** A type as it is given to a builder: like {@linkcode BtfType}, but the builder gives the id. */

@@ -19,7 +19,7 @@ export interface EncodeOptions {
    * Members that are not given keep the bytes that are there, and arrays may be shorter. Without it,
    * a missing member is an error.
    */
-  readonly partial?: boolean;
+  readonly partial?: boolean | undefined;
 }
 
 /**
@@ -63,7 +63,11 @@ export class Codec<T = BtfValue> {
   #partialWriter: Writer | undefined;
 
   /** Made by {@linkcode codecFor}. */
-  constructor(btf: Btf, typeId: number, options: CodecOptions & { readonly generate?: boolean }) {
+  constructor(
+    btf: Btf,
+    typeId: number,
+    options: CodecOptions & { readonly generate?: boolean | undefined },
+  ) {
     this.typeId = typeId;
     this.#name = btf.nameOf(typeId) || btf.nameOf(btf.resolve(typeId)) || "value";
     this.#shape = shapeOf(btf, typeId);

@@ -322,7 +322,7 @@ class Shaper {
       doing: "make a codec for",
       subject: `${btf.kindName(id)} ${name === "" ? `[${id}]` : name} of ${btf.name}`,
       why,
-      ...(errno === undefined ? {} : { errno }),
+      errno,
       data: { typeId: id },
     });
   }

@@ -33,5 +33,5 @@ export interface CodecOptions {
    * that a field's type never depends on the data. `"when-needed"`: a number as long as it is safe, for
    * printing and JSON.
    */
-  readonly bigints?: "always" | "when-needed";
+  readonly bigints?: "always" | "when-needed" | undefined;
 }

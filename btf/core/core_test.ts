@@ -38,7 +38,7 @@ class Side {
   }
 
   btf(base?: Btf): Btf {
-    const options = { name: this.name, ...(base === undefined ? {} : { base }) };
+    const options = { name: this.name, base };
     return Btf.parse(this.builder.build(), options);
   }
 }

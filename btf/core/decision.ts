@@ -18,7 +18,7 @@ export interface CoreCandidate {
   /** `"matched"`, or why it did not. */
   readonly outcome: string;
   /** The access as it is in the candidate, when it matched. */
-  readonly spec?: string;
+  readonly spec?: string | undefined;
 }
 
 /** The decision on one relocation: plain data, kept so that it can be explained later. */

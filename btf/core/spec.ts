@@ -21,7 +21,7 @@ export interface CoreStep {
   /** The member's, the element's or the enumerator's index. */
   readonly index: number;
   /** The member's or enumerator's name; absent for an array index. */
-  readonly name?: string;
+  readonly name?: string | undefined;
 }
 
 /** What a relocation asks for, in the terms of one BTF: the object's own, or a candidate's. */
@@ -45,7 +45,7 @@ export function coreError(
   subject: string,
   why: string,
   errno: string,
-  more: { readonly fix?: string; readonly cause?: unknown } = {},
+  more: { readonly fix?: string | undefined; readonly cause?: unknown } = {},
 ): BtfError {
   return new BtfError(
     {
@@ -54,7 +54,7 @@ export function coreError(
       why,
       errno,
       stage: "relocate",
-      ...(more.fix === undefined ? {} : { fix: more.fix }),
+      fix: more.fix,
     },
     more.cause === undefined ? {} : { cause: more.cause },
   );

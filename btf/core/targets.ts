@@ -19,7 +19,7 @@ export interface CoreTarget {
 /** Where candidates come from besides the main BTF. */
 export interface CoreTargetsOptions {
   /** The modules' BTFs, split from the main one. Called once, and only when the main BTF has no candidate. */
-  readonly modules?: () => Iterable<Btf>;
+  readonly modules?: (() => Iterable<Btf>) | undefined;
 }
 
 /**

@@ -17,7 +17,7 @@ export interface PrintCOptions {
    * The name of an include guard. With it the whole stands between guards, and every record is
    * marked `preserve_access_index`, as CO-RE wants it of a `vmlinux.h`.
    */
-  readonly guard?: string;
+  readonly guard?: string | undefined;
 }
 
 /** Deeper nesting of pointers, arrays and anonymous structs is refused. */

@@ -13,7 +13,7 @@ import type { ArrayType, CompositeType, EnumType, Member } from "../types.ts";
 /** How types are printed as TypeScript. */
 export interface PrintTypeScriptOptions {
   /** How a type of the kernel is called; `exec_event` becomes `ExecEvent` unless told. */
-  readonly rename?: (name: string) => string;
+  readonly rename?: ((name: string) => string) | undefined;
 }
 
 const DEEPEST = 64;

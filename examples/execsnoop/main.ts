@@ -23,13 +23,13 @@ interface ExecEvent {
 /** When to end, and what to show. */
 export interface ExecsnoopOptions {
   /** Ends after so many events. */
-  readonly count?: number;
+  readonly count?: number | undefined;
   /** Ends after so many seconds. */
-  readonly seconds?: number;
+  readonly seconds?: number | undefined;
   /** Shows this user's programs only. */
-  readonly uid?: number;
+  readonly uid?: number | undefined;
   /** Called when events can come. */
-  readonly ready?: () => void;
+  readonly ready?: (() => void) | undefined;
 }
 
 /** Loads, attaches, and prints events until it is time to end. */
@@ -81,8 +81,8 @@ function option(name: string): number | undefined {
 if (import.meta.main) {
   const [count, seconds, uid] = [option("count"), option("seconds"), option("uid")];
   await execsnoop({
-    ...(count === undefined ? {} : { count }),
-    ...(seconds === undefined ? {} : { seconds }),
-    ...(uid === undefined ? {} : { uid }),
+    count,
+    seconds,
+    uid,
   });
 }

@@ -27,8 +27,11 @@ const inet = 2;
 
 /** Loads, attaches, and prints events until it is time to end; answers how many there were. */
 export async function tcpConnections(
-  options: { readonly count?: number; readonly signal?: AbortSignal; readonly ready?: () => void } =
-    {},
+  options: {
+    readonly count?: number | undefined;
+    readonly signal?: AbortSignal | undefined;
+    readonly ready?: (() => void) | undefined;
+  } = {},
 ): Promise<number> {
   using object = await BpfObject.load(new URL("tcp_connections.bpf.o", import.meta.url));
   using _links = object.attach();
@@ -67,7 +70,7 @@ function option(name: string): number | undefined {
 if (import.meta.main) {
   const [count, seconds] = [option("count"), option("seconds")];
   await tcpConnections({
-    ...(count === undefined ? {} : { count }),
-    ...(seconds === undefined ? {} : { signal: AbortSignal.timeout(seconds * 1000) }),
+    count,
+    signal: seconds === undefined ? undefined : AbortSignal.timeout(seconds * 1000),
   });
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { JsonValue } from "../../errors/skep_error.ts";
+import type { ErrorData } from "../../errors/skep_error.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { type ParsedLog, parseVerifierLog, type SourceLine } from "./log.ts";
 
@@ -17,15 +17,17 @@ export interface VerifierFacts {
   /** The verifier's log; empty when the kernel wrote none. */
   readonly log: string;
   /** The source line of an instruction, by line info. */
-  readonly sourceOf?: (instruction: number) => SourceLine | undefined;
+  readonly sourceOf?: ((instruction: number) => SourceLine | undefined) | undefined;
   /** What a poisoned instruction stands for. */
-  readonly poison?: (callee: number, instruction: number | undefined) => string | undefined;
+  readonly poison?:
+    | ((callee: number, instruction: number | undefined) => string | undefined)
+    | undefined;
   /** Why, when the log says nothing. */
-  readonly why?: string;
+  readonly why?: string | undefined;
   /** What the reader can do about it. */
-  readonly fix?: string;
+  readonly fix?: string | undefined;
   /** More facts, such as the program's type. */
-  readonly data?: { readonly [key: string]: JsonValue };
+  readonly data?: ErrorData | undefined;
 }
 
 /**
@@ -54,7 +56,7 @@ export class VerifierError extends KernelError {
   /** What was understood of the log. */
   readonly parsed: ParsedLog;
   /** The C source line of the refused instruction. */
-  readonly source?: SourceLine;
+  readonly source?: SourceLine | undefined;
 
   /** Makes the error from the log. */
   constructor(facts: VerifierFacts, options?: ErrorOptions) {
@@ -70,17 +72,15 @@ export class VerifierError extends KernelError {
       command: "BPF_PROG_LOAD",
       number: facts.number,
       stage: "program",
-      ...(why !== undefined ? { why } : {}),
-      ...(fix !== undefined ? { fix } : {}),
+      why,
+      fix,
       data: {
         ...facts.data,
         log: facts.log,
-        ...(parsed.reason !== undefined ? { reason: parsed.reason } : {}),
-        ...(parsed.instruction !== undefined ? { instruction: parsed.instruction } : {}),
-        ...(parsed.instructionText !== undefined
-          ? { instructionText: parsed.instructionText }
-          : {}),
-        ...(source !== undefined ? { source: { ...source } } : {}),
+        reason: parsed.reason,
+        instruction: parsed.instruction,
+        instructionText: parsed.instructionText,
+        source: source === undefined ? undefined : { ...source },
         registers: parsed.registers,
       },
     }, options);

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { withoutUndefined } from "../../errors/without_undefined.ts";
 
 /** What a verifier log says. Everything may be missing. */
 export interface ParsedLog {
@@ -128,23 +129,23 @@ class LogWalk {
     const instruction = report.instruction ?? this.#instruction ??
       (named === null ? undefined : Number(named[1]));
     const same = instruction === this.#instruction;
-    return {
-      ...(reason !== undefined ? { reason } : {}),
-      ...(instruction !== undefined ? { instruction } : {}),
-      ...(same && this.#text !== undefined ? { instructionText: this.#text } : {}),
-      ...(this.#source !== undefined ? { source: this.#source } : {}),
+    return withoutUndefined({
+      reason,
+      instruction,
+      instructionText: same ? this.#text : undefined,
+      source: this.#source,
       registers: Object.fromEntries(this.#registers),
-      ...(report.suggestion !== undefined ? { suggestion: report.suggestion } : {}),
-      ...(this.#processed !== undefined ? { processed: this.#processed } : {}),
-    };
+      suggestion: report.suggestion,
+      processed: this.#processed,
+    });
   }
 }
 
 /** Linux 7.3's report at the end of a log, in so far as there is one. */
 interface Report {
-  readonly reason?: string;
-  readonly instruction?: number;
-  readonly suggestion?: string;
+  readonly reason?: string | undefined;
+  readonly instruction?: number | undefined;
+  readonly suggestion?: string | undefined;
 }
 
 function reportOf(lines: readonly string[]): Report {
@@ -164,9 +165,9 @@ function reportOf(lines: readonly string[]): Report {
   const place = /(?:insn|instruction)?\s*#?(\d+)/i.exec(field("At") ?? "");
   const suggestion = field("Suggestion");
   return {
-    ...(reason !== undefined ? { reason } : {}),
-    ...(place !== null ? { instruction: Number(place[1]) } : {}),
-    ...(suggestion !== undefined ? { suggestion } : {}),
+    reason,
+    instruction: place !== null ? Number(place[1]) : undefined,
+    suggestion,
   };
 }
 

@@ -7,6 +7,7 @@
 import type { Btf } from "../../btf/btf.ts";
 import type { RelocatedProgram } from "../../object/spec/spec.ts";
 import type { SourceLine } from "./log.ts";
+import { withoutUndefined } from "../../errors/without_undefined.ts";
 
 /**
  * The source line that an instruction was compiled from: the last record at or before it.
@@ -31,5 +32,5 @@ export function sourceLine(
   const text = btf.string(view.getUint32(found + 8, true)).trim();
   const file = btf.string(view.getUint32(found + 4, true));
   const line = view.getUint32(found + 12, true) >>> 10;
-  return { text, ...(file === "" ? {} : { file }), ...(line === 0 ? {} : { line }) };
+  return withoutUndefined({ text, file: file || undefined, line: line || undefined });
 }

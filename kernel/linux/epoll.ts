@@ -186,7 +186,7 @@ export class EpollPoller implements Poller {
         subject: `descriptor ${fd}`,
         command: "epoll_ctl",
         number: result,
-        ...(result === -1 ? { why: "a file of this kind is always ready" } : {}),
+        why: result === -1 ? "a file of this kind is always ready" : undefined,
       });
     }
     this.#registered.add(fd);

@@ -196,7 +196,7 @@ export function mapFile(
     writable: options.writable ?? false,
     offset: options.offset ?? 0,
     private: options.private ?? false,
-    ...(options.address !== undefined ? { address: options.address } : {}),
+    address: options.address,
   });
   if (address < 0) return address;
   return new Mapping(native.buffer(address, size), address, () => {

@@ -109,7 +109,7 @@ export class LinuxKernel implements K.Kernel {
     fd: number,
     size: number,
     text?: { readonly pointer: number; readonly length: number },
-  ): K.BytesResult & { readonly text?: string } {
+  ): K.BytesResult & { readonly text?: string | undefined } {
     return objects.objectInfo(this.#native, fd, size, text);
   }
   /** BPF_OBJ_GET_INFO_BY_FD of a BTF. */

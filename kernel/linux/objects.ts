@@ -62,7 +62,7 @@ export function objectInfo(
   fd: number,
   size: number,
   text?: { readonly pointer: number; readonly length: number },
-): BytesResult & { readonly text?: string } {
+): BytesResult & { readonly text?: string | undefined } {
   using frame = native.frame();
   const info = frame.room(size);
   const name = text === undefined ? undefined : frame.room(LONGEST_PATH);

@@ -24,7 +24,7 @@ export interface AttachableProgram extends ProgramHandle {
   /** What attaching needs of the spec. */
   readonly spec: Pick<ProgramSpec, "section" | "type" | "expectedAttachType">;
   /** The maps of the program's object: USDT keeps what it knows of arguments in one of them. */
-  readonly maps?: { find(name: string): { readonly fd: number } | undefined };
+  readonly maps?: { find(name: string): { readonly fd: number } | undefined } | undefined;
 }
 
 /** How an attachment without a link of the kernel's own is undone and changed. */

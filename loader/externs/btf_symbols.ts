@@ -22,7 +22,7 @@ export interface BtfSymbol {
   /** Its id, in the BTF of `module` or in vmlinux's. */
   readonly btfId: number;
   /** The module that has it; absent for vmlinux. */
-  readonly module?: string;
+  readonly module?: string | undefined;
 }
 
 /**
@@ -74,7 +74,7 @@ function find(
   name: string,
   kind: "var" | "func",
   sources: SymbolSources,
-): { readonly btf: Btf; readonly btfId: number; readonly module?: string } | undefined {
+): { readonly btf: Btf; readonly btfId: number; readonly module?: string | undefined } | undefined {
   const own = sources.vmlinux.find(name, kind);
   if (own !== undefined) return { btf: sources.vmlinux, btfId: own };
   for (const { name: module, btf } of sources.modules()) {

@@ -33,7 +33,7 @@ function kconfig(
   name: string,
   kind: KconfigType["kind"],
   size: number,
-  more: Partial<ExternSpec> & { signed?: boolean } = {},
+  more: Partial<ExternSpec> & { signed?: boolean | undefined } = {},
 ): ExternSpec {
   const { signed = false, ...rest } = more;
   return extern(name, "kconfig", { size, kconfig: { kind, signed }, ...rest });

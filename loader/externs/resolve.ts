@@ -15,8 +15,8 @@ import { KconfigValues } from "./kconfig.ts";
 export type Resolution =
   | { readonly kind: "kconfig"; readonly offset: number }
   | { readonly kind: "address"; readonly address: bigint }
-  | { readonly kind: "ksym"; readonly btfId: number; readonly module?: string }
-  | { readonly kind: "kfunc"; readonly btfId: number; readonly module?: string }
+  | { readonly kind: "ksym"; readonly btfId: number; readonly module?: string | undefined }
+  | { readonly kind: "kfunc"; readonly btfId: number; readonly module?: string | undefined }
   | { readonly kind: "unresolved"; readonly why: string };
 
 /** Where answers come from. Each is a function: what no extern asks for is never read. */
@@ -40,7 +40,7 @@ export interface ExternSources {
 /** The externs of an object, resolved. */
 export interface ResolvedExterns {
   /** The contents of the `.kconfig` map; absent without kconfig externs. */
-  readonly kconfig?: Uint8Array<ArrayBuffer>;
+  readonly kconfig?: Uint8Array<ArrayBuffer> | undefined;
   /** What an extern turned out to be, by its name in the object. */
   find(name: string): Resolution | undefined;
 }
@@ -65,7 +65,7 @@ export function resolveExterns(
   resolveTyped(externs, local, sources, resolutions);
   if (missing[0] !== undefined) throw missing[0];
   return {
-    ...(kconfig === undefined ? {} : { kconfig }),
+    kconfig,
     find: (name: string): Resolution | undefined => resolutions.get(name),
   };
 }
@@ -218,6 +218,6 @@ function refuse(extern: ExternSpec, errno: string, why: string, fix?: string): S
     errno,
     stage: "relocate",
     why,
-    ...(fix === undefined ? {} : { fix }),
+    fix,
   });
 }

@@ -18,9 +18,9 @@ export interface Unavailable {
   /** One line for people: `"it needs Linux 6.6, and this is 6.1.0-50-amd64"`. */
   readonly why: string;
   /** The release that is needed, when the kernel is older. */
-  readonly linux?: string;
+  readonly linux?: string | undefined;
   /** The option that the kernel was built without. */
-  readonly option?: string;
+  readonly option?: string | undefined;
 }
 
 /** The errnos by which a kernel says that it does not know something. EPERM is not among them. */
@@ -77,12 +77,12 @@ export function explainUnavailable(
       command,
       number,
       why,
-      ...(stage === undefined ? {} : { stage }),
+      stage,
       data: {
         ...data,
         feature: `${kind} ${name}`,
-        ...(linux === undefined ? {} : { linux }),
-        ...(option === undefined ? {} : { option }),
+        linux,
+        option,
       },
     }, { cause: error });
   }

@@ -43,26 +43,24 @@ export function explainRefused(
     subject: facts.subject,
     errno: -Math.abs(facts.number),
     token,
-    ...(typeof log === "string" ? { log } : {}),
-    ...(subject.kind === "map"
+    log: typeof log === "string" ? log : undefined,
+    map: subject.kind === "map"
       ? {
-        map: {
-          type: subject.map.type,
-          keySize: subject.map.keySize,
-          valueSize: subject.map.valueSize,
-          maxEntries: subject.map.maxEntries,
-          flags: subject.map.flags,
-        },
+        type: subject.map.type,
+        keySize: subject.map.keySize,
+        valueSize: subject.map.valueSize,
+        maxEntries: subject.map.maxEntries,
+        flags: subject.map.flags,
       }
-      : {}),
-    ...(subject.kind === "program"
-      ? { program: { type: subject.program.type, attachType: subject.attachType } }
-      : {}),
+      : undefined,
+    program: subject.kind === "program"
+      ? { type: subject.program.type, attachType: subject.attachType }
+      : undefined,
   });
   // What is wrong with the arguments the caller knows better, unless the kernel does not know them.
   if (explained !== undefined && explained.reason !== "invalid-arguments") return explained;
   const why = facts.why ?? whyInvalid(facts, subject);
-  const error = new KernelError({ ...facts, ...(why === undefined ? {} : { why }) });
+  const error = new KernelError({ ...facts, why });
   return explainUnavailable(kernel, error, featuresOf(subject)) ?? error;
 }
 

@@ -22,7 +22,7 @@ export interface AttachTarget {
   /** The type id. */
   readonly attachBtfId: number;
   /** The program that it is in, or the module's BTF. */
-  readonly attachProgramFd?: number;
+  readonly attachProgramFd?: number | undefined;
 }
 
 /** A type to look for, and what the user wrote. */
@@ -189,7 +189,7 @@ function targetError(
     errno,
     stage: "program",
     why,
-    ...(fix !== undefined ? { fix } : {}),
+    fix,
     data: { section: program.section },
   });
 }

@@ -51,7 +51,7 @@ export class JumpTables {
         type: MapType.insn_array,
         ...shape,
         name: ".jumptables",
-        ...(tokenFd !== undefined ? { tokenFd } : {}),
+        tokenFd,
       }),
       "create map",
       "BPF_MAP_CREATE",

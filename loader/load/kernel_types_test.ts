@@ -19,7 +19,9 @@ import { kernelTypes } from "../features/kernel_btf.ts";
 import { BpfObject } from "../object.ts";
 
 /** A kernel's types, with a congestion control whose members stand in another order and place. */
-function vmlinux(options: { readonly withoutUndo?: boolean } = {}): Uint8Array<ArrayBuffer> {
+function vmlinux(
+  options: { readonly withoutUndo?: boolean | undefined } = {},
+): Uint8Array<ArrayBuffer> {
   const builder = new BtfBuilder();
   const int = builder.addInt("int", 4, "signed");
   const char = builder.addInt("char", 1, "char");

@@ -55,7 +55,7 @@ export interface RunOptions {
   /** How many programs are verified at once. */
   readonly jobs: number;
   /** Whether programs are changed to what can be attached with a token, or refused when nothing can. */
-  readonly forToken?: boolean;
+  readonly forToken?: boolean | undefined;
   /** Loads one program. */
   readonly call: LoadCall;
   /** Ends the load. */

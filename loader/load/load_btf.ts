@@ -45,7 +45,7 @@ export function loadBtf(state: LoadContext, blobs: Iterable<Uint8Array>): BtfOut
       command: "BPF_BTF_LOAD",
       number: answer.result,
       stage: "btf",
-      ...(lastLine(answer.log) !== "" ? { why: lastLine(answer.log) } : {}),
+      why: lastLine(answer.log) !== "" ? lastLine(answer.log) : undefined,
       data: { log: answer.log },
     }, { kind: "btf" }),
   };
@@ -59,8 +59,9 @@ function load(
 ): LoadResult {
   return state.kernel.btfLoad({
     bytes,
-    ...(logLevel > 0 ? { logLevel, logSize } : {}),
-    ...(state.tokenFd !== undefined ? { tokenFd: state.tokenFd } : {}),
+    logLevel: logLevel > 0 ? logLevel : undefined,
+    logSize: logLevel > 0 ? logSize : undefined,
+    tokenFd: state.tokenFd,
   });
 }
 

@@ -49,9 +49,9 @@ export interface CreatedMap {
   /** Whether it was found pinned. */
   readonly reused: boolean;
   /** Where it is pinned. */
-  readonly pinPath?: string;
+  readonly pinPath?: string | undefined;
   /** An arena's memory. */
-  readonly arena?: Mapping;
+  readonly arena?: Mapping | undefined;
   /** struct_ops: the value as the kernel wants it. */
-  readonly structOps?: KernelStructOps;
+  readonly structOps?: KernelStructOps | undefined;
 }

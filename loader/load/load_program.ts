@@ -96,14 +96,15 @@ export function programLoadArguments(state: LoadContext, parts: ProgramToLoad): 
     name: program.name.slice(0, 15),
     expectedAttachType: expectedAttachType(state, program, structOps),
     flags: program.flags,
-    ...(state.spec.kernelVersion !== 0 ? { kernelVersion: state.spec.kernelVersion } : {}),
-    ...(program.ifindex !== undefined ? { ifindex: program.ifindex } : {}),
-    ...(withInfo ? { btfFd, funcInfo: linked.funcInfo } : {}),
-    ...(withInfo && linked.lineInfo !== undefined ? { lineInfo: linked.lineInfo } : {}),
-    ...(attachBtfId !== undefined ? { attachBtfId } : {}),
-    ...(attachProgramFd !== undefined ? { attachProgramFd } : {}),
-    ...(descriptors.length > 1 ? { fdArray: descriptors } : {}),
-    ...(state.tokenFd !== undefined ? { tokenFd: state.tokenFd } : {}),
+    kernelVersion: state.spec.kernelVersion !== 0 ? state.spec.kernelVersion : undefined,
+    ifindex: program.ifindex,
+    btfFd: withInfo ? btfFd : undefined,
+    funcInfo: withInfo ? linked.funcInfo : undefined,
+    lineInfo: withInfo ? linked.lineInfo : undefined,
+    attachBtfId,
+    attachProgramFd,
+    fdArray: descriptors.length > 1 ? descriptors : undefined,
+    tokenFd: state.tokenFd,
   };
 }
 
@@ -205,8 +206,8 @@ export function trimRecords(attributes: ProgramLoad): ProgramLoad {
   const { funcInfo, lineInfo } = attributes;
   return {
     ...attributes,
-    ...(funcInfo !== undefined ? { funcInfo: cutRecords(funcInfo, FUNC_INFO) } : {}),
-    ...(lineInfo !== undefined ? { lineInfo: cutRecords(lineInfo, LINE_INFO) } : {}),
+    funcInfo: funcInfo && cutRecords(funcInfo, FUNC_INFO),
+    lineInfo: lineInfo && cutRecords(lineInfo, LINE_INFO),
   };
 }
 
@@ -237,9 +238,7 @@ function refusal(
   const data = {
     section: program.section,
     type: program.type,
-    ...(program.expectedAttachType !== undefined
-      ? { expectedAttachType: program.expectedAttachType }
-      : {}),
+    expectedAttachType: program.expectedAttachType,
     instructions: parts.instructions.length / 8,
     logTrueSize: answer.logTrueSize,
   };
@@ -255,7 +254,7 @@ function refusal(
   if (answer.log.trim() === "") return explained;
   const { fix } = explained;
   return new VerifierError({
-    ...(fix !== undefined ? { fix } : {}),
+    fix,
     program: program.name,
     number: answer.result,
     log: answer.log,

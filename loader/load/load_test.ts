@@ -124,7 +124,7 @@ Deno.test("a map that is refused with its types is created without them", async 
   kernel.inject({
     command: "map_create",
     errno: "EINVAL",
-    when: (attributes: { name: string; btfFd?: number }) =>
+    when: (attributes: { name: string; btfFd?: number | undefined }) =>
       attributes.name === "table" && attributes.btfFd !== undefined,
   });
   using object = await load(kernel);

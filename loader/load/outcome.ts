@@ -14,7 +14,7 @@ export interface ProgramOutcome {
   /** Whether it is loaded. */
   readonly ok: boolean;
   /** Why it was left out, when it was. */
-  readonly skipped?: string;
+  readonly skipped?: string | undefined;
   /** Why it was refused, when it was. */
-  readonly error?: SkepError;
+  readonly error?: SkepError | undefined;
 }

@@ -25,32 +25,32 @@ export type ObjectInput = ObjectSpec | string | URL | Uint8Array;
 /** How an object is loaded. */
 export interface LoadOptions {
   /** The kernel; default is the one that this process runs on. */
-  readonly kernel?: Kernel;
+  readonly kernel?: Kernel | undefined;
   /**
    * The token: a path, a {@linkcode Token}, `false` for none, or `"auto"` (the default): what
    * `LIBBPF_BPF_TOKEN_PATH` names, else the first mount that delegates, else none.
    */
-  readonly token?: TokenOption;
+  readonly token?: TokenOption | undefined;
   /**
    * With a token: whether programs that attach through perf_event_open, which no token opens, are loaded in
    * a form that a token can attach (a kprobe as kprobe.multi), or refused before anything is loaded when
    * there is none. Default `"for-token"`; `"never"` when somebody else attaches them.
    */
-  readonly rewrite?: Rewrite;
+  readonly rewrite?: Rewrite | undefined;
   /** When the verifier's log is asked for; default `"errors"`: a second time when a program is refused. */
-  readonly logLevel?: LogLevel;
+  readonly logLevel?: LogLevel | undefined;
   /** Whether a refused program ends the load (the default), or is kept in `outcomes` beside those that loaded. */
-  readonly onError?: "throw" | "collect";
+  readonly onError?: "throw" | "collect" | undefined;
   /** A BTF file, or BTF, that CO-RE is resolved against instead of the kernel's. */
-  readonly kernelBtf?: string | URL | Btf;
+  readonly kernelBtf?: string | URL | Btf | undefined;
   /** Options of the kernel's configuration (`CONFIG_HZ=250`, one a line) that come before those of the system. */
-  readonly kconfig?: string;
+  readonly kconfig?: string | undefined;
   /** Where maps that pin by name are pinned; default `/sys/fs/bpf`. */
-  readonly pinRoot?: string;
+  readonly pinRoot?: string | undefined;
   /** How many programs are verified at once; default is the number of CPUs, at most eight. */
-  readonly jobs?: number;
+  readonly jobs?: number | undefined;
   /** Ends the load: nothing stays loaded. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a load starts with. */
@@ -139,9 +139,9 @@ class LazyNeed implements DelegationMasks {
 export async function openObject(
   input: string | URL | Uint8Array,
   options: {
-    readonly name?: string;
-    readonly legacyMaps?: boolean;
-    readonly relaxedMaps?: boolean;
+    readonly name?: string | undefined;
+    readonly legacyMaps?: boolean | undefined;
+    readonly relaxedMaps?: boolean | undefined;
   } = {},
 ): Promise<ObjectSpec> {
   if (input instanceof Uint8Array) return ObjectSpec.parse(input, options);

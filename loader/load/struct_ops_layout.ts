@@ -19,7 +19,7 @@ export interface StructOpsPlace {
   /** The type id of `struct bpf_struct_ops_NAME`. */
   readonly valueTypeId: number;
   /** The descriptor of the module's BTF when a module has it. */
-  readonly moduleFd?: number;
+  readonly moduleFd?: number | undefined;
 }
 
 /** One member that holds a program. */
@@ -51,7 +51,7 @@ export interface StructOpsTarget {
   /** The member's index. */
   readonly member: number;
   /** The descriptor of the module's BTF. */
-  readonly moduleFd?: number;
+  readonly moduleFd?: number | undefined;
 }
 
 const SUPPORTED = "EOPNOTSUPP";
@@ -112,7 +112,7 @@ export function layOutStructOps(
   }
   const moduleFd = kernel.module === undefined ? undefined : openModule(kernel.module);
   return {
-    place: { valueTypeId: kernel.valueId, ...(moduleFd !== undefined ? { moduleFd } : {}) },
+    place: { valueTypeId: kernel.valueId, moduleFd },
     typeId: kernel.structId,
     value,
     slots,
@@ -121,7 +121,7 @@ export function layOutStructOps(
 
 interface KernelStruct {
   readonly btf: Btf;
-  readonly module?: string;
+  readonly module?: string | undefined;
   readonly valueId: number;
   readonly value: CompositeType;
   readonly structId: number;
@@ -153,14 +153,14 @@ function findTypes(map: MapSpec, name: string, types: KernelTypes): KernelStruct
     structId,
     struct,
     dataOffset: data.bitOffset >> 3,
-    ...(module !== undefined ? { module } : {}),
+    module,
   };
 }
 
 function findIn(
   types: KernelTypes,
   name: string,
-): { btf: Btf; id: number; module?: string } | undefined {
+): { btf: Btf; id: number; module?: string | undefined } | undefined {
   const id = types.vmlinux.find(name, "struct");
   if (id !== undefined) return { btf: types.vmlinux, id };
   for (const module of types.modules()) {
@@ -233,7 +233,7 @@ export function structOpsTargets(
           fix: "write one program for each member",
         });
       }
-      targets.set(program, { typeId, member, ...(moduleFd !== undefined ? { moduleFd } : {}) });
+      targets.set(program, { typeId, member, moduleFd });
     }
   }
   return targets;

@@ -81,7 +81,7 @@ function fileError(path: string | URL, doing: string, cause: unknown): SkepError
   const subject = name(path);
   const facts = { doing, subject, stage: "open" } as const;
   const told = (errno: string, why: string, fix?: string): SkepError =>
-    new SkepError({ ...facts, errno, why, ...(fix === undefined ? {} : { fix }) }, { cause });
+    new SkepError({ ...facts, errno, why, fix }, { cause });
   if (cause instanceof Deno.errors.NotFound) return told("ENOENT", "there is no such file");
   if (cause instanceof Deno.errors.NotCapable) {
     return told("EACCES", "Deno may not read it", `run with --allow-read=${subject}`);

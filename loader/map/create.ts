@@ -26,34 +26,34 @@ export interface MapCreateOptions {
   /** The kernel's name of the type. */
   readonly type: MapTypeName;
   /** The name that the kernel shows, at most 15 letters, digits, `_` and `.`; none unless told. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Bytes of a key; left out, that of its BTF type, or the only size that the type of map has. */
-  readonly keySize?: number;
+  readonly keySize?: number | undefined;
   /** Bytes of a value; as `keySize`. */
-  readonly valueSize?: number;
+  readonly valueSize?: number | undefined;
   /** Most elements; bytes of a ring buffer, pages of an arena. Storages and struct_ops take none. */
-  readonly maxEntries?: number;
+  readonly maxEntries?: number | undefined;
   /** BPF_F_… */
-  readonly flags?: number;
+  readonly flags?: number | undefined;
   /** Per-type extra: the hash functions of a bloom filter, the address of an arena. */
-  readonly mapExtra?: bigint;
+  readonly mapExtra?: bigint | undefined;
   /** The NUMA node, with BPF_F_NUMA_NODE. */
-  readonly numaNode?: number;
+  readonly numaNode?: number | undefined;
   /** Map of maps: a map of the kind that it will hold. It may be closed afterwards. */
-  readonly inner?: HasDescriptor;
+  readonly inner?: HasDescriptor | undefined;
   /** The types of key and value: JS values follow them, and the kernel is told where it wants to know. */
   readonly types?: {
     /** The BTF that they are in. */
     readonly btf: Btf;
     /** The key's. */
-    readonly key?: TypeReference;
+    readonly key?: TypeReference | undefined;
     /** The value's. */
-    readonly value?: TypeReference;
-  };
+    readonly value?: TypeReference | undefined;
+  } | undefined;
   /** A token that permits it. */
-  readonly token?: Token;
+  readonly token?: Token | undefined;
   /** The kernel; this machine's unless told. */
-  readonly kernel?: Kernel;
+  readonly kernel?: Kernel | undefined;
 }
 
 /** Makes a map. Throws a `KernelError`, or a `DelegationError` where a token does not permit it. */

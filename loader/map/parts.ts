@@ -37,11 +37,11 @@ export interface MapParts {
   /** 0 for none. */
   readonly valueTypeId: number;
   /** Its spec, when an object made it. */
-  readonly spec?: MapSpec;
+  readonly spec?: MapSpec | undefined;
   /** The variables that a data section holds: asked for at first use. */
-  readonly variables?: () => readonly VariableSpec[];
+  readonly variables?: (() => readonly VariableSpec[]) | undefined;
   /** An arena's memory. */
-  readonly arena?: Mapping;
+  readonly arena?: Mapping | undefined;
   /** The type id of the records of a ring or perf buffer, 0 for none: asked for at first use. */
-  readonly eventType?: () => number;
+  readonly eventType?: (() => number) | undefined;
 }

@@ -15,7 +15,7 @@ export interface ProgramInfo {
   /** The number of the type. */
   readonly type: number;
   /** The type's name, where this version knows it. */
-  readonly typeName?: ProgramTypeName;
+  readonly typeName?: ProgramTypeName | undefined;
   /** The hash of the instructions, sixteen hexadecimal digits. */
   readonly tag: string;
   /** At most 15 characters. */
@@ -64,7 +64,7 @@ export function decodeProgramInfo({ info, mapIds }: ProgramInfoResult): ProgramI
   return {
     id: fields.u32(4),
     type,
-    ...(typeName !== undefined ? { typeName } : {}),
+    typeName,
     tag: fields.hex(8, 8),
     name: fields.text(64, 16),
     xlatedLength: fields.u32(20),

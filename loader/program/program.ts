@@ -32,24 +32,24 @@ const CONTEXT_ROOM = 512;
 /** How a program is run for a test. */
 export interface TestRunOptions {
   /** The packet or other input; XDP and tc need at least 14 bytes. */
-  readonly data?: Uint8Array;
+  readonly data?: Uint8Array | undefined;
   /**
    * The context: bytes, or fields of the struct that the program takes by name (`struct xdp_md`,
    * `struct __sk_buff`), of which those left out are zero; for raw tracepoints the arguments.
    */
-  readonly context?: Uint8Array | ContextFields | readonly bigint[];
+  readonly context?: Uint8Array | ContextFields | readonly bigint[] | undefined;
   /** Bytes of room for the data that comes back; default is the input's length and 512. */
-  readonly dataOutSize?: number;
+  readonly dataOutSize?: number | undefined;
   /** Bytes of room for the context that comes back; default suits the type. */
-  readonly contextOutSize?: number;
+  readonly contextOutSize?: number | undefined;
   /** How often; default 1. */
-  readonly repeat?: number;
+  readonly repeat?: number | undefined;
   /** On which CPU (raw tracepoints). */
-  readonly cpu?: number;
+  readonly cpu?: number | undefined;
   /** Sends XDP frames through the real network path (Linux 5.18). */
-  readonly liveFrames?: boolean;
+  readonly liveFrames?: boolean | undefined;
   /** With `liveFrames`: how many at once. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
 }
 
 /** What a test run gave. */
@@ -63,7 +63,7 @@ export interface TestRunOutcome {
   /** What the program left of the context. */
   readonly context: Uint8Array;
   /** The same by name, when it was given so and comes back. */
-  readonly fields?: BtfRecord;
+  readonly fields?: BtfRecord | undefined;
 }
 
 /** How often and how long a program ran, while statistics were on. */
@@ -89,11 +89,11 @@ export interface ProgramParts {
   /** The number of the attach type that it was loaded for. */
   readonly expectedAttachType: number;
   /** The verifier's log, when it was asked for. */
-  readonly log?: string;
+  readonly log?: string | undefined;
   /** The object's BTF. */
   readonly btf?: Btf | undefined;
   /** The maps of its object. */
-  readonly maps?: { find(name: string): { readonly fd: number } | undefined };
+  readonly maps?: { find(name: string): { readonly fd: number } | undefined } | undefined;
 }
 
 /** Makes a program of its parts; `BpfObject.load` calls it. It owns the descriptor from now on. */
@@ -128,7 +128,7 @@ export class Program implements Disposable {
   /** The verifier's log of its load; empty unless `logLevel` asked for it. */
   readonly log: string;
   /** The maps of its object. */
-  readonly maps?: { find(name: string): { readonly fd: number } | undefined };
+  readonly maps?: { find(name: string): { readonly fd: number } | undefined } | undefined;
 
   readonly #kernel: Kernel;
   readonly #descriptor: Descriptor;
@@ -166,7 +166,7 @@ export class Program implements Disposable {
   }
 
   /** What the kernel says about it, with the ids of its maps when `mapIds` is set. */
-  info(options: { readonly mapIds?: boolean } = {}): ProgramInfo {
+  info(options: { readonly mapIds?: boolean | undefined } = {}): ProgramInfo {
     const raw = this.#kernel.programInfo(this.fd, { mapIds: options.mapIds === true });
     check(raw.result, {
       doing: "inspect program",
@@ -204,33 +204,35 @@ export class Program implements Disposable {
       (context === undefined || liveFrames === true || !this.#returnsContext ? 0 : CONTEXT_ROOM);
     const answer = this.#kernel.programTestRun({
       programFd: this.fd,
-      ...(data !== undefined ? { dataIn: data } : {}),
-      ...(context !== undefined ? { contextIn: context } : {}),
-      ...(dataOutSize > 0 ? { dataOutSize } : {}),
-      ...(contextOutSize > 0 ? { contextOutSize } : {}),
-      ...(repeat !== undefined ? { repeat } : {}),
-      ...(cpu !== undefined ? { cpu } : {}),
-      ...(flags !== 0 ? { flags } : {}),
-      ...(batchSize !== undefined ? { batchSize } : {}),
+      dataIn: data,
+      contextIn: context,
+      dataOutSize: dataOutSize > 0 ? dataOutSize : undefined,
+      contextOutSize: contextOutSize > 0 ? contextOutSize : undefined,
+      repeat,
+      cpu,
+      flags: flags !== 0 ? flags : undefined,
+      batchSize,
     });
     check(answer.result, {
       doing: "run program",
       subject: this.name,
       command: "BPF_PROG_TEST_RUN",
-      ...(answer.result === -Errno.ENOTSUPP || answer.result === -Errno.EOPNOTSUPP
-        ? { why: `the kernel cannot run ${this.spec.type} programs this way` }
-        : {}),
+      why: answer.result === -Errno.ENOTSUPP || answer.result === -Errno.EOPNOTSUPP
+        ? `the kernel cannot run ${this.spec.type} programs this way`
+        : undefined,
     });
     return {
       returnValue: answer.returnValue >>> 0,
       duration: answer.duration,
       data: answer.dataOut,
       context: answer.contextOut,
-      ...(codec?.fits(answer.contextOut) ? { fields: codec.decode(answer.contextOut) } : {}),
+      fields: codec?.fits(answer.contextOut) ? codec.decode(answer.contextOut) : undefined,
     };
   }
 
-  #context({ context, data }: TestRunOptions): { codec?: ContextCodec; bytes?: Uint8Array } {
+  #context(
+    { context, data }: TestRunOptions,
+  ): { codec?: ContextCodec | undefined; bytes?: Uint8Array | undefined } {
     if (context === undefined) return {};
     if (context instanceof Uint8Array) return { bytes: context };
     if (isArguments(context)) {
@@ -257,9 +259,9 @@ export class Program implements Disposable {
         spec: {
           section,
           type,
-          ...(expected !== undefined ? { expectedAttachType: expected } : {}),
+          expectedAttachType: expected,
         },
-        ...(this.maps !== undefined ? { maps: this.maps } : {}),
+        maps: this.maps,
       },
       attach,
       options,
@@ -311,7 +313,9 @@ function isArguments(context: ContextFields | readonly bigint[]): context is rea
  * console.log(program.statistics);
  * ```
  */
-export function enableStatistics(options: { readonly kernel?: Kernel } = {}): Disposable {
+export function enableStatistics(
+  options: { readonly kernel?: Kernel | undefined } = {},
+): Disposable {
   const kernel = options.kernel ?? linuxKernel();
   const fd = check(kernel.enableStatistics(0), {
     doing: "turn on statistics of",

@@ -19,7 +19,7 @@ import type { RelocatedProgram } from "../spec/spec.ts";
 /** How instructions are printed. */
 export interface PrintOptions {
   /** What an instruction refers to, by its index: a map, an extern, a subprogram. See {@linkcode symbolsOf}. */
-  readonly symbols?: ReadonlyMap<number, string>;
+  readonly symbols?: ReadonlyMap<number, string> | undefined;
 }
 
 /** The names that a linked program's instructions refer to, for {@linkcode PrintOptions}. */

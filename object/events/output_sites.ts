@@ -123,8 +123,8 @@ function meet(into: Registers, from: Registers): boolean {
 
 /** Where the code goes on: after the instruction, at a branch's target, at both or nowhere. */
 interface Next {
-  readonly follow?: number;
-  readonly jump?: number;
+  readonly follow?: number | undefined;
+  readonly jump?: number | undefined;
 }
 
 /** One instruction: changes the registers and tells what comes after it. */

@@ -56,7 +56,7 @@ export function readDataMaps(context: DataMapContext, firstIndex: number): MapDe
   for (const { section, kind } of context.sections.data) {
     maps.push(dataMap(context, firstIndex + maps.length, kind, section.name, section.size, {
       sectionIndex: section.index,
-      ...(kind === "bss" ? {} : { source: section.data }),
+      source: kind === "bss" ? undefined : section.data,
     }));
   }
   if (context.kconfigSize > 0) {
@@ -78,7 +78,7 @@ function dataMap(
   origin: MapOrigin,
   name: string,
   size: number,
-  more: { readonly sectionIndex: number; readonly source?: Uint8Array },
+  more: { readonly sectionIndex: number; readonly source?: Uint8Array | undefined },
 ): MapDefinition {
   const { constant } = originTraits[origin];
   return new MapDefinition({

@@ -101,7 +101,7 @@ export function readMaps(
         ...place,
         name: variable.name,
         origin: "maps",
-        ...(inner === undefined ? {} : { inner }),
+        inner,
       }),
       size: variable.size,
       valuesOffset: definition.valuesOffset,
@@ -132,7 +132,7 @@ class DefinitionReader {
 
   error(errno: string, why: string, fix?: string): ObjectError {
     return openError(this.#elf.name, errno, `map ${this.#name}: ${why}`, {
-      ...(fix === undefined ? {} : { fix }),
+      fix,
       data: { map: this.#name },
     });
   }

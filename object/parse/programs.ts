@@ -95,9 +95,7 @@ export function programSpec(unit: CodeUnit): ProgramSpec {
     name: unit.name,
     section: plan.section,
     type: plan.type,
-    ...(plan.expectedAttachType === undefined
-      ? {}
-      : { expectedAttachType: plan.expectedAttachType }),
+    expectedAttachType: plan.expectedAttachType,
     flags: plan.flags,
     attach: plan.attach,
     autoload: plan.autoload,

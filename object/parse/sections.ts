@@ -26,19 +26,19 @@ export interface ObjectSections {
   /** `.data*`, `.rodata*` and `.bss*` in order. */
   readonly data: readonly { readonly section: ElfSection; readonly kind: DataKind }[];
   /** `.maps`. */
-  readonly maps?: ElfSection;
+  readonly maps?: ElfSection | undefined;
   /** The legacy `maps`. */
-  readonly legacyMaps?: ElfSection;
+  readonly legacyMaps?: ElfSection | undefined;
   /** `.struct_ops`, `.struct_ops.link` and those with a `?`. */
   readonly structOps: readonly ElfSection[];
   /** `.addr_space.1`: globals in an arena. */
-  readonly arena?: ElfSection;
+  readonly arena?: ElfSection | undefined;
   /** `.jumptables`. */
-  readonly jumpTables?: ElfSection;
+  readonly jumpTables?: ElfSection | undefined;
   /** `.BTF`. */
-  readonly btf?: ElfSection;
+  readonly btf?: ElfSection | undefined;
   /** `.BTF.ext`. */
-  readonly btfExt?: ElfSection;
+  readonly btfExt?: ElfSection | undefined;
 }
 
 const STRUCT_OPS = new Set([

@@ -33,14 +33,14 @@ type Section = ExtSection<unknown>;
 export function linkInfo(
   spec: ObjectSpec,
   placed: readonly Placed[],
-): { funcInfo?: Info; lineInfo?: Info } {
+): { funcInfo?: Info | undefined; lineInfo?: Info | undefined } {
   const ext = spec.btfExt;
   if (ext === undefined) return {};
   const funcInfo = collect(spec, ext.functions, placed, "function");
   const lineInfo = collect(spec, ext.lines, placed, "line");
   return {
-    ...(funcInfo === undefined ? {} : { funcInfo }),
-    ...(lineInfo === undefined ? {} : { lineInfo }),
+    funcInfo,
+    lineInfo,
   };
 }
 

@@ -34,7 +34,7 @@ export interface RelocateOptions {
   /** The kernel's types, for CO-RE relocations; without them a program that has some is refused. */
   readonly core?: CoreTargets | undefined;
   /** Bytes from the arena's start to the object's globals in it; 0 unless told. */
-  readonly arenaOffset?: number;
+  readonly arenaOffset?: number | undefined;
 }
 
 /** A program that could not be linked. */

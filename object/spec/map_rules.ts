@@ -139,7 +139,9 @@ export interface MapContext {
   /** The template of inner maps. */
   readonly innerMapFd?: number | undefined;
   /** struct_ops: the value's type in the kernel's BTF, and the module's BTF. */
-  readonly structOps?: { readonly valueTypeId: number; readonly moduleFd?: number } | undefined;
+  readonly structOps?:
+    | { readonly valueTypeId: number; readonly moduleFd?: number | undefined }
+    | undefined;
 }
 
 /** The arguments of BPF_MAP_CREATE for a map. */

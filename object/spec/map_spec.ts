@@ -7,6 +7,7 @@
 import { ObjectError } from "./error.ts";
 import type { MapTypeName } from "../../uapi/enums.ts";
 import type { MapOrigin, MapSlot, MapSpec, StructOpsSpec } from "./spec.ts";
+import { withoutUndefined } from "../../errors/without_undefined.ts";
 
 /** Characters of a name that the kernel keeps. */
 export const LONGEST_NAME = 15;
@@ -19,7 +20,7 @@ export interface MapFacts {
   /** See {@linkcode MapSpec}. */
   readonly name: string;
   /** See {@linkcode MapSpec}. */
-  readonly kernelName?: string;
+  readonly kernelName?: string | undefined;
   /** See {@linkcode MapSpec}. */
   readonly origin: MapOrigin;
   /** See {@linkcode MapSpec}. */
@@ -33,31 +34,31 @@ export interface MapFacts {
   /** See {@linkcode MapSpec}. */
   readonly type: MapTypeName | number;
   /** See {@linkcode MapSpec}. */
-  readonly keySize?: number;
+  readonly keySize?: number | undefined;
   /** See {@linkcode MapSpec}. */
-  readonly valueSize?: number;
+  readonly valueSize?: number | undefined;
   /** See {@linkcode MapSpec}. */
-  readonly maxEntries?: number;
+  readonly maxEntries?: number | undefined;
   /** See {@linkcode MapSpec}. */
-  readonly flags?: number;
+  readonly flags?: number | undefined;
   /** See {@linkcode MapSpec}. */
-  readonly numaNode?: number;
+  readonly numaNode?: number | undefined;
   /** See {@linkcode MapSpec}. */
-  readonly mapExtra?: bigint;
+  readonly mapExtra?: bigint | undefined;
   /** See {@linkcode MapSpec}. */
-  readonly pinning?: "none" | "by-name";
+  readonly pinning?: "none" | "by-name" | undefined;
   /** See {@linkcode MapSpec}. */
-  readonly keyTypeId?: number;
+  readonly keyTypeId?: number | undefined;
   /** See {@linkcode MapSpec}. */
-  readonly valueTypeId?: number;
+  readonly valueTypeId?: number | undefined;
   /** See {@linkcode MapSpec}. */
-  readonly inner?: MapDefinition;
+  readonly inner?: MapDefinition | undefined;
   /** See {@linkcode MapSpec}. */
-  readonly autocreate?: boolean;
+  readonly autocreate?: boolean | undefined;
   /** Bytes in the file that the contents start as. */
-  readonly source?: Uint8Array;
+  readonly source?: Uint8Array | undefined;
   /** Bytes of the contents; a source that is shorter is followed by zeroes. */
-  readonly contentsSize?: number;
+  readonly contentsSize?: number | undefined;
 }
 
 /** A map as the object defines it. */
@@ -91,19 +92,19 @@ export class MapDefinition implements MapSpec {
   /** See {@linkcode MapSpec}. */
   pinning: "none" | "by-name";
   /** See {@linkcode MapSpec}. */
-  pinPath?: string;
+  pinPath?: string | undefined;
   /** See {@linkcode MapSpec}. */
   keyTypeId: number;
   /** See {@linkcode MapSpec}. */
   valueTypeId: number;
   /** See {@linkcode MapSpec}. */
-  readonly inner?: MapDefinition;
+  readonly inner?: MapDefinition | undefined;
   /** See {@linkcode MapSpec}. */
   autocreate: boolean;
   /** See {@linkcode MapSpec}. */
   autoattach = true;
   /** See {@linkcode MapSpec}. */
-  readonly structOps?: StructOpsSpec;
+  readonly structOps?: StructOpsSpec | undefined;
 
   #valueSize: number;
   readonly #slots: MapSlot[] = [];
@@ -220,7 +221,7 @@ export class MapDefinition implements MapSpec {
 
   /** What `JSON.stringify` writes: everything but the contents' bytes. */
   toJSON(): MapJson {
-    return {
+    return withoutUndefined({
       name: this.name,
       kernelName: this.kernelName,
       origin: this.origin,
@@ -230,19 +231,19 @@ export class MapDefinition implements MapSpec {
       valueSize: this.valueSize,
       maxEntries: this.maxEntries,
       flags: this.flags,
-      ...(this.numaNode === 0 ? {} : { numaNode: this.numaNode }),
-      ...(this.mapExtra === 0n ? {} : { mapExtra: `0x${this.mapExtra.toString(16)}` }),
+      numaNode: this.numaNode || undefined,
+      mapExtra: this.mapExtra === 0n ? undefined : `0x${this.mapExtra.toString(16)}`,
       pinning: this.pinning,
-      ...(this.pinPath === undefined ? {} : { pinPath: this.pinPath }),
+      pinPath: this.pinPath,
       keyTypeId: this.keyTypeId,
       valueTypeId: this.valueTypeId,
       autocreate: this.autocreate,
-      ...(this.inner === undefined ? {} : { inner: this.inner.toJSON() }),
-      ...(this.#slots.length === 0 ? {} : { slots: this.#slots }),
-      ...(this.structOps === undefined ? {} : {
-        structOps: { type: this.structOps.typeName, programs: this.structOps.programs() },
-      }),
-    };
+      inner: this.inner?.toJSON(),
+      slots: this.#slots.length === 0 ? undefined : this.#slots,
+      structOps: this.structOps === undefined
+        ? undefined
+        : { type: this.structOps.typeName, programs: this.structOps.programs() },
+    });
   }
 }
 

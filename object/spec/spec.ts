@@ -79,13 +79,13 @@ export interface MapSpec {
   /** `by-name` pins at `pinRoot/name`. */
   pinning: "none" | "by-name";
   /** Overrides the pin path. */
-  pinPath?: string;
+  pinPath?: string | undefined;
   /** Ids in the object's BTF; 0 for none. */
   keyTypeId: number;
   /** Ids in the object's BTF; 0 for none. For data sections, the datasec's id. */
   valueTypeId: number;
   /** The template of inner maps. */
-  readonly inner?: MapSpec;
+  readonly inner?: MapSpec | undefined;
   /** Static slots. */
   readonly slots: readonly MapSlot[];
   /**
@@ -99,7 +99,7 @@ export interface MapSpec {
   /** The place in the object's list of maps: what poisoned code says. */
   readonly index: number;
   /** What a struct_ops map is made of. */
-  readonly structOps?: StructOpsSpec;
+  readonly structOps?: StructOpsSpec | undefined;
   /** Whether it is created at load. */
   autocreate: boolean;
   /** struct_ops: whether attach() attaches it. */
@@ -115,7 +115,7 @@ export interface ProgramSpec {
   /** The kernel's name of the type; `"unspec"` when the section tells nothing. */
   type: ProgramTypeName;
   /** The kernel's name of the expected attach type; undefined is 0 without a meaning. */
-  expectedAttachType?: AttachTypeName;
+  expectedAttachType?: AttachTypeName | undefined;
   /** BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS … */
   flags: number;
   /** How it attaches, parsed once from the section's name. */
@@ -129,11 +129,11 @@ export interface ProgramSpec {
   /** Bytes from the start of its section. */
   readonly sectionOffset: number;
   /** An attach target set by the user for freplace, fentry on BPF … */
-  attachTarget?: { readonly programFd?: number; readonly function: string };
+  attachTarget?: { readonly programFd?: number | undefined; readonly function: string } | undefined;
   /** Network device of a device-bound program. */
-  ifindex?: number;
+  ifindex?: number | undefined;
   /** Verifier log level: 0 none. */
-  logLevel?: number;
+  logLevel?: number | undefined;
 }
 
 /** The type of a kconfig extern. */
@@ -161,7 +161,7 @@ export interface ExternSpec {
   /** The place in the object's list of externs: what poisoned code says. */
   readonly index: number;
   /** kconfig: how a value of the configuration is written. */
-  readonly kconfig?: KconfigType;
+  readonly kconfig?: KconfigType | undefined;
   /** kconfig: bytes within the `.kconfig` map. */
   readonly offset: number;
   /** kconfig: bytes. */
@@ -247,9 +247,13 @@ export interface RelocatedProgram {
   /** To be resolved at load; `instruction` indexes `instructions`. */
   readonly references: readonly Reference[];
   /** func_info in the kernel's form, offsets in instructions; absent without .BTF.ext. */
-  readonly funcInfo?: { readonly recordSize: number; readonly records: Uint8Array<ArrayBuffer> };
+  readonly funcInfo?:
+    | { readonly recordSize: number; readonly records: Uint8Array<ArrayBuffer> }
+    | undefined;
   /** line_info in the kernel's form. */
-  readonly lineInfo?: { readonly recordSize: number; readonly records: Uint8Array<ArrayBuffer> };
+  readonly lineInfo?:
+    | { readonly recordSize: number; readonly records: Uint8Array<ArrayBuffer> }
+    | undefined;
   /** The subprograms appended, with their first instruction. */
   readonly subprograms: readonly { readonly name: string; readonly instruction: number }[];
   /** What CO-RE decided for each relocated instruction, in order. */

@@ -106,7 +106,7 @@ export class Variable implements VariableSpec {
       errno: "EINVAL",
       stage: "usage",
       why,
-      ...(fix === undefined ? {} : { fix }),
+      fix,
     });
   }
 }

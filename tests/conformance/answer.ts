@@ -20,12 +20,12 @@ export interface ProgramAnswer extends Verdict {
   readonly section: string;
   readonly type: number;
   readonly attachType: number;
-  readonly facts?: ProgramFacts;
+  readonly facts?: ProgramFacts | undefined;
   /**
    * Whether the instructions hold type ids of the running kernel (kfuncs, typed ksyms, target_type_id):
    * their tag is another one on every build of the kernel.
    */
-  readonly kernelIds?: boolean;
+  readonly kernelIds?: boolean | undefined;
 }
 
 /** All that skep answers for an object. */
@@ -35,7 +35,7 @@ export interface ObjectAnswer extends Verdict {
   readonly programs: readonly ProgramAnswer[];
   /** What `skep verify` says that the loads one by one do not. */
   readonly verify: readonly {
-    readonly program?: string;
+    readonly program?: string | undefined;
     readonly says: string;
     readonly loads: string;
   }[];
@@ -91,9 +91,9 @@ function differences(
   report: VerifyReport,
   loads: Verdict & { readonly programs: readonly ProgramAnswer[] },
 ): ObjectAnswer["verify"] {
-  const word = ({ ok, errno }: { ok: boolean; errno?: string }): string =>
+  const word = ({ ok, errno }: { ok: boolean; errno?: string | undefined }): string =>
     ok ? "loads" : `refused (${errno})`;
-  const found: { program?: string; says: string; loads: string }[] = [];
+  const found: { program?: string | undefined; says: string; loads: string }[] = [];
   if (word(report.load) !== word(loads)) {
     found.push({ says: word(report.load), loads: word(loads) });
   }
@@ -150,7 +150,8 @@ async function answerAlone(
       ? 0
       : AttachType[program.expectedAttachType],
     ...verdict,
-    ...(facts === undefined ? {} : { facts, kernelIds }),
+    facts,
+    kernelIds: facts === undefined ? undefined : kernelIds,
   };
 }
 

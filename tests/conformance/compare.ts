@@ -7,7 +7,7 @@ import type { BaselineObject, BaselineProgram, ProgramFacts } from "./baseline.t
 export interface Disagreement {
   readonly object: string;
   /** Absent for the object as a whole. */
-  readonly program?: string;
+  readonly program?: string | undefined;
   /** `verdict`, `errno`, or the name of a fact. */
   readonly what: string;
   readonly libbpf: string;
@@ -15,13 +15,13 @@ export interface Disagreement {
   /** libbpf's reason, or skep's error. */
   readonly why: string;
   /** It says nothing of skep when the tables were made on another build of the kernel. */
-  readonly kernelIds?: boolean;
+  readonly kernelIds?: boolean | undefined;
 }
 
 /** An entry of differences.json: a disagreement that is right, and why. */
 export interface KnownDifference {
   readonly object: string;
-  readonly program?: string;
+  readonly program?: string | undefined;
   readonly what: string;
   readonly reason: string;
 }
@@ -57,7 +57,7 @@ export function compareObject(libbpf: BaselineObject, skep: ObjectAnswer): Disag
   for (const { program, says, loads } of skep.verify) {
     found.push({
       object,
-      ...(program === undefined ? {} : { program }),
+      program,
       what: "verify",
       libbpf: "-",
       skep: says,

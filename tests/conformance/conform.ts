@@ -43,7 +43,7 @@ export interface ConformOptions {
   /** Where the tables are, when not in the corpus. */
   readonly tables?: URL | undefined;
   /** Called after each object. */
-  readonly onObject?: (done: number, of: number) => void;
+  readonly onObject?: ((done: number, of: number) => void) | undefined;
 }
 
 /** The corpus beside the project. */

@@ -11,7 +11,7 @@ export interface Report {
   readonly number: number;
   readonly accepted: number;
   readonly slowest: number;
-  readonly failure?: string;
+  readonly failure?: string | undefined;
 }
 
 addEventListener("message", (event) => {

@@ -128,7 +128,7 @@ for (const via of ["link", "command"] as const) {
     {
       needs: {
         root: true,
-        ...(via === "link" ? { feature: ["ability", "sockmap_link"] } as const : {}),
+        feature: via === "link" ? ["ability", "sockmap_link"] : undefined,
       },
     },
     async () => {

@@ -15,7 +15,7 @@ const kprobes = { feature: ["hook", "kprobe"] } as const;
 async function seesTheCall(
   name: string,
   options: AttachOptions = {},
-  expected: { readonly hits?: number; readonly value?: bigint } = {},
+  expected: { readonly hits?: number | undefined; readonly value?: bigint | undefined } = {},
 ): Promise<void> {
   using hook = await loadHook(name);
   const id = hook.program.info().id;

@@ -16,7 +16,7 @@ const x86 = { needs: { root: true, unless: onlyX86 } } as const;
 async function seesTheCall(
   name: string,
   options: AttachOptions,
-  expected: { readonly hits: number; readonly value?: bigint },
+  expected: { readonly hits: number; readonly value?: bigint | undefined },
 ): Promise<void> {
   using hook = await loadHook(name);
   await using target = new ProbedProgram();

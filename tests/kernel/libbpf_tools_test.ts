@@ -28,8 +28,8 @@ function number(bytes: Uint8Array, offset: number): number {
 async function drive(
   name: string,
   options: {
-    readonly variables?: { readonly [name: string]: unknown };
-    readonly without?: readonly string[];
+    readonly variables?: { readonly [name: string]: unknown } | undefined;
+    readonly without?: readonly string[] | undefined;
     readonly happen: () => void | Promise<void>;
     readonly wanted: (event: Uint8Array) => boolean;
   },

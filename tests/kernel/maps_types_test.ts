@@ -20,7 +20,7 @@ type Recipe = Omit<MapCreateOptions, "type">;
 const small: Recipe = { keySize: 4, valueSize: 8, maxEntries: 4 };
 const keyless: Recipe = { valueSize: 8, maxEntries: 4 };
 const sized: Recipe = { maxEntries: 4 };
-const storage: Recipe = { flags: 1, ...(ownStorage === undefined ? {} : { types: ownStorage }) };
+const storage: Recipe = { flags: 1, types: ownStorage };
 const perCgroup: Recipe = { keySize: 16, valueSize: 8 };
 
 /** How each type of map is made; `"object"` for those that only an object makes. */
@@ -86,7 +86,7 @@ for (const [name, recipe] of Object.entries(recipes) as [MapTypeName, Recipe | "
     needs: {
       capabilities: [21],
       // The object's is a map with a link.
-      ...(recipe === "object" ? { feature: ["ability", "struct_ops_link"] } as const : {}),
+      feature: recipe === "object" ? ["ability", "struct_ops_link"] : undefined,
       unless: () => missingFeature("map", name),
     },
   }, async () => {
@@ -108,7 +108,7 @@ for (const [name, recipe] of Object.entries(recipes) as [MapTypeName, Recipe | "
       ...recipe,
       type: name,
       name: `skep_${name}`.slice(0, 15),
-      ...(inner === undefined ? {} : { inner }),
+      inner,
     });
     checkMap(map, name);
   });

@@ -8,32 +8,32 @@
 export interface SectionBytes {
   readonly name: string;
   readonly type: number;
-  readonly data?: Uint8Array;
+  readonly data?: Uint8Array | undefined;
   /** `sh_size` where it is not the data's. */
-  readonly size?: number;
-  readonly flags?: number;
-  readonly link?: number;
-  readonly info?: number;
-  readonly entrySize?: number;
+  readonly size?: number | undefined;
+  readonly flags?: number | undefined;
+  readonly link?: number | undefined;
+  readonly info?: number | undefined;
+  readonly entrySize?: number | undefined;
 }
 
 /** One symbol of {@linkcode symbolBytes}. */
 export interface SymbolBytes {
-  readonly name?: number;
-  readonly info?: number;
-  readonly other?: number;
-  readonly section?: number;
-  readonly value?: number;
-  readonly size?: number;
+  readonly name?: number | undefined;
+  readonly info?: number | undefined;
+  readonly other?: number | undefined;
+  readonly section?: number | undefined;
+  readonly value?: number | undefined;
+  readonly size?: number | undefined;
 }
 
 /** What {@linkcode elfBytes} puts into the header. */
 export interface ElfHeaderBytes {
-  readonly littleEndian?: boolean;
-  readonly type?: number;
-  readonly machine?: number;
+  readonly littleEndian?: boolean | undefined;
+  readonly type?: number | undefined;
+  readonly machine?: number | undefined;
   /** Writes `e_shnum` and `e_shstrndx` as a file with more than 0xfeff sections does. */
-  readonly extended?: boolean;
+  readonly extended?: boolean | undefined;
 }
 
 /** A relocatable object with these sections; section 0 and the table of names are added. */

@@ -50,7 +50,10 @@ export interface Hook extends Disposable {
 /** Loads one program of the fixture, and others beside it. */
 export async function loadHook(
   name: string,
-  options: { readonly verdict?: number; readonly also?: readonly string[] } = {},
+  options: {
+    readonly verdict?: number | undefined;
+    readonly also?: readonly string[] | undefined;
+  } = {},
 ): Promise<Hook> {
   const bytes = await Deno.readFile(new URL("../fixtures/hooks.bpf.o", import.meta.url));
   const spec = ObjectSpec.parse(bytes, { name: "hooks.bpf.o" });
@@ -58,7 +61,7 @@ export async function loadHook(
     const wanted = spec.programs.get(program);
     wanted.autoload = true;
     // The fixture names the functions of x86-64.
-    const plan = wanted.attach as { function?: string; pattern?: string };
+    const plan = wanted.attach as { function?: string | undefined; pattern?: string | undefined };
     if (ARM && plan.function !== undefined) plan.function = plan.function.replace("x64", "arm64");
     if (ARM && plan.pattern !== undefined) plan.pattern = plan.pattern.replace("x64", "arm64");
   }

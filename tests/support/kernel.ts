@@ -19,31 +19,31 @@ import {
 /** What a test needs besides CAP_BPF. */
 export interface KernelNeeds {
   /** Effective user 0. */
-  readonly root?: boolean;
+  readonly root?: boolean | undefined;
   /**
    * What the kernel has to have, by kind and name in `loader/requirements.ts`: `["hook", "tcx"]`. The
    * test is skipped on a kernel that is older than the table says, or built without; on any other it
    * runs, and fails when the feature is not there.
    */
-  readonly feature?: readonly [RequirementKind, string];
+  readonly feature?: readonly [RequirementKind, string] | undefined;
   /** Options that the kernel has to be built with, for what is not the subject of the test. */
-  readonly built?: readonly string[];
+  readonly built?: readonly string[] | undefined;
   /** Further such features. */
-  readonly features?: readonly (readonly [RequirementKind, string])[];
+  readonly features?: readonly (readonly [RequirementKind, string])[] | undefined;
   /** Further capabilities by number, CAP_… of `linux/capability.h`. */
-  readonly capabilities?: readonly number[];
+  readonly capabilities?: readonly number[] | undefined;
   /** The tests' own condition: the reason why not, or `undefined`. */
-  readonly unless?: () => string | undefined;
+  readonly unless?: (() => string | undefined) | undefined;
 }
 
 /** How a test runs. */
 export interface KernelTestOptions {
   /** What it needs besides CAP_BPF. */
-  readonly needs?: KernelNeeds;
+  readonly needs?: KernelNeeds | undefined;
   /** Does without CAP_BPF too: libc alone is enough. */
-  readonly unprivileged?: boolean;
+  readonly unprivileged?: boolean | undefined;
   /** Does not compare the number of blocks of kernel-facing memory. */
-  readonly keepsMemory?: boolean;
+  readonly keepsMemory?: boolean | undefined;
 }
 
 const CAP_BPF = 39;

@@ -17,7 +17,10 @@ export interface Printed {
 /** Runs a command line in this process. */
 export async function skep(
   args: readonly string[],
-  options: { readonly signal?: AbortSignal; readonly onOut?: (text: string) => void } = {},
+  options: {
+    readonly signal?: AbortSignal | undefined;
+    readonly onOut?: ((text: string) => void) | undefined;
+  } = {},
 ): Promise<Printed> {
   let out = "";
   let error = "";

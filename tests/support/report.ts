@@ -22,7 +22,7 @@ interface Group {
   /** Folders or files, below the root. */
   paths(): Promise<string[]>;
   /** Whether `paths` are sources whose examples are the tests. */
-  readonly examples?: boolean;
+  readonly examples?: boolean | undefined;
 }
 
 /** The layers that may do nothing but compute. */
@@ -137,7 +137,7 @@ export interface Case {
   /** How it ended. */
   readonly outcome: "passed" | "failed" | "skipped";
   /** What it says, when it failed. */
-  readonly failure?: string;
+  readonly failure?: string | undefined;
 }
 
 /** The test cases of a JUnit report. Steps of a test are cases too. */

@@ -20,7 +20,7 @@ export function ask(path: string, need?: DelegationWords): JsonValue {
     using token = Token.fromBroker(path, {
       kernel,
       label: "test",
-      ...(need === undefined ? {} : { need: Delegation.of(need) }),
+      need: need === undefined ? undefined : Delegation.of(need),
     });
     const map = kernel.mapCreate({
       type: 1,

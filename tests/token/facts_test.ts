@@ -113,7 +113,7 @@ testWith("bpf", "a plan knows for which program types the kernel looks at the at
       type,
       instructions: new Uint8Array([0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]),
       license: "GPL",
-      ...(expectedAttachType === 0 ? {} : { expectedAttachType }),
+      expectedAttachType: expectedAttachType === 0 ? undefined : expectedAttachType,
     });
     if (result >= 0) kernel.close(result);
     return result;

@@ -13,6 +13,7 @@ import { refusedByPolicy } from "../support/trampolines.ts";
 import { type Case, cases, skipReason } from "../support/report.ts";
 import { bareName, type Outcome } from "../vm/results.ts";
 import { plannedRefusal } from "./planned_refusals.ts";
+import { withoutUndefined } from "../../errors/without_undefined.ts";
 
 const FILES = ["tracing", "iterator", "user", "network", "socket", "other"];
 const NOBODY = 65534;
@@ -35,13 +36,13 @@ async function runInside(): Promise<readonly Case[]> {
         ...FILES.map((name) => `tests/kernel/attach_${name}_test.ts`),
       ],
       directory: root,
-      environment: {
+      environment: withoutUndefined({
         ...Deno.env.toObject(),
         DENO_DIR: cache,
         SKEP_HOOKS_WITH_TOKEN: "1",
-        ...(noTrampolines === undefined ? {} : { SKEP_NO_TRAMPOLINES: noTrampolines }),
+        SKEP_NO_TRAMPOLINES: noTrampolines,
         NO_COLOR: "1",
-      },
+      }),
       readable: [Deno.execPath(), cache, root],
       user: NOBODY,
       network: "new",

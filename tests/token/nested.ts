@@ -10,11 +10,11 @@ import { DelegationError, explainRefusal, Token } from "../../token/mod.ts";
 /** Answers of the process that is one namespace deeper. */
 export interface NestedAnswers {
   /** Whether unshare(1) is not installed, so that there is nothing to nest with. */
-  readonly missing?: true;
+  readonly missing?: true | undefined;
   /** Why the bpffs gives no token. */
-  readonly create?: string;
+  readonly create?: string | undefined;
   /** Why the inherited token is of no use. */
-  readonly use?: string;
+  readonly use?: string | undefined;
 }
 
 /** Makes a token, and a process in a namespace below that inherits it. */

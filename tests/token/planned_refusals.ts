@@ -13,7 +13,7 @@ export interface PlannedRefusal {
   /** What the error has to say. */
   readonly says: RegExp;
   /** Whether it is so on this kernel; always when it is not given. */
-  readonly here?: () => boolean;
+  readonly here?: (() => boolean) | undefined;
   /** Why, for the page about kernels. */
   readonly why: string;
 }

@@ -121,14 +121,14 @@ function load(attributes: ProgramLoad, token: Token | undefined): RowAnswer {
   const tokenFd = attributes.tokenFd ?? token?.fd;
   const { result, log } = kernel.programLoadSync({
     ...attributes,
-    ...(tokenFd === undefined ? {} : { tokenFd }),
+    tokenFd,
   });
   return refused(result, {
     command: "BPF_PROG_LOAD",
     program: {
       type: attributes.type,
       attachType: attributes.expectedAttachType ?? 0,
-      ...(attributes.ifindex === undefined ? {} : { ifindex: attributes.ifindex }),
+      ifindex: attributes.ifindex,
     },
     log,
     token: attributes.tokenFd === undefined ? token : undefined,
@@ -139,7 +139,7 @@ function load(attributes: ProgramLoad, token: Token | undefined): RowAnswer {
 function createMap(attributes: Partial<MapCreate> & { type: number }, token?: Token): RowAnswer {
   const map = { keySize: 4, valueSize: 4, maxEntries: 1, ...attributes };
   const tokenFd = map.tokenFd ?? token?.fd;
-  const result = kernel.mapCreate({ ...map, ...(tokenFd === undefined ? {} : { tokenFd }) });
+  const result = kernel.mapCreate({ ...map, tokenFd });
   const { tokenFd: _, ...described } = map;
   return refused(result, {
     command: "BPF_MAP_CREATE",
@@ -160,7 +160,7 @@ const BTF = new Uint8Array([
 function loadBtf(token: Token | undefined, tokenFd = token?.fd): RowAnswer {
   const { result, log } = kernel.btfLoad({
     bytes: BTF,
-    ...(tokenFd === undefined ? {} : { tokenFd }),
+    tokenFd,
   });
   return refused(result, { command: "BPF_BTF_LOAD", log, token, tokenFd });
 }

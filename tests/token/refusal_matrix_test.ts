@@ -27,9 +27,9 @@ interface Expected {
   readonly errno: string;
   readonly reason: string;
   /** Text that the one line has to have. */
-  readonly says?: string;
+  readonly says?: string | undefined;
   /** Words that have to be missing. */
-  readonly missing?: readonly string[];
+  readonly missing?: readonly string[] | undefined;
 }
 
 type Options = Omit<WithTokenOptions, "module" | "function" | "arguments">;
@@ -40,8 +40,8 @@ function is(errno: string, reason: string, says?: string, ...words: string[]): E
   return {
     errno,
     reason,
-    ...(says === undefined ? {} : { says }),
-    ...(words.length === 0 ? {} : { missing: words }),
+    says,
+    missing: words.length === 0 ? undefined : words,
   };
 }
 

@@ -45,7 +45,7 @@ export function mapToken(): JsonValue {
       keySize: 0,
       valueSize: 8,
       maxEntries: 1,
-      ...(tokenFd === undefined ? {} : { tokenFd }),
+      tokenFd,
     })
   );
 }
@@ -58,9 +58,7 @@ export function btfToken(): JsonValue {
     ...[1, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0, 32, 0, 0, 1],
     ...[0, 105, 110, 116, 0],
   ]);
-  return combinations((tokenFd) =>
-    kernel.btfLoad({ bytes, ...(tokenFd === undefined ? {} : { tokenFd }) }).result
-  );
+  return combinations((tokenFd) => kernel.btfLoad({ bytes, tokenFd }).result);
 }
 
 /** Subtest 3: calls jiffies64 (CAP_BPF) and get_current_task (CAP_PERFMON), is an XDP program (CAP_NET_ADMIN). */
@@ -77,7 +75,7 @@ export function programToken(): JsonValue {
       expectedAttachType: AttachType.xdp,
       license: "GPL",
       instructions,
-      ...(tokenFd === undefined ? {} : { tokenFd }),
+      tokenFd,
     }).result
   );
 }

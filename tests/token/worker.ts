@@ -33,23 +33,23 @@ export interface LoadAnswer {
   /** Whether the object was loaded. */
   readonly ok: boolean;
   /** The error's message. */
-  readonly message?: string;
+  readonly message?: string | undefined;
   /** Its stage. */
-  readonly stage?: string;
+  readonly stage?: string | undefined;
   /** The cause that was found. */
-  readonly reason?: string;
+  readonly reason?: string | undefined;
   /** Names as the kernel has them. */
-  readonly programs?: readonly string[];
+  readonly programs?: readonly string[] | undefined;
   /** Names as the kernel has them. */
-  readonly maps?: readonly string[];
+  readonly maps?: readonly string[] | undefined;
 }
 
 /** How an object is loaded. */
 export interface LoadWay {
   /** Programs to load; default is the object's own choice. */
-  readonly autoload?: readonly string[];
+  readonly autoload?: readonly string[] | undefined;
   /** In which form programs are attached later. */
-  readonly rewrite?: Rewrite;
+  readonly rewrite?: Rewrite | undefined;
 }
 
 /** Loads an object and unloads it; with `autoload`, only those of its programs. */
@@ -77,8 +77,8 @@ export async function tryLoad(
     return {
       ok: false,
       message: error.message.slice(0, 2000),
-      ...(error.stage === undefined ? {} : { stage: error.stage }),
-      ...(typeof reason === "string" ? { reason } : {}),
+      stage: error.stage,
+      reason: typeof reason === "string" ? reason : undefined,
     };
   }
 }

@@ -7,9 +7,9 @@
 /** Where and with what a program runs. */
 export interface CommandOptions {
   /** Added to the environment. */
-  readonly environment?: Record<string, string>;
+  readonly environment?: Record<string, string> | undefined;
   /** The folder that it starts in. */
-  readonly folder?: string;
+  readonly folder?: string | undefined;
 }
 
 /** Runs a program whose messages go to standard error; throws unless it ends well. */
@@ -28,13 +28,10 @@ export async function output(
   options: CommandOptions = {},
 ): Promise<string> {
   const { environment, folder } = options;
-  const child = new Deno.Command(command, {
-    args: [...args],
-    stderr: "inherit",
-    ...(environment === undefined ? {} : { env: environment }),
-    ...(folder === undefined ? {} : { cwd: folder }),
-  });
-  const { code, stdout } = await child.output();
+  const described: Deno.CommandOptions = { args: [...args], stderr: "inherit" };
+  if (environment !== undefined) described.env = environment;
+  if (folder !== undefined) described.cwd = folder;
+  const { code, stdout } = await new Deno.Command(command, described).output();
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}`);
   return new TextDecoder().decode(stdout);
 }

@@ -18,13 +18,13 @@ export interface MachineOptions {
   /** Where it starts. */
   readonly folder: string;
   /** Folders that it may change for good. */
-  readonly shared?: readonly string[];
+  readonly shared?: readonly string[] | undefined;
   /** Seconds after which the machine is stopped. @default {900} */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** Its memory. @default {"2G"} */
-  readonly memory?: string;
+  readonly memory?: string | undefined;
   /** Gets what the command writes; default is this process's output. */
-  readonly onOutput?: (bytes: Uint8Array) => void;
+  readonly onOutput?: ((bytes: Uint8Array) => void) | undefined;
 }
 
 const NINE = "trans=virtio,version=9p2000.L,msize=512000";

@@ -23,6 +23,7 @@ import {
   resultsText,
 } from "./results.ts";
 import { unprovedSkips } from "./skips.ts";
+import { withoutUndefined } from "../../errors/without_undefined.ts";
 
 const root = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
 
@@ -71,12 +72,13 @@ async function testOn(word: string, within: readonly string[], keep: boolean): P
       ...[Deno.execPath(), "test", "--no-check", "--allow-all", `--junit-path=${folder}/root.xml`],
       ...(within.length > 0 ? within : TESTS),
     ];
-    const environment = {
+    const environment = withoutUndefined({
       SKEP_RESULTS: folder,
       SKEP_WITHOUT_CORPUS: "1",
       NO_COLOR: "1",
-      ...(kernel === undefined ? {} : { SKEP_GUEST: "1", TMPDIR: "/dev/shm" }),
-    };
+      SKEP_GUEST: kernel === undefined ? undefined : "1",
+      TMPDIR: kernel === undefined ? undefined : "/dev/shm",
+    });
     if (kernel === undefined) {
       await new Deno.Command(command[0] ?? "", {
         args: command.slice(1),

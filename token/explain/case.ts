@@ -35,10 +35,12 @@ export interface Refusal {
   /** A token's descriptor, where there is no `Token`. */
   readonly tokenFd?: number | undefined;
   /** The map. */
-  readonly map?: Omit<MapCreate, "type" | "tokenFd" | "name"> & {
-    /** Its type, by name or number. */
-    readonly type: MapTypeName | number;
-  };
+  readonly map?:
+    | Omit<MapCreate, "type" | "tokenFd" | "name"> & {
+      /** Its type, by name or number. */
+      readonly type: MapTypeName | number;
+    }
+    | undefined;
   /** The program. */
   readonly program?: {
     /** Its type, by name or number. */
@@ -46,12 +48,12 @@ export interface Refusal {
     /** The number of the expected attach type; 0 is none. */
     readonly attachType: number;
     /** The section's name, for attach. */
-    readonly section?: string;
+    readonly section?: string | undefined;
     /** Network device, when it is bound to one. */
-    readonly ifindex?: number;
-  };
+    readonly ifindex?: number | undefined;
+  } | undefined;
   /** The verifier's log. */
-  readonly log?: string;
+  readonly log?: string | undefined;
 }
 
 /** A decision, before it becomes an error. */
@@ -61,9 +63,9 @@ export interface Finding {
   /** In the words of a person. */
   readonly why: string;
   /** What to do. */
-  readonly fix?: string;
+  readonly fix?: string | undefined;
   /** Words that are missing. */
-  readonly missing?: readonly DelegationWord[];
+  readonly missing?: readonly DelegationWord[] | undefined;
 }
 
 /** What all deciding functions share. */

@@ -25,19 +25,19 @@ const S_IFDIR = 0o040000;
 /** A refused creation. */
 export interface RefusedCreation {
   /** The path that was to be opened. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** The result of opening it, when that was refused. */
-  readonly openResult?: number;
+  readonly openResult?: number | undefined;
   /** The directory, still open. */
-  readonly directoryFd?: number;
+  readonly directoryFd?: number | undefined;
   /** What BPF_TOKEN_CREATE answered: `-errno`. */
-  readonly errno?: number;
+  readonly errno?: number | undefined;
 }
 
 interface Finding {
   readonly reason: RefusalCause;
   readonly why: string;
-  readonly fix?: string;
+  readonly fix?: string | undefined;
 }
 
 /** Finds the cause of a refused token creation. The probes that it makes change nothing. */

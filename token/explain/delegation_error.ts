@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { JsonValue } from "../../errors/skep_error.ts";
+import type { ErrorData } from "../../errors/skep_error.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { type DelegationWord, wordsText } from "../../plan/delegation.ts";
 
@@ -77,15 +77,15 @@ export interface DelegationFacts {
   /** The cause in the words of a person. */
   readonly why: string;
   /** What to do. */
-  readonly fix?: string;
+  readonly fix?: string | undefined;
   /** How the cause is known: one short statement each. */
-  readonly evidence?: readonly string[];
+  readonly evidence?: readonly string[] | undefined;
   /** Words that are missing. */
-  readonly missing?: readonly DelegationWord[];
+  readonly missing?: readonly DelegationWord[] | undefined;
   /** Step of the way; default `"token"`. */
-  readonly stage?: "token" | "map" | "btf" | "program" | "attach";
+  readonly stage?: "token" | "map" | "btf" | "program" | "attach" | undefined;
   /** More facts. */
-  readonly data?: { readonly [key: string]: JsonValue };
+  readonly data?: ErrorData | undefined;
 }
 
 /**
@@ -120,12 +120,12 @@ export class DelegationError extends KernelError {
       command: facts.command,
       number: facts.number,
       why: facts.why,
-      ...(facts.fix === undefined ? {} : { fix: facts.fix }),
+      fix: facts.fix,
       stage: facts.stage ?? "token",
       data: {
         reason,
         evidence: [...evidence],
-        ...(missing.length === 0 ? {} : { missing: wordsText(missing) }),
+        missing: missing.length === 0 ? undefined : wordsText(missing),
         ...facts.data,
       },
     }, options);

@@ -30,8 +30,8 @@ export function mayLoadProgram(
     type,
     instructions: EXIT,
     license: "GPL",
-    ...(attachType === 0 ? {} : { expectedAttachType: attachType }),
-    ...(tokenFd === undefined ? {} : { tokenFd }),
+    expectedAttachType: attachType === 0 ? undefined : attachType,
+    tokenFd,
   });
   // It cannot succeed; should it, nothing may be left of it.
   if (result >= 0) kernel.close(result);
@@ -52,8 +52,8 @@ export function hasWordsForProgram(
     type,
     instructions: new Uint8Array(0),
     license: "GPL",
-    ...(attachType === 0 ? {} : { expectedAttachType: attachType }),
-    ...(tokenFd === undefined ? {} : { tokenFd }),
+    expectedAttachType: attachType === 0 ? undefined : attachType,
+    tokenFd,
   });
   if (result >= 0) kernel.close(result);
   return result !== -Errno.EPERM;
@@ -70,7 +70,7 @@ export function mayCreateMap(
     ...attributes,
     type,
     name: "bad name",
-    ...(tokenFd === undefined ? {} : { tokenFd }),
+    tokenFd,
   });
   if (result >= 0) kernel.close(result);
   return result !== -Errno.EPERM;
@@ -80,7 +80,7 @@ export function mayCreateMap(
 export function mayLoadBtf(kernel: Kernel, tokenFd?: number): boolean {
   const { result } = kernel.btfLoad({
     bytes: new Uint8Array(1),
-    ...(tokenFd === undefined ? {} : { tokenFd }),
+    tokenFd,
   });
   if (result >= 0) kernel.close(result);
   return result !== -Errno.EPERM;

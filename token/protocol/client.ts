@@ -18,9 +18,9 @@ export function requestToken(
   kernel: Kernel,
   path: string,
   options: {
-    readonly need?: DelegationMasks;
-    readonly label?: string;
-    readonly timeout?: number;
+    readonly need?: DelegationMasks | undefined;
+    readonly label?: string | undefined;
+    readonly timeout?: number | undefined;
   },
 ): { readonly fd: number; readonly delegation: Delegation } {
   const { need, label = "", timeout = 5000 } = options;

@@ -38,38 +38,38 @@ export interface SandboxOptions {
   /** What is delegated: a plan, or words. */
   readonly delegation: Plan | DelegationMasks;
   /** The unprivileged user outside, who is root inside: a uid, or both ids; default 65534. */
-  readonly user?: number | { readonly uid: number; readonly gid: number };
+  readonly user?: number | { readonly uid: number; readonly gid: number } | undefined;
   /** `"new"` (default): a network namespace of its own with loopback up. `"keep"`: that of this process. */
-  readonly network?: "new" | "keep";
+  readonly network?: "new" | "keep" | undefined;
   /** Its whole environment; default that of this process. `LIBBPF_BPF_TOKEN_PATH` is set in either. */
-  readonly environment?: { readonly [name: string]: string };
+  readonly environment?: { readonly [name: string]: string } | undefined;
   /** Its working directory; default that of this process. */
-  readonly directory?: string;
+  readonly directory?: string | undefined;
   /**
    * Paths that it may read although the user may not: shown read-only at the same place, and, where the
    * file system can do that, as the user's own. Give what the command is made of.
    */
-  readonly readable?: readonly string[];
+  readonly readable?: readonly string[] | undefined;
   /** Where its bpffs is mounted; default `/sys/fs/bpf`. */
-  readonly mountAt?: string;
+  readonly mountAt?: string | undefined;
   /** `"inherit"` (default) the terminal or files of this process, or `"piped"` into the result. */
-  readonly output?: "inherit" | "piped";
+  readonly output?: "inherit" | "piped" | undefined;
   /** Standard input: `"inherit"` (default), `"null"`. */
-  readonly input?: "inherit" | "null";
+  readonly input?: "inherit" | "null" | undefined;
   /** Of the capabilities that BPF asks for, those that it keeps inside; default all of all kinds. */
-  readonly capabilities?: readonly BpfCapability[];
+  readonly capabilities?: readonly BpfCapability[] | undefined;
   /** Other descriptors that it inherits under the same number. */
-  readonly descriptors?: readonly number[];
+  readonly descriptors?: readonly number[] | undefined;
   /** Hands on the signals that this process gets (SIGTERM, SIGHUP, SIGINT …) and does not end of them meanwhile. */
-  readonly forwardSignals?: boolean;
+  readonly forwardSignals?: boolean | undefined;
   /** Ends it: SIGTERM, five seconds later SIGKILL. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Is told the pid of the command, as this process sees it, when it runs. */
-  readonly onStart?: (pid: number) => void;
+  readonly onStart?: ((pid: number) => void) | undefined;
   /** Is told of each step on the way: one line for people. */
-  readonly onStep?: (text: string) => void;
+  readonly onStep?: ((text: string) => void) | undefined;
   /** The kernel to speak to; default this machine's. */
-  readonly kernel?: Kernel;
+  readonly kernel?: Kernel | undefined;
 }
 
 /** How a sandbox ended. */
@@ -226,13 +226,12 @@ function wholeEnvironment(kernel: Kernel): { [name: string]: string } {
   const entries = new TextDecoder().decode(bytes).split("\0").filter((entry) =>
     entry.includes("=")
   );
-  return {
-    ...Object.fromEntries(entries.map((entry) => {
-      const equals = entry.indexOf("=");
-      return [entry.slice(0, equals), entry.slice(equals + 1)];
-    })),
-    ...(path === undefined ? {} : { PATH: path }),
-  };
+  const environment = Object.fromEntries(entries.map((entry) => {
+    const equals = entry.indexOf("=");
+    return [entry.slice(0, equals), entry.slice(equals + 1)];
+  }));
+  if (path !== undefined) environment.PATH = path;
+  return environment;
 }
 
 function delegationOf(options: SandboxOptions): Delegation {

@@ -16,11 +16,11 @@ export interface WithTokenOptions extends Omit<SandboxOptions, "command" | "outp
   /** The module, by URL or path: usually `import.meta.url`. */
   readonly module: string | URL;
   /** The name of the function that it exports; default `default`. */
-  readonly function?: string;
+  readonly function?: string | undefined;
   /** What the function is called with: what JSON can hold. */
-  readonly arguments?: readonly JsonValue[];
+  readonly arguments?: readonly JsonValue[] | undefined;
   /** More flags for `deno run`; default `-A`. */
-  readonly denoArguments?: readonly string[];
+  readonly denoArguments?: readonly string[] | undefined;
 }
 
 /**
@@ -56,8 +56,9 @@ export async function withToken<Result = JsonValue>(options: WithTokenOptions): 
   const [reading, writing] = openPipe(kernel);
   let writingOpen = true;
   try {
-    const environment = options.environment ?? Deno.env.toObject();
+    const environment = { ...options.environment ?? Deno.env.toObject() };
     const cache = denoDirectory(kernel, environment);
+    if (cache !== undefined) environment.DENO_DIR = cache;
     const readable = [
       Deno.execPath(),
       ...(cache === undefined ? [] : [cache]),
@@ -70,7 +71,6 @@ export async function withToken<Result = JsonValue>(options: WithTokenOptions): 
       ...rest,
       environment: {
         ...environment,
-        ...(cache === undefined ? {} : { DENO_DIR: cache }),
         SKEP_RUN: JSON.stringify({
           url,
           name,
@@ -106,14 +106,17 @@ function resultOf<Result>(text: string, name: string, url: string, code: number)
       stage: "usage",
     });
   }
-  const { value, error } = JSON.parse(text) as { value?: Result; error?: RemoteError };
+  const { value, error } = JSON.parse(text) as {
+    value?: Result | undefined;
+    error?: RemoteError | undefined;
+  };
   if (error === undefined) return value as Result;
   throw new SkepError({
     doing: error.doing ?? "call",
     subject: error.subject ?? `${name} of ${url}`,
     why: error.why ?? error.message,
-    ...(error.fix === undefined ? {} : { fix: error.fix }),
-    ...(error.errno === undefined ? {} : { errno: error.errno }),
+    fix: error.fix,
+    errno: error.errno,
     data: { ...error.data, name: error.name, stack: error.stack ?? "" },
   });
 }
@@ -122,13 +125,13 @@ function resultOf<Result>(text: string, name: string, url: string, code: number)
 interface RemoteError {
   readonly name: string;
   readonly message: string;
-  readonly stack?: string;
-  readonly doing?: string;
-  readonly subject?: string;
-  readonly why?: string;
-  readonly fix?: string;
-  readonly errno?: string;
-  readonly data?: { readonly [key: string]: JsonValue };
+  readonly stack?: string | undefined;
+  readonly doing?: string | undefined;
+  readonly subject?: string | undefined;
+  readonly why?: string | undefined;
+  readonly fix?: string | undefined;
+  readonly errno?: string | undefined;
+  readonly data?: { readonly [key: string]: JsonValue } | undefined;
 }
 
 function moduleUrl(module: string | URL): string {

@@ -63,7 +63,7 @@ export interface MapOptions {
   /** Whether writes stay in this process. */
   readonly private: boolean;
   /** Exactly where it must lie. */
-  readonly address?: bigint;
+  readonly address?: bigint | undefined;
 }
 
 /** libc, opened: system calls with their errno, and the memory they need. */
