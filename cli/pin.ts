@@ -10,8 +10,8 @@ import { type Command, exitStatus } from "./command.ts";
 import { stringify } from "./json.ts";
 import { jsonOption, UsageError } from "./options.ts";
 import { table } from "./table.ts";
+import { BPF_FS_MAGIC, S_IFDIR, S_IFMT } from "../uapi/files.ts";
 
-const bpffsMagic = 0xcafe4a11;
 const defaultMount = "/sys/fs/bpf";
 /** A BPF filesystem may hold directories in directories; nobody pins deeper than this. */
 const deepest = 16;
@@ -31,7 +31,7 @@ export function* pins(kernel: Kernel, directory: string, depth: number = 0): Gen
     const path = `${directory}/${name}`;
     const { result, mode } = kernel.stat(path);
     if (result < 0) continue;
-    if ((mode & 0o170000) === 0o040000) yield* pins(kernel, path, depth + 1);
+    if ((mode & S_IFMT) === S_IFDIR) yield* pins(kernel, path, depth + 1);
     else yield { pinned: path, type: pinType(kernel, path) };
   }
 }
@@ -50,7 +50,7 @@ function pinType(kernel: Kernel, path: string): string {
 function checkMount(kernel: Kernel, path: string): void {
   const magic = kernel.filesystemType(path);
   check(magic, { doing: "look at", subject: path, command: "statfs" });
-  if (magic !== bpffsMagic) {
+  if (magic !== BPF_FS_MAGIC) {
     throw new SkepError({
       doing: "list pins in",
       subject: path,

@@ -17,6 +17,7 @@ import {
 } from "../object/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
 import { UsageError } from "./options.ts";
+import { BPF_F_STACK_BUILD_ID } from "../uapi/bpf_flags.ts";
 
 /** The command. */
 export const types: Command = {
@@ -47,9 +48,6 @@ export const types: Command = {
     return exitStatus.ok;
   },
 };
-
-/** Stacks as build ids and offsets. */
-const BPF_F_STACK_BUILD_ID = 1 << 5;
 
 /** The TypeScript module of an object. */
 export function objectTypes(spec: ObjectSpec, module: string): string {

@@ -7,9 +7,7 @@
 import { SkepError } from "../errors/skep_error.ts";
 import { Errno, errnoName } from "../uapi/errno.ts";
 import type { Kernel } from "./kernel.ts";
-
-/** The magic number of a BPF file system (`BPF_FS_MAGIC`). */
-export const BPF_FS_MAGIC: number = 0xcafe4a11;
+import { BPF_FS_MAGIC } from "../uapi/files.ts";
 
 /**
  * Pins a descriptor at `path`, whose directory is made when it is missing (one level, mode 0700).

@@ -14,6 +14,7 @@ import {
   type MapTypeName,
   type ProgramTypeName,
 } from "../uapi/enums.ts";
+import { CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN } from "../uapi/processes.ts";
 
 /** A capability that is looked for in the token's user namespace. CAP_SYS_ADMIN there stands for the first three. */
 export type BpfCapability = "bpf" | "net_admin" | "perfmon" | "sys_admin";
@@ -28,10 +29,10 @@ export const BPF_CAPABILITIES: readonly BpfCapability[] = [
 
 /** The number of each capability, as `/proc/self/status` has it in CapEff. */
 export const CAPABILITY_NUMBERS: { readonly [name in BpfCapability]: number } = {
-  net_admin: 12,
-  sys_admin: 21,
-  perfmon: 38,
-  bpf: 39,
+  net_admin: CAP_NET_ADMIN,
+  sys_admin: CAP_SYS_ADMIN,
+  perfmon: CAP_PERFMON,
+  bpf: CAP_BPF,
 };
 
 /**

@@ -5,8 +5,7 @@ import { parseBpffsMounts } from "./facts/mounts.ts";
 import { type Environment, resolveToken } from "./resolve.ts";
 import { Token } from "./token.ts";
 import { Delegation } from "../plan/delegation.ts";
-
-const BPFFS = 0xcafe4a11;
+import { BPF_FS_MAGIC } from "../uapi/files.ts";
 
 function mountinfo(...mounts: readonly (readonly [path: string, options: string])[]): string {
   return mounts.map(([path, options], index) =>
@@ -26,7 +25,7 @@ function fake(...mounts: readonly (readonly [path: string, options: string])[]):
       "/run/bpf/x": "",
       "/tmp/x": "",
     },
-    filesystems: { "/sys/fs/bpf": BPFFS, "/run/bpf": BPFFS },
+    filesystems: { "/sys/fs/bpf": BPF_FS_MAGIC, "/run/bpf": BPF_FS_MAGIC },
   });
 }
 

@@ -12,12 +12,7 @@ import { Delegation, type DelegationMasks, type DelegationWord } from "../plan/d
 import { requestToken } from "./protocol/client.ts";
 import { type DiscoverOptions, judgeMounts, type TokenCandidate } from "./discover.ts";
 import { explainTokenCreation } from "./explain/creation.ts";
-
-/** O_DIRECTORY: the same number on x86-64 as `0o200000`; aarch64 has its own. */
-export const O_DIRECTORY: { readonly [machine: string]: number } = {
-  x86_64: 0o200000,
-  aarch64: 0o40000,
-};
+import { numbersOf } from "../uapi/architecture.ts";
 
 /** Bytes of `struct bpf_token_info`. */
 const TOKEN_INFO_SIZE = 32;
@@ -83,7 +78,7 @@ export class Token implements Disposable {
   /** As {@linkcode open}, with the error as the answer instead of thrown. */
   static tryOpen(path: string, options?: TokenOptions): Token | KernelError {
     const kernel = options?.kernel ?? linuxKernel();
-    const directory = kernel.open(path, O_DIRECTORY[kernel.machine.machine] ?? 0);
+    const directory = kernel.open(path, numbersOf(kernel.machine.machine).O_DIRECTORY);
     if (directory < 0) return explainTokenCreation(kernel, { path, openResult: directory });
     try {
       const fd = kernel.tokenCreate(directory);

@@ -7,7 +7,15 @@
  * @module
  */
 
+export * from "./architecture.ts";
+export * from "./bpf_flags.ts";
 export * from "./enums.ts";
 export * from "./errno.ts";
+export * from "./files.ts";
 export * from "./layouts.ts";
+export * from "./mounts.ts";
+export * from "./netlink.ts";
+export * from "./perf.ts";
+export * from "./processes.ts";
+export * from "./sockets.ts";
 export * from "./fields.ts";

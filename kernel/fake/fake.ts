@@ -12,6 +12,7 @@ import { FakeMap, FakeMapBatch, FakeMapElements } from "./maps.ts";
 import type * as K from "../kernel.ts";
 import type { Mapping } from "../mapping.ts";
 import { structs, structSizes } from "../../uapi/layouts.ts";
+import { BPF_FS_MAGIC } from "../../uapi/files.ts";
 
 const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
@@ -375,8 +376,6 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     return mapping ?? result;
   }
 }
-
-const BPF_FS_MAGIC = 0xcafe4a11;
 
 function short(kind: K.ObjectKind): string {
   return kind === "program" ? "prog" : kind;

@@ -5,6 +5,7 @@ import { FakeKernel } from "./fake.ts";
 import type { Kernel } from "../kernel.ts";
 import { Mapping } from "../mapping.ts";
 import { RecordingKernel, ReplayError, ReplayKernel } from "./recording.ts";
+import { BPF_FS_MAGIC } from "../../uapi/files.ts";
 
 const hash = { type: MapType.hash, keySize: 4, valueSize: 8, maxEntries: 2, name: "h" };
 const load = {
@@ -158,7 +159,7 @@ Deno.test("FakeKernel pins, finds by id, and checks kinds of descriptors", () =>
 Deno.test("FakeKernel shows the files it was given", () => {
   const kernel = new FakeKernel({
     files: { "/sys/a/b": "text" },
-    filesystems: { "/sys/fs/bpf": 0xcafe4a11 },
+    filesystems: { "/sys/fs/bpf": BPF_FS_MAGIC },
   });
   assertEquals(new TextDecoder().decode(kernel.readFile("/sys/a/b").bytes), "text");
   assertEquals(kernel.readFile("/sys/a").result, -Errno.EISDIR);

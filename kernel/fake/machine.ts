@@ -10,6 +10,7 @@ import type { FakeObject } from "./ground.ts";
 import { FakePoller } from "./poller.ts";
 import { FakeProcesses } from "./processes.ts";
 import type * as K from "../kernel.ts";
+import { S_IFDIR, S_IFREG, TMPFS_MAGIC } from "../../uapi/files.ts";
 
 /** One command that the fake kernel was given. */
 export interface FakeCall {
@@ -270,13 +271,13 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     const path = typeof pathOrFd === "string" ? pathOrFd : this.descriptors.get(pathOrFd)?.name;
     if (path === undefined) return { ...answer, result: -Errno.EBADF };
     const known = typeof pathOrFd === "number" ? this.descriptors.get(pathOrFd)?.inode : undefined;
-    if (known !== undefined) return { ...answer, result: 0, inode: known, mode: 0o100444 };
+    if (known !== undefined) return { ...answer, result: 0, inode: known, mode: S_IFREG | 0o444 };
     const inode = this.options.inodes?.[path] ?? BigInt(path.length + 1);
-    if (this.#files.has(path)) return { ...answer, result: 0, inode, mode: 0o100644 };
+    if (this.#files.has(path)) return { ...answer, result: 0, inode, mode: S_IFREG | 0o644 };
     const directory = this.#directories.has(path) ||
       this.options.filesystems?.[path] !== undefined;
     return directory
-      ? { ...answer, result: 0, inode, mode: 0o40755 }
+      ? { ...answer, result: 0, inode, mode: S_IFDIR | 0o755 }
       : { ...answer, result: -Errno.ENOENT };
   }
 
@@ -353,8 +354,6 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     return this.run("call", { number, words }, () => -Errno.ENOSYS);
   }
 }
-
-const TMPFS_MAGIC = 0x01021994;
 
 function parent(path: string): string {
   return path.slice(0, path.lastIndexOf("/")) || "/";

@@ -8,11 +8,7 @@ import { MapType } from "../../uapi/enums.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { MapBatch, MapCreate, MapElements, Result } from "../kernel.ts";
 import { Mapping } from "../mapping.ts";
-
-const BPF_NOEXIST = 1;
-const BPF_EXIST = 2;
-/** BPF_F_MMAPABLE. */
-const MMAPABLE = 1 << 10;
+import { BPF_EXIST, BPF_F_MMAPABLE, BPF_NOEXIST } from "../../uapi/bpf_flags.ts";
 
 const indexed: ReadonlySet<number> = new Set([
   MapType.array,
@@ -73,7 +69,7 @@ export class FakeMap {
   /** The memory of an array that can be mapped, made on first use. */
   get #flat(): Uint8Array<ArrayBuffer> | undefined {
     const { type, flags = 0, valueSize, maxEntries } = this.attributes;
-    if (type !== MapType.array || (flags & MMAPABLE) === 0) return undefined;
+    if (type !== MapType.array || (flags & BPF_F_MMAPABLE) === 0) return undefined;
     return this.#storage ??= new Uint8Array(stride(valueSize) * maxEntries);
   }
 

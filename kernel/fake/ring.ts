@@ -7,6 +7,7 @@
 import type { Kernel } from "../kernel.ts";
 import { Mapping } from "../mapping.ts";
 import type { WaitOptions } from "../poller.ts";
+import { BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT } from "../../uapi/bpf_flags.ts";
 
 const PAGE = 4096;
 
@@ -60,7 +61,7 @@ export class FakeRing {
     const total = (bytes.length + 8 + 7) & ~7;
     if (this.#producer + total - this.position > this.size) return -1;
     const at = this.#producer;
-    this.#header(at, bytes.length | 0x80000000);
+    this.#header(at, bytes.length | BPF_RINGBUF_BUSY_BIT);
     for (const [index, byte] of bytes.entries()) {
       const offset = (at + 8 + index) % this.size;
       this.#view.setUint8(PAGE + offset, byte);
@@ -74,7 +75,7 @@ export class FakeRing {
   /** Makes a reserved record readable, or discards it. */
   submit(at: number, discard = false): void {
     const length = this.#view.getUint32(PAGE + at % this.size, true) & 0x3fffffff;
-    this.#header(at, discard ? length | 0x40000000 : length);
+    this.#header(at, discard ? length | BPF_RINGBUF_DISCARD_BIT : length);
     this.#wake(true);
   }
 

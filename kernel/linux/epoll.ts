@@ -13,18 +13,21 @@ import type { Block } from "./ffi/memory.ts";
 import type { Native } from "./ffi/native.ts";
 import type { Poller, WaitOptions } from "../poller.ts";
 import { systemCalls as nr } from "./ffi/syscalls.ts";
+import {
+  EFD_CLOEXEC,
+  EFD_NONBLOCK,
+  EPOLL_CLOEXEC,
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLL_CTL_MOD,
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLONESHOT,
+  EPOLLOUT,
+  EPOLLRDHUP,
+} from "../../uapi/files.ts";
 
-const EPOLLIN = 1;
-const EPOLLOUT = 4;
-const EPOLLERR = 8;
-const EPOLLHUP = 16;
-const EPOLLRDHUP = 0x2000;
-const EPOLLONESHOT = 1 << 30;
-const EPOLL_CTL_ADD = 1;
-const EPOLL_CTL_DEL = 2;
-const EPOLL_CTL_MOD = 3;
-const EPOLL_CLOEXEC = 0o2000000;
-const EFD_NONBLOCK_CLOEXEC = 0o2004000;
 const ENOENT = -2;
 const EEXIST = -17;
 
@@ -150,7 +153,7 @@ export class EpollPoller implements Poller {
       ...facts,
       command: "epoll_create1",
     });
-    const wake = native.call(nr.eventfd2, 0, EFD_NONBLOCK_CLOEXEC);
+    const wake = native.call(nr.eventfd2, 0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (wake < 0) native.call(nr.close, epoll);
     this.#wake = check(wake, { ...facts, command: "eventfd2" });
     this.#epoll = epoll;

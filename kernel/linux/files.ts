@@ -10,16 +10,19 @@ import type { BytesResult, Kernel, Result } from "../kernel.ts";
 import { Mapping } from "../mapping.ts";
 import type { Native } from "./ffi/native.ts";
 import { systemCalls as nr } from "./ffi/syscalls.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_REMOVEDIR,
+  F_DUPFD_CLOEXEC,
+  O_CLOEXEC,
+  PATH_MAX,
+  STATX_BASIC_STATS,
+} from "../../uapi/files.ts";
+import { architectures } from "../../uapi/architecture.ts";
 
 const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
-const AT_FDCWD = -100;
-const AT_EMPTY_PATH = 0x1000;
-const AT_REMOVEDIR = 0x200;
-const O_CLOEXEC = 0o2000000;
-// These two differ between the architectures.
-const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
-const F_DUPFD_CLOEXEC = 1030;
-const STATX_BASIC_STATS = 0x7ff;
+const { O_DIRECTORY } = architectures[Deno.build.arch];
 const EINTR = -4;
 
 /** open(2) with O_CLOEXEC. */
@@ -117,7 +120,7 @@ export function readDirectory(native: Native, path: string): readonly string[] |
 /** readlink(2). */
 export function readLink(native: Native, path: string): string | undefined {
   using frame = native.frame();
-  const room = frame.room(4096);
+  const room = frame.room(PATH_MAX);
   const size = native.call(
     nr.readlinkat,
     AT_FDCWD,

@@ -11,8 +11,7 @@ import type { LinkCreate, ProgramAttach, ProgramQuery, Result } from "../kernel.
 import type { Frame } from "./ffi/memory.ts";
 import type { Native } from "./ffi/native.ts";
 import { attributes } from "../../uapi/layouts.ts";
-
-const BPF_F_REPLACE = 1 << 2;
+import { BPF_F_REPLACE } from "../../uapi/bpf_flags.ts";
 
 /** BPF_LINK_CREATE. */
 export function linkCreate(native: Native, link: LinkCreate): Result {

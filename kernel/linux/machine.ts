@@ -9,6 +9,7 @@ import type { MachineFacts } from "../kernel.ts";
 import { readFile } from "./files.ts";
 import type { Native } from "./ffi/native.ts";
 import { systemCalls } from "./ffi/syscalls.ts";
+import { AT_PAGESZ } from "../../uapi/processes.ts";
 
 const UTSNAME_FIELD = 65;
 
@@ -33,8 +34,6 @@ function uname(native: Native): [release: string, version: string, machine: stri
     textUpToNul(room.bytes.slice(index * UTSNAME_FIELD, (index + 1) * UTSNAME_FIELD));
   return [field(2), field(3), field(4)];
 }
-
-const AT_PAGESZ = 6;
 
 function pageSize(native: Native): number {
   const { bytes } = readFile(native, "/proc/self/auxv");

@@ -10,9 +10,7 @@ import type { Block } from "./ffi/memory.ts";
 import type { Native } from "./ffi/native.ts";
 import { systemCalls } from "./ffi/syscalls.ts";
 import { attributes } from "../../uapi/layouts.ts";
-
-/** `BPF_F_TOKEN_FD` of map and program flags. */
-export const TOKEN_FD_FLAG: number = 1 << 16;
+import { BPF_F_TOKEN_FD } from "../../uapi/bpf_flags.ts";
 
 /** BPF_MAP_CREATE. */
 export function mapCreate(native: Native, map: MapCreate): Result {
@@ -22,7 +20,7 @@ export function mapCreate(native: Native, map: MapCreate): Result {
   const token = map.tokenFd;
   attr.set(field.map_type, map.type).set(field.key_size, map.keySize)
     .set(field.value_size, map.valueSize).set(field.max_entries, map.maxEntries)
-    .set(field.map_flags, token === undefined ? map.flags : (map.flags ?? 0) | TOKEN_FD_FLAG)
+    .set(field.map_flags, token === undefined ? map.flags : (map.flags ?? 0) | BPF_F_TOKEN_FD)
     .set(field.inner_map_fd, map.innerMapFd).set(field.numa_node, map.numaNode)
     .name(field.map_name, map.name).set(field.map_ifindex, map.ifindex)
     .set(field.btf_fd, map.btfFd).set(field.btf_key_type_id, map.keyTypeId)

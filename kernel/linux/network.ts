@@ -7,18 +7,26 @@
 import type { Kernel, Result } from "../kernel.ts";
 import type { Native } from "./ffi/native.ts";
 import { systemCalls as nr } from "./ffi/syscalls.ts";
+import {
+  AF_INET,
+  AF_NETLINK,
+  IFNAMSIZ,
+  SIOCGIFINDEX,
+  SO_RCVTIMEO,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_RAW,
+  SOL_NETLINK,
+  SOL_SOCKET,
+} from "../../uapi/sockets.ts";
+import {
+  NETLINK_EXT_ACK,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+} from "../../uapi/netlink.ts";
 
-const AF_NETLINK = 16;
-const SOCK_RAW = 3;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
-const SO_RCVTIMEO = 20;
-const SOL_NETLINK = 270;
-const NETLINK_EXT_ACK = 11;
-const NLM_F_ACK = 4;
-const NLM_F_DUMP = 0x300;
-const NLMSG_ERROR = 2;
-const NLMSG_DONE = 3;
 const HEADER = 16;
 const ANSWER_ROOM = 64 * 1024;
 
@@ -88,11 +96,6 @@ export function takeAnswers(
   }
   return undefined;
 }
-
-const AF_INET = 2;
-const SOCK_DGRAM = 2;
-const SIOCGIFINDEX = 0x8933;
-const IFNAMSIZ = 16;
 
 /** if_nametoindex(3), as libc does it: an ioctl on any socket. */
 export function interfaceIndex(native: Native, name: string): Result {

@@ -8,10 +8,11 @@ import { Command } from "../../uapi/enums.ts";
 import { copyOf, textUpToNul } from "./ffi/attributes.ts";
 import { getNumber, setField } from "../../uapi/fields.ts";
 import type { BytesResult, Kernel, ObjectKind, ProgramInfoResult, Result } from "../kernel.ts";
-import { TOKEN_FD_FLAG } from "./maps.ts";
 import type { Place } from "./ffi/memory.ts";
 import type { Native } from "./ffi/native.ts";
 import { attributes, structs, structSizes } from "../../uapi/layouts.ts";
+import { BPF_F_PATH_FD, BPF_F_TOKEN_FD } from "../../uapi/bpf_flags.ts";
+import { PATH_MAX } from "../../uapi/files.ts";
 
 const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
@@ -34,7 +35,7 @@ export function getFdById(native: Native, kind: ObjectKind, id: number, tokenFd?
   const field = attributes.get_id;
   const attr = native.attributes.begin().set(field.start_id, id);
   if (tokenFd !== undefined) {
-    attr.set(field.open_flags, TOKEN_FD_FLAG).set(field.fd_by_id_token_fd, tokenFd);
+    attr.set(field.open_flags, BPF_F_TOKEN_FD).set(field.fd_by_id_token_fd, tokenFd);
   }
   return attr.command(byId[kind]);
 }
@@ -65,11 +66,11 @@ export function objectInfo(
 ): BytesResult & { readonly text?: string | undefined } {
   using frame = native.frame();
   const info = frame.room(size);
-  const name = text === undefined ? undefined : frame.room(LONGEST_PATH);
+  const name = text === undefined ? undefined : frame.room(PATH_MAX);
   if (text !== undefined && name !== undefined) {
     const view = viewOf(info);
     view.setBigUint64(text.pointer, BigInt(name.address), true);
-    view.setUint32(text.length, LONGEST_PATH, true);
+    view.setUint32(text.length, PATH_MAX, true);
   }
   const answer = askInfo(native, fd, info);
   if (answer.result < 0) return { result: answer.result, bytes: EMPTY };
@@ -81,9 +82,6 @@ export function objectInfo(
     text: new TextDecoder().decode(name.bytes.slice()).split("\0", 1)[0] ?? "",
   };
 }
-
-/** PATH_MAX: the longest name that a link can tell is a file's. */
-const LONGEST_PATH = 4096;
 
 /** BPF_OBJ_GET_INFO_BY_FD of a BTF with its name and bytes. */
 export function btfInfo(native: Native, btfFd: number): ReturnType<Kernel["btfInfo"]> {
@@ -220,9 +218,6 @@ function viewOf(place: Place): DataView<ArrayBuffer> {
   return new DataView(place.bytes.buffer, place.bytes.byteOffset, place.bytes.length);
 }
 
-/** `BPF_F_PATH_FD`: the path is relative to path_fd (Linux 6.5). */
-const PATH_FD_FLAG = 1 << 14;
-
 /** BPF_OBJ_PIN. */
 export function objectPin(native: Native, fd: number, path: string, directory?: number): Result {
   using frame = native.frame();
@@ -230,7 +225,7 @@ export function objectPin(native: Native, fd: number, path: string, directory?: 
   const attr = native.attributes.begin().set(field.pathname, frame.text(path))
     .set(field.bpf_fd, fd);
   if (directory !== undefined) {
-    attr.set(field.file_flags, PATH_FD_FLAG).set(field.path_fd, directory);
+    attr.set(field.file_flags, BPF_F_PATH_FD).set(field.path_fd, directory);
   }
   return attr.command(Command.obj_pin);
 }
@@ -245,7 +240,7 @@ export function objectGet(
   using frame = native.frame();
   const field = attributes.object;
   const attr = native.attributes.begin().set(field.pathname, frame.text(path))
-    .set(field.file_flags, directory === undefined ? flags : flags | PATH_FD_FLAG)
+    .set(field.file_flags, directory === undefined ? flags : flags | BPF_F_PATH_FD)
     .set(field.path_fd, directory);
   return attr.command(Command.obj_get);
 }

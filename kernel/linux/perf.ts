@@ -9,10 +9,10 @@ import type { PerfEvent, Result } from "../kernel.ts";
 import type { Native } from "./ffi/native.ts";
 import { systemCalls } from "./ffi/syscalls.ts";
 import { structs } from "../../uapi/layouts.ts";
+import { PERF_ATTR_SIZE_VER5, PERF_FLAG_FD_CLOEXEC } from "../../uapi/perf.ts";
 
-const PERF_FLAG_FD_CLOEXEC = 8;
-/** PERF_ATTR_SIZE_VER5: all that skep sets, and every kernel with BPF links knows it. */
-const ATTRIBUTE_SIZE = 112;
+/** All that skep sets, and every kernel with BPF links knows it. */
+const ATTRIBUTE_SIZE = PERF_ATTR_SIZE_VER5;
 
 /** perf_event_open(2). */
 export function perfEventOpen(native: Native, event: PerfEvent): Result {

@@ -15,12 +15,12 @@ import type {
   TestRun,
   TestRunResult,
 } from "../kernel.ts";
-import { TOKEN_FD_FLAG } from "./maps.ts";
 import type { Frame, Place } from "./ffi/memory.ts";
 import type { Native } from "./ffi/native.ts";
 import { systemCalls } from "./ffi/syscalls.ts";
 import { loadTrampoline } from "./ffi/syscall_stub.ts";
 import { attributes } from "../../uapi/layouts.ts";
+import { BPF_F_TOKEN_FD } from "../../uapi/bpf_flags.ts";
 
 const DEFAULT_LOG_SIZE = 64 * 1024;
 const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
@@ -94,7 +94,7 @@ function fillProgram(attr: Attributes, frame: Frame, program: ProgramLoad): Plac
     .set(field.insn_cnt, program.instructions.length >>> 3)
     .set(field.license, frame.text(program.license)).name(field.prog_name, program.name)
     .set(field.expected_attach_type, program.expectedAttachType)
-    .set(field.prog_flags, tokenFd === undefined ? flags : flags | TOKEN_FD_FLAG)
+    .set(field.prog_flags, tokenFd === undefined ? flags : flags | BPF_F_TOKEN_FD)
     .set(field.prog_token_fd, tokenFd).set(field.kern_version, program.kernelVersion)
     .set(field.prog_ifindex, program.ifindex).set(field.prog_btf_fd, program.btfFd)
     .set(field.attach_btf_id, program.attachBtfId)
@@ -129,7 +129,7 @@ export function btfLoad(native: Native, btf: BtfLoad): LoadResult {
   const { logLevel = 0, tokenFd } = btf;
   const attr = native.attributes.begin().set(field.btf, frame.bytes(btf.bytes))
     .set(field.btf_size, btf.bytes.length)
-    .set(field.btf_flags, tokenFd === undefined ? 0 : TOKEN_FD_FLAG)
+    .set(field.btf_flags, tokenFd === undefined ? 0 : BPF_F_TOKEN_FD)
     .set(field.btf_token_fd, tokenFd);
   let log: Place | undefined;
   if (logLevel !== 0) {

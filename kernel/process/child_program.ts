@@ -12,16 +12,12 @@ import { childStub } from "./child_stub.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import type { Frame, Place } from "../linux/ffi/memory.ts";
 import { native } from "../linux/ffi/native.ts";
+import { CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_PIDFD, SIGCHLD } from "../../uapi/processes.ts";
 
 /** Words of a step in memory: number, six arguments, stores, flags. */
 const STEP_WORDS = 9;
 const FLAG_TOLERATE = 1n;
 const FLAG_STOP_AT_ZERO = 2n;
-
-const CLONE_PIDFD = 0x1000n;
-const CLONE_FILES = 0x400n;
-const CLONE_CLEAR_SIGHAND = 0x1_0000_0000n;
-const SIGCHLD = 17n;
 
 /** How a step ends. */
 export interface StepOptions {
@@ -135,14 +131,14 @@ export class ChildProgram implements Disposable {
     results.fill(UNANSWERED);
 
     const pidfd = this.#frame.room(8);
-    const flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
-      (options.shareFiles === true ? CLONE_FILES : 0n);
+    const flags = BigInt(CLONE_PIDFD + CLONE_CLEAR_SIGHAND) |
+      (options.shareFiles === true ? BigInt(CLONE_FILES) : 0n);
     const cloneArguments = this.#frame.longs([
       flags,
       BigInt(pidfd.address),
       0n,
       0n,
-      SIGCHLD,
+      BigInt(SIGCHLD),
       0n,
       0n,
       0n,

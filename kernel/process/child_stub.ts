@@ -8,9 +8,8 @@
 
 import { KernelError } from "../../errors/kernel_error.ts";
 import { native } from "../linux/ffi/native.ts";
+import { PROT_EXEC, PROT_READ } from "../../uapi/files.ts";
 
-const PROT_READ = 1;
-const PROT_EXEC = 4;
 const MPROTECT = Deno.build.arch === "aarch64" ? 226 : 10;
 
 /** The code of each architecture, in base64. */

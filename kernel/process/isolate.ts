@@ -18,37 +18,51 @@ import { type ChildProcess, startChild } from "./process.ts";
 import { processCalls } from "./process_calls.ts";
 import { receiveMessage, receiveWithin, sendMessage, socketPair } from "./sockets.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_RECURSIVE,
+  CLOSE_RANGE_CLOEXEC,
+  F_SETFD,
+  O_CLOEXEC,
+  O_CREAT,
+} from "../../uapi/files.ts";
+import {
+  MOUNT_ATTR_IDMAP,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MOUNT_ATTR_SIZE_VER0,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MS_NODEV,
+  MS_NOSUID,
+  MS_PRIVATE,
+  MS_REC,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+} from "../../uapi/mounts.ts";
+import {
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWUSER,
+  PR_CAPBSET_DROP,
+  PR_SET_DUMPABLE,
+  PR_SET_PDEATHSIG,
+  SIG_SETMASK,
+  SIGKILL,
+  SIGPIPE,
+} from "../../uapi/processes.ts";
+import {
+  AF_INET,
+  IFF_UP,
+  SCM_RIGHTS,
+  SIOCSIFFLAGS,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOL_SOCKET,
+} from "../../uapi/sockets.ts";
 
-const AT_FDCWD = -100;
-const AT_EMPTY_PATH = 0x1000;
-const AT_RECURSIVE = 0x8000;
-const OPEN_TREE_CLONE = 1;
-const CLOEXEC = 0o2000000;
-const MOVE_MOUNT_F_EMPTY_PATH = 4;
-const MS_REC = 16384;
-const MS_PRIVATE = 1 << 18;
-const MS_NOSUID_NODEV = 2 | 4;
-const MOUNT_ATTR_READONLY = 1n;
-const MOUNT_ATTR_NOSUID = 2n;
-const MOUNT_ATTR_NODEV = 4n;
-const MOUNT_ATTR_IDMAP = 0x100000n;
-const MOUNT_ATTR_SIZE = 32;
-const CLONE_NEWNS = 0x20000;
-const CLONE_NEWUSER = 0x10000000;
-const CLONE_NEWNET = 0x40000000;
-const PR_SET_PDEATHSIG = 1;
-const PR_SET_DUMPABLE = 4;
-const PR_CAPBSET_DROP = 24;
-const SIGKILL = 9;
-const SIGPIPE = 13;
-const SIG_SETMASK = 2;
-const F_SETFD = 2;
-const CLOSE_RANGE_CLOEXEC = 4;
 const LAST_DESCRIPTOR = 0xffffffff;
-const SIOCSIFFLAGS = 0x8914;
-const IFF_UP = 1;
-const SCM_RIGHTS = 1;
-const SOL_SOCKET = 1;
 /** Capabilities that the kernel may know: more than there are today, the rest is EINVAL and tolerated. */
 const CAPABILITIES = 64;
 
@@ -168,7 +182,7 @@ function makeVisible(program: ChildProgram, command: IsolatedCommand): void {
   program.step("unshare the mount namespace", systemCalls.unshare, [CLONE_NEWNS]);
   privateMounts(program);
   const trees = command.visible.map(({ path }) => {
-    const flags = OPEN_TREE_CLONE | CLOEXEC | AT_RECURSIVE;
+    const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
     const tree = program.step("open_tree", processCalls.open_tree, [AT_FDCWD, path, flags]);
     setAttributes(program, tree, AT_RECURSIVE, readOnlyAttributes(), false);
     // Not every file system can show files as another user's; then their permissions have to do.
@@ -184,14 +198,14 @@ function makeVisible(program: ChildProgram, command: IsolatedCommand): void {
       "skep",
       cover.path,
       "tmpfs",
-      MS_NOSUID_NODEV,
+      MS_NOSUID | MS_NODEV,
       options,
     ]);
     for (const path of cover.directories) {
       program.step("mkdirat", systemCalls.mkdirat, [AT_FDCWD, path, 0o755], { tolerate: true });
     }
     for (const path of cover.files) {
-      program.step("openat", systemCalls.openat, [AT_FDCWD, path, 0o100 | CLOEXEC, 0o644]);
+      program.step("openat", systemCalls.openat, [AT_FDCWD, path, O_CREAT | O_CLOEXEC, 0o644]);
     }
   }
   command.visible.forEach(({ path }, index) => {
@@ -206,27 +220,27 @@ function makeVisible(program: ChildProgram, command: IsolatedCommand): void {
   });
 }
 
-function readOnlyAttributes(): { set: bigint; userNamespaceFd: number } {
-  return { set: MOUNT_ATTR_READONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, userNamespaceFd: 0 };
+function readOnlyAttributes(): { set: number; userNamespaceFd: number } {
+  return { set: MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, userNamespaceFd: 0 };
 }
 
 function setAttributes(
   program: ChildProgram,
   tree: StepResult,
   flags: number,
-  attributes: { readonly set: bigint; readonly userNamespaceFd: number },
+  attributes: { readonly set: number; readonly userNamespaceFd: number },
   tolerate: boolean,
 ): void {
-  const place = program.room(MOUNT_ATTR_SIZE);
-  const view = new DataView(place.bytes.buffer, place.bytes.byteOffset, MOUNT_ATTR_SIZE);
-  view.setBigUint64(0, attributes.set, true);
+  const place = program.room(MOUNT_ATTR_SIZE_VER0);
+  const view = new DataView(place.bytes.buffer, place.bytes.byteOffset, MOUNT_ATTR_SIZE_VER0);
+  view.setBigUint64(0, BigInt(attributes.set), true);
   view.setBigUint64(24, BigInt(attributes.userNamespaceFd), true);
   program.step("mount_setattr", processCalls.mount_setattr, [
     tree,
     "",
     AT_EMPTY_PATH | flags,
     place.address,
-    MOUNT_ATTR_SIZE,
+    MOUNT_ATTR_SIZE_VER0,
   ], { tolerate });
 }
 
@@ -290,7 +304,11 @@ function loopbackUp(program: ChildProgram): void {
   const request = program.room(40);
   request.bytes.set(new TextEncoder().encode("lo"));
   request.bytes[16] = IFF_UP;
-  const socket = program.step("socket", systemCalls.socket, [2, 2 | CLOEXEC, 0]);
+  const socket = program.step("socket", systemCalls.socket, [
+    AF_INET,
+    SOCK_DGRAM | SOCK_CLOEXEC,
+    0,
+  ]);
   program.step("ioctl", systemCalls.ioctl, [socket, SIOCSIFFLAGS, request.address]);
 }
 

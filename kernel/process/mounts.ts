@@ -9,15 +9,16 @@
 import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
+import {
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_CMD_RECONFIGURE,
+  FSCONFIG_SET_STRING,
+  FSPICK_CLOEXEC,
+  FSPICK_EMPTY_PATH,
+  MOVE_MOUNT_F_EMPTY_PATH,
+} from "../../uapi/mounts.ts";
+import { AT_FDCWD } from "../../uapi/files.ts";
 
-/** The path argument is empty: the descriptor itself is meant. */
-const FSPICK_CLOEXEC = 1;
-const FSPICK_EMPTY_PATH = 8;
-const FSCONFIG_SET_STRING = 1;
-const FSCONFIG_CMD_CREATE = 6;
-const FSCONFIG_CMD_RECONFIGURE = 7;
-const MOVE_MOUNT_F_EMPTY_PATH = 4;
-const AT_FDCWD = -100;
 const FSPICK = 433;
 
 /** fsopen(2): a context for a new file system, in the user namespace of the caller. */

@@ -13,11 +13,9 @@ import type { Child, ExitStatus, FailedStep } from "../processes.ts";
 import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
 import { processCalls } from "./process_calls.ts";
+import { __WALL, CLD_EXITED, P_PIDFD, WEXITED } from "../../uapi/processes.ts";
+import { O_CLOEXEC } from "../../uapi/files.ts";
 
-const P_PIDFD = 3;
-const WEXITED = 4;
-const WALL = 0x40000000;
-const CLD_EXITED = 1;
 const SIGINFO_SIZE = 128;
 
 /**
@@ -95,7 +93,7 @@ export class ChildProcess implements Child {
       P_PIDFD,
       this.pidfd,
       info.address,
-      WEXITED | WALL | flags,
+      WEXITED | __WALL | flags,
       0,
     );
     if (result === -Errno.EINTR) return undefined;
@@ -146,7 +144,7 @@ export function signalProcess(pidfd: number, number: number): number {
 export function openPipe(): readonly [reading: number, writing: number] | Result {
   using frame = native().frame();
   const pair = frame.room(8);
-  const result = native().call(processCalls.pipe2, pair.address, 0o2000000);
+  const result = native().call(processCalls.pipe2, pair.address, O_CLOEXEC);
   if (result < 0) return result;
   const view = new DataView(pair.bytes.buffer, pair.bytes.byteOffset, 8);
   return [view.getInt32(0, true), view.getInt32(4, true)];

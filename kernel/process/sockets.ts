@@ -14,20 +14,23 @@ import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
 import { processCalls } from "./process_calls.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
+import {
+  AF_UNIX,
+  MSG_CMSG_CLOEXEC,
+  MSG_CTRUNC,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  MSG_TRUNC,
+  SCM_RIGHTS,
+  SO_PEERCRED,
+  SO_PEERPIDFD,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_SEQPACKET,
+  SOL_SOCKET,
+} from "../../uapi/sockets.ts";
+import { AT_FDCWD } from "../../uapi/files.ts";
 
-const AF_UNIX = 1;
-const SOCK_SEQPACKET = 5;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
-const SCM_RIGHTS = 1;
-const MSG_CTRUNC = 0x8;
-const MSG_TRUNC = 0x20;
-const MSG_DONTWAIT = 0x40;
-const MSG_NOSIGNAL = 0x4000;
-const MSG_CMSG_CLOEXEC = 0x40000000;
-const SO_PEERCRED = 17;
-const SO_PEERPIDFD = 77;
 const MSGHDR_SIZE = 56;
 const CMSG_HEADER = 16;
 
@@ -225,5 +228,5 @@ function descriptorsOf(control: Uint8Array): number[] {
 /** chmod(2): 0 or `-errno`. For the path of a socket: connecting takes the right to write. */
 export function setMode(path: string, mode: number): Result {
   using frame = native().frame();
-  return native().call(processCalls.fchmodat, -100, frame.text(path), mode);
+  return native().call(processCalls.fchmodat, AT_FDCWD, frame.text(path), mode);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Command } from "../../uapi/enums.ts";
 import { ChildProgram } from "./child_program.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { Kernel } from "../kernel.ts";
@@ -14,15 +15,21 @@ import { runSteps, startChild } from "./process.ts";
 import { processCalls } from "./process_calls.ts";
 import { receiveWithin, socketPair } from "./sockets.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
+import {
+  CLONE_NEWNS,
+  CLONE_NEWUSER,
+  NS_GET_OWNER_UID,
+  NS_GET_PARENT,
+  NS_GET_USERNS,
+  PIDFD_GET_NET_NAMESPACE,
+  PIDFD_GET_USER_NAMESPACE,
+} from "../../uapi/processes.ts";
 
-const CLONE_NEWNS = 0x20000;
-const CLONE_NEWUSER = 0x10000000;
-const BPF_TOKEN_CREATE = 36;
-const NS_GET_USERNS = 0xb701;
-const NS_GET_PARENT = 0xb702;
-const NS_GET_OWNER_UID = 0xb704;
 /** `include/uapi/linux/pidfd.h`: _IO(0xff, 4) and _IO(0xff, 9). */
-const PIDFD_GET: { readonly [kind in NamespaceKind]: number } = { network: 0xff04, user: 0xff09 };
+const PIDFD_GET: { readonly [kind in NamespaceKind]: number } = {
+  network: PIDFD_GET_NET_NAMESPACE,
+  user: PIDFD_GET_USER_NAMESPACE,
+};
 
 /**
  * A user namespace that nobody is in, with one uid and one gid mapped: what an id-mapped mount wants.
@@ -133,7 +140,7 @@ export function createTokenIn(
   const attributes = program.room(16);
   new DataView(attributes.bytes.buffer, attributes.bytes.byteOffset, 16)
     .setUint32(4, directoryFd, true);
-  program.step("bpf", systemCalls.bpf, [BPF_TOKEN_CREATE, attributes.address, 8]);
+  program.step("bpf", systemCalls.bpf, [Command.token_create, attributes.address, 8]);
   return Promise.resolve(runSteps(kernel, program));
 }
 

@@ -8,11 +8,7 @@
 import type { Anchor } from "../../kernel/kernel.ts";
 import { attachError } from "./error.ts";
 import { Link, type ProgramHandle } from "./link.ts";
-
-const BPF_F_BEFORE = 1 << 3;
-const BPF_F_AFTER = 1 << 4;
-const BPF_F_ID = 1 << 5;
-const BPF_F_LINK = 1 << 13;
+import { BPF_F_AFTER, BPF_F_BEFORE, BPF_F_ID, BPF_F_LINK } from "../../uapi/bpf_flags.ts";
 
 /** What a place is relative to: a link or a program of this process, or one by its id. */
 export type Relative =

@@ -11,8 +11,7 @@ import { attachByCommand } from "./command.ts";
 import { attachError, checkAttach } from "./error.ts";
 import { type AttachableProgram, Link } from "./link.ts";
 import { type PathOrDescriptor, withTarget } from "./targets.ts";
-
-const BPF_F_ALLOW_MULTI = 1 << 1;
+import { BPF_F_ALLOW_MULTI } from "../../uapi/bpf_flags.ts";
 
 /** Where a cgroup program goes. */
 export interface CgroupOptions extends AnchorOptions {

@@ -9,8 +9,7 @@ import type { JsonValue } from "../../errors/skep_error.ts";
 import { anchorOf, type AnchorOptions } from "./anchor.ts";
 import { checkAttach } from "./error.ts";
 import { type AttachableProgram, Link } from "./link.ts";
-
-const BPF_F_REPLACE = 1 << 2;
+import { BPF_F_REPLACE } from "../../uapi/bpf_flags.ts";
 
 /** Where a program goes by command. */
 export interface CommandPlace {

@@ -9,10 +9,10 @@ import { attachError, checkAttach, noSuchTarget } from "./error.ts";
 import type { AttachableProgram, Link } from "./link.ts";
 import { nearestFunctions, tracefs } from "./nearest.ts";
 import { attachToPerfEvent, checkPerfOpen, type PerfLinkOptions } from "./perf.ts";
+import { PERF_TYPE_TRACEPOINT } from "../../uapi/perf.ts";
+import { O_APPEND, O_WRONLY } from "../../uapi/files.ts";
 
-const PERF_TYPE_TRACEPOINT = 2;
 const EVENT_SOURCES = "/sys/bus/event_source/devices";
-const O_WRONLY_APPEND = 0o2001;
 
 /** Where a kprobe goes. */
 export interface KprobeOptions extends PerfLinkOptions {
@@ -91,7 +91,7 @@ function attachByTracefs(
 ): Link {
   const root = tracefs(kernel);
   const path = `${root}/kprobe_events`;
-  const file = root === undefined ? -2 : kernel.open(path, O_WRONLY_APPEND);
+  const file = root === undefined ? -2 : kernel.open(path, O_WRONLY | O_APPEND);
   if (file === -2) {
     throw attachError(program.name, "this kernel has no kprobes (CONFIG_KPROBE_EVENTS)", {
       errno: "EOPNOTSUPP",
@@ -111,7 +111,7 @@ function attachByTracefs(
     }
     checkAttach(written, program.name, "write", { data: { path, text } });
     const remove = (): void => {
-      const again = kernel.open(path, O_WRONLY_APPEND);
+      const again = kernel.open(path, O_WRONLY | O_APPEND);
       if (again < 0) return;
       kernel.write(again, new TextEncoder().encode(`-:skep/${event}`));
       kernel.close(again);

@@ -11,8 +11,7 @@ import { globMatcher, isGlob } from "./glob.ts";
 import { noSuchFunction } from "./kprobe.ts";
 import { type AttachableProgram, Link } from "./link.ts";
 import { kernelFunctions, lines, tracefs } from "./nearest.ts";
-
-const BPF_F_KPROBE_MULTI_RETURN = 1;
+import { BPF_F_KPROBE_MULTI_RETURN } from "../../uapi/bpf_flags.ts";
 
 /** Where a kprobe.multi program goes: exactly one of pattern, functions and addresses. */
 export interface KprobeMultiOptions {

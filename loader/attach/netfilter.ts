@@ -8,6 +8,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { AttachType } from "../../uapi/enums.ts";
 import { attachError, checkAttach } from "./error.ts";
 import { type AttachableProgram, Link } from "./link.ts";
+import { BPF_F_NETFILTER_IP_DEFRAG } from "../../uapi/bpf_flags.ts";
 
 /** Where in the way of a packet. */
 export type NetfilterHook = "pre_routing" | "local_in" | "forward" | "local_out" | "post_routing";
@@ -20,7 +21,6 @@ const HOOKS: readonly NetfilterHook[] = [
   "post_routing",
 ];
 const FAMILIES = { ipv4: 2, ipv6: 10 } as const;
-const BPF_F_NETFILTER_IP_DEFRAG = 1;
 
 /** Where a netfilter program goes: a hook of the network namespace that this process is in. */
 export interface NetfilterOptions {

@@ -4,17 +4,12 @@
  * @module
  */
 
+import { NLA_F_NESTED, NLA_TYPE_MASK, NLM_F_ACK, NLM_F_REQUEST } from "../../uapi/netlink.ts";
+
 const HEADER = 16;
-const NLA_F_NESTED = 0x8000;
 
 /** NLM_F_REQUEST | NLM_F_ACK: every request here asks for an answer. */
-export const REQUEST_ACK = 5;
-/** NLM_F_EXCL. */
-export const EXCLUSIVE = 0x200;
-/** NLM_F_CREATE. */
-export const CREATE = 0x400;
-/** NLM_F_REPLACE. */
-export const REPLACE = 0x100;
+export const REQUEST_ACK: number = NLM_F_REQUEST | NLM_F_ACK;
 
 /** Builds one netlink message: a fixed part, then attributes, which may be nested. */
 export class NetlinkMessage {
@@ -105,7 +100,7 @@ export function attributes(bytes: Uint8Array): Map<number, Uint8Array> {
     const length = view.getUint16(offset, true);
     if (length < 4 || offset + length > bytes.length) break;
     found.set(
-      view.getUint16(offset + 2, true) & 0x3fff,
+      view.getUint16(offset + 2, true) & NLA_TYPE_MASK,
       bytes.subarray(offset + 4, offset + length),
     );
     offset += (length + 3) & ~3;

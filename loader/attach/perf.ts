@@ -8,11 +8,11 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { AttachType } from "../../uapi/enums.ts";
 import { checkAttach } from "./error.ts";
 import { type AttachableProgram, Link } from "./link.ts";
-
-/** PERF_EVENT_IOC_ENABLE, _DISABLE and _SET_BPF: `_IO('$', n)` and `_IOW('$', 8, __u32)`. */
-const ENABLE = 0x2400;
-const DISABLE = 0x2401;
-const SET_BPF = 0x40042408;
+import {
+  PERF_EVENT_IOC_DISABLE,
+  PERF_EVENT_IOC_ENABLE,
+  PERF_EVENT_IOC_SET_BPF,
+} from "../../uapi/perf.ts";
 
 /** How a program is bound to a perf event. */
 export interface PerfLinkOptions {
@@ -53,7 +53,7 @@ export function attachToPerfEvent(
     }
     // EINVAL with no cookie asked for: a kernel without perf links, or one that refuses the program in both ways.
     if (fd < 0 && (options.forceIoctl === true || fd === -22) && cookie === 0n) {
-      const result = kernel.ioctl(eventFd, SET_BPF, program.fd);
+      const result = kernel.ioctl(eventFd, PERF_EVENT_IOC_SET_BPF, program.fd);
       checkAttach(result, program.name, "PERF_EVENT_IOC_SET_BPF", { data: { target } });
     } else {
       checkAttach(fd, program.name, "BPF_LINK_CREATE", {
@@ -63,9 +63,14 @@ export function attachToPerfEvent(
           : {}),
       });
     }
-    checkAttach(kernel.ioctl(eventFd, ENABLE), program.name, "PERF_EVENT_IOC_ENABLE", {
-      data: { target },
-    });
+    checkAttach(
+      kernel.ioctl(eventFd, PERF_EVENT_IOC_ENABLE),
+      program.name,
+      "PERF_EVENT_IOC_ENABLE",
+      {
+        data: { target },
+      },
+    );
   } catch (error) {
     if (fd >= 0) kernel.close(fd);
     kernel.close(eventFd);
@@ -78,7 +83,7 @@ export function attachToPerfEvent(
     target,
     fd,
     descriptors: [eventFd],
-    ...(fd >= 0 ? {} : { legacy: { detach: () => kernel.ioctl(eventFd, DISABLE) } }),
+    ...(fd >= 0 ? {} : { legacy: { detach: () => kernel.ioctl(eventFd, PERF_EVENT_IOC_DISABLE) } }),
     ...(closed === undefined ? {} : { closed }),
   });
 }

@@ -7,11 +7,12 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import { attachError, checkAttach } from "./error.ts";
 import { type AttachableProgram, Link } from "./link.ts";
-
-const SO_DETACH_FILTER = 27;
-const SO_ATTACH_BPF = 50;
-const SO_ATTACH_REUSEPORT_EBPF = 52;
-const SO_DETACH_REUSEPORT_BPF = 68;
+import {
+  SO_ATTACH_BPF,
+  SO_ATTACH_REUSEPORT_EBPF,
+  SO_DETACH_FILTER,
+  SO_DETACH_REUSEPORT_BPF,
+} from "../../uapi/sockets.ts";
 
 /** Where a socket program goes. */
 export interface SocketOptions {

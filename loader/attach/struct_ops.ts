@@ -8,9 +8,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { AttachType } from "../../uapi/enums.ts";
 import { attachError, checkAttach } from "./error.ts";
 import { Link } from "./link.ts";
-
-/** BPF_F_LINK: the map is registered by a link. */
-const BPF_F_LINK = 1 << 13;
+import { BPF_F_LINK } from "../../uapi/bpf_flags.ts";
 
 /** A struct_ops map, loaded and with its value prepared. */
 export interface StructOpsMap {

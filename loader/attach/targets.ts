@@ -7,9 +7,7 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import { nearestNames } from "../../object/spec/named.ts";
 import { attachError, checkAttach, noSuchTarget } from "./error.ts";
-
-const O_DIRECTORY_X86 = 0o200000;
-const O_DIRECTORY_ARM = 0o40000;
+import { numbersOf } from "../../uapi/architecture.ts";
 
 /** A cgroup or a network namespace: the path of its directory or file, or a descriptor that stays the caller's. */
 export type PathOrDescriptor = string | number;
@@ -58,10 +56,10 @@ export function withTarget<T>(
     });
   }
   if (typeof given === "number") return use(given);
-  const directory = kernel.machine.machine === "aarch64" ? O_DIRECTORY_ARM : O_DIRECTORY_X86;
+  const { O_DIRECTORY } = numbersOf(kernel.machine.machine);
   const fd = what === "sockmap"
     ? kernel.objectGet(given)
-    : kernel.open(given, what === "cgroup" ? directory : 0);
+    : kernel.open(given, what === "cgroup" ? O_DIRECTORY : 0);
   checkAttach(fd, program, what === "sockmap" ? "BPF_OBJ_GET" : "open", {
     data: { [what]: given },
     ...(fd === -2 ? { why: `there is no ${what} at "${given}"` } : {}),

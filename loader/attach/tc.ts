@@ -7,24 +7,35 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import { attachError, checkAttach } from "./error.ts";
 import { type AttachableProgram, Link } from "./link.ts";
-import { attributes, CREATE, EXCLUSIVE, NetlinkMessage, REPLACE, REQUEST_ACK } from "./netlink.ts";
+import { attributes, NetlinkMessage, REQUEST_ACK } from "./netlink.ts";
 import { interfaceIndex } from "./targets.ts";
+import {
+  ETH_P_ALL,
+  NLM_F_CREATE,
+  NLM_F_ECHO,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+  RTM_DELQDISC,
+  RTM_DELTFILTER,
+  RTM_NEWQDISC,
+  RTM_NEWTFILTER,
+  TC_H_CLSACT,
+  TC_H_MIN_EGRESS,
+  TC_H_MIN_INGRESS,
+  TCA_BPF_FD,
+  TCA_BPF_FLAG_ACT_DIRECT,
+  TCA_BPF_FLAGS,
+  TCA_BPF_NAME,
+  TCA_KIND,
+  TCA_OPTIONS,
+} from "../../uapi/netlink.ts";
 
-const RTM_NEWQDISC = 36;
-const RTM_DELQDISC = 37;
-const RTM_NEWTFILTER = 44;
-const RTM_DELTFILTER = 45;
-const NLM_F_ECHO = 8;
-const TC_H_CLSACT = 0xfffffff1;
-const TC_H_CLSACT_HANDLE = 0xffff0000;
-const PARENTS = { ingress: 0xfffffff2, egress: 0xfffffff3 } as const;
-const TCA_KIND = 1;
-const TCA_OPTIONS = 2;
-const TCA_BPF_FD = 6;
-const TCA_BPF_NAME = 7;
-const TCA_BPF_FLAGS = 8;
-const TCA_BPF_FLAG_ACT_DIRECT = 1;
-const ETH_P_ALL_BE = 0x0300;
+/** `TC_H_MAKE(TC_H_CLSACT, minor)`. */
+const handle = (minor: number): number => ((TC_H_CLSACT & 0xffff0000) | minor) >>> 0;
+const TC_H_CLSACT_HANDLE = handle(0);
+const PARENTS = { ingress: handle(TC_H_MIN_INGRESS), egress: handle(TC_H_MIN_EGRESS) } as const;
+/** In the byte order of the network. */
+const ETH_P_ALL_BE = ETH_P_ALL << 8;
 
 /** Where a classic tc program goes. */
 export interface TcOptions {
@@ -60,7 +71,7 @@ export function attachTc(kernel: Kernel, program: AttachableProgram, options: Tc
     });
   }
   const qdisc = kernel.netlink(
-    new NetlinkMessage(RTM_NEWQDISC, REQUEST_ACK | CREATE | EXCLUSIVE)
+    new NetlinkMessage(RTM_NEWQDISC, REQUEST_ACK | NLM_F_CREATE | NLM_F_EXCL)
       .u8(0, 0, 0, 0).u32(index, TC_H_CLSACT_HANDLE, TC_H_CLSACT, 0)
       .attributeText(TCA_KIND, "clsact").build(),
   ).result;
@@ -71,7 +82,7 @@ export function attachTc(kernel: Kernel, program: AttachableProgram, options: Tc
   const parent = PARENTS[direction];
   const filter = (programFd: number, flags: number, at: Filter): ReturnType<Kernel["netlink"]> =>
     kernel.netlink(
-      new NetlinkMessage(RTM_NEWTFILTER, REQUEST_ACK | CREATE | NLM_F_ECHO | flags)
+      new NetlinkMessage(RTM_NEWTFILTER, REQUEST_ACK | NLM_F_CREATE | NLM_F_ECHO | flags)
         .u8(0, 0, 0, 0).u32(index, at.handle, parent, ((at.priority << 16) | ETH_P_ALL_BE) >>> 0)
         .attributeText(TCA_KIND, "bpf")
         .begin(TCA_OPTIONS)
@@ -80,7 +91,7 @@ export function attachTc(kernel: Kernel, program: AttachableProgram, options: Tc
         .attribute32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT)
         .end().build(),
     );
-  const made = filter(program.fd, EXCLUSIVE, { priority, handle });
+  const made = filter(program.fd, NLM_F_EXCL, { priority, handle });
   checkAttach(made.result, program.name, "RTM_NEWTFILTER", {
     data: { interface: index, direction, priority, handle },
     ...(made.result === -17
@@ -101,7 +112,7 @@ export function attachTc(kernel: Kernel, program: AttachableProgram, options: Tc
             .u32(index, place.handle, parent, ((place.priority << 16) | ETH_P_ALL_BE) >>> 0)
             .attributeText(TCA_KIND, "bpf").build(),
         ).result,
-      update: (programFd) => filter(programFd, REPLACE, place).result,
+      update: (programFd) => filter(programFd, NLM_F_REPLACE, place).result,
     },
   });
 }

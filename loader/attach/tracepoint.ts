@@ -9,8 +9,7 @@ import { attachError, checkAttach, noSuchTarget } from "./error.ts";
 import type { AttachableProgram, Link } from "./link.ts";
 import { nearestEvents, tracefs } from "./nearest.ts";
 import { attachToPerfEvent, checkPerfOpen, type PerfLinkOptions } from "./perf.ts";
-
-const PERF_TYPE_TRACEPOINT = 2;
+import { PERF_TYPE_TRACEPOINT } from "../../uapi/perf.ts";
 
 /** Where a tracepoint program goes. */
 export interface TracepointOptions extends PerfLinkOptions {

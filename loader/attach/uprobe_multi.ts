@@ -11,8 +11,7 @@ import { functionPlace, matchingFunctions, withExecutable } from "./executable.t
 import { isGlob } from "./glob.ts";
 import { type AttachableProgram, Link } from "./link.ts";
 import { requirePath } from "./uprobe.ts";
-
-const BPF_F_UPROBE_MULTI_RETURN = 1;
+import { BPF_F_UPROBE_MULTI_RETURN } from "../../uapi/bpf_flags.ts";
 
 /** Where a uprobe.multi program goes: exactly one of pattern, functions and offsets. */
 export interface UprobeMultiOptions {

@@ -10,22 +10,27 @@ import { attachError, checkAttach } from "./error.ts";
 import { type AttachableProgram, Link } from "./link.ts";
 import { NetlinkMessage, REQUEST_ACK } from "./netlink.ts";
 import { interfaceIndex } from "./targets.ts";
+import {
+  IFLA_XDP,
+  IFLA_XDP_EXPECTED_FD,
+  IFLA_XDP_FD,
+  IFLA_XDP_FLAGS,
+  RTM_SETLINK,
+  XDP_FLAGS_DRV_MODE,
+  XDP_FLAGS_HW_MODE,
+  XDP_FLAGS_REPLACE,
+  XDP_FLAGS_SKB_MODE,
+  XDP_FLAGS_UPDATE_IF_NOEXIST,
+} from "../../uapi/netlink.ts";
 
 /** Where in the device's receive path: the kernel's copy, the driver, or the device itself. */
 export type XdpMode = "generic" | "driver" | "offload";
 
 const MODES: { readonly [mode in XdpMode]: number } = {
-  generic: 1 << 1,
-  driver: 1 << 2,
-  offload: 1 << 3,
+  generic: XDP_FLAGS_SKB_MODE,
+  driver: XDP_FLAGS_DRV_MODE,
+  offload: XDP_FLAGS_HW_MODE,
 };
-const XDP_FLAGS_UPDATE_IF_NOEXIST = 1 << 0;
-const XDP_FLAGS_REPLACE = 1 << 4;
-const RTM_SETLINK = 19;
-const IFLA_XDP = 43;
-const IFLA_XDP_FD = 1;
-const IFLA_XDP_FLAGS = 3;
-const IFLA_XDP_EXPECTED_FD = 8;
 
 /** Where an XDP program goes. */
 export interface XdpOptions {

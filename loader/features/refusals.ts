@@ -15,8 +15,7 @@ import type { Token } from "../../token/token.ts";
 import { explainUnavailable } from "./availability.ts";
 import type { RequirementKind } from "./requirements.ts";
 import type { MapSpec, ProgramSpec } from "../../object/spec/spec.ts";
-
-const BPF_F_LINK = 1 << 13;
+import { BPF_F_LINK } from "../../uapi/bpf_flags.ts";
 
 /** What a refused command was about. */
 export type Subject =

@@ -9,10 +9,10 @@ import pinned from "../../tests/fixtures/pinned.bpf.o" with { type: "bytes" };
 import slots from "../../tests/fixtures/slots.bpf.o" with { type: "bytes" };
 import unnamed from "../../tests/fixtures/unnamed.bpf.o" with { type: "bytes" };
 import { kernelTypes } from "../features/kernel_btf.ts";
-import { BPF_FS_MAGIC } from "../../kernel/pin.ts";
 import { BpfObject } from "../object.ts";
 import type { LoadOptions } from "./prepare.ts";
 import { VerifierError } from "../../explain/verifier/error.ts";
+import { BPF_FS_MAGIC, TMPFS_MAGIC } from "../../uapi/files.ts";
 
 const bpffs = { "/sys/fs/bpf": BPF_FS_MAGIC };
 
@@ -319,7 +319,7 @@ Deno.test("a map that another process pins meanwhile is reused", async () => {
 });
 
 Deno.test("a pin outside a BPF file system is refused by name", async () => {
-  const kernel = new FakeKernel({ filesystems: { "/tmp/x": 0x1021994 } });
+  const kernel = new FakeKernel({ filesystems: { "/tmp/x": TMPFS_MAGIC } });
   const error = await refusal(kernel, { pinRoot: "/tmp/x" }, parse(pinned));
   assertStringIncludes(error.message, "/tmp/x is not in a BPF file system");
   assertEquals(kernel.leaks(), []);

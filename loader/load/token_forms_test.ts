@@ -11,10 +11,10 @@ import { AttachType, ProgramType } from "../../uapi/enums.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import delegated from "../../tests/fixtures/delegated.bpf.o" with { type: "bytes" };
 import { DelegationError } from "../../token/explain/delegation_error.ts";
-import { BPF_FS_MAGIC } from "../../kernel/pin.ts";
 import { BpfObject } from "../object.ts";
 import type { LoadOptions } from "./prepare.ts";
 import { verifyObject } from "../verify.ts";
+import { BPF_FS_MAGIC } from "../../uapi/files.ts";
 
 const PATH = "/sys/fs/bpf";
 

@@ -5,10 +5,10 @@
  */
 
 import { Errno } from "../../uapi/errno.ts";
-import { BPF_F_LOCK } from "./options.ts";
 import { viewOf } from "./iterator.ts";
 import { BATCH, type RawMap } from "./raw.ts";
 import type { ValueCodec } from "./values.ts";
+import { BPF_F_LOCK } from "../../uapi/bpf_flags.ts";
 
 /**
  * Sets elements with BPF_MAP_UPDATE_BATCH where the type of map has it, else one by one: the kernel's

@@ -31,7 +31,7 @@ import {
 } from "./options.ts";
 import { pinDescriptor } from "../../kernel/pin.ts";
 import { type ChunkOptions, RawMap } from "./raw.ts";
-import { BPF_F_MMAPABLE, isPerCpu, roundUp, transferSize } from "../../object/spec/map_rules.ts";
+import { isPerCpu, roundUp, transferSize } from "../../object/spec/map_rules.ts";
 import { mapTypeTraits } from "../../object/spec/map_traits.ts";
 import { sectionCodec, shapedKey, shapedValue } from "./shapes.ts";
 import { cannotList, checkUse, hasNoKeys, unreadable, withoutCpuFlag } from "./operations.ts";
@@ -44,6 +44,7 @@ import {
   records,
   type RecordsOptions,
 } from "../stream/mod.ts";
+import { BPF_F_MMAPABLE } from "../../uapi/bpf_flags.ts";
 
 /**
  * A map in the kernel.

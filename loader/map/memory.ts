@@ -9,7 +9,8 @@ import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { Mapping } from "../../kernel/mapping.ts";
 import { MapType } from "../../uapi/enums.ts";
-import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG, roundUp } from "../../object/spec/map_rules.ts";
+import { roundUp } from "../../object/spec/map_rules.ts";
+import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG } from "../../uapi/bpf_flags.ts";
 
 /** What mapping takes to know of a map. */
 export interface MappableMap {

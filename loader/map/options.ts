@@ -5,6 +5,7 @@
  */
 
 import type { HasDescriptor } from "./values.ts";
+import { BPF_F_CPU, BPF_F_LOCK } from "../../uapi/bpf_flags.ts";
 
 /** When a key's value is set. */
 export type SetMode = "always" | "create" | "replace";
@@ -41,11 +42,6 @@ export type Input<T> = number extends T ? T | HasDescriptor : T;
  * @typeParam V The value of all CPUs: an array.
  */
 export type OneCpu<V> = V extends readonly (infer One)[] ? One : V;
-
-/** BPF_F_LOCK. */
-export const BPF_F_LOCK: number = 4;
-/** BPF_F_CPU. */
-export const BPF_F_CPU: number = 8;
 
 const MODES: { readonly [mode in SetMode]: number } = { always: 0, create: 1, replace: 2 };
 

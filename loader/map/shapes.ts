@@ -8,6 +8,11 @@
 import type { BtfValue } from "../../btf/codec/mod.ts";
 import { mapTypeTraits } from "../../object/spec/map_traits.ts";
 import { bytes, descriptorOf, type HasDescriptor, misfit, type ValueCodec } from "./values.ts";
+import {
+  BPF_F_STACK_BUILD_ID,
+  BPF_STACK_BUILD_ID_IP,
+  BPF_STACK_BUILD_ID_VALID,
+} from "../../uapi/bpf_flags.ts";
 
 /** A value of a `devmap` or `devmap_hash`: where frames are sent (`struct bpf_devmap_val`). */
 export interface DeviceTarget {
@@ -120,17 +125,14 @@ export function shapedValue(
     case "cpu":
       return targetCodec("queueSize", size, what);
     case "stack":
-      return (flags & STACK_BUILD_ID) !== 0 ? buildIdCodec(size, what) : addressCodec(size, what);
+      return (flags & BPF_F_STACK_BUILD_ID) !== 0
+        ? buildIdCodec(size, what)
+        : addressCodec(size, what);
     default:
       return undefined;
   }
 }
 
-/** BPF_F_STACK_BUILD_ID. */
-const STACK_BUILD_ID = 1 << 5;
-/** BPF_STACK_BUILD_ID_VALID and BPF_STACK_BUILD_ID_IP. */
-const BUILD_ID_VALID = 1;
-const BUILD_ID_IP = 2;
 const BUILD_ID_FRAME = 32;
 
 /** `{ ifindex, program }` and `{ queueSize, program }`; the program is there in values of eight bytes. */
@@ -232,11 +234,13 @@ function buildIdCodec(size: number, what: string): ValueCodec<BtfValue> {
       const frames: BtfValue[] = [];
       for (let offset = at; offset < at + size; offset += BUILD_ID_FRAME) {
         const status = view.getInt32(offset, true);
-        if (status !== BUILD_ID_VALID && status !== BUILD_ID_IP) break;
+        if (status !== BPF_STACK_BUILD_ID_VALID && status !== BPF_STACK_BUILD_ID_IP) break;
         const place = view.getBigUint64(offset + 24, true);
         const id = new Uint8Array(view.buffer, view.byteOffset + offset + 4, 20);
         frames.push(
-          status === BUILD_ID_VALID ? { buildId: id.toHex(), offset: place } : { offset: place },
+          status === BPF_STACK_BUILD_ID_VALID
+            ? { buildId: id.toHex(), offset: place }
+            : { offset: place },
         );
       }
       return frames;

@@ -19,11 +19,8 @@ import { Descriptor } from "../../kernel/descriptor.ts";
 import { decodeProgramInfo, type ProgramInfo } from "./info.ts";
 import { pinDescriptor } from "../../kernel/pin.ts";
 import { ContextCodec, type ContextFields } from "./run_context.ts";
+import { BPF_F_TEST_RUN_ON_CPU, BPF_F_TEST_XDP_LIVE_FRAMES } from "../../uapi/bpf_flags.ts";
 
-/** BPF_F_TEST_RUN_ON_CPU. */
-const ON_CPU = 1;
-/** BPF_F_TEST_XDP_LIVE_FRAMES. */
-const LIVE_FRAMES = 2;
 /** Room for what a program puts before and behind the data. */
 const HEADROOM = 512;
 /** Room for a context: the kernel's struct may be longer than the one that the object knows. */
@@ -196,7 +193,8 @@ export class Program implements Disposable {
   testRun(options: TestRunOptions = {}): TestRunOutcome {
     const { data, repeat, cpu, liveFrames, batchSize } = options;
     const { codec, bytes: context } = this.#context(options);
-    const flags = (cpu === undefined ? 0 : ON_CPU) | (liveFrames === true ? LIVE_FRAMES : 0);
+    const flags = (cpu === undefined ? 0 : BPF_F_TEST_RUN_ON_CPU) |
+      (liveFrames === true ? BPF_F_TEST_XDP_LIVE_FRAMES : 0);
     // Live frames go away, and the kernel then wants no room for data.
     const dataOutSize = options.dataOutSize ??
       (data === undefined || liveFrames === true ? 0 : data.length + HEADROOM);

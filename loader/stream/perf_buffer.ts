@@ -13,11 +13,12 @@ import { refused, streamError } from "./error.ts";
 import { PerfCpuBuffer } from "./perf_cpu_buffer.ts";
 import { RecordReader, type WaitForRecords } from "./reader.ts";
 import { Waiter } from "./waiter.ts";
-
-const PERF_TYPE_SOFTWARE = 1;
-const PERF_COUNT_SW_BPF_OUTPUT = 10n;
-const PERF_SAMPLE_RAW = 1n << 10n;
-const PERF_EVENT_IOC_ENABLE = 0x2400;
+import {
+  PERF_COUNT_SW_BPF_OUTPUT,
+  PERF_EVENT_IOC_ENABLE,
+  PERF_SAMPLE_RAW,
+  PERF_TYPE_SOFTWARE,
+} from "../../uapi/perf.ts";
 
 /** How a perf buffer is opened. */
 export interface PerfBufferOptions<T> {
@@ -191,8 +192,8 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
     const kernel = this.#kernel;
     const fd = kernel.perfEventOpen({
       type: PERF_TYPE_SOFTWARE,
-      config: PERF_COUNT_SW_BPF_OUTPUT,
-      sampleType: PERF_SAMPLE_RAW,
+      config: BigInt(PERF_COUNT_SW_BPF_OUTPUT),
+      sampleType: BigInt(PERF_SAMPLE_RAW),
       samplePeriod: 1n,
       wakeup: options.wakeup ?? 1,
       pid: -1,

@@ -10,13 +10,12 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import type { Mapping } from "../../kernel/mapping.ts";
 import type { RecordCallback } from "./decoder.ts";
 import { refused, streamError } from "./error.ts";
+import { PERF_RECORD_LOST, PERF_RECORD_SAMPLE } from "../../uapi/perf.ts";
 
 /** Words of data_head and data_tail in the header page, low halves. */
 const HEAD = 1024 / 4;
 const TAIL = 1032 / 4;
 const HEADER = 8;
-const PERF_RECORD_LOST = 2;
-const PERF_RECORD_SAMPLE = 9;
 const TWO_32 = 0x1_0000_0000;
 
 /** One CPU's buffer. Owns the perf event and the mapping. */

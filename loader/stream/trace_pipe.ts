@@ -9,8 +9,8 @@ import type { ReadOptions } from "./decoder.ts";
 import { refused, streamError } from "./error.ts";
 import { LineSplitter } from "./lines.ts";
 import { Waiter } from "./waiter.ts";
+import { O_NONBLOCK } from "../../uapi/files.ts";
 
-const O_NONBLOCK = 0o4000;
 const EAGAIN = -11;
 const PIECE = 64 * 1024;
 

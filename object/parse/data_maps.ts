@@ -11,13 +11,7 @@ import { LONGEST_NAME, MapDefinition } from "../spec/map_spec.ts";
 import { originTraits } from "../spec/map_traits.ts";
 import type { ObjectSections } from "./sections.ts";
 import type { MapOrigin } from "../spec/spec.ts";
-
-/** BPF_F_RDONLY_PROG: programs cannot write. */
-export const BPF_F_RDONLY_PROG: number = 1 << 7;
-/** BPF_F_MMAPABLE: the value can be mapped into a process. */
-export const BPF_F_MMAPABLE: number = 1 << 10;
-/** BPF_F_LINK: a struct_ops map that is attached by a link. */
-export const BPF_F_LINK: number = 1 << 13;
+import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG } from "../../uapi/bpf_flags.ts";
 
 /** Bytes that libbpf leaves for a data section's name, even when it is shorter (`.bss`). */
 const RESERVED_SUFFIX = 7;

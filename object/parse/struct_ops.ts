@@ -10,8 +10,8 @@ import type { ElfFile, ElfSection } from "../../elf/elf.ts";
 import type { PlacedSection } from "../spec/datasec.ts";
 import { openError } from "../spec/error.ts";
 import { MapDefinition } from "../spec/map_spec.ts";
-import { BPF_F_LINK } from "./data_maps.ts";
 import { StructOps } from "../spec/struct_ops_spec.ts";
+import { BPF_F_LINK } from "../../uapi/bpf_flags.ts";
 
 /**
  * Makes a map for each variable of a struct_ops section.

@@ -23,11 +23,7 @@ import {
   uprobeMulti,
   usdt,
 } from "./targets.ts";
-
-/** BPF_F_SLEEPABLE: the program may sleep. */
-export const BPF_F_SLEEPABLE: number = 1 << 4;
-/** BPF_F_XDP_HAS_FRAGS: the program accepts packets in several pieces. */
-export const BPF_F_XDP_HAS_FRAGS: number = 1 << 5;
+import { BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS } from "../../uapi/bpf_flags.ts";
 
 /** What a section name says about the program in it. */
 export interface SectionSpec {

@@ -7,17 +7,7 @@
 import { MapType } from "../../uapi/enums.ts";
 import { mapTypeTraits } from "./map_traits.ts";
 import type { MapSpec } from "./spec.ts";
-
-/** BPF_F_RDONLY_PROG. */
-export const BPF_F_RDONLY_PROG: number = 1 << 7;
-/** BPF_F_MMAPABLE. */
-export const BPF_F_MMAPABLE: number = 1 << 10;
-/** BPF_F_LINK: a struct_ops map that attaches by a link. */
-export const BPF_F_LINK: number = 1 << 13;
-/** BPF_F_VTYPE_BTF_OBJ_FD: the struct_ops value's type is a module's. */
-export const BPF_F_VTYPE_BTF_OBJ_FD: number = 1 << 15;
-/** BPF_F_TOKEN_FD: the kernel does not show it again. */
-export const BPF_F_TOKEN_FD: number = 1 << 16;
+import { BPF_F_RDONLY_PROG, BPF_F_VTYPE_BTF_OBJ_FD } from "../../uapi/bpf_flags.ts";
 
 /** What the rules need to know of the machine. */
 export interface MapMachine {

@@ -14,15 +14,12 @@ import {
   until,
 } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";
+import { TCX_NEXT, XDP_DROP, XDP_PASS } from "../../uapi/bpf_flags.ts";
+import { TC_ACT_OK, TC_ACT_SHOT } from "../../uapi/netlink.ts";
 
 const kernel = linuxKernel();
 const root = { needs: { root: true } } as const;
 const NETNS = "/proc/thread-self/ns/net";
-const XDP_DROP = 1;
-const XDP_PASS = 2;
-const TC_ACT_OK = 0;
-const TC_ACT_SHOT = 2;
-const TCX_NEXT = -1;
 
 /** Connects to a listener on the own loopback; true when the connection is made within a moment. */
 async function connects(timeout = 20_000): Promise<boolean> {

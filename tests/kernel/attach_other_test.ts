@@ -17,6 +17,7 @@ import {
 } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";
 import { trampolines, trampolinesFor } from "../support/trampolines.ts";
+import { BPF_FS_MAGIC } from "../../uapi/files.ts";
 
 const kernel = linuxKernel();
 const noCgroups = (): string | undefined =>
@@ -185,7 +186,9 @@ kernelTest("a pinned link outlives its descriptor and is opened again", {
   needs: {
     root: true,
     unless: () =>
-      kernel.filesystemType("/sys/fs/bpf") !== 0xcafe4a11 ? "no bpffs on /sys/fs/bpf" : noCgroups(),
+      kernel.filesystemType("/sys/fs/bpf") !== BPF_FS_MAGIC
+        ? "no bpffs on /sys/fs/bpf"
+        : noCgroups(),
   },
 }, async () => {
   const path = `/sys/fs/bpf/skep-test-${Deno.pid}`;

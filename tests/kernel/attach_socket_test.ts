@@ -3,10 +3,10 @@ import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { socketPair } from "../support/processes.ts";
 import { inNetworkNamespace, loadHook, openSocket } from "../support/hooks.ts";
 import { kernelTest, openDescriptors } from "../support/kernel.ts";
+import { SO_REUSEPORT } from "../../uapi/sockets.ts";
 
 const kernel = linuxKernel();
 const root = { needs: { root: true } } as const;
-const SO_REUSEPORT = 15;
 const LISTEN = kernel.machine.machine === "aarch64" ? 201 : 50;
 
 kernelTest("socket filter sees what comes to its socket, and drops it", async () => {

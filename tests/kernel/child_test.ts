@@ -22,10 +22,10 @@ import {
 import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 import { kernelTest } from "../support/kernel.ts";
 import { openPipe, socketPair, waitForMessage } from "../support/processes.ts";
+import { AT_FDCWD, O_CLOEXEC } from "../../uapi/files.ts";
 
 const kernel = linuxKernel();
 const unprivileged = { unprivileged: true } as const;
-const AT_FDCWD = -100;
 
 kernelTest("a child runs its steps and becomes a program", unprivileged, async () => {
   const [reading, writing] = openPipe();
@@ -107,7 +107,7 @@ kernelTest("a signal ends a child, and disposal kills one that runs", unprivileg
 
 kernelTest("runSteps shares descriptors: what the child opens is open here", unprivileged, () => {
   const program = new ChildProgram();
-  program.step("openat", systemCalls.openat, [AT_FDCWD, "/dev/zero", 0o2000000, 0]);
+  program.step("openat", systemCalls.openat, [AT_FDCWD, "/dev/zero", O_CLOEXEC, 0]);
   const fd = runSteps(kernel, program);
   assert(typeof fd === "number");
   assertEquals(kernel.read(fd, 4).bytes, new Uint8Array(4));

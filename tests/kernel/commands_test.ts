@@ -5,6 +5,7 @@ import { Mapping } from "../../kernel/mapping.ts";
 import { structs } from "../../uapi/layouts.ts";
 import { AttachType, MapType, ProgramType } from "../../uapi/enums.ts";
 import { kernelTest } from "../support/kernel.ts";
+import { BPF_F_MMAPABLE } from "../../uapi/bpf_flags.ts";
 
 const kernel = linuxKernel();
 
@@ -328,7 +329,6 @@ kernelTest("tokenCreate is refused for what is no bpffs", () => {
 });
 
 kernelTest("map maps an mmapable array; its end takes the memory from every view", () => {
-  const BPF_F_MMAPABLE = 1 << 10;
   const fd = kernel.mapCreate({
     type: MapType.array,
     keySize: 4,

@@ -26,6 +26,7 @@ import tcpConnections from "../../examples/tcp_connections/tcp_connections.bpf.o
   type: "bytes",
 };
 import { kernelTest, openDescriptors } from "../support/kernel.ts";
+import { BPF_FS_MAGIC } from "../../uapi/files.ts";
 
 const kernel = linuxKernel();
 const options = { token: false } as const;
@@ -218,7 +219,7 @@ kernelTest("maps that pin by name outlive the object, and are reused", {
   needs: {
     root: true,
     unless: () =>
-      kernel.filesystemType("/sys/fs/bpf") >>> 0 === 0xcafe4a11 ? undefined : "needs /sys/fs/bpf",
+      kernel.filesystemType("/sys/fs/bpf") >>> 0 === BPF_FS_MAGIC ? undefined : "needs /sys/fs/bpf",
   },
 }, async () => {
   const pinRoot = `/sys/fs/bpf/skep_test_${Deno.pid}`;

@@ -14,16 +14,12 @@ import { ObjectSpec } from "../../object/object_spec.ts";
 import bytes from "../fixtures/maps.bpf.o" with { type: "bytes" };
 import { cgroupRoot, inNetworkNamespace, openDirectory, openSocket } from "../support/hooks.ts";
 import { kernelTest, missingFeature } from "../support/kernel.ts";
+import { AF_XDP, SO_REUSEPORT, SOCK_RAW, SOL_XDP, XDP_RX_RING } from "../../uapi/sockets.ts";
 
 const kernel = linuxKernel();
 const SETSOCKOPT = kernel.machine.machine === "aarch64" ? 208 : 54;
-const SOL_XDP = 283;
-const XDP_RX_RING = 2;
 const LISTEN = kernel.machine.machine === "aarch64" ? 201 : 50;
 const SOCKET = kernel.machine.machine === "aarch64" ? 198 : 41;
-const AF_XDP = 44;
-const SOCK_RAW = 3;
-const SO_REUSEPORT = 15;
 const root = { needs: { root: true } } as const;
 
 function array(valueSize = 4): BpfMap<number, number> {

@@ -7,6 +7,7 @@ import { ObjectSpec } from "../../object/object_spec.ts";
 import congestion from "../fixtures/congestion.bpf.o" with { type: "bytes" };
 import bytes from "../fixtures/maps.bpf.o" with { type: "bytes" };
 import { kernelTest, missingFeature } from "../support/kernel.ts";
+import { BPF_FS_MAGIC } from "../../uapi/files.ts";
 
 const kernel = linuxKernel();
 const page = kernel.machine.pageSize;
@@ -79,7 +80,7 @@ kernelTest("every type of map that this kernel has is tried here", () => {
 });
 
 const pins = "/sys/fs/bpf";
-const canPin = kernel.filesystemType(pins) >>> 0 === 0xcafe4a11;
+const canPin = kernel.filesystemType(pins) >>> 0 === BPF_FS_MAGIC;
 
 for (const [name, recipe] of Object.entries(recipes) as [MapTypeName, Recipe | "object"][]) {
   kernelTest(`${name} is made, opened by id and by path, and tells what it is`, {

@@ -5,12 +5,12 @@ import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { Mapping } from "../../kernel/mapping.ts";
 import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 import { kernelTest } from "../support/kernel.ts";
+import { EFD_CLOEXEC, S_IFMT, S_IFREG } from "../../uapi/files.ts";
 
 const kernel = linuxKernel();
 const unprivileged = { unprivileged: true } as const;
 
 function eventfd(): number {
-  const EFD_CLOEXEC = 0o2000000;
   const fd = kernel.call(systemCalls.eventfd2, 0, EFD_CLOEXEC);
   assertGreater(fd, 0);
   return fd;
@@ -131,7 +131,7 @@ kernelTest("files: make, write, read, stat, link, list and remove", unprivileged
   assertEquals(kernel.readDirectory("/no/such"), undefined);
   const [byFd, byPath] = [kernel.stat(fd), kernel.stat(`${directory}/ä`)];
   assertEquals(byFd, byPath);
-  assertEquals(byFd.mode & 0o170000, 0o100000);
+  assertEquals(byFd.mode & S_IFMT, S_IFREG);
   assertEquals(byFd.inode, BigInt(Deno.statSync(`${directory}/ä`).ino ?? 0));
   assertEquals(byFd.device, BigInt(Deno.statSync(`${directory}/ä`).dev));
   assertEquals(kernel.readLink(`/proc/self/fd/${fd}`), `${directory}/ä`);

@@ -5,10 +5,14 @@
  * With `--from FILE` (a vmlinux BTF, as `/sys/kernel/btf/vmlinux`) it first cuts the types that it
  * needs out of FILE and keeps those: that is how a newer kernel's names come in.
  *
+ * With `--headers FOLDER` it also writes the constants, which BTF does not have (most are macros), from
+ * the C headers in FOLDER: see `generate_constants.ts`.
+ *
  * @module
  */
 
 import { Btf, cutBtf, type EnumType } from "../../btf/mod.ts";
+import { constantFiles } from "./generate_constants.ts";
 import { snapshot } from "./uapi.btf.ts";
 
 /** The enumerations: kernel name, name here, prefix, and what the values are. */
@@ -264,13 +268,22 @@ export async function generate(btf: Btf): Promise<{ readonly [path: string]: str
 if (import.meta.main) {
   const root = new URL("../../", import.meta.url);
   let btf: Btf | undefined;
-  const [flag, file] = Deno.args;
-  if (flag === "--from" && file !== undefined) {
-    const bytes = cutSnapshot(Btf.parse(await Deno.readFile(file)));
-    await Deno.writeTextFile(new URL("tests/support/uapi.btf.ts", root), snapshotText(bytes));
-    btf = Btf.parse(bytes);
+  const files: { [path: string]: string } = {};
+  for (let at = 0; at < Deno.args.length; at += 2) {
+    const [flag, value] = Deno.args.slice(at, at + 2);
+    if (value === undefined) throw new TypeError(`${flag} needs a path`);
+    if (flag === "--from") {
+      const bytes = cutSnapshot(Btf.parse(await Deno.readFile(value)));
+      files["tests/support/uapi.btf.ts"] = snapshotText(bytes);
+      btf = Btf.parse(bytes);
+    } else if (flag === "--headers") {
+      for (const [path, text] of Object.entries(await constantFiles(value))) {
+        files[path] = await formatted(text);
+      }
+    } else throw new TypeError(`There is no option ${flag}`);
   }
-  for (const [path, text] of Object.entries(await generate(btf ?? keptBtf()))) {
+  Object.assign(files, await generate(btf ?? keptBtf()));
+  for (const [path, text] of Object.entries(files)) {
     await Deno.writeTextFile(new URL(path, root), text);
   }
 }

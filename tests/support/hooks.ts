@@ -5,10 +5,23 @@
  */
 
 import { linuxKernel } from "../../kernel/linux/linux.ts";
-import { CREATE, EXCLUSIVE, NetlinkMessage, REQUEST_ACK } from "../../loader/attach/netlink.ts";
+import { NetlinkMessage, REQUEST_ACK } from "../../loader/attach/netlink.ts";
 import { BpfObject } from "../../loader/object.ts";
 import type { Program } from "../../loader/program/program.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
+import { CLONE_NEWNET } from "../../uapi/processes.ts";
+import {
+  IFLA_IFNAME,
+  IFLA_INFO_DATA,
+  IFLA_INFO_KIND,
+  IFLA_LINKINFO,
+  IFLA_NUM_TX_QUEUES,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  RTM_NEWLINK,
+} from "../../uapi/netlink.ts";
+import { IFF_UP } from "../../uapi/sockets.ts";
+import { architectures } from "../../uapi/architecture.ts";
 
 const kernel = linuxKernel();
 const ARM = kernel.machine.machine === "aarch64";
@@ -25,8 +38,7 @@ export const GETPGID: number = ARM ? 155 : 121;
 const UNSHARE = ARM ? 97 : 272;
 const SETNS = ARM ? 268 : 308;
 const SOCKET = ARM ? 198 : 41;
-const CLONE_NEWNET = 0x40000000;
-const O_DIRECTORY = ARM ? 0o40000 : 0o200000;
+const { O_DIRECTORY } = architectures[Deno.build.arch];
 
 /** Makes the system call that tracing programs look for; answers what the kernel answered. */
 export function callGetpgid(): number {
@@ -137,14 +149,6 @@ export async function inNetworkNamespace<T>(body: () => T | Promise<T>): Promise
   return await body();
 }
 
-const RTM_NEWLINK = 16;
-const IFF_UP = 1;
-const IFLA_IFNAME = 3;
-const IFLA_LINKINFO = 18;
-const IFLA_NUM_TX_QUEUES = 31;
-const IFLA_INFO_KIND = 1;
-const IFLA_INFO_DATA = 2;
-
 /** Switches a network interface on. */
 export function setInterfaceUp(index: number): void {
   const message = new NetlinkMessage(RTM_NEWLINK, REQUEST_ACK)
@@ -155,7 +159,7 @@ export function setInterfaceUp(index: number): void {
 
 /** Makes a network interface of a kind (`veth`, `dummy`, `netkit`) with so many queues to send; answers zero or `-errno`. */
 export function addInterface(name: string, kind: string, queues: number = 1): number {
-  const message = new NetlinkMessage(RTM_NEWLINK, REQUEST_ACK | CREATE | EXCLUSIVE)
+  const message = new NetlinkMessage(RTM_NEWLINK, REQUEST_ACK | NLM_F_CREATE | NLM_F_EXCL)
     .u8(0, 0).u16(0).u32(0, 0, 0)
     .attributeText(IFLA_IFNAME, name);
   if (queues > 1) message.attribute32(IFLA_NUM_TX_QUEUES, queues);

@@ -15,6 +15,7 @@ import {
   type RequirementKind,
   requirementOf,
 } from "../../loader/features/requirements.ts";
+import { CAP_BPF, CAP_SYS_ADMIN } from "../../uapi/processes.ts";
 
 /** What a test needs besides CAP_BPF. */
 export interface KernelNeeds {
@@ -45,9 +46,6 @@ export interface KernelTestOptions {
   /** Does not compare the number of blocks of kernel-facing memory. */
   readonly keepsMemory?: boolean | undefined;
 }
-
-const CAP_BPF = 39;
-const CAP_SYS_ADMIN = 21;
 
 let capabilities: bigint | undefined;
 

@@ -5,19 +5,18 @@
  * @module
  */
 
+import { CAP_BPF, CAP_SYS_ADMIN } from "../../uapi/processes.ts";
+
 /** What a test can need of the machine. */
 export type Need = "bpf" | "root" | "user namespaces" | "tokens" | "corpus";
-
-const capabilityBpf = 39n;
-const capabilityAdmin = 21n;
 
 /** Why this process can't have what a test needs, or `undefined` when it can. */
 export function missing(need: Need): string | undefined {
   switch (need) {
     case "bpf": {
       const effective = effectiveCapabilities();
-      const holds = (capability: bigint): boolean => (effective >> capability & 1n) === 1n;
-      return holds(capabilityBpf) || holds(capabilityAdmin) ? undefined : "needs CAP_BPF";
+      const holds = (capability: number): boolean => (effective >> BigInt(capability) & 1n) === 1n;
+      return holds(CAP_BPF) || holds(CAP_SYS_ADMIN) ? undefined : "needs CAP_BPF";
     }
     case "root":
       return Deno.uid() === 0 ? missing("bpf") : "needs root";

@@ -13,13 +13,13 @@ import {
 } from "../../kernel/process/mounts.ts";
 import { native } from "../../kernel/linux/ffi/native.ts";
 import { tracefs } from "../../loader/attach/nearest.ts";
+import { CLONE_NEWNS } from "../../uapi/processes.ts";
+import { MS_PRIVATE, MS_REC } from "../../uapi/mounts.ts";
 
 const ARM = linuxKernel().machine.machine === "aarch64";
 const UNSHARE = ARM ? 97 : 272;
 const SETNS = ARM ? 268 : 308;
 const MOUNT = ARM ? 40 : 165;
-const CLONE_NEWNS = 0x20000;
-const MS_REC_PRIVATE = 0x4000 | 0x40000;
 
 /** Why there is no tracefs, and none can be mounted; undefined when there is. */
 export function whyNoTracefs(): string | undefined {
@@ -52,7 +52,7 @@ export function enterTracefs(): Disposable {
     {
       // Nothing of what is mounted here may show elsewhere.
       using frame = native().frame();
-      native().call(MOUNT, 0, frame.text("/"), 0, MS_REC_PRIVATE, 0);
+      native().call(MOUNT, 0, frame.text("/"), 0, MS_REC | MS_PRIVATE, 0);
     }
     const context = openFilesystem("tracefs");
     const mount = context < 0 || createFilesystem(context) < 0 ? -1 : mountFilesystem(context);

@@ -7,8 +7,8 @@
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { hookToken } from "./hooks.ts";
 import { hasCapability, type KernelNeeds } from "./kernel.ts";
+import { CAP_BPF } from "../../uapi/processes.ts";
 
-const CAP_BPF = 39;
 const EPERM = -1;
 const RETURN_ZERO = new Uint8Array([0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]);
 

@@ -15,8 +15,7 @@ import {
 } from "../../kernel/process/mounts.ts";
 import { native } from "../../kernel/linux/ffi/native.ts";
 import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
-
-const MNT_DETACH = 2;
+import { MNT_DETACH } from "../../uapi/mounts.ts";
 
 /** A bpffs of the initial user namespace that everybody may enter, with every command delegated, while `use` runs. */
 export async function withInitialBpffs<T>(use: (path: string) => Promise<T>): Promise<T> {

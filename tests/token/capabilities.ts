@@ -8,8 +8,7 @@ import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { native } from "../../kernel/linux/ffi/native.ts";
 import { processCalls } from "../../kernel/process/process_calls.ts";
 import { type BpfCapability, CAPABILITY_NUMBERS } from "../../token/mod.ts";
-
-const VERSION_3 = 0x20080522;
+import { _LINUX_CAPABILITY_VERSION_3 } from "../../uapi/processes.ts";
 
 /** Takes capabilities away from this thread, for good. */
 export function dropCapabilities(...names: readonly BpfCapability[]): void {
@@ -19,7 +18,7 @@ export function dropCapabilities(...names: readonly BpfCapability[]): void {
   for (const name of names) mask &= ~(1n << BigInt(CAPABILITY_NUMBERS[name]));
   const [low, high] = [Number(mask & 0xffffffffn), Number(mask >> 32n)];
   using frame = native().frame();
-  const header = frame.words([VERSION_3, 0]);
+  const header = frame.words([_LINUX_CAPABILITY_VERSION_3, 0]);
   const result = native().call(
     processCalls.capset,
     header,

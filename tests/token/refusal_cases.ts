@@ -13,6 +13,7 @@ import { native } from "../../kernel/linux/ffi/native.ts";
 import { AttachType, MapType, ProgramType } from "../../uapi/enums.ts";
 import { DelegationError, explainRefusal, type Refusal, Token } from "../../token/mod.ts";
 import { dropCapabilities } from "./capabilities.ts";
+import { O_PATH } from "../../uapi/files.ts";
 
 const kernel = linuxKernel();
 
@@ -221,7 +222,7 @@ const rows: { readonly [name: string]: () => RowAnswer } = {
   "create: descriptor -1": () => creation(() => Token.create(-1, { kernel })),
   "create: O_PATH descriptor": () =>
     withFd(
-      kernel.open("/sys/fs/bpf", 0o10000000),
+      kernel.open("/sys/fs/bpf", O_PATH),
       (fd) => creation(() => Token.create(fd, { kernel })),
     ),
   "create: not a bpffs": () => creation(() => Token.open("/", { kernel })),

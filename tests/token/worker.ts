@@ -23,9 +23,10 @@ import {
   withToken,
 } from "../../token/mod.ts";
 import { socketPair, waitForMessage } from "../support/processes.ts";
+import { architectures } from "../../uapi/architecture.ts";
 
 const kernel = linuxKernel();
-const O_DIRECTORY = 0o200000;
+const { O_DIRECTORY } = architectures[Deno.build.arch];
 const ANSWER = 64 * 1024;
 
 /** What became of one load. */

@@ -8,7 +8,7 @@ import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { type FailedStep, isFailedStep } from "../../kernel/processes.ts";
 import { Delegation } from "../../plan/delegation.ts";
-import { O_DIRECTORY } from "../token.ts";
+import { numbersOf } from "../../uapi/architecture.ts";
 
 /** Bytes of `struct bpf_token_info`. */
 const TOKEN_INFO_SIZE = 32;
@@ -42,7 +42,7 @@ export async function issueToken(
   if (created < 0) throw refused("fsconfig", created);
   const mount = own(mounts.mount(context), "fsmount");
   const directory = own(
-    kernel.open(".", O_DIRECTORY[kernel.machine.machine] ?? 0, mount),
+    kernel.open(".", numbersOf(kernel.machine.machine).O_DIRECTORY, mount),
     "openat",
   );
   const token = await namespaces.createTokenIn(userNamespaceFd, directory);

@@ -24,6 +24,7 @@ import {
   type TokenAnswer,
 } from "../protocol/protocol.ts";
 import { RateLimit } from "./rate_limit.ts";
+import { S_IFMT, S_IFSOCK } from "../../uapi/files.ts";
 
 /** How a broker is run. */
 export interface BrokerOptions {
@@ -280,10 +281,6 @@ function mayServe(kernel: Kernel): void {
     );
   }
 }
-
-/** The file type in a mode, and a socket's. */
-const S_IFMT = 0o170000;
-const S_IFSOCK = 0o140000;
 
 function listen(kernel: Kernel, path: string): number {
   const { sockets } = kernel.processes;

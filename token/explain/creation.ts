@@ -16,11 +16,9 @@ import {
   type ProcessFacts,
   processFacts,
 } from "../facts/process.ts";
+import { BPF_FS_MAGIC, S_IFDIR, S_IFMT } from "../../uapi/files.ts";
 
 /** statfs(2)'s f_type of a bpffs. */
-const BPFFS_MAGIC = 0xcafe4a11;
-const S_IFMT = 0o170000;
-const S_IFDIR = 0o040000;
 
 /** A refused creation. */
 export interface RefusedCreation {
@@ -122,9 +120,11 @@ function invalid(
 ): Finding {
   // One that is closed by now would have been EBADF, so fd is open here.
   const type = kernel.filesystemType(fd);
-  if (type >>> 0 !== BPFFS_MAGIC) {
+  if (type >>> 0 !== BPF_FS_MAGIC) {
     const hex = (type >>> 0).toString(16);
-    evidence.push(`its file system is of type 0x${hex}, a bpffs has 0x${BPFFS_MAGIC.toString(16)}`);
+    evidence.push(
+      `its file system is of type 0x${hex}, a bpffs has 0x${BPF_FS_MAGIC.toString(16)}`,
+    );
     return {
       reason: "not-bpffs",
       why: "it is not a BPF file system",

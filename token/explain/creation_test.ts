@@ -2,8 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FakeKernel } from "../../kernel/fake/fake.ts";
 import { DelegationError } from "./delegation_error.ts";
 import { explainTokenCreation } from "./creation.ts";
-
-const BPFFS = 0xcafe4a11;
+import { BPF_FS_MAGIC } from "../../uapi/files.ts";
 
 function fake(effective: string, release = "6.18.0"): FakeKernel {
   return new FakeKernel({
@@ -13,7 +12,7 @@ function fake(effective: string, release = "6.18.0"): FakeKernel {
       "/proc/self/uid_map": "         0      65534          1\n",
       "/sys/fs/bpf/x": "",
     },
-    filesystems: { "/sys/fs/bpf": BPFFS },
+    filesystems: { "/sys/fs/bpf": BPF_FS_MAGIC },
     machine: { release },
   });
 }

@@ -30,8 +30,7 @@ import {
   processFacts,
 } from "../facts/process.ts";
 import { verifierHint } from "./verifier.ts";
-
-const BPF_F_ZERO_SEED = 1 << 6;
+import { BPF_F_ZERO_SEED } from "../../uapi/bpf_flags.ts";
 
 const STAGES: { readonly [command: string]: NonNullable<DelegationFacts["stage"]> } = {
   BPF_MAP_CREATE: "map",

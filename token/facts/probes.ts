@@ -11,13 +11,10 @@
 import { Errno } from "../../uapi/errno.ts";
 import type { Kernel, MapCreate } from "../../kernel/kernel.ts";
 import { MapType, mapTypeName } from "../../uapi/enums.ts";
+import { BPF_F_MMAPABLE, BPF_F_NO_PREALLOC } from "../../uapi/bpf_flags.ts";
 
 /** `exit` and nothing before it: the verifier refuses it, for r0 is not set. */
 const EXIT: Uint8Array = new Uint8Array([0x95, 0, 0, 0, 0, 0, 0, 0]);
-
-/** Bits of map_flags that some types insist on. */
-const BPF_F_NO_PREALLOC = 1;
-const BPF_F_MMAPABLE = 1 << 10;
 
 /** Whether a program of the type and attach type could be loaded, as far as token and capabilities go. */
 export function mayLoadProgram(

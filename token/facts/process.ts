@@ -6,9 +6,10 @@
 
 import type { Kernel } from "../../kernel/kernel.ts";
 import { BPF_CAPABILITIES, type BpfCapability, CAPABILITY_NUMBERS } from "../../plan/reach.ts";
+import { USER_NS_INIT_INO } from "../../uapi/processes.ts";
 
 /** The inode of the initial user namespace (`PROC_USER_INIT_INO`), the same on every Linux. */
-const INITIAL_USER_NAMESPACE = 0xeffffffdn;
+const INITIAL_USER_NAMESPACE = BigInt(USER_NS_INIT_INO);
 
 /** What {@linkcode processFacts} reads. */
 export interface ProcessFacts {

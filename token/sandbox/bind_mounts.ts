@@ -7,9 +7,7 @@
 import type { Cover, VisiblePath } from "../../kernel/processes.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
-
-const S_IFMT = 0o170000;
-const S_IFDIR = 0o040000;
+import { O_PATH, S_IFDIR, S_IFMT } from "../../uapi/files.ts";
 
 /** What {@linkcode coversFor} found. */
 export interface Visibility {
@@ -74,7 +72,6 @@ function mayEnter(kernel: Kernel, path: string, uid: number): boolean {
 
 /** By the kernel's own account: what an O_PATH descriptor of it is called. */
 function realPath(kernel: Kernel, path: string): string {
-  const O_PATH = 0o10000000;
   const fd = kernel.open(path, O_PATH);
   if (fd < 0) {
     throw new KernelError({

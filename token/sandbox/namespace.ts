@@ -5,8 +5,8 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
+import { SIGKILL } from "../../uapi/processes.ts";
 
-const SIGKILL = 9;
 /** Rounds of looking for processes, with a pause between: more than a fork bomb lasts that is killed as it grows. */
 const ROUNDS = 200;
 

@@ -12,6 +12,14 @@ import { KernelError } from "../../../errors/kernel_error.ts";
 import { Attributes } from "./attributes.ts";
 import { bufferAt, Frame, Memory, type Scratch } from "./memory.ts";
 import { systemCalls } from "./syscalls.ts";
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED_NOREPLACE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  PROT_READ,
+  PROT_WRITE,
+} from "../../../uapi/files.ts";
 
 // One dlopen symbol costs 0.2-0.4 ms (nonblocking ones 0.01): the table stays this small.
 const symbols = {
@@ -44,13 +52,6 @@ const symbols = {
     nonblocking: true,
   },
 } as const satisfies Deno.ForeignLibraryInterface;
-
-const PROT_READ = 1;
-const PROT_WRITE = 2;
-const MAP_SHARED = 1;
-const MAP_PRIVATE = 2;
-const MAP_FIXED_NOREPLACE = 0x100000;
-const MAP_ANONYMOUS = 0x20;
 
 /** How memory is mapped. */
 export interface MapOptions {

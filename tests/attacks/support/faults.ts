@@ -6,10 +6,7 @@
  */
 
 import { BpfMap, BpfObject, linuxKernel, RingBuffer, UserRingBuffer } from "../../../mod.ts";
-
-const BPF_F_RDONLY_PROG = 1 << 7;
-const BPF_F_MMAPABLE = 1 << 10;
-const BPF_F_SEGV_ON_FAULT = 1 << 17;
+import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG, BPF_F_SEGV_ON_FAULT } from "../../../uapi/bpf_flags.ts";
 
 function fixture(name: string): string {
   return new URL(`../../fixtures/${name}.bpf.o`, import.meta.url).pathname;

@@ -1,0 +1,129 @@
+/**
+ * Writes the constants of `uapi/` from C headers: a part of `deno task generate --headers FOLDER`.
+ *
+ * FOLDER has the newest linux-libc-dev of Debian and libc6-dev-arm64-cross unpacked (`dpkg -x`).
+ *
+ * @module
+ */
+
+import { type Architecture, findHeaders, namesIn, readConstants } from "./c_headers.ts";
+import { families, type Family } from "./uapi_families.ts";
+
+/** The constants of one C header: name to number, or one number for each architecture. */
+export interface HeaderConstants {
+  readonly header: string;
+  readonly constants: ReadonlyMap<string, number | { readonly [arch in Architecture]: number }>;
+}
+
+/** The constants of a family by header. */
+export async function readFamily(family: Family, root: string): Promise<HeaderConstants[]> {
+  const [x86, arm] = [findHeaders("x86_64", root), findHeaders("aarch64", root)];
+  if (typeof x86 === "string") throw new TypeError(`Cannot generate: ${x86}`);
+  if (typeof arm === "string") throw new TypeError(`Cannot generate: ${arm}`);
+  const found: HeaderConstants[] = [];
+  for (const { header, names } of family.headers) {
+    const wanted: string[] = [];
+    for (const name of names.trim().split(/\s+/)) {
+      if (name.endsWith("*")) wanted.push(...await namesIn(x86, header, name.slice(0, -1)));
+      else wanted.push(name);
+    }
+    const [one, other] = [
+      await readConstants(x86, header, wanted),
+      await readConstants(arm, header, wanted),
+    ];
+    const constants: [string, number | { readonly [arch in Architecture]: number }][] = [];
+    for (const name of new Set(wanted)) {
+      const [x86_64, aarch64] = [one.get(name), other.get(name)];
+      if (x86_64 === undefined || aarch64 === undefined) {
+        throw new TypeError(`Cannot generate: <${header}> has no ${name}`);
+      }
+      constants.push([name, x86_64 === aarch64 ? x86_64 : { x86_64, aarch64 }]);
+    }
+    found.push({ header, constants: new Map(constants) });
+  }
+  return found;
+}
+
+/** A number in the base that its kind is usually written in. */
+function written(name: string, value: number): string {
+  if (value < 8) return String(value);
+  if (/^[OS]_/.test(name)) return `0o${value.toString(8)}`;
+  const isFlag = /_F_|CLOEXEC|NONBLOCK|^EPOLL|^(MAP|MS|AT|CLONE|MSG|MOUNT|FS|XDP_FLAGS)_/.test(
+    name,
+  );
+  const isRequest = /^SIOC|^NS_GET|^PIDFD_GET|_IOC_|^TC_H/.test(name);
+  return isFlag || isRequest || value > 0xffff ? `0x${value.toString(16)}` : String(value);
+}
+
+const note = "Written by `deno task generate --headers FOLDER`. Do not edit.";
+
+/** The text of a family's file, before `deno fmt`. */
+export function familyText(family: Family, headers: readonly HeaderConstants[]): string {
+  const lines = headers.flatMap(({ header, constants }) =>
+    [...constants].flatMap(([name, value]) =>
+      typeof value === "number"
+        ? [`/** \`${header}\`. */`, `export const ${name} = ${written(name, value)};`]
+        : []
+    )
+  );
+  return `/**
+ * ${family.title}
+ *
+ * Names and numbers are those of Linux's headers and of libc's, the same on x86-64 and aarch64.
+ *
+ * ${note}
+ *
+ * @module
+ */
+
+${lines.join("\n")}
+`;
+}
+
+/** The text of `uapi/architecture.ts`, before `deno fmt`. */
+export function architectureText(headers: readonly HeaderConstants[]): string {
+  const tables = (["x86_64", "aarch64"] as const).map((arch) => {
+    const lines = headers.flatMap(({ header, constants }) =>
+      [...constants].flatMap(([name, value]) =>
+        typeof value === "number"
+          ? []
+          : [`/** \`${header}\`. */`, `${name}: ${written(name, value[arch])},`]
+      )
+    );
+    return `  ${arch}: {\n${lines.join("\n")}\n  },`;
+  });
+  return `/**
+ * Constants whose number depends on the architecture.
+ *
+ * ${note}
+ *
+ * @module
+ */
+
+/** An architecture that skep runs on, as \`uname -m\` and \`Deno.build.arch\` spell it. */
+export type Architecture = "x86_64" | "aarch64";
+
+/** The numbers by architecture. */
+export const architectures = {
+${tables.join("\n")}
+} as const;
+
+/** The numbers of a machine, by what \`uname -m\` says; those of x86-64 for one that skep does not know. */
+export function numbersOf(machine: string): typeof architectures[Architecture] {
+  return architectures[machine === "aarch64" ? "aarch64" : "x86_64"];
+}
+`;
+}
+
+/** All generated files of constants, by path from the repository's root, before `deno fmt`. */
+export async function constantFiles(root: string): Promise<{ readonly [path: string]: string }> {
+  const files: { [path: string]: string } = {};
+  const all: HeaderConstants[] = [];
+  for (const family of families) {
+    const headers = await readFamily(family, root);
+    all.push(...headers);
+    files[`uapi/${family.file}.ts`] = familyText(family, headers);
+  }
+  files["uapi/architecture.ts"] = architectureText(all);
+  return files;
+}

@@ -1,0 +1,108 @@
+// The constants of uapi/ against what C compilers read in the headers of this machine and what the
+// running kernel's BTF enumerates. The headers may be older than the constants: names that they do not
+// have are counted, and must be few.
+
+import { assert, assertEquals } from "@std/assert";
+import { Btf } from "../btf/mod.ts";
+import { architectures } from "../uapi/architecture.ts";
+import { type Architecture, checkClaims, findHeaders } from "./support/c_headers.ts";
+import { families } from "./support/uapi_families.ts";
+
+/** The constants of a generated file, with those of an architecture. */
+async function constantsOf(
+  file: string,
+  architecture: Architecture,
+): Promise<ReadonlyMap<string, number>> {
+  const module: { [name: string]: unknown } = await import(`../uapi/${file}.ts`);
+  const found = new Map<string, number>(Object.entries(architectures[architecture]));
+  for (const [name, value] of Object.entries(module)) {
+    if (typeof value === "number") found.set(name, value);
+  }
+  return found;
+}
+
+function namesOf(names: string, all: ReadonlyMap<string, number>): string[] {
+  return names.trim().split(/\s+/).flatMap((name) =>
+    name.endsWith("*") ? [...all.keys()].filter((key) => key.startsWith(name.slice(0, -1))) : [name]
+  );
+}
+
+for (const architecture of ["x86_64", "aarch64"] as const) {
+  const headers = findHeaders(architecture);
+  const name = `the constants of uapi/ are those of the C headers for ${architecture}`;
+  if (typeof headers === "string") {
+    Deno.test({ name: `${name} [skipped: ${headers}]`, ignore: true, fn: () => {} });
+    continue;
+  }
+  Deno.test(name, async () => {
+    let [held, unknown] = [0, 0];
+    for (const { file, headers: list } of families) {
+      const all = await constantsOf(file, architecture);
+      for (const { header, names } of list) {
+        const claims = namesOf(names, all).map((constant) => {
+          const value = all.get(constant);
+          assert(value !== undefined, `uapi/${file}.ts has no ${constant}`);
+          return `(long long)(${constant}) == ${value}LL`;
+        });
+        const verdicts = await checkClaims(headers, header, claims);
+        assertEquals(verdicts.false, [], `<${header}> says otherwise`);
+        held += verdicts.held.length;
+        unknown += verdicts.unknown.length;
+      }
+    }
+    assert(held > 100 && unknown < held / 4, `${held} compared, ${unknown} not in these headers`);
+  });
+}
+
+const own = findHeaders(Deno.build.arch === "aarch64" ? "aarch64" : "x86_64");
+Deno.test({
+  name: `a false claim about a header is found${
+    typeof own === "string" ? ` [skipped: ${own}]` : ""
+  }`,
+  ignore: typeof own === "string",
+  async fn(): Promise<void> {
+    assert(typeof own !== "string");
+    const claims = ["BPF_F_MMAPABLE == 1", "BPF_NOEXIST == 1", "BPF_F_NO_SUCH == 1"];
+    assertEquals(await checkClaims(own, "linux/bpf.h", claims), {
+      held: ["BPF_NOEXIST == 1"],
+      unknown: ["BPF_F_NO_SUCH == 1"],
+      false: ["BPF_F_MMAPABLE == 1"],
+    });
+  },
+});
+
+const VMLINUX = "/sys/kernel/btf/vmlinux";
+const blob = await Deno.readFile(VMLINUX).catch(() => undefined);
+
+Deno.test({
+  name: `the constants of uapi/ are those that the running kernel enumerates${
+    blob === undefined ? ` [skipped: needs ${VMLINUX}]` : ""
+  }`,
+  ignore: blob === undefined,
+  async fn(): Promise<void> {
+    const btf = Btf.parse(blob ?? new Uint8Array(), { name: "vmlinux" });
+    const enumerators = new Map<string, Set<number>>();
+    for (let id = 1; id < btf.endId; id++) {
+      if (!btf.kindName(id).startsWith("enum")) continue;
+      const type = btf.type(id);
+      if (type.kind !== "enum" && type.kind !== "enum64") continue;
+      for (const { name, value } of type.values) {
+        enumerators.set(name, (enumerators.get(name) ?? new Set()).add(Number(value)));
+      }
+    }
+    let compared = 0;
+    for (const { file } of families) {
+      for (const [constant, value] of await constantsOf(file, "x86_64")) {
+        // A driver may use a name for something else: one of the meanings must be ours.
+        const values = enumerators.get(constant);
+        if (values === undefined) continue;
+        compared++;
+        assert(
+          values.has(value) || values.has(value | 0) || values.has(value >>> 0),
+          `${constant} is ${value} in uapi/${file}.ts and ${[...values]} in the kernel`,
+        );
+      }
+    }
+    assert(compared > 100, `only ${compared} compared`);
+  },
+});

@@ -1,0 +1,27 @@
+/**
+ * Constants whose number depends on the architecture.
+ *
+ * Written by `deno task generate --headers FOLDER`. Do not edit.
+ *
+ * @module
+ */
+
+/** An architecture that skep runs on, as `uname -m` and `Deno.build.arch` spell it. */
+export type Architecture = "x86_64" | "aarch64";
+
+/** The numbers by architecture. */
+export const architectures = {
+  x86_64: {
+    /** `linux/fcntl.h`. */
+    O_DIRECTORY: 0o200000,
+  },
+  aarch64: {
+    /** `linux/fcntl.h`. */
+    O_DIRECTORY: 0o40000,
+  },
+} as const;
+
+/** The numbers of a machine, by what `uname -m` says; those of x86-64 for one that skep does not know. */
+export function numbersOf(machine: string): typeof architectures[Architecture] {
+  return architectures[machine === "aarch64" ? "aarch64" : "x86_64"];
+}
