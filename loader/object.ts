@@ -12,7 +12,7 @@ import { eventTypes } from "../object/events/event_type.ts";
 import { NamedList } from "../object/spec/named.ts";
 import type { ObjectSpec } from "../object/object_spec.ts";
 import type { Named } from "../object/spec/spec.ts";
-import type { AttachDecision } from "../plan/attachments.ts";
+import type { AttachDecision } from "../plan/attach_decision.ts";
 import type { Token } from "../token/token.ts";
 import { arenaGlobals } from "./load/arena.ts";
 import type { AttachOptions } from "./attach/attach.ts";

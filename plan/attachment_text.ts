@@ -6,12 +6,8 @@
 
 import type { JsonValue } from "../errors/skep_error.ts";
 import { sectionPlan } from "../object/section/table.ts";
-import {
-  type AttachDecision,
-  type AttachRefused,
-  planAttachment,
-  type RewriteOptions,
-} from "./attachments.ts";
+import type { AttachDecision, AttachRefused, RewriteOptions } from "./attach_decision.ts";
+import { planAttachment } from "./attachments.ts";
 
 /** What becomes of a section's programs with a token, in short: `kprobe.multi`, or why nothing. */
 export function sectionAttachment(section: string, options: RewriteOptions = {}): string {

@@ -9,7 +9,8 @@ import {
   attachmentText,
   sectionAttachment,
 } from "./attachment_text.ts";
-import { applyAttachment, type AttachDecision, planAttachment } from "./attachments.ts";
+import type { AttachDecision } from "./attach_decision.ts";
+import { applyAttachment, planAttachment } from "./attachments.ts";
 import { plan, type PlanOptions } from "./plan.ts";
 
 /** `r0 = 0; exit`. */
@@ -211,7 +212,7 @@ Deno.test("a program that is rewritten already, or by hand, stays as it is", () 
   assertEquals(planAttachment(once).outcome, "as-is");
   const tracepoint = program("tp/sched/sched_switch");
   const raw = applyAttachment(tracepoint, planAttachment(tracepoint));
-  assertEquals([raw.type, "expectedAttachType" in raw], ["raw_tracepoint", false]);
+  assertEquals([raw.type, raw.expectedAttachType], ["raw_tracepoint", undefined]);
   assertEquals(planAttachment(raw).outcome, "as-is");
   // The spec itself is the user's.
   assertEquals([tracepoint.type, written.expectedAttachType], ["tracepoint", undefined]);

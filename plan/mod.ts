@@ -7,9 +7,12 @@
  */
 
 export * from "./attachment_text.ts";
+export type * from "./attach_decision.ts";
+export * from "./attach_types.ts";
 export * from "./attachments.ts";
 export * from "./delegation.ts";
 export * from "./notes.ts";
+export * from "./program_types.ts";
 export * from "./reach.ts";
 export type { PlanReason } from "./builder.ts";
 export type { Plannable } from "./plannable.ts";

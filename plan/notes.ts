@@ -6,9 +6,11 @@
 
 import type { ProgramSpec } from "../object/spec/spec.ts";
 import type { Delegation, DelegationWord } from "./delegation.ts";
-import { programReach, programTypeFacts, type Reach } from "./reach.ts";
+import { programReach, programTypeFacts } from "./program_types.ts";
+import type { Reach } from "./reach.ts";
 import { attachmentFix, sectionsText } from "./attachment_text.ts";
-import { type AttachDecision, planAttachment, tokenSections } from "./attachments.ts";
+import type { AttachDecision } from "./attach_decision.ts";
+import { planAttachment, tokenSections } from "./attachments.ts";
 import { helperReadsMemory, helperText, scanInstructions } from "./scan.ts";
 
 /** A remark. */

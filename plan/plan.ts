@@ -18,27 +18,16 @@ import {
 import type { Btf } from "../btf/btf.ts";
 import type { JsonValue } from "../errors/skep_error.ts";
 import type { Delegation, DelegationWord } from "./delegation.ts";
-import {
-  type BpfCapability,
-  comparedAttachType,
-  mapTypeCapabilities,
-  programReach,
-  programTypeFacts,
-  type Reach,
-  widerReach,
-} from "./reach.ts";
+import { comparedAttachType, programReach, programTypeFacts } from "./program_types.ts";
+import { type BpfCapability, mapTypeCapabilities, type Reach, widerReach } from "./reach.ts";
 import { helperCapability, helperText, scanInstructions } from "./scan.ts";
 import { btfNeeds } from "./btf_needs.ts";
 import { type StructOpsMember, structOpsMembers } from "./struct_ops.ts";
 import { attachNotes, type PlanNote, programNotes, setNotes } from "./notes.ts";
 import { toIncus, toLxd, toSystemd } from "./grant_formats.ts";
 import { attachmentJson } from "./attachment_text.ts";
-import {
-  applyAttachment,
-  type AttachDecision,
-  planAttachment,
-  type Rewrite,
-} from "./attachments.ts";
+import type { AttachDecision, Rewrite } from "./attach_decision.ts";
+import { applyAttachment, planAttachment } from "./attachments.ts";
 import { LAST_BIT, PlanBuilder, type PlanReason } from "./builder.ts";
 import { addLibbpf } from "./libbpf.ts";
 import type { Plannable } from "./plannable.ts";
@@ -330,24 +319,23 @@ function addProgram(
     });
     return;
   }
+  const { capabilities, attachCapabilities, attachWord } = programTypeFacts(program.type);
   builder.add("commands", Command.prog_load, because);
   builder.add("programs", ProgramType[program.type], because);
   // Where there are tokens there is uprobe.multi, and libbpf too loads USDT probes for it.
   const attachType = program.attach.kind === "usdt"
     ? AttachType.trace_uprobe_multi
-    : program.type === "struct_ops"
+    : attachWord === "member"
     ? member?.index ?? 0
     : comparedAttachType(program.type, program.expectedAttachType);
-  const reason = program.type === "struct_ops"
+  const reason = attachWord === "member"
     ? `${because} (member ${member?.index ?? 0} of struct ${member?.struct ?? "?"})`
     : attachType === AttachType.cgroup_inet_ingress && program.expectedAttachType === undefined
     ? `${because} (attach type 0)`
     : because;
   builder.add("attachments", attachType, reason);
   builder.need("bpf", because);
-  for (const capability of programTypeFacts(program.type).capabilities) {
-    builder.need(capability, because);
-  }
+  for (const capability of capabilities) builder.need(capability, because);
   if (member !== undefined && !member.certain) {
     notes.push({
       level: "warning",
@@ -357,8 +345,9 @@ function addProgram(
         "was planned by the object's own: plan on the machine that it is for",
     });
   }
-  // The kernel looks for it at attach, not at load.
-  if (program.type === "cgroup_skb") builder.need("net_admin", `${because}, to attach it`);
+  for (const capability of attachCapabilities) {
+    builder.need(capability, `${because}, to attach it`);
+  }
   notes.push(...programNotes(program, forToken));
 }
 

@@ -27,6 +27,8 @@ import {
   processFacts,
   readText,
 } from "./facts/process.ts";
+import { attachTypesOf } from "../plan/attach_types.ts";
+import { programTypeFacts } from "../plan/program_types.ts";
 import { sectionAttachment } from "../plan/attachment_text.ts";
 import { type Delegation, DELEGATION_OPTIONS, DELEGATION_SETS } from "../plan/delegation.ts";
 import { type ResolvedToken, resolveToken } from "./resolve.ts";
@@ -225,48 +227,11 @@ export class DoctorReport {
   }
 }
 
-/** Attach types with which programs of a type are loaded; types that are not here have none. */
-const ATTACH_TYPES: { readonly [type in ProgramTypeName]?: readonly AttachTypeName[] } = {
-  kprobe: [
-    "trace_kprobe_multi",
-    "trace_uprobe_multi",
-    "trace_kprobe_session",
-    "trace_uprobe_session",
-  ],
-  sched_cls: ["tcx_ingress", "tcx_egress", "netkit_primary", "netkit_peer"],
-  xdp: ["xdp", "xdp_devmap", "xdp_cpumap"],
-  cgroup_skb: ["cgroup_inet_ingress", "cgroup_inet_egress"],
-  cgroup_sock: [
-    "cgroup_inet_sock_create",
-    "cgroup_inet_sock_release",
-    "cgroup_inet4_post_bind",
-    "cgroup_inet6_post_bind",
-  ],
-  sock_ops: ["cgroup_sock_ops"],
-  sk_skb: ["sk_skb_stream_parser", "sk_skb_stream_verdict", "sk_skb_verdict"],
-  cgroup_device: ["cgroup_device"],
-  sk_msg: ["sk_msg_verdict"],
-  cgroup_sock_addr: (Object.keys(AttachType) as AttachTypeName[]).filter((name) =>
-    /^cgroup_(inet[46]|udp[46]|unix)_(bind|connect|sendmsg|recvmsg|getpeername|getsockname)$/.test(
-      name,
-    )
-  ),
-  lirc_mode2: ["lirc_mode2"],
-  sk_reuseport: ["sk_reuseport_select", "sk_reuseport_select_or_migrate"],
-  flow_dissector: ["flow_dissector"],
-  cgroup_sysctl: ["cgroup_sysctl"],
-  cgroup_sockopt: ["cgroup_getsockopt", "cgroup_setsockopt"],
-  tracing: ["trace_raw_tp", "trace_fentry", "trace_fexit", "modify_return", "trace_iter"],
-  lsm: ["lsm_mac", "lsm_cgroup"],
-  sk_lookup: ["sk_lookup"],
-  netfilter: ["netfilter"],
-};
-
-/** Types that may also be loaded without an attach type. */
-const ALSO_PLAIN: ReadonlySet<ProgramTypeName> = new Set(["kprobe", "sched_cls", "xdp"]);
-
 /** Sections whose programs attach through perf_event_open without a token. */
 const PERF_SECTIONS = ["kprobe", "kretprobe", "ksyscall", "uprobe", "uretprobe", "usdt", "tp"];
+
+/** Numbers that a struct's member can have among the attach words: there are 64 of these. */
+const MEMBERS: readonly number[] = Array.from({ length: 64 }, (_, index) => index);
 
 /**
  * Looks at the whole situation of this process, without loading or changing anything.
@@ -288,24 +253,24 @@ export function doctor(options: DoctorOptions = {}): DoctorReport {
   const resolved = chosen(kernel);
   const token = "token" in resolved ? resolved.token : undefined;
   try {
+    const loads = (type: ProgramTypeName, attachType: number): boolean =>
+      mayLoadProgram(kernel, ProgramType[type], attachType, token?.fd);
     const allowed = (type: ProgramTypeName, attachType?: AttachTypeName): ProgramVerdict => ({
       type,
       attachType,
-      allowed: mayLoadProgram(
-        kernel,
-        ProgramType[type],
-        attachType === undefined ? 0 : AttachType[attachType],
-        token?.fd,
-      ),
+      allowed: programTypeFacts(type).attachWord === "member"
+        ? MEMBERS.some((member) => loads(type, member))
+        : loads(type, attachType === undefined ? 0 : AttachType[attachType]),
     });
     const kernelBtf = btfOf(kernel);
     const known = kernelNames(kernelBtf);
     const programs = (Object.keys(ProgramType) as ProgramTypeName[])
       .filter((type) => type !== "unspec" && known("bpf_prog_type", `bpf_prog_type_${type}`))
       .flatMap((type) => {
-        const attachTypes = (ATTACH_TYPES[type] ?? [])
+        const attachTypes = attachTypesOf(type)
           .filter((attachType) => known("bpf_attach_type", `bpf_${attachType}`));
-        const plain = attachTypes.length === 0 || ALSO_PLAIN.has(type) ? [allowed(type)] : [];
+        const { loadsPlain } = programTypeFacts(type);
+        const plain = attachTypes.length === 0 || loadsPlain ? [allowed(type)] : [];
         return [...plain, ...attachTypes.map((attachType) => allowed(type, attachType))];
       });
     const maps = (Object.keys(MapType) as MapTypeName[]).filter((type) =>
@@ -400,7 +365,7 @@ function programLines(verdicts: readonly ProgramVerdict[]): string[] {
       : names.length === 0
       ? "yes"
       : allowed.length === own.length
-      ? `yes (${names.length === 1 ? names[0] : `all ${own.length} attach types`})`
+      ? `yes (${names.length === 1 ? names[0] : `all ${names.length} attach types`})`
       : names.join(" ");
     return `  ${type.padEnd(24)} ${answer}`;
   });

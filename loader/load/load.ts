@@ -6,7 +6,7 @@
 
 import type { CoreDecision } from "../../btf/core/mod.ts";
 import { SkepError } from "../../errors/skep_error.ts";
-import type { AttachDecision } from "../../plan/attachments.ts";
+import type { AttachDecision } from "../../plan/attach_decision.ts";
 import {
   type AddedTypes,
   argumentContexts,

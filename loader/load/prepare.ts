@@ -13,7 +13,7 @@ import { ObjectSpec } from "../../object/object_spec.ts";
 import type { DelegationMasks } from "../../plan/delegation.ts";
 import { plan } from "../../plan/plan.ts";
 import { resolveToken, type TokenOption } from "../../token/resolve.ts";
-import type { Rewrite } from "../../plan/attachments.ts";
+import type { Rewrite } from "../../plan/attach_decision.ts";
 import type { Token } from "../../token/token.ts";
 import { explainRefused } from "../features/refusals.ts";
 import type { LoadContext, LogLevel } from "./load_context.ts";

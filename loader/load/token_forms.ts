@@ -11,12 +11,8 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import type { ProgramSpec } from "../../object/spec/spec.ts";
 import { DelegationError } from "../../token/explain/delegation_error.ts";
 import { attachmentFix, attachmentJson } from "../../plan/attachment_text.ts";
-import {
-  applyAttachment,
-  type AttachDecision,
-  type AttachRefused,
-  planAttachment,
-} from "../../plan/attachments.ts";
+import type { AttachDecision, AttachRefused } from "../../plan/attach_decision.ts";
+import { applyAttachment, planAttachment } from "../../plan/attachments.ts";
 import { kernelTypes } from "../features/kernel_btf.ts";
 
 /** What becomes of one program of a load. */

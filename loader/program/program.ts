@@ -20,6 +20,7 @@ import { decodeProgramInfo, type ProgramInfo } from "./info.ts";
 import { pinDescriptor } from "../../kernel/pin.ts";
 import { ContextCodec, type ContextFields } from "./run_context.ts";
 import { BPF_F_TEST_RUN_ON_CPU, BPF_F_TEST_XDP_LIVE_FRAMES } from "../../uapi/bpf_flags.ts";
+import { runType } from "./run_types.ts";
 
 /** Room for what a program puts before and behind the data. */
 const HEADROOM = 512;
@@ -199,7 +200,9 @@ export class Program implements Disposable {
     const dataOutSize = options.dataOutSize ??
       (data === undefined || liveFrames === true ? 0 : data.length + HEADROOM);
     const contextOutSize = options.contextOutSize ??
-      (context === undefined || liveFrames === true || !this.#returnsContext ? 0 : CONTEXT_ROOM);
+      (context === undefined || liveFrames === true || !runType(this.spec.type).returnsContext
+        ? 0
+        : CONTEXT_ROOM);
     const answer = this.#kernel.programTestRun({
       programFd: this.fd,
       dataIn: data,
@@ -276,21 +279,6 @@ export class Program implements Disposable {
   /** Closes it. What is attached or pinned lives on in the kernel. */
   [Symbol.dispose](): void {
     this.#descriptor[Symbol.dispose]();
-  }
-
-  /** Types whose context comes back; the others refuse room for it (`syscall` changes it in place). */
-  get #returnsContext(): boolean {
-    return [
-      "xdp",
-      "sched_cls",
-      "sched_act",
-      "cgroup_skb",
-      "flow_dissector",
-      "lwt_in",
-      "lwt_out",
-      "lwt_xmit",
-      "socket_filter",
-    ].includes(this.spec.type);
   }
 }
 

@@ -7,13 +7,15 @@
 import type { Btf } from "../../btf/btf.ts";
 import { type BtfRecord, type Codec, codecFor } from "../../btf/codec/mod.ts";
 import { SkepError } from "../../errors/skep_error.ts";
+import type { ProgramTypeName } from "../../uapi/enums.ts";
+import { runType } from "./run_types.ts";
 
 /** What of a program tells its context. */
 export interface ContextOwner {
   /** The function's name. */
   readonly name: string;
   /** The kernel's name of the type. */
-  readonly type: string;
+  readonly type: ProgramTypeName;
   /** The types that the function is described by. */
   readonly btf: Btf | undefined;
 }
@@ -21,19 +23,19 @@ export interface ContextOwner {
 /** Reads and writes a program's context by name. */
 export class ContextCodec {
   readonly #codec: Codec;
-  readonly #isXdp: boolean;
+  readonly #packetEnd: string | undefined;
 
   /** Throws a {@linkcode SkepError} where the object does not say what the program takes. */
   constructor(owner: ContextOwner) {
     this.#codec = contextCodec(owner);
-    this.#isXdp = owner.type === "xdp";
+    this.#packetEnd = runType(owner.type).packetEnd;
   }
 
   /** The bytes of a context: what is not named is zero. */
   encode(fields: ContextFields, dataLength: number): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(this.#codec.size);
-    // The kernel wants an XDP context to say where its packet ends.
-    const ends = this.#isXdp && fields["data_end"] === undefined ? { data_end: dataLength } : {};
+    const end = this.#packetEnd;
+    const ends = end !== undefined && fields[end] === undefined ? { [end]: dataLength } : {};
     const view = new DataView(bytes.buffer);
     this.#codec.encode({ ...ends, ...fields }, view, 0, { partial: true });
     return bytes;

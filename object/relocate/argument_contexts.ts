@@ -17,35 +17,43 @@ import type { RelocatedProgram } from "../spec/spec.ts";
 const TAG = "arg:ctx";
 
 /**
- * The name of the struct that a kernel before 6.8 knows a program's context by. Programs of other types
- * have no named context.
+ * The name of the struct that a kernel before 6.8 knows a program's context by; undefined for types whose
+ * context has no name.
  */
-const CONTEXTS: { readonly [type in ProgramTypeName]?: string } = {
-  cgroup_device: "bpf_cgroup_dev_ctx",
+const CONTEXTS: { readonly [type in ProgramTypeName]: string | undefined } = {
+  unspec: undefined,
+  socket_filter: "__sk_buff",
+  kprobe: "bpf_user_pt_regs_t",
+  sched_cls: "__sk_buff",
+  sched_act: "__sk_buff",
+  tracepoint: undefined,
+  xdp: "xdp_md",
+  perf_event: "bpf_perf_event_data",
   cgroup_skb: "__sk_buff",
   cgroup_sock: "bpf_sock",
-  cgroup_sock_addr: "bpf_sock_addr",
-  cgroup_sockopt: "bpf_sockopt",
-  cgroup_sysctl: "bpf_sysctl",
-  flow_dissector: "__sk_buff",
-  kprobe: "bpf_user_pt_regs_t",
   lwt_in: "__sk_buff",
   lwt_out: "__sk_buff",
-  lwt_seg6local: "__sk_buff",
   lwt_xmit: "__sk_buff",
-  netfilter: "bpf_nf_ctx",
-  perf_event: "bpf_perf_event_data",
-  raw_tracepoint: "bpf_raw_tracepoint_args",
-  raw_tracepoint_writable: "bpf_raw_tracepoint_args",
-  sched_act: "__sk_buff",
-  sched_cls: "__sk_buff",
-  sk_lookup: "bpf_sk_lookup",
-  sk_msg: "sk_msg_md",
-  sk_reuseport: "sk_reuseport_md",
-  sk_skb: "__sk_buff",
   sock_ops: "bpf_sock_ops",
-  socket_filter: "__sk_buff",
-  xdp: "xdp_md",
+  sk_skb: "__sk_buff",
+  cgroup_device: "bpf_cgroup_dev_ctx",
+  sk_msg: "sk_msg_md",
+  raw_tracepoint: "bpf_raw_tracepoint_args",
+  cgroup_sock_addr: "bpf_sock_addr",
+  lwt_seg6local: "__sk_buff",
+  lirc_mode2: undefined,
+  sk_reuseport: "sk_reuseport_md",
+  flow_dissector: "__sk_buff",
+  cgroup_sysctl: "bpf_sysctl",
+  raw_tracepoint_writable: "bpf_raw_tracepoint_args",
+  cgroup_sockopt: "bpf_sockopt",
+  tracing: undefined,
+  struct_ops: undefined,
+  ext: undefined,
+  lsm: undefined,
+  sk_lookup: "bpf_sk_lookup",
+  syscall: undefined,
+  netfilter: "bpf_nf_ctx",
 };
 
 /**
@@ -96,7 +104,7 @@ export function argumentContexts(
 
 function withContexts(linked: RelocatedProgram, clones: Clones): RelocatedProgram {
   const { funcInfo, program } = linked;
-  const context = CONTEXTS[program.type as ProgramTypeName];
+  const context = CONTEXTS[program.type];
   if (funcInfo === undefined || context === undefined) return linked;
   const records = funcInfo.records.slice();
   const view = new DataView(records.buffer);

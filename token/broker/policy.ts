@@ -7,7 +7,8 @@
 import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
 import { AttachType, type ProgramTypeName, programTypeName } from "../../uapi/enums.ts";
 import { Delegation, DELEGATION_SETS, type DelegationMasks } from "../../plan/delegation.ts";
-import { programReach, type Reach, REACHES, widerReach } from "../../plan/reach.ts";
+import { programReach } from "../../plan/program_types.ts";
+import { type Reach, REACHES, widerReach } from "../../plan/reach.ts";
 import { withoutComments } from "./json_comments.ts";
 
 /** Whom a rule is for: everything that is given has to hold. */

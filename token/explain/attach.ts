@@ -7,6 +7,7 @@
 import { Errno } from "../../uapi/errno.ts";
 import { type ProgramTypeName, programTypeName } from "../../uapi/enums.ts";
 import { sectionsText } from "../../plan/attachment_text.ts";
+import { programTypeFacts } from "../../plan/program_types.ts";
 import { tokenSections } from "../../plan/attachments.ts";
 import type { Case, Finding } from "./case.ts";
 
@@ -41,13 +42,15 @@ export function explainAttach(one: Case): Finding | undefined {
     };
   }
   const type = typeName(refusal.program?.type);
-  if (type === "cgroup_skb" && !facts.capabilities.includes("net_admin")) {
-    evidence.push("the kernel asks for CAP_NET_ADMIN again when a cgroup_skb program is attached");
+  const needed = type === undefined ? [] : programTypeFacts(type).attachCapabilities;
+  const lacking = needed.filter((name) => !facts.capabilities.includes(name))
+    .map((name) => `CAP_${name.toUpperCase()}`).join(" and ");
+  if (lacking !== "") {
+    evidence.push(`the kernel asks for ${lacking} again when a ${type} program is attached`);
     return {
       reason: "capability-missing",
-      why:
-        "CAP_NET_ADMIN is missing in the user namespace, and cgroup_skb programs take it at attach",
-      fix: "keep CAP_NET_ADMIN in the user namespace",
+      why: `${lacking} is missing in the user namespace, and ${type} programs take it at attach`,
+      fix: `keep ${lacking} in the user namespace`,
     };
   }
   if (command === "RTM_NEWTFILTER" || command === "RTM_SETLINK" || command === "RTM_NEWQDISC") {

@@ -13,12 +13,12 @@ import {
   MapType,
   mapTypeName,
   ProgramType,
-  type ProgramTypeName,
   programTypeName,
 } from "../../uapi/enums.ts";
 import { DelegationError, type DelegationFacts } from "./delegation_error.ts";
 import { Delegation, type DelegationWord, wordsText } from "../../plan/delegation.ts";
-import { type BpfCapability, mapTypeCapabilities, programTypeFacts } from "../../plan/reach.ts";
+import { comparedAttachNumber, programTypeFacts } from "../../plan/program_types.ts";
+import { type BpfCapability, mapTypeCapabilities } from "../../plan/reach.ts";
 import type { Case, Finding, Refusal } from "./case.ts";
 import { explainAttach } from "./attach.ts";
 import { hasWordsForProgram, mayCreateMap, mayLoadBtf, plausibleMap } from "../facts/probes.ts";
@@ -306,16 +306,8 @@ function wordsFor({ command, map, program }: Refusal): Delegation {
   return Delegation.of({
     commands,
     programs: [program.type],
-    attachments: [fixedUp(type, program.attachType)],
+    attachments: [comparedAttachNumber(type, program.attachType)],
   });
-}
-
-/** As `comparedAttachType`, for numbers. */
-function fixedUp(type: ProgramTypeName | undefined, attachType: number): number {
-  if (attachType !== 0) return attachType;
-  if (type === "cgroup_sock") return AttachType.cgroup_inet_sock_create;
-  if (type === "sk_reuseport") return AttachType.sk_reuseport_select;
-  return 0;
 }
 
 function capabilitiesFor({ command, map, program }: Refusal): readonly BpfCapability[] {
