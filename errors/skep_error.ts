@@ -7,6 +7,8 @@
  */
 import { withoutUndefined } from "./without_undefined.ts";
 
+import { terminalText } from "./escape.ts";
+
 /** A value that survives `JSON.stringify` unchanged. */
 export type JsonValue =
   | string
@@ -132,5 +134,5 @@ function oneLine(facts: ErrorFacts): string {
   const errno = facts.errno === undefined ? "" : `${facts.errno}: `;
   const fix = facts.fix === undefined ? "" : `; ${facts.fix}`;
   // Names come from hostile files: a newline or an escape code in one must not reach a terminal.
-  return `${facts.doing} ${facts.subject}: ${errno}${facts.why}${fix}`.replace(/\p{Cc}+/gu, " ");
+  return terminalText(`${facts.doing} ${facts.subject}: ${errno}${facts.why}${fix}`);
 }

@@ -9,7 +9,7 @@ Deno.test("SkepError renders one line, whatever the names contain", () => {
     why: "no",
     fix: "do it",
   });
-  assertEquals(error.message, "load a b [31m: EPERM: no; do it");
+  assertEquals(error.message, "load a\\nb\\u001b[31m: EPERM: no; do it");
 });
 
 Deno.test("SkepError keeps all facts in toJSON", () => {

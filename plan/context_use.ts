@@ -227,6 +227,8 @@ function slotOf(offset: number): number {
 }
 
 function set(state: State, register: number, value: Value): State {
+  // There are eleven; code that names another is refused by the verifier.
+  if (register > FRAME) return state;
   const registers = [...state.registers];
   registers[register] = value;
   return { ...state, registers };

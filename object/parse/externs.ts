@@ -164,7 +164,9 @@ function kconfigType(btf: Btf, typeId: number): KconfigType | undefined {
         ? { kind: "tristate", signed: false }
         : undefined;
     case "array": {
-      const element = type.length === 0 ? undefined : kconfigType(btf, type.type);
+      // An array of arrays is none; arrays that hold each other have no end.
+      if (type.length === 0 || btf.kind(btf.resolve(type.type)) !== Kind.int) return undefined;
+      const element = kconfigType(btf, type.type);
       return element?.kind === "char" ? { kind: "text", signed: element.signed } : undefined;
     }
     default:

@@ -4,18 +4,30 @@
  * @module
  */
 
-import { exercise } from "./layers.ts";
+import { exercise, type Outcomes } from "./layers.ts";
 import { mutate } from "./mutate.ts";
 import { Random } from "./random.ts";
+import { type Anatomy, anatomyOf } from "./structure/anatomy.ts";
+import { mutateStructure } from "./structure/mutate_structure.ts";
 import { typeGraph } from "./type_graph.ts";
 
-/** No input may take longer, on a machine that is busy with other things. */
-const LONGEST_MILLISECONDS = 2000;
+/** No input may take longer than this, and as much again for each of its bytes. */
+const LONGEST_MILLISECONDS = 60;
+/** Milliseconds for each byte: about thirty times what good objects take. */
+const MILLISECONDS_PER_BYTE = 0.01;
 /** No input may take more memory than this and as much again for each of its bytes. */
 const MOST_BYTES = 96 << 20;
 
-/** The objects that inputs are made from. */
-export function seedObjects(): Uint8Array[] {
+/** An object that inputs are made from, whole and in pieces. */
+export interface SeedObject {
+  /** The file's bytes. */
+  readonly bytes: Uint8Array;
+  /** Its pieces. */
+  readonly anatomy: Anatomy;
+}
+
+/** The objects that inputs are made from: small ones that have all kinds of things between them. */
+export function seedObjects(): SeedObject[] {
   const root = new URL("../../", import.meta.url);
   return [
     "tests/fixtures/kinds.bpf.o",
@@ -26,27 +38,90 @@ export function seedObjects(): Uint8Array[] {
     "tests/fixtures/clang22/kinds.bpf.o",
     "examples/execsnoop/execsnoop.bpf.o",
     "examples/tcp_connections/tcp_connections.bpf.o",
-  ].map((path) => Deno.readFileSync(new URL(path, root)));
+    "tests/fixtures/exceptions.bpf.o",
+    "tests/fixtures/struct_ops.bpf.o",
+    "tests/fixtures/pinned.bpf.o",
+    "tests/fixtures/jump_tables.bpf.o",
+    "tests/fixtures/contexts.bpf.o",
+  ].map((path) => {
+    const bytes = Deno.readFileSync(new URL(path, root));
+    return { bytes, anatomy: anatomyOf(bytes) };
+  });
 }
 
-/** The input with that number. */
-export function inputOf(seeds: readonly Uint8Array[], seed: number, number: number): Uint8Array {
-  const random = new Random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b));
-  return number % 8 === 7 ? typeGraph(random) : mutate(random.pick(seeds), random);
+/** How an input was made. */
+export type Maker = "structure" | "blind" | "graph";
+
+/** An input. */
+export interface Input {
+  /** The bytes. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** How it was made. */
+  readonly maker: Maker;
+  /** The fields and steps that were changed, by name; empty for those made blindly. */
+  readonly reached: readonly string[];
 }
 
-/** Tries one input; throws when it ends in anything but results and our errors, or costs too much. */
-export function tryInput(bytes: Uint8Array): { accepted: boolean; milliseconds: number } {
+/** The random numbers of one input. */
+export function randomOf(seed: number, number: number): Random {
+  return new Random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b));
+}
+
+/** The input with that number: five of eight field by field, two blind, one a graph of types. */
+export function inputOf(seeds: readonly SeedObject[], seed: number, number: number): Input {
+  const random = randomOf(seed, number);
+  const turn = number % 8;
+  if (turn === 7) return { bytes: typeGraph(random), maker: "graph", reached: [] };
+  const { bytes, anatomy } = random.pick(seeds);
+  if (turn >= 5) return { bytes: mutate(bytes, random), maker: "blind", reached: [] };
+  return { ...mutateStructure(anatomy, random), maker: "structure" };
+}
+
+/** What trying an input gave. */
+export interface Trial {
+  /** How the steps ended. */
+  readonly outcomes: Outcomes;
+  /** Milliseconds. */
+  readonly milliseconds: number;
+}
+
+/**
+ * Tries one input; throws when it ends in anything but results and our errors, or costs too much.
+ *
+ * `sample` chooses the types that are tried; without it all are. What took too long is tried again: the
+ * machine has other things to do.
+ */
+export function tryInput(bytes: Uint8Array, sample?: Random): Trial {
+  for (let turn = 0; turn < 4; turn++) {
+    try {
+      return tryOnce(bytes, sample?.copy());
+    } catch (error) {
+      if (!(error instanceof TooSlow)) throw error;
+    }
+  }
+  return tryOnce(bytes, sample);
+}
+
+function tryOnce(bytes: Uint8Array, sample: Random | undefined): Trial {
   const before = used();
   const start = performance.now();
-  const outcomes = exercise(bytes);
+  const outcomes = exercise(bytes, sample === undefined ? {} : { sample });
   const milliseconds = performance.now() - start;
   const grown = used() - before;
-  if (milliseconds > LONGEST_MILLISECONDS) {
-    throw new Error(`it took ${Math.round(milliseconds)} ms`);
+  if (milliseconds > LONGEST_MILLISECONDS + bytes.length * MILLISECONDS_PER_BYTE) {
+    throw new TooSlow(milliseconds, bytes.length);
   }
   if (grown > MOST_BYTES + bytes.length * 64) throw new Error(`it took ${grown >> 20} MiB`);
-  return { accepted: outcomes["object"] === "result", milliseconds };
+  return { outcomes, milliseconds };
+}
+
+/** An input took longer than its size allows; a busy machine can be the reason. */
+export class TooSlow extends Error {
+  /** The class's name. */
+  override readonly name: string = "TooSlow";
+  constructor(milliseconds: number, length: number) {
+    super(`it took ${Math.round(milliseconds)} ms for ${length} bytes`);
+  }
 }
 
 function used(): number {

@@ -1,60 +1,95 @@
 /**
- * The fuzzer: `deno task fuzz [SECONDS] [SEED] [NUMBER]`.
+ * The fuzzer: `deno task fuzz [--seconds N] [--inputs N] [--seed N] [--first N] [--only N]`.
  *
- * Damages good objects and takes each through every pure layer, until the time is over. An input
- * that ends in anything but a result or one of our errors, takes too long or too much memory is
- * written to a file; `NUMBER` tries that one alone.
+ * Damages good objects, field by field and blindly, and takes each through every pure layer, until
+ * the time is over or the inputs are done. An input that ends in anything but a result or one of our
+ * errors, or takes more time or memory than its size allows, is written to a file; `--only` tries
+ * one alone.
  *
  * @module
  */
 
-import { inputOf, seedObjects, tryInput } from "./campaign.ts";
-import type { Report } from "./worker.ts";
+import { parseArgs } from "@std/cli/parse-args";
+import { inputOf, randomOf, seedObjects, tryInput } from "./campaign.ts";
+import { type TallyData, tallyText } from "./tally.ts";
+import type { Order, Report } from "./worker.ts";
 
 /** Without a sign of life for this long, an input hangs. */
-const HANG_MILLISECONDS = 15_000;
+const HANG_MILLISECONDS = 30_000;
+/** The counts are printed so often. */
+const PRINT_MILLISECONDS = 60_000;
 
 if (import.meta.main) {
-  const [seconds = 60, seed = Date.now() & 0xffff, only] = Deno.args.map(Number);
-  if (only === undefined) Deno.exit(await campaign(seconds, seed));
-  console.log(tryInput(inputOf(seedObjects(), seed, only)));
+  const options = parseArgs(Deno.args, {
+    string: ["seconds", "inputs", "seed", "first", "only"],
+  });
+  const number = (text: string | undefined, otherwise: number): number =>
+    text === undefined ? otherwise : Number(text);
+  const seed = number(options.seed, Date.now() & 0xffff);
+  if (options.only !== undefined) {
+    const only = Number(options.only);
+    const { bytes, ...made } = inputOf(seedObjects(), seed, only);
+    console.log(made);
+    const { milliseconds, outcomes } = tryInput(bytes, randomOf(seed, ~only));
+    console.log(milliseconds, outcomes.steps, tryInput(bytes).milliseconds);
+  } else {
+    const first = number(options.first, 0);
+    const seconds = number(options.seconds, options.inputs === undefined ? 60 : Infinity);
+    const until = Date.now() + seconds * 1000;
+    Deno.exit(await campaign({ seed, first, end: first + number(options.inputs, 2 ** 31), until }));
+  }
 }
 
-async function campaign(seconds: number, seed: number): Promise<number> {
-  console.log(`seed ${seed}, ${seconds} s`);
+async function campaign(order: Order): Promise<number> {
+  const { seed, first } = order;
+  const started = performance.now();
+  console.log(`seed ${seed}, from input ${first} on`);
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   const failures = new Map<string, number>();
-  let last: Report = { number: 0, accepted: 0, slowest: 0 };
+  let last: Report | undefined;
   const { promise, resolve } = Promise.withResolvers<boolean>();
   let timer = setTimeout(() => resolve(false), HANG_MILLISECONDS);
+  let printed = performance.now();
   worker.onmessage = ({ data }: MessageEvent<Report>): void => {
     clearTimeout(timer);
     timer = setTimeout(() => resolve(false), HANG_MILLISECONDS);
     last = data;
     if (data.failure !== undefined) {
-      const what = data.failure.split("\n").slice(0, 3).join("\n");
-      if (!failures.has(what)) console.log(`input ${data.number}: ${data.failure}`);
+      const what = data.failure.split("\n").slice(0, 2).join("\n").replace(/\d+/g, "N");
+      if (!failures.has(what)) {
+        console.log(`input ${data.number - 1}: ${data.failure}`);
+        keep(seed, data.number - 1);
+      }
       failures.set(what, (failures.get(what) ?? 0) + 1);
-      if (failures.get(what) === 1) keep(seed, data.number);
     }
-    if (data.number < 0) resolve(true);
+    if (performance.now() - printed > PRINT_MILLISECONDS) {
+      printed = performance.now();
+      console.log(progress(data.tally, printed - started, failures));
+    }
+    if (data.ended === true) resolve(true);
   };
-  worker.postMessage([seconds, seed]);
+  worker.postMessage(order);
   const ended = await promise;
   clearTimeout(timer);
   worker.terminate();
-  const inputs = Math.abs(last.number);
-  if (!ended) console.log(`it hangs at an input between ${inputs} and ${inputs + 1000}`);
-  console.log(
-    `${inputs} inputs, ${last.accepted} accepted as objects, slowest ${
-      last.slowest.toFixed(1)
-    } ms, ${failures.size} failures`,
-  );
+  if (last !== undefined) {
+    console.log(tallyText(last.tally));
+    console.log(progress(last.tally, performance.now() - started, failures));
+    if (!ended) console.log(`it hangs soon after input ${last.number}`);
+  }
+  for (const [what, times] of failures) console.log(`${times} times: ${what}`);
   return failures.size === 0 && ended ? 0 : 1;
+}
+
+function progress(tally: TallyData, milliseconds: number, failures: Map<string, number>): string {
+  const each = tally.inputs / milliseconds * 1000;
+  return `${new Date().toISOString()}: ${tally.inputs} inputs in ${
+    (milliseconds / 60_000).toFixed(1)
+  } min, ${each.toFixed(0)} a second, ${failures.size} kinds of failures`;
 }
 
 function keep(seed: number, number: number): void {
   const path = `fuzz-${seed}-${number}.o`;
-  Deno.writeFileSync(path, inputOf(seedObjects(), seed, number));
+  Deno.writeFileSync(path, inputOf(seedObjects(), seed, number).bytes);
   console.log(`kept as ${path}`);
 }

@@ -5,6 +5,7 @@
  */
 
 import { CoreTargets } from "../../btf/core/mod.ts";
+import { typeScriptTypes } from "../../btf/print/mod.ts";
 import {
   Btf,
   BtfBuilder,
@@ -16,28 +17,78 @@ import {
 } from "../../btf/mod.ts";
 import { SkepError } from "../../errors/skep_error.ts";
 import { ElfFile } from "../../elf/mod.ts";
-import { ObjectSpec, relocate } from "../../object/mod.ts";
-import { plan } from "../../plan/mod.ts";
-import { type Attempt, exerciseCodecs, exerciseCore } from "./core_and_codecs.ts";
+import {
+  BTF_GENERATIONS,
+  btfToLoad,
+  eventTypes,
+  ObjectSpec,
+  printInstructions,
+  relocate,
+} from "../../object/mod.ts";
+import { contextUse, plan, scanInstructions } from "../../plan/mod.ts";
+import { objectTypes } from "../../cli/types.ts";
+import {
+  type Attempt,
+  exerciseCodecs,
+  exerciseCore,
+  exerciseRelocations,
+} from "./core_and_codecs.ts";
+import type { Random } from "./random.ts";
 
-/** How one step ended, by name; everything but a result or one of our errors is thrown. */
-export type Outcomes = Record<string, "result" | "refused">;
+/** How the steps ended, by name; everything but a result or one of our errors is thrown. */
+export class Outcomes {
+  /** How often each step gave a result, and how often one of our errors. */
+  readonly steps: Map<string, { result: number; refused: number }> = new Map();
+  /** Milliseconds of each step, where time is wanted. */
+  readonly times: Map<string, number> = new Map();
+
+  /** Counts another's steps in. */
+  add(other: Outcomes): void {
+    for (const [step, { result, refused }] of other.steps) {
+      const sum = this.steps.get(step);
+      if (sum === undefined) this.steps.set(step, { result, refused });
+      else {
+        sum.result += result;
+        sum.refused += refused;
+      }
+    }
+  }
+}
+
+/** How {@linkcode exercise} works. */
+export interface ExerciseOptions {
+  /** Tries a few types by this choice rather than all, and the dear steps now and then. */
+  readonly sample?: Random;
+  /** Measures each step. */
+  readonly timed?: boolean;
+}
+
+/** Types that a sample tries. */
+const SAMPLE = 8;
 
 /** Takes an object through every layer; each step is tried whatever became of the others. */
-export function exercise(bytes: Uint8Array): Outcomes {
-  const outcomes: Outcomes = {};
+export function exercise(bytes: Uint8Array, options: ExerciseOptions = {}): Outcomes {
+  const { sample, timed = false } = options;
+  const outcomes = new Outcomes();
   const attempt = <Result>(step: string, work: () => Result): Result | undefined => {
+    let counts = outcomes.steps.get(step);
+    if (counts === undefined) outcomes.steps.set(step, counts = { result: 0, refused: 0 });
+    const start = timed ? performance.now() : 0;
     try {
       const result = work();
-      outcomes[step] = "result";
+      counts.result++;
       return result;
     } catch (error) {
       if (!(error instanceof SkepError)) throw new Error(`${step}: ${error}`, { cause: error });
-      if (/\n/.test(error.message) || JSON.stringify(error) === "") {
-        throw new Error(`${step}: the message has more than one line`);
-      }
-      outcomes[step] = "refused";
+      counts.refused++;
+      // The text of every error is checked where there is time, else of the first of its step.
+      if (sample === undefined || counts.refused === 1) checkError(step, error);
       return undefined;
+    } finally {
+      if (timed) {
+        const time = performance.now() - start;
+        outcomes.times.set(step, (outcomes.times.get(step) ?? 0) + time);
+      }
     }
   };
 
@@ -51,25 +102,53 @@ export function exercise(bytes: Uint8Array): Outcomes {
   }
   const types = elf?.section(".BTF");
   const btf = types && attempt("btf", () => Btf.parse(types.data));
-  const trusted = types && attempt("trusted btf", () => Btf.parse(types.data, { trusted: true }));
-  for (const one of [btf, trusted]) if (one !== undefined) exerciseTypes(one, attempt);
+  if (btf !== undefined) exerciseTypes(btf, attempt, sample);
+  // What is wrong shows at use then.
+  if (types !== undefined && (sample === undefined || btf === undefined || sample.below(8) === 0)) {
+    const trusted = attempt("trusted btf", () => Btf.parse(types.data, { trusted: true }));
+    if (trusted !== undefined) exerciseTypes(trusted, attempt, sample);
+  }
   const ext = elf?.section(".BTF.ext");
   if (btf !== undefined && ext !== undefined) {
     attempt("btf.ext", () => {
       const { functions, lines, core } = BtfExt.parse(ext.data, btf);
       for (const section of functions) attempt("functions", () => section.records);
-      for (const section of core) attempt("core", () => section.records);
       for (const section of lines) {
         attempt("lines", () => section.records.map((line) => line.file + line.source));
       }
+      for (const section of core) {
+        const records = attempt("core records", () => section.records) ?? [];
+        exerciseRelocations(btf, records, attempt, sample);
+      }
     });
   }
-  exerciseObject(bytes, attempt);
+  exerciseObject(bytes, attempt, sample);
   return outcomes;
 }
 
-function exerciseTypes(btf: Btf, attempt: Attempt): void {
-  for (let id = 0; id < btf.endId; id++) {
+function checkError(step: string, error: SkepError): void {
+  // deno-lint-ignore no-control-regex
+  if (/[\x00-\x1f\x7f-\x9f\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}]/u.test(error.message)) {
+    throw new Error(`${step}: the message has what moves a terminal: ${JSON.stringify(error)}`);
+  }
+  if (JSON.stringify(error) === "") throw new Error(`${step}: the error has no JSON`);
+}
+
+/** The ids to try: every so many, or a sample; always the last, which is where types are added. */
+export function idsOf(btf: Btf, every: number, sample: Random | undefined): number[] {
+  const ids: number[] = [];
+  if (sample === undefined || btf.endId <= SAMPLE) {
+    for (let id = 0; id < btf.endId; id += every) ids.push(id);
+    return ids;
+  }
+  for (let turn = 0; turn < SAMPLE; turn += every) ids.push(sample.below(btf.endId));
+  ids.push(btf.endId - 1);
+  return ids;
+}
+
+function exerciseTypes(btf: Btf, attempt: Attempt, sample: Random | undefined): void {
+  const few = new Set(idsOf(btf, 4, sample));
+  for (const id of idsOf(btf, 1, sample)) {
     attempt("type", () => btf.type(id));
     attempt("resolve", () => btf.resolve(id));
     attempt("size", () => btf.size(id));
@@ -79,33 +158,61 @@ function exerciseTypes(btf: Btf, attempt: Attempt): void {
       attempt("candidates", () => btf.candidates(name, ["struct", "union", "enum", "typedef"]));
       attempt("find", () => btf.find(name, "struct"));
     }
-    if (id % 4 === 0) {
-      attempt("json", () => toJson(btf, id));
-      attempt("typescript", () => printTypeScript(btf, id));
-    }
   }
-  exerciseCore(btf, btf, attempt);
-  exerciseCodecs(btf, attempt);
-  attempt("c", () => printAllC(btf));
-  attempt("cut", () => cutBtf(btf, [btf.endId - 1]));
-  attempt("builder", () => BtfBuilder.from(btf).build());
+  for (const id of few) {
+    attempt("json", () => toJson(btf, id));
+    attempt("typescript", () => printTypeScript(btf, id));
+  }
+  if (sample === undefined || sample.below(4) === 0) {
+    exerciseCore(btf, btf, idsOf(btf, 1, sample), attempt);
+  }
+  exerciseCodecs(btf, idsOf(btf, 3, sample), attempt);
+  const turn = sample?.below(8);
+  if (turn === undefined || turn === 0) attempt("c", () => printAllC(btf));
+  if (turn === undefined || turn === 1) attempt("cut", () => cutBtf(btf, [btf.endId - 1]));
+  if (turn === undefined || turn === 2) attempt("builder", () => BtfBuilder.from(btf).build());
+  if (turn === undefined || turn === 3) {
+    attempt("all typescript", () => typeScriptTypes(btf, Array(btf.endId).keys()));
+  }
 }
 
-function exerciseObject(bytes: Uint8Array, attempt: Attempt): void {
+function exerciseObject(bytes: Uint8Array, attempt: Attempt, sample: Random | undefined): void {
   const spec = attempt("object", () => ObjectSpec.parse(bytes, { name: "fuzz.o" }));
   if (spec === undefined) return;
-  attempt("object as JSON", () => JSON.stringify(spec));
-  attempt("link", () => {
+  const turn = sample?.below(4);
+  if (turn === undefined || turn === 0) attempt("object as JSON", () => JSON.stringify(spec));
+  if (turn === undefined || turn === 1) {
+    attempt("skep types", () => objectTypes(spec, "@skep/skep"));
+  }
+  if (turn === undefined || turn === 2) {
+    for (const features of Object.values(BTF_GENERATIONS)) {
+      attempt("btf to load", () => btfToLoad(spec, features));
+    }
+  }
+  attempt("variables", () => [...spec.variables].length);
+  attempt("event types", () => eventTypes(spec));
+  const linked = attempt("link", () => {
     const core = spec.btf === undefined ? undefined : new CoreTargets(spec.btf);
     return relocate(spec, [...spec.programs], { core });
   });
+  for (const one of linked?.programs ?? []) {
+    if ("error" in one) {
+      attempt("link one", () => {
+        throw one.error;
+      });
+      continue;
+    }
+    attempt("scan", () => [scanInstructions(one.instructions), contextUse(one.instructions)]);
+    if (turn === undefined || turn === 3) {
+      attempt("disassemble", () => [...printInstructions(one.instructions)].length);
+    }
+  }
   attempt("plan", () => {
     for (const program of spec.programs) program.autoload = true;
     const kernelBtf = spec.btf === undefined ? {} : { kernelBtf: spec.btf };
     return [
       JSON.stringify(plan(spec, kernelBtf)),
       JSON.stringify(plan(spec, { profile: "libbpf" })),
-      spec.programs.size,
     ];
   });
 }

@@ -12,6 +12,11 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
+  /** A source that goes on as this one does from here. */
+  copy(): Random {
+    return new Random(this.#state);
+  }
+
   /** A whole number from 0 up to and without `end`. */
   below(end: number): number {
     this.#state = this.#state + 0x6d2b79f5 >>> 0;

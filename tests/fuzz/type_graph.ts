@@ -5,7 +5,7 @@
  */
 
 import { BtfBuilder, KINDS, type Member } from "../../btf/mod.ts";
-import { elfBytes } from "../support/elf_bytes.ts";
+import { elfBytes, symbolBytes } from "../support/elf_bytes.ts";
 import type { Random } from "./random.ts";
 
 /** An object with nothing but such types. */
@@ -79,5 +79,9 @@ export function typeGraph(random: Random): Uint8Array<ArrayBuffer> {
         builder.add({ kind, name: name(), type: other() });
     }
   }
-  return elfBytes([{ name: ".BTF", type: 1, data: builder.build() }]);
+  return elfBytes([
+    { name: ".BTF", type: 1, data: builder.build() },
+    // Without a symbol table nothing is an object.
+    { name: ".symtab", type: 2, data: symbolBytes([]), link: 3, info: 1, entrySize: 24 },
+  ]);
 }

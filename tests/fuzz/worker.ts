@@ -4,46 +4,81 @@
  * @module
  */
 
-import { inputOf, seedObjects, tryInput } from "./campaign.ts";
+import { inputOf, randomOf, seedObjects, type Trial, tryInput } from "./campaign.ts";
+import { Tally, type TallyData } from "./tally.ts";
+
+/** What the fuzzer tells the worker. */
+export interface Order {
+  /** The seed. */
+  readonly seed: number;
+  /** The first input. */
+  readonly first: number;
+  /** One past the last input. */
+  readonly end: number;
+  /** When to stop, in milliseconds of `Date.now()`. */
+  readonly until: number;
+}
 
 /** What the worker says. */
 export interface Report {
+  /** The input that comes next. */
   readonly number: number;
-  readonly accepted: number;
-  readonly slowest: number;
+  /** The counts until now. */
+  readonly tally: TallyData;
+  /** What went wrong with the input before. */
   readonly failure?: string | undefined;
+  /** Whether all is done. */
+  readonly ended?: boolean | undefined;
 }
 
-addEventListener("message", (event) => {
-  const [seconds, seed] = (event as MessageEvent<[number, number]>).data;
-  work(seconds, seed);
-});
+/** One of so many inputs is tried with all of its types. */
+const WHOLE_EVERY = 64;
 
-function work(seconds: number, seed: number): void {
-  const post = (report: Report): void => {
-    (globalThis as unknown as { postMessage(report: Report): void }).postMessage(report);
-  };
+declare function postMessage(report: Report): void;
+
+// A stack costs more than all else that an error does; failures are tried again with one.
+Error.stackTraceLimit = 0;
+
+addEventListener("message", (event) => work((event as MessageEvent<Order>).data));
+
+function work({ seed, first, end, until }: Order): void {
   const seeds = seedObjects();
-  const end = performance.now() + seconds * 1000;
-  let accepted = 0;
-  let slowest = 0;
+  const tally = new Tally();
   let said = performance.now();
-  let number = 0;
-  post({ number, accepted, slowest });
-  for (; performance.now() < end; number++) {
+  let number = first;
+  postMessage({ number, tally: tally.data() });
+  for (; number < end && Date.now() < until; number++) {
+    const input = inputOf(seeds, seed, number);
     try {
-      const outcome = tryInput(inputOf(seeds, seed, number));
-      if (outcome.accepted) accepted++;
-      slowest = Math.max(slowest, outcome.milliseconds);
+      tally.add(number, input, tryNumber(input.bytes, seed, number));
     } catch (error) {
-      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-      const failure = cause instanceof Error ? cause.stack ?? String(cause) : String(cause);
-      post({ number, accepted, slowest, failure: `${error}\n${failure}` });
+      postMessage({
+        number: number + 1,
+        tally: tally.data(),
+        failure: tracedFailure(input.bytes, seed, number, error),
+      });
     }
     if (performance.now() - said > 1000) {
       said = performance.now();
-      post({ number, accepted, slowest });
+      postMessage({ number, tally: tally.data() });
     }
   }
-  post({ number: -number, accepted, slowest });
+  postMessage({ number, tally: tally.data(), ended: true });
+}
+
+function tryNumber(bytes: Uint8Array, seed: number, number: number): Trial {
+  return tryInput(bytes, number % WHOLE_EVERY === 0 ? undefined : randomOf(seed, ~number));
+}
+
+function tracedFailure(bytes: Uint8Array, seed: number, number: number, error: unknown): string {
+  Error.stackTraceLimit = 20;
+  try {
+    tryNumber(bytes, seed, number);
+    return String(error);
+  } catch (again) {
+    const cause = again instanceof Error && again.cause instanceof Error ? again.cause : again;
+    return `${again}\n${cause instanceof Error ? cause.stack ?? cause : cause}`;
+  } finally {
+    Error.stackTraceLimit = 0;
+  }
 }

@@ -1,6 +1,7 @@
 // deno-lint-ignore-file no-explicit-any -- these are @std/assert's own signatures
 export class AssertionError extends Error {}
 export function assert(expr: unknown, msg?: string): asserts expr;
+export function equal(left: unknown, right: unknown): boolean;
 export function assertFalse(expr: unknown, msg?: string): asserts expr is false;
 export function assertEquals<T>(actual: T, expected: T, msg?: string): void;
 export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void;
