@@ -138,11 +138,6 @@ export interface LinkCreate {
   readonly flags?: number | undefined;
   /** The kind's own fields. */
   readonly extra?:
-    | {
-      readonly kind: "target-btf";
-      readonly targetBtfId: number;
-      readonly cookie?: bigint | undefined;
-    }
     | { readonly kind: "iter"; readonly info: Uint8Array }
     | { readonly kind: "perf"; readonly cookie: bigint }
     | {
@@ -161,7 +156,11 @@ export interface LinkCreate {
       readonly cookies?: readonly bigint[] | undefined;
       readonly pid?: number | undefined;
     }
-    | { readonly kind: "tracing"; readonly targetBtfId: number; readonly cookie: bigint }
+    | {
+      readonly kind: "tracing";
+      readonly targetBtfId: number;
+      readonly cookie?: bigint | undefined;
+    }
     | {
       readonly kind: "netfilter";
       readonly protocolFamily: number;

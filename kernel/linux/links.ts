@@ -16,74 +16,73 @@ import { BPF_F_REPLACE } from "../../uapi/bpf_flags.ts";
 /** BPF_LINK_CREATE. */
 export function linkCreate(native: Native, link: LinkCreate): Result {
   using frame = native.frame();
-  const field = attributes.link_create;
   const attr = native.attributes.begin().set(field.prog_fd, link.programFd)
     .set(field.target_fd, link.target).set(field.attach_type, link.attachType)
     .set(field.flags, link.flags);
-  if (link.extra !== undefined) fillExtra(attr, frame, link.extra, link.flags ?? 0);
+  if (link.extra !== undefined) fillExtra(attr, link.extra, frame, link.flags ?? 0);
   return attr.command(Command.link_create);
 }
 
-function fillExtra(
+type Extra = NonNullable<LinkCreate["extra"]>;
+
+/** Writes one kind's own fields of `link_create`. */
+type Fill<E extends Extra> = (attr: Attributes, extra: E, frame: Frame, flags: number) => void;
+
+const field = attributes.link_create;
+
+const fills: { readonly [Kind in Extra["kind"]]: Fill<Extra & { readonly kind: Kind }> } = {
+  iter: (attr, { info }, frame) => {
+    attr.set(field.iter_info, frame.bytes(info)).set(field.iter_info_len, info.length);
+  },
+  perf: (attr, { cookie }) => {
+    attr.set(field.perf_event_bpf_cookie, cookie);
+  },
+  "kprobe-multi": (attr, { flags, symbols, addresses, cookies }, frame) => {
+    attr.set(field.kprobe_multi_flags, flags)
+      .set(field.kprobe_multi_cnt, symbols?.length ?? addresses?.length ?? 0);
+    if (symbols !== undefined) {
+      const names = symbols.map((name) => BigInt(frame.text(name)));
+      attr.set(field.kprobe_multi_syms, frame.longs(names));
+    } else if (addresses !== undefined) {
+      attr.set(field.kprobe_multi_addrs, frame.longs(addresses));
+    }
+    if (cookies !== undefined) attr.set(field.kprobe_multi_cookies, frame.longs(cookies));
+  },
+  "uprobe-multi": (attr, extra, frame) => {
+    const { referenceCounterOffsets, cookies } = extra;
+    attr.set(field.uprobe_multi_flags, extra.flags)
+      .set(field.uprobe_multi_path, frame.text(extra.path))
+      .set(field.uprobe_multi_cnt, extra.offsets.length)
+      .set(field.uprobe_multi_offsets, frame.longs(extra.offsets))
+      .set(field.uprobe_multi_pid, extra.pid);
+    if (referenceCounterOffsets !== undefined) {
+      attr.set(field.uprobe_multi_ref_ctr_offsets, frame.longs(referenceCounterOffsets));
+    }
+    if (cookies !== undefined) attr.set(field.uprobe_multi_cookies, frame.longs(cookies));
+  },
+  tracing: (attr, { targetBtfId, cookie }) => {
+    attr.set(field.tracing_target_btf_id, targetBtfId).set(field.tracing_cookie, cookie);
+  },
+  netfilter: (attr, { protocolFamily, hook, priority, flags }) => {
+    attr.set(field.netfilter_pf, protocolFamily).set(field.netfilter_hooknum, hook)
+      .set(field.netfilter_priority, priority).set(field.netfilter_flags, flags);
+  },
+  // tcx, netkit and cgroup have the same layout.
+  anchor: (attr, { anchor }, _frame, flags) => {
+    attr.set(field.flags, flags | anchor.flags)
+      .set(field.tcx_relative_fd, anchor.relative)
+      .set(field.tcx_expected_revision, anchor.expectedRevision);
+  },
+};
+
+function fillExtra<Kind extends Extra["kind"]>(
   attr: Attributes,
+  extra: Extra & { readonly kind: Kind },
   frame: Frame,
-  extra: NonNullable<LinkCreate["extra"]>,
   flags: number,
 ): void {
-  const field = attributes.link_create;
-  switch (extra.kind) {
-    case "target-btf":
-      attr.set(field.tracing_target_btf_id, extra.targetBtfId)
-        .set(field.tracing_cookie, extra.cookie);
-      break;
-    case "tracing":
-      attr.set(field.tracing_target_btf_id, extra.targetBtfId)
-        .set(field.tracing_cookie, extra.cookie);
-      break;
-    case "iter":
-      attr.set(field.iter_info, frame.bytes(extra.info))
-        .set(field.iter_info_len, extra.info.length);
-      break;
-    case "perf":
-      attr.set(field.perf_event_bpf_cookie, extra.cookie);
-      break;
-    case "kprobe-multi": {
-      const { symbols, addresses, cookies } = extra;
-      attr.set(field.kprobe_multi_flags, extra.flags)
-        .set(field.kprobe_multi_cnt, symbols?.length ?? addresses?.length ?? 0);
-      if (symbols !== undefined) {
-        const names = symbols.map((name) => BigInt(frame.text(name)));
-        attr.set(field.kprobe_multi_syms, frame.longs(names));
-      } else if (addresses !== undefined) {
-        attr.set(field.kprobe_multi_addrs, frame.longs(addresses));
-      }
-      if (cookies !== undefined) attr.set(field.kprobe_multi_cookies, frame.longs(cookies));
-      break;
-    }
-    case "uprobe-multi": {
-      const { referenceCounterOffsets, cookies } = extra;
-      attr.set(field.uprobe_multi_flags, extra.flags)
-        .set(field.uprobe_multi_path, frame.text(extra.path))
-        .set(field.uprobe_multi_cnt, extra.offsets.length)
-        .set(field.uprobe_multi_offsets, frame.longs(extra.offsets))
-        .set(field.uprobe_multi_pid, extra.pid);
-      if (referenceCounterOffsets !== undefined) {
-        attr.set(field.uprobe_multi_ref_ctr_offsets, frame.longs(referenceCounterOffsets));
-      }
-      if (cookies !== undefined) attr.set(field.uprobe_multi_cookies, frame.longs(cookies));
-      break;
-    }
-    case "netfilter":
-      attr.set(field.netfilter_pf, extra.protocolFamily).set(field.netfilter_hooknum, extra.hook)
-        .set(field.netfilter_priority, extra.priority).set(field.netfilter_flags, extra.flags);
-      break;
-    case "anchor":
-      // tcx, netkit and cgroup have the same layout.
-      attr.set(field.flags, flags | extra.anchor.flags)
-        .set(field.tcx_relative_fd, extra.anchor.relative)
-        .set(field.tcx_expected_revision, extra.anchor.expectedRevision);
-      break;
-  }
+  const fill: Fill<Extra & { readonly kind: Kind }> = fills[extra.kind];
+  fill(attr, extra, frame, flags);
 }
 
 /** BPF_LINK_UPDATE. */

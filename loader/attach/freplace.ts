@@ -29,7 +29,7 @@ export function attachFreplace(
     programFd: program.fd,
     target: replace.program.fd,
     attachType: 0,
-    extra: { kind: "target-btf", targetBtfId: replace.btfId },
+    extra: { kind: "tracing", targetBtfId: replace.btfId },
   });
   const target = replace === undefined ? functionName : `${replace.program.name}:${functionName}`;
   checkAttach(

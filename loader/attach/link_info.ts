@@ -1,8 +1,6 @@
 /**
  * `struct bpf_link_info` as typed data.
  *
- * Source of the layout: `include/uapi/linux/bpf.h` of Linux 6.18.
- *
  * @module
  */
 
@@ -12,6 +10,8 @@ import {
   type LinkTypeName,
   linkTypeName,
 } from "../../uapi/enums.ts";
+import { getNumber } from "../../uapi/fields.ts";
+import { type Field, structs } from "../../uapi/layouts.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 
 /** What the kernel says of a link: what all have, and in `details` what its kind adds. */
@@ -30,33 +30,172 @@ export interface LinkInfo {
   readonly details: { readonly [field: string]: number | bigint | string };
 }
 
-type Field = readonly [name: string, kind: "u32" | "s32" | "u64" | "attach", offset: number];
+/** A field of the union: the kernel's name, how it is read, and where it lies. */
+type Detail = readonly [name: string, kind: "u32" | "s32" | "u64" | "attach", field: Field];
 
-/** A name that a kind of link tells: what it is called, and where its pointer and length stand. */
-interface TextField {
+/** A name that the kernel copies out: what it is called, and where its pointer and length lie. */
+interface TextDetail {
   readonly name: string;
-  readonly pointer: number;
-  readonly length: number;
+  readonly pointer: Field;
+  readonly length: Field;
 }
 
-const texts: { readonly [type: string]: TextField } = {
-  raw_tracepoint: { name: "tp_name", pointer: 16, length: 24 },
-  iter: { name: "target_name", pointer: 16, length: 24 },
-  uprobe_multi: { name: "path", pointer: 16, length: 48 },
-};
+/** What the kernel says of one kind of link. */
+interface Details {
+  readonly fields: readonly Detail[];
+  readonly text?: TextDetail;
+}
 
-/** The same for a perf event's link, by what it is about. */
-const perfTexts: readonly (TextField | undefined)[] = [
-  undefined,
-  { name: "file_name", pointer: 24, length: 32 },
-  { name: "file_name", pointer: 24, length: 32 },
-  { name: "func_name", pointer: 24, length: 32 },
-  { name: "func_name", pointer: 24, length: 32 },
-  { name: "tp_name", pointer: 24, length: 32 },
-  undefined,
+const info = structs.bpf_link_info;
+
+/** `enum bpf_perf_event_type`: what a perf event's link is about, by the number in `perf_event_type`. */
+const PROBED_FILE: Details = {
+  fields: [
+    ["offset", "u32", info.perf_event_uprobe_offset],
+    ["cookie", "u64", info.perf_event_uprobe_cookie],
+    ["ref_ctr_offset", "u64", info.perf_event_uprobe_ref_ctr_offset],
+  ],
+  text: {
+    name: "file_name",
+    pointer: info.perf_event_uprobe_file_name,
+    length: info.perf_event_uprobe_name_len,
+  },
+};
+const PROBED_FUNCTION: Details = {
+  fields: [
+    ["offset", "u32", info.perf_event_kprobe_offset],
+    ["addr", "u64", info.perf_event_kprobe_addr],
+    ["missed", "u64", info.perf_event_kprobe_missed],
+    ["cookie", "u64", info.perf_event_kprobe_cookie],
+  ],
+  text: {
+    name: "func_name",
+    pointer: info.perf_event_kprobe_func_name,
+    length: info.perf_event_kprobe_name_len,
+  },
+};
+const perfDetails: readonly Details[] = [
+  { fields: [] },
+  PROBED_FILE,
+  PROBED_FILE,
+  PROBED_FUNCTION,
+  PROBED_FUNCTION,
+  {
+    fields: [["cookie", "u64", info.perf_event_tracepoint_cookie]],
+    text: {
+      name: "tp_name",
+      pointer: info.perf_event_tracepoint_tp_name,
+      length: info.perf_event_tracepoint_name_len,
+    },
+  },
+  {
+    fields: [
+      ["config", "u64", info.perf_event_event_config],
+      ["type", "u32", info.perf_event_event_type],
+      ["cookie", "u64", info.perf_event_event_cookie],
+    ],
+  },
 ];
 
-/** Bytes of `struct bpf_link_info` that are asked for. */
+/** What the union holds for each type of link; for perf events that depends on the event. */
+const details: { readonly [type in LinkTypeName]: Details | "by-event" } = {
+  unspec: { fields: [] },
+  raw_tracepoint: {
+    fields: [["cookie", "u64", info.raw_tracepoint_cookie]],
+    text: {
+      name: "tp_name",
+      pointer: info.raw_tracepoint_tp_name,
+      length: info.raw_tracepoint_tp_name_len,
+    },
+  },
+  tracing: {
+    fields: [
+      ["attach_type", "attach", info.tracing_attach_type],
+      ["target_obj_id", "u32", info.tracing_target_obj_id],
+      ["target_btf_id", "u32", info.tracing_target_btf_id],
+      ["cookie", "u64", info.tracing_cookie],
+    ],
+  },
+  cgroup: {
+    fields: [
+      ["cgroup_id", "u64", info.cgroup_cgroup_id],
+      ["attach_type", "attach", info.cgroup_attach_type],
+    ],
+  },
+  iter: {
+    fields: [
+      ["map_id", "u32", info.iter_map_map_id],
+      ["tid", "u32", info.iter_task_tid],
+      ["pid", "u32", info.iter_task_pid],
+    ],
+    text: {
+      name: "target_name",
+      pointer: info.iter_target_name,
+      length: info.iter_target_name_len,
+    },
+  },
+  netns: {
+    fields: [
+      ["netns_ino", "u32", info.netns_netns_ino],
+      ["attach_type", "attach", info.netns_attach_type],
+    ],
+  },
+  xdp: { fields: [["ifindex", "u32", info.xdp_ifindex]] },
+  perf_event: "by-event",
+  kprobe_multi: {
+    fields: [
+      ["count", "u32", info.kprobe_multi_count],
+      ["flags", "u32", info.kprobe_multi_flags],
+      ["missed", "u64", info.kprobe_multi_missed],
+    ],
+  },
+  struct_ops: { fields: [["map_id", "u32", info.struct_ops_map_id]] },
+  netfilter: {
+    fields: [
+      ["pf", "u32", info.netfilter_pf],
+      ["hooknum", "u32", info.netfilter_hooknum],
+      ["priority", "s32", info.netfilter_priority],
+      ["flags", "u32", info.netfilter_flags],
+    ],
+  },
+  tcx: {
+    fields: [
+      ["ifindex", "u32", info.tcx_ifindex],
+      ["attach_type", "attach", info.tcx_attach_type],
+    ],
+  },
+  uprobe_multi: {
+    fields: [
+      ["count", "u32", info.uprobe_multi_count],
+      ["flags", "u32", info.uprobe_multi_flags],
+      ["pid", "u32", info.uprobe_multi_pid],
+    ],
+    text: { name: "path", pointer: info.uprobe_multi_path, length: info.uprobe_multi_path_size },
+  },
+  netkit: {
+    fields: [
+      ["ifindex", "u32", info.netkit_ifindex],
+      ["attach_type", "attach", info.netkit_attach_type],
+    ],
+  },
+  sockmap: {
+    fields: [
+      ["map_id", "u32", info.sockmap_map_id],
+      ["attach_type", "attach", info.sockmap_attach_type],
+    ],
+  },
+  // Linux 7.2 has no fields for it.
+  tracing_multi: { fields: [] },
+};
+
+const NOTHING: Details = { fields: [] };
+
+function detailsOf(type: LinkTypeName | "unknown", event: number): Details {
+  const found = type === "unknown" ? NOTHING : details[type];
+  return found === "by-event" ? perfDetails[event] ?? NOTHING : found;
+}
+
+/** Bytes of `struct bpf_link_info` that are asked for: more than any kernel known here writes. */
 const SIZE = 128;
 
 /**
@@ -67,84 +206,40 @@ const SIZE = 128;
 export function readLinkInfo(kernel: Kernel, fd: number): LinkInfo | number {
   const { result, bytes } = kernel.objectInfo(fd, SIZE);
   if (result < 0) return result;
-  const info = parseLinkInfo(bytes);
-  const event = info.details["perf_event_type"];
-  const field = typeof event === "number" ? perfTexts[event] : texts[info.type];
-  if (field === undefined) return info;
-  const { text } = kernel.objectInfo(fd, SIZE, field);
-  // A kernel that does not tell the name, or to this user, tells the rest all the same.
-  if (text === undefined || text === "") return info;
-  return { ...info, details: { ...info.details, [field.name]: text } };
+  const read = parseLinkInfo(bytes);
+  const { text: field } = detailsOf(read.type, Number(read.details["perf_event_type"] ?? 0));
+  if (field === undefined) return read;
+  const [pointer, length] = [field.pointer[0], field.length[0]];
+  const { text } = kernel.objectInfo(fd, SIZE, { pointer, length });
+  // The name may be withheld; the other fields are still valid.
+  if (text === undefined || text === "") return read;
+  return { ...read, details: { ...read.details, [field.name]: text } };
 }
-
-/** Where the union begins: after type, id, prog_id and padding. */
-const layouts: { readonly [type: string]: readonly Field[] } = {
-  raw_tracepoint: [["cookie", "u64", 32]],
-  tracing: [
-    ["attach_type", "attach", 16],
-    ["target_obj_id", "u32", 20],
-    ["target_btf_id", "u32", 24],
-    ["cookie", "u64", 32],
-  ],
-  cgroup: [["cgroup_id", "u64", 16], ["attach_type", "attach", 24]],
-  iter: [["map_id", "u32", 28], ["tid", "u32", 32], ["pid", "u32", 36]],
-  netns: [["netns_ino", "u32", 16], ["attach_type", "attach", 20]],
-  xdp: [["ifindex", "u32", 16]],
-  struct_ops: [["map_id", "u32", 16]],
-  netfilter: [
-    ["pf", "u32", 16],
-    ["hooknum", "u32", 20],
-    ["priority", "s32", 24],
-    ["flags", "u32", 28],
-  ],
-  kprobe_multi: [["count", "u32", 24], ["flags", "u32", 28], ["missed", "u64", 32]],
-  uprobe_multi: [["count", "u32", 52], ["flags", "u32", 56], ["pid", "u32", 60]],
-  tcx: [["ifindex", "u32", 16], ["attach_type", "attach", 20]],
-  netkit: [["ifindex", "u32", 16], ["attach_type", "attach", 20]],
-  sockmap: [["map_id", "u32", 16], ["attach_type", "attach", 20]],
-};
-
-/** `enum bpf_perf_event_type`: what the union of a perf event's link holds. */
-const perfLayouts: readonly (readonly Field[])[] = [
-  [],
-  [["offset", "u32", 36], ["cookie", "u64", 40], ["ref_ctr_offset", "u64", 48]],
-  [["offset", "u32", 36], ["cookie", "u64", 40], ["ref_ctr_offset", "u64", 48]],
-  [["offset", "u32", 36], ["addr", "u64", 40], ["missed", "u64", 48], ["cookie", "u64", 56]],
-  [["offset", "u32", 36], ["addr", "u64", 40], ["missed", "u64", 48], ["cookie", "u64", 56]],
-  [["cookie", "u64", 40]],
-  [["config", "u64", 24], ["type", "u32", 32], ["cookie", "u64", 40]],
-];
 
 /** Reads `struct bpf_link_info`; fields that an older kernel did not write read as zero. */
 export function parseLinkInfo(bytes: Uint8Array): LinkInfo {
   const padded = new Uint8Array(SIZE);
   padded.set(bytes.subarray(0, SIZE));
   const view = new DataView(padded.buffer);
-  const typeNumber = view.getUint32(0, true);
+  const typeNumber = getNumber(view, info.type);
   const type = linkTypeName(typeNumber) ?? "unknown";
-  const details: { [field: string]: number | bigint | string } = {};
+  const event = type === "perf_event" ? getNumber(view, info.perf_event_type) : undefined;
+  const found: { [field: string]: number | bigint | string } = {};
+  if (event !== undefined) found["perf_event_type"] = event;
   let attachType: AttachTypeName | number | undefined;
-  let fields = layouts[type] ?? [];
-  if (type === "perf_event") {
-    const event = view.getUint32(16, true);
-    details["perf_event_type"] = event;
-    fields = perfLayouts[event] ?? [];
-  }
-  for (const [name, kind, offset] of fields) {
-    if (kind === "u64") {
-      details[name] = view.getBigUint64(offset, true);
-      continue;
-    }
-    const number = kind === "s32" ? view.getInt32(offset, true) : view.getUint32(offset, true);
-    if (kind === "attach") attachType = attachTypeName(number) ?? number;
-    else details[name] = number;
+  for (const [name, kind, field] of detailsOf(type, event ?? 0).fields) {
+    const [offset] = field;
+    if (kind === "u64") found[name] = view.getBigUint64(offset, true);
+    else if (kind === "s32") found[name] = view.getInt32(offset, true);
+    else if (kind === "u32") found[name] = getNumber(view, field);
+    else attachType = attachTypeName(getNumber(view, field)) ?? getNumber(view, field);
   }
   return {
     type,
     typeNumber,
-    id: view.getUint32(4, true),
-    programId: view.getUint32(8, true),
+    id: getNumber(view, info.id),
+    programId: getNumber(view, info.prog_id),
     ...(attachType === undefined ? {} : { attachType }),
-    details,
+    details: found,
   };
 }
