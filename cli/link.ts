@@ -27,7 +27,7 @@ export interface LinkFacts {
 }
 
 /** Asks the kernel about one link. */
-export function linkFacts(kernel: Kernel, fd: number): LinkFacts {
+function linkFacts(kernel: Kernel, fd: number): LinkFacts {
   const info = readLinkInfo(kernel, fd);
   if (typeof info === "number") {
     throw new KernelError({

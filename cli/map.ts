@@ -42,7 +42,7 @@ export interface MapFacts {
 }
 
 /** Asks the kernel about one map. */
-export function mapFacts(kernel: Kernel, fd: number): MapFacts {
+function mapFacts(kernel: Kernel, fd: number): MapFacts {
   const info = mapInfo(kernel, fd, "map");
   const more = descriptorInfo(kernel, fd);
   const memory = infoNumber(more, "memlock");

@@ -25,7 +25,7 @@ export interface PinFacts {
 }
 
 /** All pins below a directory of a BPF filesystem, depth first. */
-export function* pins(kernel: Kernel, directory: string, depth: number = 0): Generator<PinFacts> {
+function* pins(kernel: Kernel, directory: string, depth: number = 0): Generator<PinFacts> {
   const names = depth < deepest ? kernel.readDirectory(directory) ?? [] : [];
   for (const name of [...names].sort()) {
     const path = `${directory}/${name}`;

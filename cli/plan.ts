@@ -92,7 +92,7 @@ const reaches: { readonly [reach: string]: string } = {
 };
 
 /** A plan for people. */
-export function planTable(plan: Plan, colour: boolean): string {
+function planTable(plan: Plan, colour: boolean): string {
   const words = plan.reasons.map(({ word, because }) => {
     const shown = because.slice(0, 3).join(", ");
     const more = because.length > 3 ? ` and ${because.length - 3} more` : "";

@@ -51,7 +51,7 @@ export interface ProgramFacts {
 }
 
 /** Asks the kernel about one program. */
-export function programFacts(kernel: Kernel, fd: number, bootTime: number): ProgramFacts {
+function programFacts(kernel: Kernel, fd: number, bootTime: number): ProgramFacts {
   const info = decodeProgramInfo(kernel.programInfo(fd, { mapIds: true }));
   const memory = infoNumber(descriptorInfo(kernel, fd), "memlock");
   return {

@@ -75,31 +75,3 @@ export const SectionIndex = {
   /** The index stands elsewhere. */
   extended: 0xffff,
 } as const;
-
-/** Relocation types of BPF objects (R_BPF_…). */
-export const RelocationType = {
-  /** Nothing to do. */
-  none: 0,
-  /** R_BPF_64_64: an `ld_imm64`. */
-  bpf64_64: 1,
-  /** R_BPF_64_ABS64: eight bytes of data. */
-  bpf64_abs64: 2,
-  /** R_BPF_64_ABS32: four bytes of data. */
-  bpf64_abs32: 3,
-  /** R_BPF_64_NODYLD32: four bytes that only debug sections use. */
-  bpf64_nodyld32: 4,
-  /** R_BPF_64_32: a call. */
-  bpf64_32: 10,
-} as const;
-
-/** `p_type`. */
-export const SegmentType = {
-  /** Mapped into memory. */
-  load: 1,
-  /** The dynamic linker's table. */
-  dynamic: 2,
-  /** The dynamic linker's path. */
-  interpreter: 3,
-  /** Notes. */
-  note: 4,
-} as const;

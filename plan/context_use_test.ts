@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { encodeInstruction, type Instruction } from "../object/code/instruction.ts";
+import type { Instruction } from "../object/code/instruction.ts";
+import { encodeInstruction } from "../tests/support/instructions.ts";
 import { Helper } from "../uapi/enums.ts";
 import { contextUse } from "./context_use.ts";
 

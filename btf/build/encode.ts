@@ -184,7 +184,7 @@ function encodeEnum(
 }
 
 /** The info word: vlen in bits 0 to 23, kind in 24 to 30, the flag in 31. */
-export function info(kind: KindName, vlen: number, flag: boolean = false): number {
+function info(kind: KindName, vlen: number, flag: boolean = false): number {
   if (vlen > MOST_ELEMENTS) throw refuse(`${vlen} elements are more than ${MOST_ELEMENTS}`);
   return ((flag ? 0x8000_0000 : 0) | Kind[kind] << 24 | vlen) >>> 0;
 }

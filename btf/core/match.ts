@@ -12,7 +12,6 @@ import { coreLabel, coreSubject } from "./kind.ts";
 import { typesMatch } from "./matches.ts";
 import {
   addElements,
-  bareType,
   coreError,
   type CoreSpec,
   type CoreStep,
@@ -182,14 +181,4 @@ function push(spec: CoreSpec, index: number): void {
 
 function stepName(local: CoreSpec, position: number): string {
   return local.steps[position]?.name ?? "the element";
-}
-
-/** The type at the end of an access, qualifiers and typedefs stripped: the field's, or the element's. */
-export function endType(spec: CoreSpec): number {
-  const last = spec.steps.at(-1);
-  if (last === undefined) return spec.btf.resolve(spec.rootId);
-  if (last.name === undefined) return last.typeId;
-  const holder = bareType(spec.btf, last.typeId);
-  const member = isComposite(holder) ? holder.members[last.index] : undefined;
-  return member === undefined ? last.typeId : spec.btf.resolve(member.type);
 }

@@ -15,6 +15,6 @@ export type { CoreCandidate, CoreDecision } from "./decision.ts";
 export { explainCore } from "./describe.ts";
 export { typesCompatible } from "./compatible.ts";
 export { typesMatch } from "./matches.ts";
-export { applyCore, CORE_POISON, isPoisoned } from "./patch.ts";
-export { CoreSession, resolveCore } from "./resolve.ts";
+export { applyCore, CORE_POISON } from "./patch.ts";
+export { CoreSession } from "./resolve.ts";
 export { type CoreTarget, CoreTargets, type CoreTargetsOptions } from "./targets.ts";

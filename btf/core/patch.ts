@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CoreOutcome, CoreValue } from "./outcome.ts";
+import type { CoreValue } from "./outcome.ts";
 import type { CoreDecision } from "./decision.ts";
 import { coreError } from "./spec.ts";
 
@@ -69,13 +69,6 @@ export function applyCore(code: Uint8Array, instruction: number, decision: CoreD
       if (wide) return patchWide(view, at, instruction, decision, outcome);
   }
   throw refuse(decision, instruction, `opcode 0x${opcode.toString(16)} cannot be relocated`);
-}
-
-/** Whether a decision poisons the instruction that it stands at: no match, or a load whose size cannot be mended. */
-export function isPoisoned(outcome: CoreOutcome, opcode: number): boolean {
-  if (outcome.kind === "poison") return true;
-  const kind = opcode & CLASS_MASK;
-  return outcome.sizeMismatch && kind >= CLASS_LDX && kind <= CLASS_STX;
 }
 
 function patchAccess(

@@ -168,17 +168,3 @@ function checkAgreement(
     { fix: "tell them apart by a member that only one of them has" },
   );
 }
-
-/**
- * Decides on one relocation by itself. A whole object is better resolved with one
- * {@linkcode CoreSession}.
- *
- * @throws {BtfError} as {@linkcode CoreSession.resolve} does.
- */
-export function resolveCore(
-  relocation: CoreRelocation,
-  local: Btf,
-  targets: CoreTargets,
-): CoreDecision {
-  return new CoreSession(local, targets).resolve(relocation);
-}

@@ -95,7 +95,7 @@ export function addElements(bitOffset: number, index: number, size: number): num
 const PATH = /^-?\d{1,10}(?::-?\d{1,10})*$/;
 
 /** Reads an access string (`"0:1:2"`) into its indices; undefined when it is malformed. */
-export function parsePath(access: string): number[] | undefined {
+function parsePath(access: string): number[] | undefined {
   if (!PATH.test(access)) return undefined;
   const path = access.split(":").map(Number);
   return path.every((index) => index === (index | 0)) ? path : undefined;

@@ -99,4 +99,4 @@ export const processCallTables: { readonly [arch in "x86_64" | "aarch64"]: Proce
 };
 
 /** The numbers of the architecture that this process runs on. */
-export const processCalls: ProcessCalls = Deno.build.arch === "aarch64" ? aarch64 : x86_64;
+export const processCalls: ProcessCalls = processCallTables[Deno.build.arch];

@@ -82,7 +82,7 @@ function programError(program: ProgramSpec, why: string, fix: string): SkepError
 }
 
 /** The arguments of BPF_PROG_LOAD for a program. */
-export function programLoadArguments(state: LoadContext, parts: ProgramToLoad): ProgramLoad {
+function programLoadArguments(state: LoadContext, parts: ProgramToLoad): ProgramLoad {
   const { linked, instructions, btfFd, target, structOps, descriptors } = parts;
   const { program } = linked;
   const attachBtfId = structOps?.typeId ?? target?.attachBtfId;
@@ -202,7 +202,7 @@ function hasLongRecords({ funcInfo, lineInfo }: ProgramLoad): boolean {
 }
 
 /** The same load with records cut to what every kernel knows. */
-export function trimRecords(attributes: ProgramLoad): ProgramLoad {
+function trimRecords(attributes: ProgramLoad): ProgramLoad {
   const { funcInfo, lineInfo } = attributes;
   return {
     ...attributes,

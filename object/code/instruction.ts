@@ -98,23 +98,6 @@ export function decodeInstruction(code: Uint8Array, index: number): Instruction 
   };
 }
 
-/** Encodes an instruction; fields are cut to their widths. */
-export function encodeInstruction(instruction: Instruction): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(INSTRUCTION_SIZE);
-  bytes[0] = instruction.opcode;
-  bytes[1] = (instruction.destination & 15) | (instruction.source & 15) << 4;
-  bytes[2] = instruction.offset;
-  bytes[3] = instruction.offset >> 8;
-  setImmediate(bytes, 0, instruction.immediate);
-  return bytes;
-}
-
-/** All instructions of some code in order; the second half of a 64-bit load comes by itself. */
-export function* decodeInstructions(code: Uint8Array): Generator<Instruction> {
-  const count = Math.floor(code.length / INSTRUCTION_SIZE);
-  for (let index = 0; index < count; index++) yield decodeInstruction(code, index);
-}
-
 // For code that goes over many instructions: no object, no check of the index.
 
 /** The opcode at an index; not checked. */

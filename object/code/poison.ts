@@ -12,9 +12,9 @@ import { CORE_POISON } from "../../btf/core/mod.ts";
 import { INSTRUCTION_SIZE, Opcode, setImmediate } from "./instruction.ts";
 
 /** Helper numbers from here on: a map that was not created; the map's index is added. */
-export const MAP_POISON: number = 2_001_000_000;
+const MAP_POISON: number = 2_001_000_000;
 /** Helper numbers from here on: a kfunc that the kernel does not have; the extern's index is added. */
-export const KFUNC_POISON: number = 2_002_000_000;
+const KFUNC_POISON: number = 2_002_000_000;
 
 /** Numbers that are not so high that they mean something else. */
 const POISON_RANGE = 1_000_000;

@@ -14,36 +14,11 @@ import {
 } from "./instruction.ts";
 import { helperName } from "../../uapi/enums.ts";
 import { poisonOf } from "./poison.ts";
-import type { RelocatedProgram } from "../spec/spec.ts";
 
 /** How instructions are printed. */
 export interface PrintOptions {
-  /** What an instruction refers to, by its index: a map, an extern, a subprogram. See {@linkcode symbolsOf}. */
+  /** What an instruction refers to, by its index: a map, an extern, a subprogram. */
   readonly symbols?: ReadonlyMap<number, string> | undefined;
-}
-
-/** The names that a linked program's instructions refer to, for {@linkcode PrintOptions}. */
-export function symbolsOf(linked: RelocatedProgram): ReadonlyMap<number, string> {
-  const symbols = new Map<number, string>();
-  const starts = new Map(linked.subprograms.map(({ name, instruction }) => [instruction, name]));
-  const { instructions } = linked;
-  for (let index = 0; index * INSTRUCTION_SIZE < instructions.length; index++) {
-    const { opcode, source, immediate } = decodeInstruction(instructions, index);
-    const calls = opcode === Opcode.call && source === Pseudo.call;
-    const takes = opcode === Opcode.loadImmediate64 && source === Pseudo.func;
-    const name = calls || takes ? starts.get(index + immediate + 1) : undefined;
-    if (name !== undefined) symbols.set(index, name);
-    if (opcode === Opcode.loadImmediate64) index++;
-  }
-  for (const reference of linked.references) {
-    const name = reference.kind === "jumptable"
-      ? ".jumptables"
-      : "map" in reference
-      ? reference.map
-      : reference.extern;
-    symbols.set(reference.instruction, name);
-  }
-  return symbols;
 }
 
 /**

@@ -4,14 +4,14 @@ import linking from "../../tests/fixtures/linking.bpf.o" with { type: "bytes" };
 import { Btf } from "../../btf/btf.ts";
 import { argumentContexts, hasArgumentContexts } from "./argument_contexts.ts";
 import { btfToLoad } from "../btf/btf_to_load.ts";
-import { relocateProgram } from "./relocate.ts";
+import { relocateOne } from "../../tests/support/relocate.ts";
 import { ObjectSpec } from "../object_spec.ts";
 import { BTF_GENERATIONS } from "../btf/sanitize_btf.ts";
 import type { RelocatedProgram } from "../spec/spec.ts";
 
 const spec = ObjectSpec.parse(contexts, { name: "contexts.bpf.o" });
 const linked = ["probe", "raw", "frame", "traced"].map((name) =>
-  relocateProgram(spec, spec.programs.get(name))
+  relocateOne(spec, spec.programs.get(name))
 );
 const fixed = argumentContexts(spec, linked);
 const before = spec.btf as Btf;
@@ -106,6 +106,6 @@ Deno.test("hasArgumentContexts tells objects that need a look from the others", 
   assertEquals(hasArgumentContexts(spec), true);
   const other = ObjectSpec.parse(linking);
   assertEquals(hasArgumentContexts(other), false);
-  const programs = [relocateProgram(other, other.programs.get("caller"))];
+  const programs = [relocateOne(other, other.programs.get("caller"))];
   assertEquals(argumentContexts(other, programs), { programs, types: [] });
 });

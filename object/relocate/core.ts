@@ -80,11 +80,6 @@ export class CoreCode {
   }
 }
 
-/** Whether any function of the object has a CO-RE relocation: whether linking can need targets. */
-export function needsCoreTargets(spec: ObjectSpec): boolean {
-  return coreRuns(spec).length > 0;
-}
-
 /** The CO-RE relocations by function, in the order of `.BTF.ext`. */
 function coreRuns(spec: ObjectSpec): readonly CoreRun[] {
   let runs = runsOf.get(spec);

@@ -8,4 +8,3 @@
 
 export type { AddedTypes } from "./argument_contexts.ts";
 export * from "./relocate.ts";
-export { needsCoreTargets } from "./core.ts";

@@ -77,20 +77,6 @@ export function relocate(
   };
 }
 
-/**
- * Links one program.
- *
- * @throws {RelocationError} for a reference that leads nowhere, with libbpf's errno.
- * @throws {BtfError} for a damaged or ambiguous CO-RE relocation.
- */
-export function relocateProgram(
-  spec: ObjectSpec,
-  program: ProgramSpec,
-  options: RelocateOptions = {},
-): RelocatedProgram {
-  return new Relocator(spec, [program], options).relocate(program);
-}
-
 /** More instructions than any kernel takes. */
 const MOST_INSTRUCTIONS = 1_000_000;
 

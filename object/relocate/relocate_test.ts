@@ -5,13 +5,14 @@ import links from "../../tests/fixtures/links.bpf.o" with { type: "bytes" };
 import { CoreTargets } from "../../btf/core/mod.ts";
 import { RelocationError } from "../spec/error.ts";
 import { immediateOf, sourceOf } from "../code/instruction.ts";
-import { relocate, relocateProgram } from "./relocate.ts";
+import { relocateOne } from "../../tests/support/relocate.ts";
+import { relocate } from "./relocate.ts";
 import { ObjectSpec } from "../object_spec.ts";
 import { poisonOf } from "../code/poison.ts";
 
-Deno.test("relocateProgram appends subprograms where their first call is met, depth first", () => {
+Deno.test("relocate appends subprograms where their first call is met, depth first", () => {
   const spec = ObjectSpec.parse(linking);
-  const { subprograms, instructions } = relocateProgram(spec, spec.programs.get("caller"));
+  const { subprograms, instructions } = relocateOne(spec, spec.programs.get("caller"));
   assertEquals(subprograms, [
     { name: "hidden_one", instruction: 16 },
     { name: "middle", instruction: 24 },
@@ -23,9 +24,9 @@ Deno.test("relocateProgram appends subprograms where their first call is met, de
   assertEquals(callees, [16, 24, 24, 27, 27]);
 });
 
-Deno.test("relocateProgram tells which map value, kfunc or symbol an instruction wants", () => {
+Deno.test("relocate tells which map value, kfunc or symbol an instruction wants", () => {
   const spec = ObjectSpec.parse(linking);
-  const { references, instructions } = relocateProgram(spec, spec.programs.get("kernel_user"));
+  const { references, instructions } = relocateOne(spec, spec.programs.get("kernel_user"));
   assertEquals(references, [
     { kind: "kfunc", instruction: 0, extern: "bpf_rcu_read_lock" },
     { kind: "ksym", instruction: 1, extern: "bpf_absent___flavor" },
@@ -40,10 +41,10 @@ Deno.test("relocateProgram tells which map value, kfunc or symbol an instruction
   assertEquals(immediateOf(instructions, 12), 8);
 });
 
-Deno.test("relocateProgram makes a callback's address a distance", () => {
+Deno.test("relocate makes a callback's address a distance", () => {
   const spec = ObjectSpec.parse(links);
   const program = spec.programs.get("first");
-  const linked = relocateProgram(spec, program);
+  const linked = relocateOne(spec, program);
   const callback = linked.subprograms.find(({ name }) => name === "each");
   const at = [...Array(linked.instructions.length / 8).keys()].find((index) =>
     linked.instructions[index * 8] === 0x18 && sourceOf(linked.instructions, index) === 4
@@ -52,9 +53,9 @@ Deno.test("relocateProgram makes a callback's address a distance", () => {
   assertEquals(at + 1 + immediateOf(linked.instructions, at), callback.instruction);
 });
 
-Deno.test("relocateProgram keeps functions and lines in step with appended code", () => {
+Deno.test("relocate keeps functions and lines in step with appended code", () => {
   const spec = ObjectSpec.parse(linking);
-  const { funcInfo, lineInfo, instructions } = relocateProgram(spec, spec.programs.get("caller"));
+  const { funcInfo, lineInfo, instructions } = relocateOne(spec, spec.programs.get("caller"));
   assert(funcInfo !== undefined && lineInfo !== undefined && spec.btf !== undefined);
   const functions = new Uint32Array(funcInfo.records.buffer);
   const { btf } = spec;
@@ -71,23 +72,23 @@ Deno.test("relocateProgram keeps functions and lines in step with appended code"
   assertEquals(starts.every((start) => start < instructions.length / 8), true);
 });
 
-Deno.test("relocateProgram leaves two exception callbacks to the verifier, and refuses one that is not there", () => {
+Deno.test("relocate leaves two exception callbacks to the verifier, and refuses one that is not there", () => {
   const spec = ObjectSpec.parse(exceptions);
-  const { subprograms } = relocateProgram(spec, spec.programs.get("two_callbacks"));
+  const { subprograms } = relocateOne(spec, spec.programs.get("two_callbacks"));
   assertEquals(subprograms, []);
   const error = assertThrows(
-    () => relocateProgram(spec, spec.programs.get("absent_callback")),
+    () => relocateOne(spec, spec.programs.get("absent_callback")),
     RelocationError,
     "nowhere",
   );
   assertEquals(error.errno, "ENOENT");
 });
 
-Deno.test("relocateProgram poisons the use of a map that is not created", () => {
+Deno.test("relocate poisons the use of a map that is not created", () => {
   const spec = ObjectSpec.parse(linking);
   const map = spec.maps.get(".rodata");
   map.autocreate = false;
-  const { instructions, references } = relocateProgram(spec, spec.programs.get("callee"));
+  const { instructions, references } = relocateOne(spec, spec.programs.get("callee"));
   for (const half of [0, 1]) {
     assertEquals(poisonOf(immediateOf(instructions, half)), { kind: "map", index: map.index });
   }
@@ -101,10 +102,10 @@ Deno.test("linking leaves the spec as it was", () => {
   const spec = ObjectSpec.parse(linking);
   const program = spec.programs.get("caller");
   const before = program.instructions.slice();
-  const first = relocateProgram(spec, program);
+  const first = relocateOne(spec, program);
   first.instructions.fill(0xff);
   assertEquals(program.instructions, before);
-  const second = relocateProgram(spec, program);
+  const second = relocateOne(spec, program);
   assertEquals(second.instructions[0], before[0]);
 });
 
@@ -133,9 +134,9 @@ Deno.test("link applies CO-RE against given types and records the decisions", ()
   assertEquals(decisions.every(({ outcome }) => outcome.kind === "value"), true);
 });
 
-Deno.test("relocateProgram refuses a program of another object", () => {
+Deno.test("relocate refuses a program of another object", () => {
   const spec = ObjectSpec.parse(linking);
   const [other] = ObjectSpec.parse(links).programs;
   assert(other !== undefined);
-  assertThrows(() => relocateProgram(spec, other), RelocationError);
+  assertThrows(() => relocateOne(spec, other), RelocationError);
 });

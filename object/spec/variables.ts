@@ -14,7 +14,7 @@ import type { ExternSpec, VariableSpec } from "./spec.ts";
 import { readValue, writeValue } from "./btf_value.ts";
 
 /** A variable in a map's value. */
-export class Variable implements VariableSpec {
+class Variable implements VariableSpec {
   /** See {@linkcode VariableSpec}. */
   readonly name: string;
   /** See {@linkcode VariableSpec}. */

@@ -59,7 +59,7 @@ export function processFacts(kernel: Kernel): ProcessFacts {
 }
 
 /** Whether a mask has the capability; false where the mask is unknown. */
-export function hasCapability(effective: bigint | undefined, name: BpfCapability): boolean {
+function hasCapability(effective: bigint | undefined, name: BpfCapability): boolean {
   return effective !== undefined && (effective >> BigInt(CAPABILITY_NUMBERS[name]) & 1n) === 1n;
 }
 

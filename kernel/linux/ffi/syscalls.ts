@@ -165,4 +165,4 @@ export const systemCallTables: { readonly [arch in "x86_64" | "aarch64"]: System
 };
 
 /** The numbers of the architecture that this process runs on. */
-export const systemCalls: SystemCalls = Deno.build.arch === "aarch64" ? aarch64 : x86_64;
+export const systemCalls: SystemCalls = systemCallTables[Deno.build.arch];
