@@ -118,6 +118,8 @@ sub become {
   my $result = sys('setresgid', $uid, $uid, $uid) || sys('setresuid', $uid, $uid, $uid);
   die "setresuid: $result\n" if $result < 0;
   sys('prctl', PR_SET_DUMPABLE, 1, 0, 0, 0);
+  # Nothing of it outlives who started it. A change of credentials clears this.
+  sys('prctl', 1, 9, 0, 0, 0);
 }
 
 # As an ordinary user does it: namespaces of its own, root inside.

@@ -79,7 +79,7 @@ export class Attacker implements AsyncDisposable {
     const timer = setTimeout(() => kill(this.#child.pid, "SIGKILL"), seconds * 1000);
     const { success, code } = await this.#child.status;
     clearTimeout(timer);
-    await this.#reading;
+    await this.#readAll();
     assert(success, `the attacker ended with ${code}: ${this.#errors}`);
     return this.#facts;
   }
@@ -88,8 +88,15 @@ export class Attacker implements AsyncDisposable {
     await this.#writer.close().catch(() => {});
     kill(this.#child.pid, "SIGKILL");
     await this.#child.status;
-    // What it left running may hold the pipes.
-    await Promise.race([this.#reading, new Promise((resolve) => setTimeout(resolve, 1000))]);
+    await this.#readAll();
+  }
+
+  /** Waits for its last words, but not long: what it left running may hold the pipes. */
+  async #readAll(): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, 1000);
+    await Promise.race([this.#reading, late.promise]);
+    clearTimeout(timer);
   }
 }
 

@@ -41,6 +41,7 @@ export class Broker implements AsyncDisposable {
   readonly #ownsFolder: boolean;
   readonly #audit: ReadableStreamDefaultReader<Uint8Array>;
   #ended: Deno.CommandStatus | undefined;
+  #resume: PromiseWithResolvers<void> | undefined;
 
   private constructor(folder: string, options: BrokerOptions) {
     this.folder = folder;
@@ -86,6 +87,7 @@ export class Broker implements AsyncDisposable {
     const decoder = new TextDecoder();
     let rest = "";
     for (;;) {
+      await this.#resume?.promise;
       const { value } = await this.#audit.read().catch(() => ({ value: undefined }));
       if (value === undefined) return;
       this.auditBytes += value.length;
@@ -114,6 +116,22 @@ export class Broker implements AsyncDisposable {
   /** Nobody reads its audit from here on. */
   async breakAudit(): Promise<void> {
     await this.#audit.cancel();
+  }
+
+  /** Nobody reads its audit until {@linkcode resumeAudit}: a pipe holds 64 KiB. */
+  pauseAudit(): void {
+    this.#resume = Promise.withResolvers();
+  }
+
+  /** Its audit is read again. */
+  resumeAudit(): void {
+    this.#resume?.resolve();
+    this.#resume = undefined;
+  }
+
+  /** How many tokens it has recorded as given. */
+  get granted(): number {
+    return this.audit.filter(({ event }) => event === "granted").length;
   }
 
   /** The processes that it consists of: it, and those below it. */
@@ -154,6 +172,7 @@ export class Broker implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.resumeAudit();
     const pids = this.pids();
     if (this.#ended === undefined && !await this.end(3)) {
       for (const pid of pids.reverse()) {
