@@ -5,8 +5,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { Btf } from "../btf/mod.ts";
 import { architectures } from "../uapi/architecture.ts";
+import { systemCallTables } from "../uapi/system_calls.ts";
 import { type Architecture, checkClaims, findHeaders } from "./support/c_headers.ts";
-import { families } from "./support/uapi_families.ts";
+import { families, systemCallNames } from "./support/uapi_families.ts";
 
 /** The constants of a generated file, with those of an architecture. */
 async function constantsOf(
@@ -38,11 +39,11 @@ for (const architecture of ["x86_64", "aarch64"] as const) {
     let [held, unknown] = [0, 0];
     for (const { file, headers: list } of families) {
       const all = await constantsOf(file, architecture);
-      for (const { header, names } of list) {
-        const claims = namesOf(names, all).map((constant) => {
+      for (const { header, names, expressions = {} } of list) {
+        const claims = [...namesOf(names, all), ...Object.keys(expressions)].map((constant) => {
           const value = all.get(constant);
           assert(value !== undefined, `uapi/${file}.ts has no ${constant}`);
-          return `(long long)(${constant}) == ${value}LL`;
+          return `(long long)(${expressions[constant] ?? constant}) == ${value}LL`;
         });
         const verdicts = await checkClaims(headers, header, claims);
         assertEquals(verdicts.false, [], `<${header}> says otherwise`);
@@ -50,6 +51,14 @@ for (const architecture of ["x86_64", "aarch64"] as const) {
         unknown += verdicts.unknown.length;
       }
     }
+    const calls: { readonly [name: string]: number } = systemCallTables[architecture];
+    assertEquals(Object.keys(calls).sort(), [...systemCallNames].sort());
+    const verdicts = await checkClaims(
+      headers,
+      "asm/unistd.h",
+      Object.entries(calls).map(([call, number]) => `__NR_${call} == ${number}`),
+    );
+    assertEquals([verdicts.false, verdicts.unknown], [[], []], "system calls");
     assert(held > 100 && unknown < held / 4, `${held} compared, ${unknown} not in these headers`);
   });
 }

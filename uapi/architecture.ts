@@ -14,10 +14,18 @@ export const architectures = {
   x86_64: {
     /** `linux/fcntl.h`. */
     O_DIRECTORY: 0o200000,
+    /** `linux/eventpoll.h`. */
+    EPOLL_EVENT_SIZE: 12,
+    /** `linux/eventpoll.h`. */
+    EPOLL_EVENT_DATA: 4,
   },
   aarch64: {
     /** `linux/fcntl.h`. */
     O_DIRECTORY: 0o40000,
+    /** `linux/eventpoll.h`. */
+    EPOLL_EVENT_SIZE: 16,
+    /** `linux/eventpoll.h`. */
+    EPOLL_EVENT_DATA: 0x8,
   },
 } as const;
 

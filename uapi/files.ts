@@ -36,6 +36,8 @@ export const AT_EMPTY_PATH = 0x1000;
 export const AT_REMOVEDIR = 0x200;
 /** `linux/fcntl.h`. */
 export const AT_RECURSIVE = 0x8000;
+/** `linux/fs.h`. */
+export const SEEK_END = 2;
 /** `linux/stat.h`. */
 export const S_IFMT = 0o170000;
 /** `linux/stat.h`. */

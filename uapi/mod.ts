@@ -18,4 +18,5 @@ export * from "./netlink.ts";
 export * from "./perf.ts";
 export * from "./processes.ts";
 export * from "./sockets.ts";
+export * from "./system_calls.ts";
 export * from "./fields.ts";

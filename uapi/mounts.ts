@@ -49,6 +49,6 @@ export const MOUNT_ATTR_NODEV = 4;
 /** `linux/mount.h`. */
 export const MOUNT_ATTR_IDMAP = 0x100000;
 /** `linux/mount.h`. */
-export const MOUNT_ATTR_SIZE_VER0 = 0x20;
+export const MOUNT_ATTR_SIZE_VER0 = 32;
 /** `sys/mount.h`. */
 export const MNT_DETACH = 2;

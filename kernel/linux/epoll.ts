@@ -27,14 +27,14 @@ import {
   EPOLLOUT,
   EPOLLRDHUP,
 } from "../../uapi/files.ts";
+import { architectures } from "../../uapi/architecture.ts";
 
 const ENOENT = -2;
 const EEXIST = -17;
 
 // struct epoll_event is packed on x86-64 alone.
-const PACKED = Deno.build.arch === "x86_64";
-const EVENT_SIZE = PACKED ? 12 : 16;
-const DATA_OFFSET = PACKED ? 4 : 8;
+const { EPOLL_EVENT_SIZE: EVENT_SIZE, EPOLL_EVENT_DATA: DATA_OFFSET } =
+  architectures[Deno.build.arch];
 const MOST_EVENTS = 64;
 
 interface Waiter {

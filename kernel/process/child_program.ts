@@ -13,6 +13,7 @@ import { KernelError } from "../../errors/kernel_error.ts";
 import type { Frame, Place } from "../linux/ffi/memory.ts";
 import { native } from "../linux/ffi/native.ts";
 import { CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_PIDFD, SIGCHLD } from "../../uapi/processes.ts";
+import { systemCalls } from "../linux/ffi/syscalls.ts";
 
 /** Words of a step in memory: number, six arguments, stores, flags. */
 const STEP_WORDS = 9;
@@ -157,7 +158,7 @@ export class ChildProgram implements Disposable {
     this[Symbol.dispose]();
     if (pid < 0) {
       results.buffer.transfer(0);
-      libc.call(munmap, shared, resultsSize);
+      libc.call(systemCalls.munmap, shared, resultsSize);
       throw refused("clone3", pid);
     }
     const steps = this.#steps;
@@ -179,7 +180,7 @@ export class ChildProgram implements Disposable {
       if (last !== undefined) return;
       last = outcomes();
       results.buffer.transfer(0);
-      libc.call(munmap, shared, resultsSize);
+      libc.call(systemCalls.munmap, shared, resultsSize);
     };
     return { pid, pidfd: fd, outcomes, release };
   }
@@ -217,8 +218,6 @@ export class ChildProgram implements Disposable {
     return place.address;
   }
 }
-
-const munmap = Deno.build.arch === "aarch64" ? 215 : 11;
 
 function refused(command: string, number: number): KernelError {
   return new KernelError({ doing: "start", subject: "a process", command, number });

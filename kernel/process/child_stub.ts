@@ -9,8 +9,7 @@
 import { KernelError } from "../../errors/kernel_error.ts";
 import { native } from "../linux/ffi/native.ts";
 import { PROT_EXEC, PROT_READ } from "../../uapi/files.ts";
-
-const MPROTECT = Deno.build.arch === "aarch64" ? 226 : 10;
+import { systemCalls } from "../linux/ffi/syscalls.ts";
 
 /** The code of each architecture, in base64. */
 export const childStubs: { readonly [architecture: string]: string } = {
@@ -53,7 +52,7 @@ function mapStub(): StartChild {
   if (address >= 0) new Uint8Array(native().buffer(address, size)).set(code);
   const result = address < 0
     ? address
-    : native().call(MPROTECT, address, size, PROT_READ | PROT_EXEC);
+    : native().call(systemCalls.mprotect, address, size, PROT_READ | PROT_EXEC);
   if (result < 0) {
     throw new KernelError({
       doing: "map",

@@ -15,7 +15,6 @@ import type { Kernel } from "../kernel.ts";
 import type { ExitStatus, FailedStep, IsolatedChild, IsolatedCommand } from "../processes.ts";
 import type { Result } from "../result.ts";
 import { type ChildProcess, startChild } from "./process.ts";
-import { processCalls } from "./process_calls.ts";
 import { receiveMessage, receiveWithin, sendMessage, socketPair } from "./sockets.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
 import {
@@ -183,7 +182,7 @@ function makeVisible(program: ChildProgram, command: IsolatedCommand): void {
   privateMounts(program);
   const trees = command.visible.map(({ path }) => {
     const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
-    const tree = program.step("open_tree", processCalls.open_tree, [AT_FDCWD, path, flags]);
+    const tree = program.step("open_tree", systemCalls.open_tree, [AT_FDCWD, path, flags]);
     setAttributes(program, tree, AT_RECURSIVE, readOnlyAttributes(), false);
     // Not every file system can show files as another user's; then their permissions have to do.
     if (command.ownerMapFd !== undefined) {
@@ -235,7 +234,7 @@ function setAttributes(
   const view = new DataView(place.bytes.buffer, place.bytes.byteOffset, MOUNT_ATTR_SIZE_VER0);
   view.setBigUint64(0, BigInt(attributes.set), true);
   view.setBigUint64(24, BigInt(attributes.userNamespaceFd), true);
-  program.step("mount_setattr", processCalls.mount_setattr, [
+  program.step("mount_setattr", systemCalls.mount_setattr, [
     tree,
     "",
     AT_EMPTY_PATH | flags,
@@ -247,11 +246,11 @@ function setAttributes(
 /** From here on the child has the credentials of the user, and no capability. */
 function dropCredentials(program: ChildProgram, command: IsolatedCommand): void {
   const { uid, gid } = command;
-  program.step("setgroups", processCalls.setgroups, [0, 0]);
-  program.step("setresgid", processCalls.setresgid, [gid, gid, gid]);
-  program.step("setresuid", processCalls.setresuid, [uid, uid, uid]);
+  program.step("setgroups", systemCalls.setgroups, [0, 0]);
+  program.step("setresgid", systemCalls.setresgid, [gid, gid, gid]);
+  program.step("setresuid", systemCalls.setresuid, [uid, uid, uid]);
   // Until execve its memory is a copy of ours: nobody of that uid may look at it, even with fs.suid_dumpable=1.
-  program.step("prctl", processCalls.prctl, [PR_SET_DUMPABLE, 0, 0, 0, 0]);
+  program.step("prctl", systemCalls.prctl, [PR_SET_DUMPABLE, 0, 0, 0, 0]);
 }
 
 /** The namespaces, and the context that this process configures. */
@@ -315,34 +314,34 @@ function loopbackUp(program: ChildProgram): void {
 /** Descriptors, signals, capabilities, and the command itself. */
 function mountAndRun(program: ChildProgram, command: IsolatedCommand): void {
   if (command.directory !== undefined) {
-    program.step("chdir", processCalls.chdir, [command.directory], { tolerate: true });
+    program.step("chdir", systemCalls.chdir, [command.directory], { tolerate: true });
   }
   command.standard.forEach((fd, target) => {
     if (fd !== undefined) program.step("dup3", systemCalls.dup3, [fd, target, 0]);
   });
-  program.step("close_range", processCalls.close_range, [3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC]);
+  program.step("close_range", systemCalls.close_range, [3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC]);
   for (const fd of command.descriptors) {
     program.step("fcntl", systemCalls.fcntl, [fd, F_SETFD, 0]);
   }
   if (command.capabilities !== undefined) {
     for (let number = 0; number < CAPABILITIES; number++) {
       if (command.capabilities.includes(number)) continue;
-      program.step("prctl", processCalls.prctl, [PR_CAPBSET_DROP, number, 0, 0, 0], {
+      program.step("prctl", systemCalls.prctl, [PR_CAPBSET_DROP, number, 0, 0, 0], {
         tolerate: true,
       });
     }
   }
   // The runtime ignores SIGPIPE, which execve would hand on.
   const action = program.room(32);
-  program.step("rt_sigaction", processCalls.rt_sigaction, [SIGPIPE, action.address, 0, 8]);
-  program.step("prctl", processCalls.prctl, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+  program.step("rt_sigaction", systemCalls.rt_sigaction, [SIGPIPE, action.address, 0, 8]);
+  program.step("prctl", systemCalls.prctl, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
   const mask = program.room(8);
-  program.step("rt_sigprocmask", processCalls.rt_sigprocmask, [SIG_SETMASK, mask.address, 0, 8]);
+  program.step("rt_sigprocmask", systemCalls.rt_sigprocmask, [SIG_SETMASK, mask.address, 0, 8]);
   const argv = program.texts(command.arguments);
   const environment = program.texts(command.environment);
   command.executables.forEach((path, index) => {
     const tolerate = index < command.executables.length - 1;
-    program.step("execve", processCalls.execve, [path, argv, environment], { tolerate });
+    program.step("execve", systemCalls.execve, [path, argv, environment], { tolerate });
   });
 }
 

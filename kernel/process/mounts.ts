@@ -19,8 +19,6 @@ import {
 } from "../../uapi/mounts.ts";
 import { AT_FDCWD } from "../../uapi/files.ts";
 
-const FSPICK = 433;
-
 /** fsopen(2): a context for a new file system, in the user namespace of the caller. */
 export function openFilesystem(type: string): Result {
   using frame = native().frame();
@@ -31,7 +29,7 @@ export function openFilesystem(type: string): Result {
 export function pickFilesystem(directoryFd: number): Result {
   using frame = native().frame();
   const flags = FSPICK_CLOEXEC | FSPICK_EMPTY_PATH;
-  return native().call(FSPICK, directoryFd, frame.text(""), flags);
+  return native().call(systemCalls.fspick, directoryFd, frame.text(""), flags);
 }
 
 /** fsconfig(2) with FSCONFIG_SET_STRING. Values of more than 255 bytes are EINVAL. */

@@ -12,9 +12,9 @@ import type { Kernel } from "../kernel.ts";
 import type { Child, ExitStatus, FailedStep } from "../processes.ts";
 import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
-import { processCalls } from "./process_calls.ts";
 import { __WALL, CLD_EXITED, P_PIDFD, WEXITED } from "../../uapi/processes.ts";
 import { O_CLOEXEC } from "../../uapi/files.ts";
+import { systemCalls } from "../linux/ffi/syscalls.ts";
 
 const SIGINFO_SIZE = 128;
 
@@ -69,7 +69,7 @@ export class ChildProcess implements Child {
   /** Sends a signal: 0, or `-errno`. It cannot reach another process that got the pid later. */
   signal(number: number): number {
     if (this.#closed || this.#status !== undefined) return -Errno.ESRCH;
-    return native().call(processCalls.pidfd_send_signal, this.pidfd, number, 0, 0);
+    return native().call(systemCalls.pidfd_send_signal, this.pidfd, number, 0, 0);
   }
 
   /** Kills it when it is still running, reaps it and closes its descriptor. */
@@ -89,7 +89,7 @@ export class ChildProcess implements Child {
     using frame = native().frame();
     const info = frame.room(SIGINFO_SIZE);
     const result = native().call(
-      processCalls.waitid,
+      systemCalls.waitid,
       P_PIDFD,
       this.pidfd,
       info.address,
@@ -132,19 +132,19 @@ export function runSteps(kernel: Kernel, program: ChildProgram): Result | Failed
 
 /** pidfd_open(2): a descriptor of a running process, or `-errno`. */
 export function openProcess(pid: number): number {
-  return native().call(processCalls.pidfd_open, pid, 0);
+  return native().call(systemCalls.pidfd_open, pid, 0);
 }
 
 /** pidfd_send_signal(2): 0, or `-errno`. */
 export function signalProcess(pidfd: number, number: number): number {
-  return native().call(processCalls.pidfd_send_signal, pidfd, number, 0, 0);
+  return native().call(systemCalls.pidfd_send_signal, pidfd, number, 0, 0);
 }
 
 /** pipe2(2), close-on-exec: the end to read from, the end to write to; or `-errno`. */
 export function openPipe(): readonly [reading: number, writing: number] | Result {
   using frame = native().frame();
   const pair = frame.room(8);
-  const result = native().call(processCalls.pipe2, pair.address, O_CLOEXEC);
+  const result = native().call(systemCalls.pipe2, pair.address, O_CLOEXEC);
   if (result < 0) return result;
   const view = new DataView(pair.bytes.buffer, pair.bytes.byteOffset, 8);
   return [view.getInt32(0, true), view.getInt32(4, true)];

@@ -12,7 +12,6 @@ import type { Kernel } from "../kernel.ts";
 import type { Message, PeerCredentials } from "../processes.ts";
 import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
-import { processCalls } from "./process_calls.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
 import {
   AF_UNIX,
@@ -125,7 +124,7 @@ export function listenAt(path: string, backlog: number = 64): Result {
   const socket = openSocket(SOCK_NONBLOCK);
   if (socket < 0) return socket;
   const bound = addressed(systemCalls.bind, socket, path);
-  const result = bound < 0 ? bound : native().call(processCalls.listen, socket, backlog);
+  const result = bound < 0 ? bound : native().call(systemCalls.listen, socket, backlog);
   if (result >= 0) return socket;
   native().call(systemCalls.close, socket);
   return result;
@@ -133,14 +132,14 @@ export function listenAt(path: string, backlog: number = 64): Result {
 
 /** The next connection, or `-EAGAIN` when there is none. */
 export function acceptConnection(socket: number): Result {
-  return native().call(processCalls.accept4, socket, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  return native().call(systemCalls.accept4, socket, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
 /** Connects to a path; the socket, or `-errno` (`-EAGAIN` when the queue of the other side is full). */
 export function connectTo(path: string): Result {
   const socket = openSocket(SOCK_NONBLOCK);
   if (socket < 0) return socket;
-  const result = addressed(processCalls.connect, socket, path);
+  const result = addressed(systemCalls.connect, socket, path);
   if (result >= 0) return socket;
   native().call(systemCalls.close, socket);
   return result;
@@ -188,7 +187,7 @@ function addressed(call: number, socket: number, path: string): Result {
 function option(socket: number, name: number, address: number, size: number): Result {
   using frame = native().frame();
   return native().call(
-    processCalls.getsockopt,
+    systemCalls.getsockopt,
     socket,
     SOL_SOCKET,
     name,
@@ -228,5 +227,5 @@ function descriptorsOf(control: Uint8Array): number[] {
 /** chmod(2): 0 or `-errno`. For the path of a socket: connecting takes the right to write. */
 export function setMode(path: string, mode: number): Result {
   using frame = native().frame();
-  return native().call(processCalls.fchmodat, AT_FDCWD, frame.text(path), mode);
+  return native().call(systemCalls.fchmodat, AT_FDCWD, frame.text(path), mode);
 }

@@ -12,7 +12,6 @@ import type { FailedStep, NamespaceKind } from "../processes.ts";
 import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
 import { runSteps, startChild } from "./process.ts";
-import { processCalls } from "./process_calls.ts";
 import { receiveWithin, socketPair } from "./sockets.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
 import {
@@ -123,8 +122,8 @@ export function openFilesystemIn(
   enter(program, userNamespaceFd);
   program.step("unshare", systemCalls.unshare, [CLONE_NEWNS]);
   // As its root, where it has one: the files of the bpffs are then of somebody that it knows.
-  program.step("setresgid", processCalls.setresgid, [0, 0, 0], { tolerate: true });
-  program.step("setresuid", processCalls.setresuid, [0, 0, 0], { tolerate: true });
+  program.step("setresgid", systemCalls.setresgid, [0, 0, 0], { tolerate: true });
+  program.step("setresuid", systemCalls.setresuid, [0, 0, 0], { tolerate: true });
   program.step("fsopen", systemCalls.fsopen, ["bpf", 1]);
   return Promise.resolve(runSteps(kernel, program));
 }

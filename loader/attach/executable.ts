@@ -11,6 +11,8 @@ import { nearestNames } from "../../object/spec/named.ts";
 import { attachError, checkAttach, noSuchTarget } from "./error.ts";
 import { globMatcher } from "./glob.ts";
 import { symbolVersions } from "./symbol_versions.ts";
+import { systemCallsOf } from "../../uapi/system_calls.ts";
+import { SEEK_END } from "../../uapi/files.ts";
 
 /** A function of a file: its name and its bytes from the start of the file. */
 export interface FilePlace {
@@ -87,9 +89,9 @@ export function withExecutable<T>(
   }
 }
 
-/** lseek(SEEK_END), whose number is 8 on x86-64 and 62 on aarch64. */
+/** lseek(SEEK_END). */
 function fileSize(kernel: Kernel, fd: number): number {
-  return kernel.call(kernel.machine.machine === "aarch64" ? 62 : 8, fd, 0, 2);
+  return kernel.call(systemCallsOf(kernel.machine.machine).lseek, fd, 0, SEEK_END);
 }
 
 /** The place of one function, by name and version. */

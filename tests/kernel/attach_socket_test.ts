@@ -4,10 +4,10 @@ import { socketPair } from "../support/processes.ts";
 import { inNetworkNamespace, loadHook, openSocket } from "../support/hooks.ts";
 import { kernelTest, openDescriptors } from "../support/kernel.ts";
 import { SO_REUSEPORT } from "../../uapi/sockets.ts";
+import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 
 const kernel = linuxKernel();
 const root = { needs: { root: true } } as const;
-const LISTEN = kernel.machine.machine === "aarch64" ? 201 : 50;
 
 kernelTest("socket filter sees what comes to its socket, and drops it", async () => {
   using hook = await loadHook("socket_filter", { verdict: 0xffff });
@@ -43,7 +43,7 @@ kernelTest("sk_reuseport sees connections to its group, and refuses them", root,
       assertEquals(kernel.setSocketOption(socket, SO_REUSEPORT, 1), 0);
       using _link = hook.program.attach({ socket });
       // Without an address the kernel chooses a port; its table says which.
-      assertEquals(kernel.call(LISTEN, socket, 8), 0);
+      assertEquals(kernel.call(systemCalls.listen, socket, 8), 0);
       const table = new TextDecoder().decode(kernel.readFile("/proc/thread-self/net/tcp").bytes);
       const port = parseInt(/^\s*\d+: [0-9A-F]+:([0-9A-F]+) \S+ 0A/m.exec(table)?.[1] ?? "0", 16);
       const connects = async (): Promise<boolean> => {

@@ -9,7 +9,6 @@ import { ChildProgram } from "../../kernel/process/child_program.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { runSteps, startChild } from "../../kernel/process/process.ts";
-import { processCalls } from "../../kernel/process/process_calls.ts";
 import {
   acceptConnection,
   connectTo,
@@ -31,8 +30,8 @@ kernelTest("a child runs its steps and becomes a program", unprivileged, async (
   const [reading, writing] = openPipe();
   const program = new ChildProgram();
   program.step("dup3", systemCalls.dup3, [writing, 1, 0]);
-  program.step("execve", processCalls.execve, ["/no/such/program", 0, 0], { tolerate: true });
-  program.step("execve", processCalls.execve, [
+  program.step("execve", systemCalls.execve, ["/no/such/program", 0, 0], { tolerate: true });
+  program.step("execve", systemCalls.execve, [
     "/bin/sh",
     program.texts(["sh", "-c", "echo $0 $A; exit 7"]),
     program.texts(["A=b"]),
@@ -86,8 +85,8 @@ kernelTest("a signal ends a child, and disposal kills one that runs", unprivileg
   const start = (): ReturnType<typeof startChild> => {
     const program = new ChildProgram();
     const mask = program.room(8);
-    program.step("rt_sigprocmask", processCalls.rt_sigprocmask, [2, mask.address, 0, 8]);
-    program.step("execve", processCalls.execve, [
+    program.step("rt_sigprocmask", systemCalls.rt_sigprocmask, [2, mask.address, 0, 8]);
+    program.step("execve", systemCalls.execve, [
       "/bin/sleep",
       program.texts(["sleep", "60"]),
       program.texts([]),

@@ -15,11 +15,9 @@ import bytes from "../fixtures/maps.bpf.o" with { type: "bytes" };
 import { cgroupRoot, inNetworkNamespace, openDirectory, openSocket } from "../support/hooks.ts";
 import { kernelTest, missingFeature } from "../support/kernel.ts";
 import { AF_XDP, SO_REUSEPORT, SOCK_RAW, SOL_XDP, XDP_RX_RING } from "../../uapi/sockets.ts";
+import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 
 const kernel = linuxKernel();
-const SETSOCKOPT = kernel.machine.machine === "aarch64" ? 208 : 54;
-const LISTEN = kernel.machine.machine === "aarch64" ? 201 : 50;
-const SOCKET = kernel.machine.machine === "aarch64" ? 198 : 41;
 const root = { needs: { root: true } } as const;
 
 function array(valueSize = 4): BpfMap<number, number> {
@@ -122,7 +120,7 @@ kernelTest("cpumap: a queue and a program, by name", async () => {
 function listener(): number {
   const socket = openSocket();
   assertEquals(kernel.setSocketOption(socket, SO_REUSEPORT, 1), 0);
-  assertEquals(kernel.call(LISTEN, socket, 8), 0);
+  assertEquals(kernel.call(systemCalls.listen, socket, 8), 0);
   return socket;
 }
 
@@ -160,19 +158,22 @@ for (const type of ["sockmap", "sockhash", "reuseport_sockarray"] as const) {
 /** Newer kernels (7.2) take a socket only when it can receive. */
 function giveReceiveRing(socket: number): void {
   using frame = native().frame();
-  assertEquals(native().call(SETSOCKOPT, socket, SOL_XDP, XDP_RX_RING, frame.words([64]), 4), 0);
+  assertEquals(
+    native().call(systemCalls.setsockopt, socket, SOL_XDP, XDP_RX_RING, frame.words([64]), 4),
+    0,
+  );
 }
 
 kernelTest("xskmap: AF_XDP sockets go in", {
   needs: { root: true, unless: () => missingFeature("map", "xskmap") },
 }, () => {
   using map = BpfMap.create<number, number>({ type: "xskmap", maxEntries: 2 });
-  const socket = kernel.call(SOCKET, AF_XDP, SOCK_RAW, 0);
+  const socket = kernel.call(systemCalls.socket, AF_XDP, SOCK_RAW, 0);
   assert(socket >= 0, `${socket}`);
   try {
     giveReceiveRing(socket);
     map.set(1, { fd: socket });
-    const other = kernel.call(SOCKET, AF_XDP, SOCK_RAW, 0);
+    const other = kernel.call(systemCalls.socket, AF_XDP, SOCK_RAW, 0);
     giveReceiveRing(other);
     assertThrows(() => map.set(1, { fd: other }, { mode: "create" }), KernelError, "EEXIST");
     map.set(1, { fd: other }, { mode: "replace" });

@@ -137,17 +137,18 @@ export async function checkClaims(
   };
 }
 
-/** The values of integer constants; names that the header does not define are left out. */
+/** The values of integer constant expressions; those with names that the header does not define are left out. */
 export async function readConstants(
   headers: CHeaders,
   header: string,
-  names: readonly string[],
+  expressions: readonly string[],
 ): Promise<ReadonlyMap<string, number>> {
-  const known = await checkClaims(headers, header, names.map((name) => `(${name}) == (${name})`));
-  const defined = names.filter((_, at) => known.held.includes(`(${names[at]}) == (${names[at]})`));
+  const claim = (expression: string): string => `(${expression}) == (${expression})`;
+  const { held } = await checkClaims(headers, header, expressions.map(claim));
+  const known = expressions.filter((expression) => held.includes(claim(expression)));
   // As the kernel's own asm-offsets.c: the assembler's text carries the numbers.
-  const lines = defined.map((name) =>
-    `  __asm__ volatile("\\n.ascii \\"->${name} %c0\\"" :: "i"((long long)(${name})));`
+  const lines = known.map((expression, at) =>
+    `  __asm__ volatile("\\n.ascii \\"->${at} %c0\\"" :: "i"((long long)(${expression})));`
   );
   const { output, errors } = await compile(
     headers,
@@ -155,12 +156,13 @@ export async function readConstants(
     `${include(header)}void names(void) {\n${lines.join("\n")}\n}\n`,
   );
   const found = new Map<string, number>();
-  for (const [, name = "", number = ""] of output.matchAll(/"->(\w+) [#$]?(-?\d+)"/g)) {
+  for (const [, at = "", number = ""] of output.matchAll(/"->(\d+) [#$]?(-?\d+)"/g)) {
     const value = Number(number);
-    if (!Number.isSafeInteger(value)) throw new TypeError(`${name} is no safe integer: ${number}`);
-    found.set(name, value);
+    const expression = known[Number(at)] ?? "";
+    if (!Number.isSafeInteger(value)) throw new TypeError(`${expression} is ${number}: too large`);
+    found.set(expression, value);
   }
-  if (found.size !== defined.length) throw new TypeError(`Cannot read <${header}>: ${errors}`);
+  if (found.size !== known.length) throw new TypeError(`Cannot read <${header}>: ${errors}`);
   return found;
 }
 

@@ -7,7 +7,7 @@
  */
 
 import { type Architecture, findHeaders, namesIn, readConstants } from "./c_headers.ts";
-import { families, type Family } from "./uapi_families.ts";
+import { families, type Family, systemCallNames } from "./uapi_families.ts";
 
 /** The constants of one C header: name to number, or one number for each architecture. */
 export interface HeaderConstants {
@@ -21,21 +21,22 @@ export async function readFamily(family: Family, root: string): Promise<HeaderCo
   if (typeof x86 === "string") throw new TypeError(`Cannot generate: ${x86}`);
   if (typeof arm === "string") throw new TypeError(`Cannot generate: ${arm}`);
   const found: HeaderConstants[] = [];
-  for (const { header, names } of family.headers) {
-    const wanted: string[] = [];
+  for (const { header, names, expressions = {} } of family.headers) {
+    const wanted = new Map<string, string>();
     for (const name of names.trim().split(/\s+/)) {
-      if (name.endsWith("*")) wanted.push(...await namesIn(x86, header, name.slice(0, -1)));
-      else wanted.push(name);
+      const all = name.endsWith("*") ? await namesIn(x86, header, name.slice(0, -1)) : [name];
+      for (const one of all) wanted.set(one, one);
     }
+    for (const [name, expression] of Object.entries(expressions)) wanted.set(name, expression);
     const [one, other] = [
-      await readConstants(x86, header, wanted),
-      await readConstants(arm, header, wanted),
+      await readConstants(x86, header, [...wanted.values()]),
+      await readConstants(arm, header, [...wanted.values()]),
     ];
     const constants: [string, number | { readonly [arch in Architecture]: number }][] = [];
-    for (const name of new Set(wanted)) {
-      const [x86_64, aarch64] = [one.get(name), other.get(name)];
+    for (const [name, expression] of wanted) {
+      const [x86_64, aarch64] = [one.get(expression), other.get(expression)];
       if (x86_64 === undefined || aarch64 === undefined) {
-        throw new TypeError(`Cannot generate: <${header}> has no ${name}`);
+        throw new TypeError(`Cannot generate: <${header}> has no ${expression}`);
       }
       constants.push([name, x86_64 === aarch64 ? x86_64 : { x86_64, aarch64 }]);
     }
@@ -52,6 +53,7 @@ function written(name: string, value: number): string {
     name,
   );
   const isRequest = /^SIOC|^NS_GET|^PIDFD_GET|_IOC_|^TC_H/.test(name);
+  if (/SIZE/.test(name)) return String(value);
   return isFlag || isRequest || value > 0xffff ? `0x${value.toString(16)}` : String(value);
 }
 
@@ -115,6 +117,46 @@ export function numbersOf(machine: string): typeof architectures[Architecture] {
 `;
 }
 
+/** The text of `uapi/system_calls.ts`, before `deno fmt`. */
+async function systemCallsText(root: string): Promise<string> {
+  const tables: string[] = [];
+  for (const arch of ["x86_64", "aarch64"] as const) {
+    const headers = findHeaders(arch, root);
+    if (typeof headers === "string") throw new TypeError(`Cannot generate: ${headers}`);
+    const expressions = systemCallNames.map((name) => `__NR_${name}`);
+    const numbers = await readConstants(headers, "asm/unistd.h", expressions);
+    const lines = systemCallNames.map((name) => {
+      const number = numbers.get(`__NR_${name}`);
+      if (number === undefined) throw new TypeError(`Cannot generate: ${arch} has no ${name}`);
+      return `${name}: ${number},`;
+    });
+    tables.push(`  ${arch}: {\n${lines.join("\n")}\n  },`);
+  }
+  return `/**
+ * Numbers of system calls.
+ *
+ * ${note}
+ *
+ * @module
+ */
+
+import type { Architecture } from "./architecture.ts";
+
+/** The numbers by architecture (\`__NR_…\` of \`asm/unistd.h\`). */
+export const systemCallTables = {
+${tables.join("\n")}
+} as const;
+
+/** Numbers of system calls by name: those of one architecture. */
+export type SystemCalls = typeof systemCallTables[Architecture];
+
+/** The numbers of a machine, by what \`uname -m\` says; those of x86-64 for one that skep does not know. */
+export function systemCallsOf(machine: string): SystemCalls {
+  return systemCallTables[machine === "aarch64" ? "aarch64" : "x86_64"];
+}
+`;
+}
+
 /** All generated files of constants, by path from the repository's root, before `deno fmt`. */
 export async function constantFiles(root: string): Promise<{ readonly [path: string]: string }> {
   const files: { [path: string]: string } = {};
@@ -125,5 +167,6 @@ export async function constantFiles(root: string): Promise<{ readonly [path: str
     files[`uapi/${family.file}.ts`] = familyText(family, headers);
   }
   files["uapi/architecture.ts"] = architectureText(all);
+  files["uapi/system_calls.ts"] = await systemCallsText(root);
   return files;
 }

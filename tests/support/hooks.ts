@@ -20,8 +20,9 @@ import {
   NLM_F_EXCL,
   RTM_NEWLINK,
 } from "../../uapi/netlink.ts";
-import { IFF_UP } from "../../uapi/sockets.ts";
+import { AF_INET, IFF_UP, SOCK_STREAM } from "../../uapi/sockets.ts";
 import { architectures } from "../../uapi/architecture.ts";
+import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 
 const kernel = linuxKernel();
 const ARM = kernel.machine.machine === "aarch64";
@@ -34,10 +35,7 @@ export const hookToken: "auto" | false =
   Deno.build.os === "linux" && Deno.env.has("SKEP_HOOKS_WITH_TOKEN") ? "auto" : false;
 
 /** The number of getpgid(2): a system call that nothing else here makes. */
-export const GETPGID: number = ARM ? 155 : 121;
-const UNSHARE = ARM ? 97 : 272;
-const SETNS = ARM ? 268 : 308;
-const SOCKET = ARM ? 198 : 41;
+export const GETPGID: number = systemCalls.getpgid;
 const { O_DIRECTORY } = architectures[Deno.build.arch];
 
 /** Makes the system call that tracing programs look for; answers what the kernel answered. */
@@ -130,11 +128,11 @@ export function enterNetworkNamespace(): Disposable {
   if (before < 0) throw new Error(`cannot open the network namespace: ${before}`);
   const back = {
     [Symbol.dispose](): void {
-      kernel.call(SETNS, before, CLONE_NEWNET);
+      kernel.call(systemCalls.setns, before, CLONE_NEWNET);
       kernel.close(before);
     },
   };
-  const result = kernel.call(UNSHARE, CLONE_NEWNET);
+  const result = kernel.call(systemCalls.unshare, CLONE_NEWNET);
   if (result < 0) {
     kernel.close(before);
     throw new Error(`cannot make a network namespace: ${result}`);
@@ -225,5 +223,5 @@ export async function until(condition: () => boolean, what: string): Promise<voi
 
 /** A TCP socket that is bound to nothing, to be closed by the caller. */
 export function openSocket(): number {
-  return kernel.call(SOCKET, 2, 1, 0);
+  return kernel.call(systemCalls.socket, AF_INET, SOCK_STREAM, 0);
 }

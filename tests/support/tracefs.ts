@@ -15,11 +15,7 @@ import { native } from "../../kernel/linux/ffi/native.ts";
 import { tracefs } from "../../loader/attach/nearest.ts";
 import { CLONE_NEWNS } from "../../uapi/processes.ts";
 import { MS_PRIVATE, MS_REC } from "../../uapi/mounts.ts";
-
-const ARM = linuxKernel().machine.machine === "aarch64";
-const UNSHARE = ARM ? 97 : 272;
-const SETNS = ARM ? 268 : 308;
-const MOUNT = ARM ? 40 : 165;
+import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 
 /** Why there is no tracefs, and none can be mounted; undefined when there is. */
 export function whyNoTracefs(): string | undefined {
@@ -39,20 +35,20 @@ export function enterTracefs(): Disposable {
   const kernel = linuxKernel();
   if (tracefs(kernel) !== undefined) return { [Symbol.dispose](): void {} };
   const before = kernel.open("/proc/thread-self/ns/mnt");
-  const unshared = before < 0 ? before : kernel.call(UNSHARE, CLONE_NEWNS);
+  const unshared = before < 0 ? before : kernel.call(systemCalls.unshare, CLONE_NEWNS);
   if (unshared < 0) {
     if (before >= 0) kernel.close(before);
     throw new Error(`tracefs is not mounted, and cannot be (${unshared})`);
   }
   const back = (): void => {
-    kernel.call(SETNS, before, CLONE_NEWNS);
+    kernel.call(systemCalls.setns, before, CLONE_NEWNS);
     kernel.close(before);
   };
   try {
     {
       // Nothing of what is mounted here may show elsewhere.
       using frame = native().frame();
-      native().call(MOUNT, 0, frame.text("/"), 0, MS_REC | MS_PRIVATE, 0);
+      native().call(systemCalls.mount, 0, frame.text("/"), 0, MS_REC | MS_PRIVATE, 0);
     }
     const context = openFilesystem("tracefs");
     const mount = context < 0 || createFilesystem(context) < 0 ? -1 : mountFilesystem(context);

@@ -13,6 +13,8 @@ export interface HeaderNames {
   readonly header: string;
   /** Names as C has them, separated by white space. A name that ends with `*` stands for all that begin so. */
   readonly names: string;
+  /** Numbers that the header has no name for: name here, and the expression. */
+  readonly expressions?: { readonly [name: string]: string };
 }
 
 /** One generated file of constants. */
@@ -55,6 +57,7 @@ export const families: readonly Family[] = [
         names: `O_RDONLY O_WRONLY O_RDWR O_CREAT O_APPEND O_NONBLOCK O_CLOEXEC O_PATH O_DIRECTORY
           F_SETFD F_DUPFD_CLOEXEC AT_FDCWD AT_EMPTY_PATH AT_REMOVEDIR AT_RECURSIVE`,
       },
+      { header: "linux/fs.h", names: "SEEK_END" },
       { header: "linux/stat.h", names: "S_IFMT S_IFREG S_IFDIR S_IFSOCK STATX_BASIC_STATS" },
       { header: "linux/magic.h", names: "BPF_FS_MAGIC TMPFS_MAGIC" },
       { header: "linux/limits.h", names: "PATH_MAX" },
@@ -63,6 +66,10 @@ export const families: readonly Family[] = [
         header: "linux/eventpoll.h",
         names: `EPOLLIN EPOLLOUT EPOLLERR EPOLLHUP EPOLLRDHUP EPOLLONESHOT
           EPOLL_CTL_ADD EPOLL_CTL_DEL EPOLL_CTL_MOD EPOLL_CLOEXEC`,
+        expressions: {
+          EPOLL_EVENT_SIZE: "sizeof(struct epoll_event)",
+          EPOLL_EVENT_DATA: "offsetof(struct epoll_event, data)",
+        },
       },
       { header: "sys/eventfd.h", names: "EFD_CLOEXEC EFD_NONBLOCK" },
       {
@@ -167,3 +174,12 @@ export const families: readonly Family[] = [
     ],
   },
 ];
+
+/** The system calls that skep and its tests make: `__NR_…` of `asm/unistd.h`. */
+export const systemCallNames: readonly string[] = `accept4 bind bpf capset chdir close close_range
+  connect dup3 epoll_create1 epoll_ctl epoll_pwait eventfd2 execve fchmodat fcntl fsconfig fsmount
+  fsopen fspick fstatfs getdents64 getpgid getpid getsockopt ioctl listen lseek memfd_create mkdirat
+  mmap mount mount_setattr move_mount mprotect munmap open_tree openat perf_event_open pidfd_open
+  pidfd_send_signal pipe2 ppoll prctl read readlinkat recvfrom recvmsg rt_sigaction rt_sigprocmask
+  sendmsg sendto setgroups setns setresgid setresuid setsockopt socket socketpair statfs statx umount2
+  uname unlinkat unshare waitid write`.split(/\s+/);

@@ -6,9 +6,9 @@
 
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { native } from "../../kernel/linux/ffi/native.ts";
-import { processCalls } from "../../kernel/process/process_calls.ts";
 import { type BpfCapability, CAPABILITY_NUMBERS } from "../../token/mod.ts";
 import { _LINUX_CAPABILITY_VERSION_3 } from "../../uapi/processes.ts";
+import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 
 /** Takes capabilities away from this thread, for good. */
 export function dropCapabilities(...names: readonly BpfCapability[]): void {
@@ -20,7 +20,7 @@ export function dropCapabilities(...names: readonly BpfCapability[]): void {
   using frame = native().frame();
   const header = frame.words([_LINUX_CAPABILITY_VERSION_3, 0]);
   const result = native().call(
-    processCalls.capset,
+    systemCalls.capset,
     header,
     frame.words([low, low, 0, high, high, 0]),
   );

@@ -6,6 +6,8 @@
 
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { DelegationError, explainRefusal, Token } from "../../token/mod.ts";
+import { F_SETFD } from "../../uapi/files.ts";
+import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 
 /** Answers of the process that is one namespace deeper. */
 export interface NestedAnswers {
@@ -21,8 +23,8 @@ export interface NestedAnswers {
 export async function nest(): Promise<NestedAnswers> {
   const kernel = linuxKernel();
   using token = Token.open("/sys/fs/bpf", { kernel });
-  // F_SETFD: not close-on-exec any more.
-  kernel.call(Deno.build.arch === "aarch64" ? 25 : 72, token.fd, 2, 0);
+  // Not close-on-exec any more.
+  kernel.call(systemCalls.fcntl, token.fd, F_SETFD, 0);
   const code = `import { below } from ${JSON.stringify(import.meta.url)};
     console.log(JSON.stringify(below(${token.fd})));`;
   try {
