@@ -9,6 +9,7 @@ import { Errno } from "../../uapi/errno.ts";
 import type { FakeObject } from "./ground.ts";
 import { FakeMachine } from "./machine.ts";
 import { FakeMap, FakeMapBatch, FakeMapElements } from "./maps.ts";
+import type { FakeRing } from "./ring.ts";
 import type * as K from "../kernel.ts";
 import type { Mapping } from "../mapping.ts";
 import { structs, structSizes } from "../../uapi/layouts.ts";
@@ -58,6 +59,15 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
   #findMap(fd: number): FakeMap | K.Result {
     const object = this.find(fd, "map");
     return typeof object === "number" ? object : object.map ?? -Errno.EINVAL;
+  }
+
+  /** The kernel's side of a ring buffer: what it writes ends waits for `mapFd`. */
+  ring(mapFd: number): FakeRing {
+    const map = this.#findMap(mapFd);
+    const ring = typeof map === "number" ? undefined : map.ring;
+    if (ring === undefined) throw new TypeError(`descriptor ${mapFd} is no ring buffer`);
+    ring.submitted = () => this.poller.ready(mapFd);
+    return ring;
   }
 
   /** Element commands; each is logged and can be refused. */
@@ -357,7 +367,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     );
   }
 
-  /** mmap(2) of an array map with BPF_F_MMAPABLE: shares its memory. */
+  /** mmap(2) of a ring buffer, or of an array map with BPF_F_MMAPABLE: shares its memory. */
   map(
     fd: number,
     size: number,
@@ -368,7 +378,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
       const map = this.#findMap(fd);
       if (typeof map === "number") return map;
       if (map.frozen && options?.writable) return -Errno.EPERM;
-      const made = map.mapping(size);
+      const made = map.mapping(size, options?.offset);
       if (typeof made === "number") return made;
       mapping = made;
       return 0;

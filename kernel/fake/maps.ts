@@ -8,6 +8,7 @@ import { MapType } from "../../uapi/enums.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { MapBatch, MapCreate, MapElements, Result } from "../kernel.ts";
 import { Mapping } from "../mapping.ts";
+import { FakeRing } from "./ring.ts";
 import { BPF_EXIST, BPF_F_MMAPABLE, BPF_NOEXIST } from "../../uapi/bpf_flags.ts";
 
 const indexed: ReadonlySet<number> = new Set([
@@ -41,6 +42,8 @@ export class FakeMap {
   readonly attributes: MapCreate;
   /** Whether BPF_MAP_FREEZE was called. */
   frozen = false;
+  /** The producer's side of a ring buffer. */
+  readonly ring: FakeRing | undefined;
 
   #elements: Map<string, Uint8Array<ArrayBuffer>> = new Map();
   #queue: Uint8Array<ArrayBuffer>[] = [];
@@ -50,6 +53,8 @@ export class FakeMap {
   /** Makes an empty map. */
   constructor(attributes: MapCreate) {
     this.attributes = attributes;
+    const { type, maxEntries } = attributes;
+    this.ring = type === MapType.ringbuf ? new FakeRing(maxEntries) : undefined;
   }
 
   /** How many elements it holds. */
@@ -175,7 +180,8 @@ export class FakeMap {
    * A mapping that shares the map's memory. As long as there are several, the end of one leaves its
    * views alive: only the last takes the memory away.
    */
-  mapping(size: number): Mapping | Result {
+  mapping(size: number, offset: number = 0): Mapping | Result {
+    if (this.ring !== undefined) return this.ring.mapping(offset);
     const flat = this.#flat;
     if (flat === undefined) return -Errno.ENOTSUPP;
     if (size > Math.ceil(flat.length / 4096) * 4096) return -Errno.EINVAL;

@@ -13,4 +13,5 @@ export { FakeMap } from "./maps.ts";
 export * from "./poller.ts";
 export * from "./processes.ts";
 export * from "./recording.ts";
+export type { FakeRing } from "./ring.ts";
 export { FakeSockets } from "./sockets.ts";

@@ -4,51 +4,42 @@
  * @module
  */
 
-import type { Kernel } from "../kernel.ts";
 import { Mapping } from "../mapping.ts";
-import type { WaitOptions } from "../poller.ts";
 import { BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT } from "../../uapi/bpf_flags.ts";
 
 const PAGE = 4096;
 
-/** The kernel's side of a ring buffer of `size` bytes. */
+/** The kernel's side of a ring buffer map; see `FakeKernel.ring`. */
 export class FakeRing {
-  /** What a reader is opened with. */
-  readonly kernel: Kernel;
   /** Bytes of data. */
   readonly size: number;
   /** Mappings that were made and not yet disposed of. */
   mapped = 0;
+  /** Called when a record was submitted. */
+  submitted: () => void = () => {};
   readonly #consumer = new ArrayBuffer(PAGE);
   readonly #data: ArrayBuffer;
   readonly #view: DataView;
-  #producer: number;
-  #waits: { readonly resolve: (ready: boolean) => void }[] = [];
+  #producer = 0;
 
-  /** An empty buffer whose positions start at `start`. */
-  constructor(size: number, start: number = 0, machine: string = "x86_64") {
+  /** An empty buffer. */
+  constructor(size: number) {
     this.size = size;
     this.#data = new ArrayBuffer(PAGE + 2 * size);
     this.#view = new DataView(this.#data);
-    this.#producer = start;
-    new BigUint64Array(this.#consumer)[0] = BigInt(start);
+  }
+
+  /** Moves both positions of an empty buffer: where many records went through. */
+  start(position: number): void {
+    this.#producer = position;
+    new BigUint64Array(this.#consumer)[0] = BigInt(position);
     this.#publish();
-    const map = (_fd: number, _size: number, options?: { readonly offset?: number }): Mapping => {
-      this.mapped++;
-      return new Mapping(options?.offset ? this.#data : this.#consumer, 0, () => this.mapped--);
-    };
-    const wait = (_fd: number, options: WaitOptions = {}): Promise<boolean> => {
-      const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-      options.signal?.addEventListener("abort", () => reject(options.signal?.reason));
-      if (this.#producer !== this.position) resolve(true);
-      this.#waits.push({ resolve });
-      return promise;
-    };
-    this.kernel = {
-      machine: { machine, pageSize: PAGE },
-      map,
-      poller: { wait, forget: () => this.#wake(false) },
-    } as unknown as Kernel;
+  }
+
+  /** The consumer's page, or behind it the producer's and the data. */
+  mapping(offset: number): Mapping {
+    this.mapped++;
+    return new Mapping(offset === 0 ? this.#consumer : this.#data, 0, () => this.mapped--);
   }
 
   /** The consumer's position, as the kernel sees it. */
@@ -76,7 +67,7 @@ export class FakeRing {
   submit(at: number, discard = false): void {
     const length = this.#view.getUint32(PAGE + at % this.size, true) & 0x3fffffff;
     this.#header(at, discard ? length | BPF_RINGBUF_DISCARD_BIT : length);
-    this.#wake(true);
+    this.submitted();
   }
 
   /** Writes and submits a record. */
@@ -94,11 +85,5 @@ export class FakeRing {
 
   #publish(): void {
     this.#view.setBigUint64(0, BigInt(this.#producer), true);
-  }
-
-  #wake(ready: boolean): void {
-    const waits = this.#waits;
-    this.#waits = [];
-    for (const { resolve } of waits) resolve(ready);
   }
 }

@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { FakeRing } from "../../kernel/fake/ring.ts";
+import { FakeKernel } from "../../kernel/fake/fake.ts";
+import type { FakeRing } from "../../kernel/fake/ring.ts";
+import { MapType } from "../../uapi/enums.ts";
 import { RingBuffer } from "./ring_buffer.ts";
 
 const number = {
@@ -13,14 +15,27 @@ function record(value: number, size = 4): Uint8Array {
   return bytes;
 }
 
-function open(ring: FakeRing): RingBuffer<number> {
-  return RingBuffer.open<number>(ring.kernel, 3, ring.size, { decoder: number, name: "events" });
+/** A ring buffer map of a fake kernel, and the producer's side of it. */
+function fakeRing(start: number = 0, machine: string = "x86_64"): {
+  readonly ring: FakeRing;
+  readonly from: readonly [kernel: FakeKernel, fd: number, size: number];
+} {
+  const kernel = new FakeKernel({ machine: { machine } });
+  const map = { type: MapType.ringbuf, keySize: 0, valueSize: 0, maxEntries: 4096 };
+  const fd = kernel.mapCreate(map);
+  const ring = kernel.ring(fd);
+  ring.start(start);
+  return { ring, from: [kernel, fd, map.maxEntries] };
+}
+
+function open(from: readonly [kernel: FakeKernel, fd: number, size: number]): RingBuffer<number> {
+  return RingBuffer.open<number>(...from, { decoder: number, name: "events" });
 }
 
 for (const machine of ["x86_64", "aarch64"]) {
   Deno.test(`RingBuffer reads records in order across the end of the buffer (${machine})`, () => {
-    const ring = new FakeRing(4096, 0, machine);
-    using reader = open(ring);
+    const { ring, from } = fakeRing(0, machine);
+    using reader = open(from);
     const seen: number[] = [];
     let next = 0;
     for (let round = 0; round < 50; round++) {
@@ -35,8 +50,8 @@ for (const machine of ["x86_64", "aarch64"]) {
 }
 
 Deno.test("RingBuffer goes on past 2^32 bytes and publishes both words of its position", () => {
-  const ring = new FakeRing(4096, 2 ** 32 - 64);
-  using reader = open(ring);
+  const { ring, from } = fakeRing(2 ** 32 - 64);
+  using reader = open(from);
   for (let value = 0; value < 20; value++) {
     assert(ring.output(record(value)));
     assertEquals(reader.drain(), [value]);
@@ -45,8 +60,8 @@ Deno.test("RingBuffer goes on past 2^32 bytes and publishes both words of its po
 });
 
 Deno.test("RingBuffer stops at a record that is reserved and not submitted", () => {
-  const ring = new FakeRing(4096);
-  using reader = open(ring);
+  const { ring, from } = fakeRing();
+  using reader = open(from);
   ring.output(record(1));
   const busy = ring.reserve(record(2));
   ring.output(record(3));
@@ -57,8 +72,8 @@ Deno.test("RingBuffer stops at a record that is reserved and not submitted", () 
 });
 
 Deno.test("RingBuffer passes over discarded records and gives their room back", () => {
-  const ring = new FakeRing(4096);
-  using reader = open(ring);
+  const { ring, from } = fakeRing();
+  using reader = open(from);
   ring.submit(ring.reserve(record(1)), true);
   ring.output(record(2));
   assertEquals(reader.drain(), [2]);
@@ -67,8 +82,8 @@ Deno.test("RingBuffer passes over discarded records and gives their room back", 
 });
 
 Deno.test("RingBuffer.consume counts the record whose callback throws as read", () => {
-  const ring = new FakeRing(4096);
-  using reader = open(ring);
+  const { ring, from } = fakeRing();
+  using reader = open(from);
   ring.output(record(1));
   ring.output(record(2));
   assertThrows(
@@ -84,8 +99,8 @@ Deno.test("RingBuffer.consume counts the record whose callback throws as read", 
 });
 
 Deno.test("RingBuffer.consume stops when the callback answers false, and at the limit", () => {
-  const ring = new FakeRing(4096);
-  using reader = open(ring);
+  const { ring, from } = fakeRing();
+  using reader = open(from);
   for (let value = 0; value < 6; value++) ring.output(record(value));
   assertEquals(reader.consume(() => false), 1);
   assertEquals(reader.consume(() => {}, 2), 2);
@@ -93,15 +108,15 @@ Deno.test("RingBuffer.consume stops when the callback answers false, and at the 
 });
 
 Deno.test("RingBuffer.consume refuses to be called from its own callback", () => {
-  const ring = new FakeRing(4096);
-  using reader = open(ring);
+  const { ring, from } = fakeRing();
+  using reader = open(from);
   ring.output(record(1));
   assertThrows(() => reader.consume(() => void reader.drain()), Error, "being read already");
 });
 
 Deno.test("RingBuffer.lease reads in place and gives the room back when it is disposed of", () => {
-  const ring = new FakeRing(4096);
-  using reader = open(ring);
+  const { ring, from } = fakeRing();
+  using reader = open(from);
   ring.output(record(7, 5));
   ring.output(record(8));
   {
@@ -117,15 +132,15 @@ Deno.test("RingBuffer.lease reads in place and gives the room back when it is di
 });
 
 Deno.test("RingBuffer decodes a short record as if zeroes followed", () => {
-  const ring = new FakeRing(4096);
-  using reader = open(ring);
+  const { ring, from } = fakeRing();
+  using reader = open(from);
   ring.output(new Uint8Array([0xff, 1]));
   assertEquals(reader.drain(), [0x1ff]);
 });
 
 Deno.test("RingBuffer gives copies of the bytes without a decoder", () => {
-  const ring = new FakeRing(4096);
-  using reader = RingBuffer.open(ring.kernel, 3, ring.size);
+  const { ring, from } = fakeRing();
+  using reader = RingBuffer.open(...from);
   ring.output(record(5));
   const [bytes] = reader.drain();
   ring.output(record(6));
@@ -134,8 +149,8 @@ Deno.test("RingBuffer gives copies of the bytes without a decoder", () => {
 });
 
 Deno.test("RingBuffer as an async iterable waits, and leaves in the buffer what was not asked for", async () => {
-  const ring = new FakeRing(4096);
-  using reader = open(ring);
+  const { ring, from } = fakeRing();
+  using reader = open(from);
   queueMicrotask(() => {
     for (const value of [1, 2, 3]) ring.output(record(value));
   });
@@ -149,8 +164,8 @@ Deno.test("RingBuffer as an async iterable waits, and leaves in the buffer what 
 });
 
 Deno.test("RingBuffer ends its loops at once when it is closed while they wait", async () => {
-  const ring = new FakeRing(4096);
-  const reader = open(ring);
+  const { ring, from } = fakeRing();
+  const reader = open(from);
   const loops = [
     Array.fromAsync(reader),
     Array.fromAsync(reader.batches()),
@@ -164,8 +179,8 @@ Deno.test("RingBuffer ends its loops at once when it is closed while they wait",
 });
 
 Deno.test("RingBuffer ends its loops without an error when the signal is aborted", async () => {
-  const ring = new FakeRing(4096);
-  using reader = open(ring);
+  const { ring, from } = fakeRing();
+  using reader = open(from);
   const abort = new AbortController();
   const loop = Array.fromAsync(reader.read(abort));
   ring.output(record(9));
@@ -174,8 +189,8 @@ Deno.test("RingBuffer ends its loops without an error when the signal is aborted
 });
 
 Deno.test("RingBuffer closed within its callback keeps the memory until the callback is over", () => {
-  const ring = new FakeRing(4096);
-  const reader = open(ring);
+  const { ring, from } = fakeRing();
+  const reader = open(from);
   ring.output(record(1));
   ring.output(record(2));
   const seen: number[] = [];
@@ -188,8 +203,8 @@ Deno.test("RingBuffer closed within its callback keeps the memory until the call
 });
 
 Deno.test("RingBuffer.batches gives what is there, at most the limit", async () => {
-  const ring = new FakeRing(4096);
-  using reader = open(ring);
+  const { ring, from } = fakeRing();
+  using reader = open(from);
   for (let value = 0; value < 5; value++) ring.output(record(value));
   const batches: number[][] = [];
   for await (const batch of reader.batches({ limit: 2 })) {
@@ -200,15 +215,15 @@ Deno.test("RingBuffer.batches gives what is there, at most the limit", async () 
 });
 
 Deno.test("RingBuffer.open refuses a size that no ring buffer has", () => {
-  const ring = new FakeRing(4096);
-  assertThrows(() => RingBuffer.open(ring.kernel, 3, 5000), Error, "power of two");
+  const { ring, from } = fakeRing();
+  assertThrows(() => RingBuffer.open(from[0], from[1], 5000), Error, "power of two");
   assertEquals(ring.mapped, 0);
 });
 
 Deno.test("a producer that never rests does not keep the event loop from turning", async () => {
   for (const way of ["read", "batches", "forEach"] as const) {
-    const ring = new FakeRing(4096);
-    using reader = open(ring);
+    const { ring, from } = fakeRing();
+    using reader = open(from);
     const signal = AbortSignal.timeout(30);
     const refill = (): void => void ring.output(record(1));
     refill();
