@@ -1,5 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import type { Kernel, LinkCreate } from "../../kernel/kernel.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { FakeKernel } from "../../kernel/fake/fake.ts";
+import type { LinkCreate } from "../../kernel/kernel.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { sectionPlan } from "../../object/section/table.ts";
 import { type AttachOptions, attachProgram } from "./attach.ts";
@@ -7,38 +8,31 @@ import { AttachError } from "./error.ts";
 import type { Link } from "./link.ts";
 import { attachPerfEvent } from "./perf_event.ts";
 
-/** A kernel that notes links and answers with what the test wants. */
-class Notes {
-  links: LinkCreate[] = [];
-  closed: number[] = [];
-  answer = 50;
-  readonly kernel: Kernel;
+/** A fake kernel with an interface `veth0` and a cgroup, and a loaded program to attach. */
+class Attaching {
+  readonly kernel: FakeKernel = new FakeKernel({
+    interfaces: { veth0: 4 },
+    files: { "/sys/class/net/lo/ifindex": "1\n", "/sys/class/net/veth0/ifindex": "4\n" },
+    // CGROUP2_SUPER_MAGIC of linux/magic.h.
+    filesystems: { "/sys/fs/cgroup/x": 0x63677270 },
+  });
+  readonly programFd: number = this.kernel.addDescriptor({ kind: "program", name: "prog" });
 
-  constructor() {
-    this.kernel = {
-      machine: { machine: "x86_64", release: "9.9.0", pageSize: 4096, onlineCpus: [0, 1] },
-      linkCreate: (link: LinkCreate) => (this.links.push(link), this.answer),
-      rawTracepointOpen: () => this.answer,
-      close: (fd: number) => (this.closed.push(fd), 0),
-      dup: (fd: number) => fd + 1000,
-      interfaceIndex: (name: string) => name === "veth0" ? 4 : -19,
-      readDirectory: (path: string) => path === "/sys/class/net" ? ["lo", "veth0"] : undefined,
-      readFile: () => ({ result: -2, bytes: new Uint8Array() }),
-      open: () => 30,
-      perfEventOpen: () => -13,
-      programAttach: () => this.answer,
-      programDetach: () => 0,
-    } as unknown as Kernel;
+  /** The links that were asked for. */
+  get links(): LinkCreate[] {
+    return this.kernel.calls.filter(({ command }) => command === "link_create")
+      .map(({ attributes }) => attributes as LinkCreate);
+  }
+
+  /** A descriptor of the cgroup. */
+  cgroup(): number {
+    return this.kernel.open("/sys/fs/cgroup/x");
   }
 
   attach(section: string, options: AttachOptions = {}): Link {
     const { type, expectedAttachType, attach } = sectionPlan(section);
-    const spec = {
-      section,
-      type,
-      ...(expectedAttachType === undefined ? {} : { expectedAttachType }),
-    };
-    return attachProgram(this.kernel, { fd: 9, name: "prog", spec }, attach, options);
+    const spec = { section, type, expectedAttachType };
+    return attachProgram(this.kernel, { fd: this.programFd, name: "prog", spec }, attach, options);
   }
 }
 
@@ -64,13 +58,13 @@ Deno.test("attachProgram says what a section lacks", () => {
     "nonsense": 'section "nonsense" does not say where',
   };
   for (const [section, message] of Object.entries(cases)) {
-    assertThrows(() => new Notes().attach(section), AttachError, message);
+    assertThrows(() => new Attaching().attach(section), AttachError, message);
   }
 });
 
 Deno.test("attachProgram says that a target's text cannot be used", () => {
   assertThrows(
-    () => new Notes().attach("tp/nocategory"),
+    () => new Attaching().attach("tp/nocategory"),
     AttachError,
     "does not read as category/name",
   );
@@ -78,17 +72,17 @@ Deno.test("attachProgram says that a target's text cannot be used", () => {
 
 Deno.test("attachProgram names the nearest interface", () => {
   assertThrows(
-    () => new Notes().attach("xdp", { interface: "veth1" }),
+    () => new Attaching().attach("xdp", { interface: "veth1" }),
     AttachError,
     'there is no network interface "veth1"; nearest: veth0',
   );
 });
 
 Deno.test("attachProgram gives the kernel's refusal with errno and command", () => {
-  const notes = new Notes();
-  notes.answer = -16;
+  const attaching = new Attaching();
+  attaching.kernel.inject({ command: "link_create", errno: "EBUSY" });
   const error = assertThrows(
-    () => notes.attach("xdp", { interface: "veth0" }),
+    () => attaching.attach("xdp", { interface: "veth0" }),
     KernelError,
     "attach prog: EBUSY: an XDP program is attached to veth0 already",
   );
@@ -96,61 +90,68 @@ Deno.test("attachProgram gives the kernel's refusal with errno and command", () 
 });
 
 Deno.test("attachPerfEvent says that perf events cannot be delegated", () => {
+  const { kernel, programFd } = new Attaching();
+  kernel.inject({ command: "perf_event_open", errno: "EACCES" });
   const spec = { section: "perf_event", type: "perf_event" } as const;
-  const program = { fd: 9, name: "prog", spec };
+  const program = { fd: programFd, name: "prog", spec };
   assertThrows(
-    () => attachPerfEvent(new Notes().kernel, program, { event: "cpu_clock", period: 1 }),
+    () => attachPerfEvent(kernel, program, { event: "cpu_clock", period: 1 }),
     KernelError,
     "a BPF token cannot delegate it",
   );
 });
 
 Deno.test("attachProgram passes places among other programs", () => {
-  const notes = new Notes();
-  const first = notes.attach("tcx/egress", { interface: "veth0" });
-  notes.attach("tcx/egress", { interface: 4, before: first, expectedRevision: 3n });
-  notes.attach("tcx/egress", { interface: 4, after: { programId: 77 } });
-  notes.attach("cgroup_skb/egress", { cgroup: 8, before: "all" });
-  assertEquals(notes.links.map(({ flags, extra }) => [flags, extra]), [
+  const attaching = new Attaching();
+  const first = attaching.attach("tcx/egress", { interface: "veth0" });
+  attaching.attach("tcx/egress", { interface: 4, before: first, expectedRevision: 3n });
+  attaching.attach("tcx/egress", { interface: 4, after: { programId: 77 } });
+  attaching.attach("cgroup_skb/egress", { cgroup: attaching.cgroup(), before: "all" });
+  assertEquals(attaching.links.map(({ flags, extra }) => [flags, extra]), [
     [undefined, undefined],
     [8 | 1 << 13, {
       kind: "anchor",
-      anchor: { flags: 8 | 1 << 13, relative: 50, expectedRevision: 3n },
+      anchor: { flags: 8 | 1 << 13, relative: first.fd, expectedRevision: 3n },
     }],
     [16 | 32, { kind: "anchor", anchor: { flags: 16 | 32, relative: 77 } }],
     [8, { kind: "anchor", anchor: { flags: 8 } }],
   ]);
   assertThrows(
-    () => notes.attach("tcx/egress", { interface: 4, before: "all", after: "all" }),
+    () => attaching.attach("tcx/egress", { interface: 4, before: "all", after: "all" }),
     AttachError,
     "exclude one another",
   );
 });
 
 Deno.test("attachProgram opens a cgroup by its path and closes it again", () => {
-  const notes = new Notes();
-  notes.attach("cgroup/connect4", { cgroup: "/sys/fs/cgroup/x" });
-  assertEquals(notes.links[0]?.target, 30);
-  assertEquals(notes.closed, [30]);
+  const attaching = new Attaching();
+  attaching.attach("cgroup/connect4", { cgroup: "/sys/fs/cgroup/x" });
+  const opened = attaching.kernel.calls.find(({ command }) => command === "open")?.result;
+  assert(opened !== undefined && opened > 0);
+  assertEquals(attaching.links[0]?.target, opened);
+  assertEquals(attaching.kernel.leaks(), ["program prog", "link prog"]);
 });
 
 Deno.test("a command attachment that is refused closes what was opened for it", () => {
-  const notes = new Notes();
-  notes.answer = -22;
-  assertThrows(() => notes.attach("cgroup/connect4", { cgroup: 8, via: "command" }), KernelError);
-  assertEquals(notes.closed, [1008]);
+  const attaching = new Attaching();
+  const cgroup = attaching.cgroup();
+  const before = attaching.kernel.leaks();
+  attaching.kernel.inject({ command: "prog_attach", errno: "EINVAL" });
+  assertThrows(() => attaching.attach("cgroup/connect4", { cgroup, via: "command" }), KernelError);
+  assert(attaching.kernel.commands().includes("duplicate"));
+  assertEquals(attaching.kernel.leaks(), before);
 });
 
 Deno.test("attachProgram gives multi probes the section's pattern unless options name places", () => {
-  const notes = new Notes();
-  notes.attach("kprobe.multi/tcp_connect");
-  notes.attach("kprobe.multi/tcp_*", { functions: ["a", "b"], cookies: [1n, 2n] });
-  assertEquals(notes.links.map(({ extra }) => extra), [
+  const attaching = new Attaching();
+  attaching.attach("kprobe.multi/tcp_connect");
+  attaching.attach("kprobe.multi/tcp_*", { functions: ["a", "b"], cookies: [1n, 2n] });
+  assertEquals(attaching.links.map(({ extra }) => extra), [
     { kind: "kprobe-multi", flags: 0, symbols: ["tcp_connect"] },
     { kind: "kprobe-multi", flags: 0, symbols: ["a", "b"], cookies: [1n, 2n] },
   ]);
   assertThrows(
-    () => notes.attach("kprobe.multi/tcp_connect", { functions: ["a"], cookies: [1n, 2n] }),
+    () => attaching.attach("kprobe.multi/tcp_connect", { functions: ["a"], cookies: [1n, 2n] }),
     AttachError,
     "2 cookies were given for 1",
   );
