@@ -15,6 +15,8 @@ export const MS_NOSUID = 2;
 /** `linux/mount.h`. */
 export const MS_NODEV = 4;
 /** `linux/mount.h`. */
+export const MS_NOEXEC = 0x8;
+/** `linux/mount.h`. */
 export const MS_REC = 0x4000;
 /** `linux/mount.h`. */
 export const MS_PRIVATE = 0x40000;

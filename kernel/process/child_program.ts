@@ -10,15 +10,31 @@
 
 import { childStub } from "./child_stub.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
+import { Errno } from "../../uapi/errno.ts";
 import type { Frame, Place } from "../linux/ffi/memory.ts";
 import { native } from "../linux/ffi/native.ts";
-import { CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_PIDFD, SIGCHLD } from "../../uapi/processes.ts";
+import {
+  CLONE_CLEAR_SIGHAND,
+  CLONE_FILES,
+  CLONE_NEWPID,
+  CLONE_PIDFD,
+  SIGCHLD,
+} from "../../uapi/processes.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
 
 /** Words of a step in memory: number, six arguments, stores, flags. */
 const STEP_WORDS = 9;
 const FLAG_TOLERATE = 1n;
 const FLAG_STOP_AT_ZERO = 2n;
+const FLAG_REPEAT = 8n;
+/** From this bit on: how many steps are skipped when the result is zero. */
+const SKIP_SHIFT = 16n;
+/** Which of a step's arguments holds the result that ends its repetition. */
+const REPEAT_ARGUMENT = 5;
+/** Bytes of the memory that parent and children share: results, then {@linkcode ChildProgram.shared}. */
+const SHARED_SIZE = 16384;
+/** Bytes of `struct clone_args` before Linux 5.5 added to it (CLONE_ARGS_SIZE_VER0). */
+const CLONE_ARGS_SIZE = 64;
 
 /** How a step ends. */
 export interface StepOptions {
@@ -26,6 +42,8 @@ export interface StepOptions {
   readonly tolerate?: boolean;
   /** Takes the result 0 for an error: for read, where it is the end of the other side. */
   readonly stopAtZero?: boolean;
+  /** Repeats the call until it fails or returns the result of this earlier step; it has at most five arguments. */
+  readonly repeatUntil?: StepResult;
 }
 
 /** An argument: a number, the address of a text, or what an earlier step answered. */
@@ -50,12 +68,24 @@ interface Step {
   readonly arguments: readonly StepArgument[];
   readonly options: StepOptions;
   readonly result: StepResult;
+  /** How many of the following steps are skipped when the result is zero. */
+  skip: number;
+}
+
+/** Eight bytes that stay shared between this process, the child, and what the child forks. */
+export interface SharedWord {
+  /** The address, the same in all of them. */
+  readonly address: number;
+  /** The position in {@linkcode StartedChild.sharedWord}. */
+  readonly index: number;
 }
 
 /** How the process is made. */
 export interface StartOptions {
   /** Whether it shares the descriptor table: what it opens is open here. */
   readonly shareFiles?: boolean;
+  /** Whether it is the init of a new pid namespace (needs CAP_SYS_ADMIN): its end kills every process in there. */
+  readonly newPidNamespace?: boolean;
 }
 
 /** What a step answered. */
@@ -76,6 +106,8 @@ export interface StartedChild {
   readonly pidfd: number;
   /** What its steps have answered by now. */
   readonly outcomes: () => readonly StepOutcome[];
+  /** Reads a shared word. */
+  readonly sharedWord: (word: SharedWord) => bigint;
   /** Gives back the memory in which the answers are; outcomes() then keeps its last answer. */
   readonly release: () => void;
 }
@@ -87,6 +119,8 @@ const UNANSWERED = -0x7fff_ffff_ffff_0000n;
 export class ChildProgram implements Disposable {
   readonly #frame: Frame = native().ownFrame();
   readonly #steps: Step[] = [];
+  readonly #shared: SharedMemory = new SharedMemory();
+  #started = false;
 
   /** Adds a system call. `name` is for errors. */
   step(
@@ -96,8 +130,28 @@ export class ChildProgram implements Disposable {
     options: StepOptions = {},
   ): StepResult {
     const result = new StepResult(this.#steps.length);
-    this.#steps.push({ name, number, arguments: args, options, result });
+    this.#steps.push({ name, number, arguments: args, options, result, skip: 0 });
     return result;
+  }
+
+  /**
+   * Clones the child. `parent` adds the steps that the child makes after that, the last of which must not
+   * return; steps that are added later are made by the new process alone.
+   *
+   * @param pidfdAt Where the child finds a descriptor of the new process: four bytes.
+   */
+  fork(name: string, pidfdAt: number, parent: (pid: StepResult) => void): void {
+    const cloneArguments = this.#frame.longs(cloneArgs(CLONE_PIDFD, pidfdAt));
+    const pid = this.step(name, systemCalls.clone3, [cloneArguments, CLONE_ARGS_SIZE]);
+    const before = this.#steps.length;
+    parent(pid);
+    const clone = this.#steps[pid.index];
+    if (clone !== undefined) clone.skip = this.#steps.length - before;
+  }
+
+  /** Eight zero bytes that stay shared with the child and with what it forks. */
+  shared(): SharedWord {
+    return this.#shared.word();
   }
 
   /** Zeroed memory that the child will see at the same address. */
@@ -118,54 +172,36 @@ export class ChildProgram implements Disposable {
   /** Starts the process; throws a {@linkcode KernelError} when none can be made. */
   start(options: StartOptions = {}): StartedChild {
     const stub = childStub();
-    const libc = native();
-    const count = this.#steps.length;
-    const resultsSize = count * 8;
-    const shared = libc.map(resultsSize, {
-      fd: undefined,
-      writable: true,
-      offset: 0,
-      private: false,
-    });
-    if (shared < 0) throw refused("mmap", shared);
-    const results = new BigInt64Array(libc.buffer(shared, resultsSize));
-    results.fill(UNANSWERED);
-
+    const steps = this.#steps;
+    const count = steps.length;
+    const shared = this.#shared;
+    shared.expect(count);
     const pidfd = this.#frame.room(8);
-    const flags = BigInt(CLONE_PIDFD + CLONE_CLEAR_SIGHAND) |
-      (options.shareFiles === true ? BigInt(CLONE_FILES) : 0n);
-    const cloneArguments = this.#frame.longs([
-      flags,
-      BigInt(pidfd.address),
-      0n,
-      0n,
-      BigInt(SIGCHLD),
-      0n,
-      0n,
-      0n,
-    ]);
+    const flags = CLONE_PIDFD + CLONE_CLEAR_SIGHAND +
+      (options.shareFiles === true ? CLONE_FILES : 0) +
+      (options.newPidNamespace === true ? CLONE_NEWPID : 0);
     const program = this.#frame.longs([
-      BigInt(cloneArguments),
-      64n,
+      BigInt(this.#frame.longs(cloneArgs(flags, pidfd.address))),
+      BigInt(CLONE_ARGS_SIZE),
       BigInt(this.#encode()),
       BigInt(count),
-      BigInt(shared),
+      BigInt(shared.address),
       0n,
       (1n << 64n) - 1n,
     ]);
     const pid = stub(program);
     const fd = new DataView(pidfd.bytes.buffer, pidfd.bytes.byteOffset).getInt32(0, true);
-    this[Symbol.dispose]();
     if (pid < 0) {
-      results.buffer.transfer(0);
-      libc.call(systemCalls.munmap, shared, resultsSize);
+      this[Symbol.dispose]();
       throw refused("clone3", pid);
     }
-    const steps = this.#steps;
+    // The results outlive the program.
+    this.#started = true;
+    this[Symbol.dispose]();
     let last: readonly StepOutcome[] | undefined;
     const outcomes = (): readonly StepOutcome[] =>
       last ?? steps.map(({ name, options }, index) => {
-        const result = results[index] as bigint;
+        const result = shared.words[index] ?? UNANSWERED;
         const answered = result !== UNANSWERED;
         return {
           name,
@@ -179,15 +215,21 @@ export class ChildProgram implements Disposable {
     const release = (): void => {
       if (last !== undefined) return;
       last = outcomes();
-      results.buffer.transfer(0);
-      libc.call(systemCalls.munmap, shared, resultsSize);
+      shared[Symbol.dispose]();
     };
-    return { pid, pidfd: fd, outcomes, release };
+    return {
+      pid,
+      pidfd: fd,
+      outcomes,
+      sharedWord: ({ index }) => shared.words[index] ?? 0n,
+      release,
+    };
   }
 
   /** Gives back the memory. The child has its own copy of it. */
   [Symbol.dispose](): void {
     this.#frame[Symbol.dispose]();
+    if (!this.#started) this.#shared[Symbol.dispose]();
   }
 
   /** Writes the steps to memory and gives their address. */
@@ -206,17 +248,62 @@ export class ChildProgram implements Disposable {
         }
       });
     });
+    this.#steps.forEach(({ options }, index) => {
+      const slot = place.address + index * STEP_WORDS * 8 + 8 + REPEAT_ARGUMENT * 8;
+      options.repeatUntil?.stores.push(slot);
+    });
     // Only now is it known where each result goes.
-    this.#steps.forEach(({ result, options }, index) => {
+    this.#steps.forEach(({ result, options, skip }, index) => {
       const at = index * STEP_WORDS * 8;
       const stores = this.#frame.longs([...result.stores.map(BigInt), 0n]);
       view.setBigUint64(at + 56, BigInt(stores), true);
       const flags = (options.tolerate === true ? FLAG_TOLERATE : 0n) |
-        (options.stopAtZero === true ? FLAG_STOP_AT_ZERO : 0n);
+        (options.stopAtZero === true ? FLAG_STOP_AT_ZERO : 0n) |
+        (options.repeatUntil === undefined ? 0n : FLAG_REPEAT) |
+        BigInt(skip) << SKIP_SHIFT;
       view.setBigUint64(at + 64, flags, true);
     });
     return place.address;
   }
+}
+
+/** Memory that this process, the child and what the child forks see at one address and share. */
+class SharedMemory implements Disposable {
+  readonly address: number;
+  readonly words: BigInt64Array<ArrayBuffer>;
+  #taken = 0;
+  #open = true;
+
+  constructor() {
+    const options = { fd: undefined, writable: true, offset: 0, private: false };
+    this.address = native().map(SHARED_SIZE, options);
+    if (this.address < 0) throw refused("mmap", this.address);
+    this.words = new BigInt64Array(native().buffer(this.address, SHARED_SIZE));
+  }
+
+  /** Takes a word from the end. */
+  word(): SharedWord {
+    const index = SHARED_SIZE / 8 - ++this.#taken;
+    return { address: this.address + index * 8, index };
+  }
+
+  /** Makes room for the results of so many steps at the beginning. */
+  expect(steps: number): void {
+    if (steps + this.#taken > SHARED_SIZE / 8) throw refused("mmap", -Errno.E2BIG);
+    this.words.fill(UNANSWERED, 0, steps);
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.words.buffer.transfer(0);
+    native().call(systemCalls.munmap, this.address, SHARED_SIZE);
+  }
+}
+
+/** `struct clone_args`: flags and where the pidfd goes. The child ends with SIGCHLD. */
+function cloneArgs(flags: number, pidfdAt: number): bigint[] {
+  return [BigInt(flags), BigInt(pidfdAt), 0n, 0n, BigInt(SIGCHLD), 0n, 0n, 0n];
 }
 
 function refused(command: string, number: number): KernelError {

@@ -81,7 +81,8 @@ export const families: readonly Family[] = [
   },
   {
     file: "processes",
-    title: "Processes: clone(2), waitid(2), prctl(2), signals, capabilities, namespaces, pidfds.",
+    title:
+      "Processes: clone(2), waitid wait4 clone3 exit_group flock keyctl setsid(2), prctl(2), signals, capabilities, namespaces, pidfds.",
     headers: [
       {
         header: "linux/sched.h",
@@ -91,7 +92,11 @@ export const families: readonly Family[] = [
       { header: "asm/signal.h", names: "SIGKILL SIGPIPE SIGTERM SIGCHLD SIG_SETMASK" },
       { header: "linux/wait.h", names: "P_PIDFD WEXITED __WALL" },
       { header: "asm/siginfo.h", names: "CLD_EXITED" },
-      { header: "linux/prctl.h", names: "PR_SET_PDEATHSIG PR_SET_DUMPABLE PR_CAPBSET_DROP" },
+      {
+        header: "linux/prctl.h",
+        names: `PR_SET_PDEATHSIG PR_SET_DUMPABLE PR_CAPBSET_DROP PR_SET_NO_NEW_PRIVS PR_CAP_AMBIENT
+          PR_CAP_AMBIENT_CLEAR_ALL`,
+      },
       {
         header: "linux/capability.h",
         names: `_LINUX_CAPABILITY_VERSION_3 CAP_NET_ADMIN CAP_SYS_ADMIN CAP_PERFMON CAP_BPF
@@ -103,6 +108,12 @@ export const families: readonly Family[] = [
       },
       { header: "linux/pidfd.h", names: "PIDFD_GET_NET_NAMESPACE PIDFD_GET_USER_NAMESPACE" },
       { header: "linux/auxvec.h", names: "AT_PAGESZ" },
+      { header: "linux/keyctl.h", names: "KEYCTL_JOIN_SESSION_KEYRING" },
+      {
+        header: "asm/ioctls.h",
+        names: `TCGETS TCSETS TIOCSCTTY TIOCGWINSZ TIOCSWINSZ TIOCGPTPEER TIOCSPTLCK`,
+      },
+      { header: "sys/file.h", names: "LOCK_EX LOCK_NB" },
     ],
   },
   {
@@ -110,7 +121,8 @@ export const families: readonly Family[] = [
     title: "Mounting: mount(2), fsopen(2), fsconfig(2), open_tree(2), mount_setattr(2).",
     headers: [{
       header: "linux/mount.h",
-      names: `MS_RDONLY MS_NOSUID MS_NODEV MS_REC MS_PRIVATE OPEN_TREE_CLONE OPEN_TREE_CLOEXEC
+      names:
+        `MS_RDONLY MS_NOSUID MS_NODEV MS_NOEXEC MS_REC MS_PRIVATE OPEN_TREE_CLONE OPEN_TREE_CLOEXEC
         FSPICK_CLOEXEC FSPICK_EMPTY_PATH FSOPEN_CLOEXEC FSMOUNT_CLOEXEC MOVE_MOUNT_F_EMPTY_PATH
         FSCONFIG_SET_FLAG FSCONFIG_SET_STRING FSCONFIG_CMD_CREATE FSCONFIG_CMD_RECONFIGURE
         MOUNT_ATTR_RDONLY MOUNT_ATTR_NOSUID MOUNT_ATTR_NODEV MOUNT_ATTR_IDMAP MOUNT_ATTR_SIZE_VER0`,
@@ -182,4 +194,4 @@ export const systemCallNames: readonly string[] = `accept4 bind bpf capset chdir
   mmap mount mount_setattr move_mount mprotect munmap open_tree openat perf_event_open pidfd_open
   pidfd_send_signal pipe2 ppoll prctl read readlinkat recvfrom recvmsg rt_sigaction rt_sigprocmask
   sendmsg sendto setgroups setns setresgid setresuid setsockopt socket socketpair statfs statx umount2
-  uname unlinkat unshare waitid write`.split(/\s+/);
+  uname unlinkat unshare waitid wait4 clone3 exit_group flock keyctl setsid write`.split(/\s+/);

@@ -58,8 +58,19 @@ store:
 stored:
     ldr x9, [x20, #64]
     tbnz x0, #63, failed
-    cbnz x0, proceed
+    cbz x0, zero
+    tbz x9, #3, proceed
+    ldr x10, [x20, #48]
+    cmp x0, x10
+    b.ne next
+    b proceed
+zero:
     tbnz x9, #1, done
+    lsr x9, x9, #16
+    sub x21, x21, x9
+    add x22, x22, x9, lsl #3
+    mov x10, #72
+    madd x20, x9, x10, x20
     b proceed
 failed:
     tbz x9, #0, done

@@ -5,7 +5,8 @@
 // struct program { clone_args, clone_args_size, steps, count, results, old_mask, full_mask }: 64 bits each.
 // struct step { number, words[6], stores, flags }: 64 bits each; stores is the address of a list of
 // addresses that ends with 0, to each of which the result is written. Flags: 1 go on after an error,
-// 2 zero is an error.
+// 2 zero is an error, 8 make the call again until it fails or gives the number in words[5]. Bits 16 and
+// up: how many steps to leave out when the result is zero, as it is in the new process of a clone.
 //
 // The parent gets clone3's result. The child never returns: it becomes another program, or exits with 0
 // after the last step and with 127 after one that failed. All signals are blocked from before the
@@ -74,9 +75,20 @@ stored:
     mov 64(%rbp), %rcx
     test %rax, %rax
     js failed
-    jnz proceed
+    jz zero
+    test $8, %cl
+    jz proceed
+    cmp %rax, 48(%rbp)
+    jne next
+    jmp proceed
+zero:
     test $2, %cl
     jnz done
+    shr $16, %rcx
+    sub %rcx, %r12
+    lea (%r13,%rcx,8), %r13
+    imul $72, %rcx, %rcx
+    add %rcx, %rbp
     jmp proceed
 failed:
     test $1, %cl
