@@ -155,7 +155,7 @@ export async function verifyObject(
   const state = { ...prepareSpec(spec, kernelBtf, load, token).state, wholeLog: false };
   const jobs = options.jobs ?? Math.min(8, state.kernel.machine.onlineCpus.length);
   // Arenas that want the same addresses cannot be there at once.
-  using _turn = fixedArena(spec) ? await arenaTurn() : undefined;
+  using _turn = fixedArena(spec) ? await arenaTurn(state.kernel) : undefined;
   const trial = new Trial(state, jobs, options.signal);
   const { load: verdict, programs } = canShareMaps(spec)
     ? await trial.together()
@@ -175,15 +175,21 @@ function fixedArena(spec: ObjectSpec): boolean {
   return false;
 }
 
-let arenas: Promise<void> = Promise.resolve();
+/** The last turn that was asked for. */
+const arenas = new WeakMap<Kernel, Promise<void>>();
 
 /** Waits until all others that asked before are through; the turn ends with its disposal. */
-async function arenaTurn(): Promise<Disposable> {
-  const before = arenas;
+async function arenaTurn(kernel: Kernel): Promise<Disposable> {
+  const before = arenas.get(kernel);
   const { promise, resolve } = Promise.withResolvers<void>();
-  arenas = promise;
+  arenas.set(kernel, promise);
   await before;
-  return { [Symbol.dispose]: resolve };
+  return {
+    [Symbol.dispose]: () => {
+      if (arenas.get(kernel) === promise) arenas.delete(kernel);
+      resolve();
+    },
+  };
 }
 
 function verifiedMap({ name, type }: MapSpec): VerifiedMap {

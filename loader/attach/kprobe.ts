@@ -79,6 +79,7 @@ export function eventSource(
   };
 }
 
+/** Probes made so far: kernels that wrap one another share one tracefs, so that this is no kernel's own. */
 let probes = 0;
 
 /** Makes the probe as a line of tracefs, opens it as a tracepoint, and takes the line away with the link. */
@@ -101,9 +102,10 @@ function attachByTracefs(
   }
   checkAttach(file, program.name, "open", { data: { path } });
   try {
-    // Unique among processes by the inode of this one's descriptor table, and within it by number.
-    const unique = kernel.stat("/proc/self/ns/pid").inode % 100_000n;
-    const event = `skep_${unique}_${kernel.readLink("/proc/self") ?? "0"}_${probes++}`;
+    // Unique among processes by PID namespace and thread, and in the thread (a worker has its own) by number.
+    const namespace = kernel.stat("/proc/self/ns/pid").inode % 100_000n;
+    const thread = kernel.readLink("/proc/thread-self")?.split("/").at(-1) ?? "0";
+    const event = `skep_${namespace}_${thread}_${probes++}`;
     const text = `${options.returns === true ? "r" : "p"}:skep/${event} ${target}`;
     const written = kernel.write(file, new TextEncoder().encode(text));
     if (written === -2 && options.function !== undefined) {

@@ -13,6 +13,7 @@ import { attachUprobeAt, requirePath } from "./uprobe.ts";
 import { attachUprobeMulti } from "./uprobe_multi.ts";
 import { encodeUsdtSpec, parseUsdtArguments, USDT_SPEC_SIZES } from "./usdt_arguments.ts";
 import { type UsdtNote, usdtNotes } from "./usdt_notes.ts";
+import { numbersOf, type SpecNumbers } from "./usdt_numbers.ts";
 
 const SPECS = "__bpf_usdt_specs";
 
@@ -29,9 +30,6 @@ export interface UsdtOptions {
   /** A process; -1 is all that run the file. @default {-1} */
   readonly pid?: number;
 }
-
-/** Spec numbers in use, by the map's id: several attachments share one map. */
-const used = new Map<number, Set<number>>();
 
 /**
  * Attaches to every place of a USDT probe.
@@ -68,7 +66,7 @@ export function attachUsdt(
   const specs = specsMap(kernel, program);
   const ids: number[] = [];
   const release = (): void => {
-    for (const id of ids) specs.used.delete(id);
+    specs.release(ids);
     kernel.close(specs.fd);
   };
   try {
@@ -80,11 +78,10 @@ export function attachUsdt(
   }
 }
 
-interface SpecsMap {
+interface SpecsMap extends SpecNumbers {
   readonly fd: number;
   readonly size: number;
   readonly valueSize: number;
-  readonly used: Set<number>;
 }
 
 /** A descriptor of our own on the map that the program reads arguments from. */
@@ -117,9 +114,7 @@ function specsMap(kernel: Kernel, program: AttachableProgram): SpecsMap {
       { errno: "EINVAL", fix: "build it with the usdt.bpf.h of a released libbpf" },
     );
   }
-  const ids = used.get(id) ?? new Set<number>();
-  used.set(id, ids);
-  return { fd, size, valueSize, used: ids };
+  return { fd, size, valueSize, ...numbersOf(kernel, id) };
 }
 
 /** The map among those that the program uses, by its (cut) name. */
