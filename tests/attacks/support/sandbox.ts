@@ -1,0 +1,42 @@
+/**
+ * The sandbox that is attacked: `skep sandbox` as users start it.
+ *
+ * @module
+ */
+
+import { skep } from "./under_test.ts";
+
+/** `skep sandbox` with a delegation of maps alone, or with these options, and the command. */
+export function sandbox(
+  command: readonly string[],
+  options: readonly string[] = ["--delegate-cmds", "map_create", "--delegate-maps", "hash"],
+): string[] {
+  return [...skep, "sandbox", ...options, "--", ...command];
+}
+
+/** A command line for a shell. */
+export function shellText(words: readonly string[]): string {
+  return words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+}
+
+/** A folder while `use` runs, which everybody may enter and, with `open`, write to. */
+export async function withFolder(
+  use: (folder: string) => Promise<void>,
+  mode: number = 0o755,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "skep-attack-" });
+  try {
+    await Deno.chmod(folder, mode);
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Copies the attackers to where an unprivileged command can read them. */
+export async function copyAttackers(folder: string): Promise<void> {
+  const here = new URL(".", import.meta.url);
+  for (const { name } of Deno.readDirSync(here)) {
+    if (/\.p[lm]$/.test(name)) await Deno.copyFile(new URL(name, here), `${folder}/${name}`);
+  }
+}
