@@ -5,7 +5,7 @@
  */
 
 import { type Btf, codecFor } from "../btf/mod.ts";
-import type { BpfMap } from "../loader/mod.ts";
+import type { AnyMap } from "../loader/mod.ts";
 
 /** One element. */
 export interface ElementFacts {
@@ -35,7 +35,7 @@ export interface CpuFacts {
 }
 
 /** The elements of a map that was opened by its id, one by one. */
-export function* elementFacts(map: BpfMap): Generator<ElementFacts> {
+export function* elementFacts(map: AnyMap): Generator<ElementFacts> {
   const { keySize, valueSize, typeIds, btf } = map;
   const perCpu = String(map.type).includes("percpu");
   const step = map.raw.valueSize;

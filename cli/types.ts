@@ -8,8 +8,6 @@ import { pascalCase, typeScriptTypes } from "../btf/mod.ts";
 import { openObject } from "../loader/mod.ts";
 import {
   eventTypes,
-  holdsMaps,
-  isPerCpu,
   type MapSpec,
   mapTypeTraits,
   type ObjectSpec,
@@ -17,7 +15,7 @@ import {
 } from "../object/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
 import { UsageError } from "./options.ts";
-import { BPF_F_STACK_BUILD_ID } from "../uapi/bpf_flags.ts";
+import { BPF_F_MMAPABLE, BPF_F_STACK_BUILD_ID } from "../uapi/bpf_flags.ts";
 
 /** The command. */
 export const types: Command = {
@@ -55,29 +53,20 @@ export function objectTypes(spec: ObjectSpec, module: string): string {
   const maps = [...spec.maps].filter((map) => originTraits[map.origin].declared);
   const variables = [...spec.variables];
   const ids = [
-    ...maps.flatMap((map) => [map.keyTypeId, map.valueTypeId, events.get(map.name) ?? 0]),
+    ...maps.flatMap((map) => [...typeIds(map), events.get(map.name) ?? 0]),
     ...variables.map((variable) => variable.typeId),
   ].filter((id) => id !== 0);
   const printed = spec.btf === undefined ? undefined : typeScriptTypes(spec.btf, ids);
   const typed = (id: number): string | undefined => printed?.expressions.get(id);
-  let imported = false;
-  // Through a namespace: no struct of the object can have its name.
-  const shape = (name: string): string => {
-    imported = true;
-    return `skep.${name}`;
-  };
-  const mapLines = maps.map((map) => {
-    const key = keyType(map, typed, shape);
-    const value = valueType(map, typed, shape);
-    const event = typed(events.get(map.name) ?? 0) ??
-      (isBuffer(map) ? "Uint8Array<ArrayBuffer>" : "never");
-    return `    ${property(map.name)}: { key: ${key}; value: ${value}; event: ${event} };\n`;
-  });
+  const mapLines = maps.map((map) =>
+    `    ${property(map.name)}: ${mapClass(map, typed, typed(events.get(map.name) ?? 0))};\n`
+  );
   const variableLines = variables.map(({ name, typeId, size }) =>
     `    ${property(name)}: ${typed(typeId) ?? bySize(size)};\n`
   );
   const file = spec.name.replace(/^.*\//, "");
-  const from = imported ? `import type * as skep from ${JSON.stringify(module)};\n\n` : "";
+  // Through a namespace: no struct of the object can have its name.
+  const from = maps.length > 0 ? `import type * as skep from ${JSON.stringify(module)};\n\n` : "";
   const declarations = printed === undefined || printed.declarations === ""
     ? ""
     : `${printed.declarations}\n`;
@@ -87,59 +76,80 @@ export function objectTypes(spec: ObjectSpec, module: string): string {
     `${variableLines.join("")}  };\n};\n`;
 }
 
-type Typed = (id: number) => string | undefined;
-/** The name of a shape that the loader gives to what has no BTF. */
-type Shape = (name: string) => string;
+/** The types of a map and of the maps in it. */
+function typeIds({ keyTypeId, valueTypeId, inner }: MapSpec): number[] {
+  return [keyTypeId, valueTypeId, ...(inner === undefined ? [] : typeIds(inner))];
+}
 
-function keyType(map: MapSpec, typed: Typed, shape: Shape): string {
-  const { key } = mapTypeTraits(map.type);
-  if (key === "none") return "never";
-  if (key === "descriptor") return "number";
+/** The expression of a type of the object's BTF; undefined for 0. */
+type Typed = (id: number) => string | undefined;
+
+/** The class of a live map, with its types. */
+function mapClass(map: MapSpec, typed: Typed, event: string | undefined): string {
+  const key = (): string => keyType(map, typed);
+  const value = (): string => valueType(map, typed);
+  const record = event ?? BYTES;
+  switch (mapTypeTraits(map.type).kind) {
+    case "keyed":
+      return `skep.KeyedMap<${key()}, ${value()}>`;
+    case "array": {
+      const mappable = (map.flags & BPF_F_MMAPABLE) !== 0;
+      return `skep.${mappable ? "ArrayMap" : "KeyedMap"}<${key()}, ${value()}>`;
+    }
+    case "per-cpu":
+      return `skep.PerCpuMap<${key()}, ${value()}>`;
+    case "descriptors":
+      return `skep.DescriptorMap<${key()}, ${map.valueSize === 8 ? "bigint" : "number"}>`;
+    case "maps": {
+      const inner = map.inner === undefined ? "" : `, ${mapClass(map.inner, typed, undefined)}`;
+      return `skep.MapOfMaps<${key()}${inner}>`;
+    }
+    case "storage":
+      return `skep.StorageMap<${value()}>`;
+    case "queue":
+      return `skep.QueueMap<${value()}>`;
+    case "bloom":
+      return `skep.BloomFilter<${value()}>`;
+    case "ring":
+      return `skep.RingBufferMap<${record}>`;
+    case "perf":
+      return `skep.PerfEventArray<${record}>`;
+    case "user-ring":
+      return "skep.UserRingBufferMap";
+    case "arena":
+      return "skep.ArenaMap";
+  }
+}
+
+function keyType(map: MapSpec, typed: Typed): string {
   const known = typed(map.keyTypeId);
   if (known !== undefined) return known;
-  if (key === "prefix" && map.keySize > 4) return shape("Prefix");
-  if (key === "cgroup" && map.keySize === 16) return shape("CgroupStorageKey");
+  const { key } = mapTypeTraits(map.type);
+  if (key === "prefix" && map.keySize > 4) return "skep.Prefix";
+  if (key === "cgroup" && map.keySize === 16) return "skep.CgroupStorageKey";
   return bySize(map.keySize);
 }
 
-function valueType(map: MapSpec, typed: Typed, shape: Shape): string {
-  const one = oneValueType(map, typed, shape);
-  if (!isPerCpu(map.type)) return one;
-  return /^[\w.[\]]+$/.test(one) ? `${one}[]` : `(${one})[]`;
-}
-
 /** A value, of one CPU where each has its own. */
-function oneValueType(map: MapSpec, typed: Typed, shape: Shape): string {
+function valueType(map: MapSpec, typed: Typed): string {
   const { value } = mapTypeTraits(map.type);
-  if (value === "none") return "never";
-  if (value === "descriptor") {
-    return !holdsMaps(map.type) && map.valueSize === 8 ? "bigint" : "number";
-  }
-  if (value === "kernel-struct") return "Uint8Array<ArrayBuffer>";
+  if (value === "kernel-struct") return BYTES;
   const known = typed(map.valueTypeId);
   if (known !== undefined) return known;
-  if (value === "stack") {
-    const buildIds = (map.flags & BPF_F_STACK_BUILD_ID) !== 0;
-    if (map.valueSize % (buildIds ? 32 : 8) !== 0) return bySize(map.valueSize);
-    return buildIds ? `${shape("BuildIdFrame")}[]` : "bigint[]";
-  }
-  if (value === "device" && isTarget(map)) return shape("DeviceTarget");
-  if (value === "cpu" && isTarget(map)) return shape("CpuTarget");
-  return bySize(map.valueSize);
+  const target = map.valueSize === 4 || map.valueSize === 8;
+  if (value === "device" && target) return "skep.DeviceTarget";
+  if (value === "cpu" && target) return "skep.CpuTarget";
+  if (value !== "stack") return bySize(map.valueSize);
+  const buildIds = (map.flags & BPF_F_STACK_BUILD_ID) !== 0;
+  if (map.valueSize % (buildIds ? 32 : 8) !== 0) return BYTES;
+  return buildIds ? "skep.BuildIdFrame[]" : "bigint[]";
 }
 
-function isTarget({ valueSize }: MapSpec): boolean {
-  return valueSize === 4 || valueSize === 8;
-}
-
-function isBuffer({ type }: MapSpec): boolean {
-  const { kind } = mapTypeTraits(type);
-  return kind === "ring" || kind === "perf";
-}
+const BYTES = "Uint8Array<ArrayBuffer>";
 
 /** What a value without BTF is. */
 function bySize(size: number): string {
-  return size === 4 ? "number" : size === 8 ? "bigint" : "Uint8Array<ArrayBuffer>";
+  return size === 4 ? "number" : size === 8 ? "bigint" : BYTES;
 }
 
 function property(name: string): string {

@@ -15,6 +15,7 @@ import {
   linuxKernel,
   ObjectSpec,
   openObject,
+  type PerCpuMap,
   plan,
   printC,
   runInSandbox,
@@ -107,7 +108,7 @@ export async function runIt(): Promise<bigint> {
   const { returnValue, duration } = object.programs.get("count").testRun({ data: packet });
   console.log(returnValue, `${duration} ns`); // 2 is XDP_PASS
 
-  const counters = object.map<number, Counter[]>("counters"); // one per CPU
+  const counters = object.map<PerCpuMap<number, Counter>>("counters"); // one per CPU
   const packets = counters.get(0)?.reduce((sum, counter) => sum + counter.packets, 0n) ?? 0n;
   // #endregion run
   return packets;
@@ -117,7 +118,7 @@ export async function runIt(): Promise<bigint> {
 export async function useMap(): Promise<number> {
   // #region map
   using object = await BpfObject.load(xdpCount);
-  const counters = object.map<number, Counter[]>("counters");
+  const counters = object.map<PerCpuMap<number, Counter>>("counters");
 
   const perCpu = counters.get(1) ?? []; // [{ packets: 0n, bytes: 0n }, …]
   counters.set(1, perCpu.map(() => ({ packets: 1n, bytes: 64n })));

@@ -17,4 +17,4 @@ export * from "./object.ts";
 export * from "./program/mod.ts";
 export * from "./stream/mod.ts";
 export * from "./verify.ts";
-export type { MapTypes, ObjectTypes, OtherName } from "./object_types.ts";
+export type { NamedMaps, ObjectTypes, OtherMap, OtherName } from "./object_types.ts";

@@ -20,10 +20,12 @@ import type { Link } from "./attach/link.ts";
 import { attachStructOps } from "./attach/struct_ops.ts";
 import { Links, type SkippedAttachment } from "./attach/links.ts";
 import { type Loaded, runLoad } from "./load/load.ts";
-import { BpfMap } from "./map/map.ts";
+import type { AnyMap } from "./map/any_map.ts";
+import type { LiveMap } from "./map/live_map.ts";
+import { liveMap } from "./map/map.ts";
 import { effectiveMaxEntries, mapTypeNumber } from "../object/spec/map_rules.ts";
 import { originTraits } from "../object/spec/map_traits.ts";
-import type { ObjectTypes, OtherName } from "./object_types.ts";
+import type { NamedMaps, ObjectTypes, OtherMap, OtherName } from "./object_types.ts";
 import type { ProgramOutcome } from "./load/outcome.ts";
 import { type LoadOptions, type ObjectInput, prepare, type Prepared } from "./load/prepare.ts";
 import { type Program, programFrom } from "./program/program.ts";
@@ -41,13 +43,7 @@ export interface ObjectAttachOptions extends AttachOptions {
 /** An object of which the compiler knows nothing. */
 export interface AnyObject extends ObjectTypes {
   /** Maps of any name. */
-  readonly maps: {
-    readonly [name: string]: {
-      readonly key: BtfValue;
-      readonly value: BtfValue;
-      readonly event: BtfValue;
-    };
-  };
+  readonly maps: { readonly [name: string]: AnyMap };
   /** Variables of any name. */
   readonly variables: { readonly [name: string]: BtfValue };
 }
@@ -76,7 +72,7 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
   /** The programs that are loaded. */
   readonly programs: Named<Program>;
   /** The maps that are there. */
-  readonly maps: Named<BpfMap>;
+  readonly maps: NamedMaps<T["maps"]>;
   /** The global variables. */
   readonly variables: Named<Variable>;
   /** The token that it was loaded with. */
@@ -110,8 +106,9 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
     this.#created = loaded.maps;
     let events: ReadonlyMap<string, number> | undefined;
     const eventType = (name: string): number => (events ??= eventTypes(spec)).get(name) ?? 0;
-    const maps = [...loaded.maps.values()].map((map) => liveMap(kernel, spec, map, eventType));
-    this.maps = new NamedList("map", spec.name, maps);
+    const maps = [...loaded.maps.values()].map((map) => loadedMap(kernel, spec, map, eventType));
+    const named = new NamedList<AnyMap>("map", spec.name, maps);
+    this.maps = new LoadedMaps<T["maps"]>(named);
     const programs = [...loaded.programs.values()].map(({ linked, descriptor, attachType, log }) =>
       programFrom({
         kernel,
@@ -120,14 +117,14 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
         linked,
         expectedAttachType: attachType,
         log,
-        maps: this.maps,
+        maps: named,
         btf: spec.btf,
       })
     );
     for (const map of maps) owned.use(map);
     for (const program of programs) owned.use(program);
     this.programs = new LoadedPrograms(spec, programs, loaded.outcomes);
-    this.variables = new LiveVariables(spec, this.maps);
+    this.variables = new LiveVariables(spec, named);
   }
 
   /**
@@ -163,20 +160,15 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
   }
 
   /** A map by its name, with the types that the object is known to have. */
-  map<N extends keyof T["maps"] & string>(
-    name: N,
-  ): BpfMap<T["maps"][N]["key"], T["maps"][N]["value"], T["maps"][N]["event"]>;
+  map<N extends keyof T["maps"] & string>(name: N): T["maps"][N];
   /**
-   * A map by its name, with the types that the caller knows its keys and values to have. They are not
-   * checked here; every value is checked against the object's BTF when it is written.
+   * A map by its name, of the class that the caller knows it to have: `KeyedMap<number, bigint>`,
+   * `RingBufferMap<Event>`. That is not checked here; every value is checked against the object's BTF when
+   * it is written, and a call that is not for the map's type is refused.
    *
-   * @typeParam K The key.
-   * @typeParam V The value.
-   * @typeParam E The records of a ring or perf buffer.
+   * @typeParam M The map's class.
    */
-  map<K = BtfValue, V = BtfValue, E = BtfValue>(
-    name: OtherName<keyof T["maps"]>,
-  ): BpfMap<K, V, E>;
+  map<M extends LiveMap = AnyMap>(name: OtherName<keyof T["maps"]>): M;
   map(name: string): unknown {
     return this.maps.get(name);
   }
@@ -246,15 +238,15 @@ function leftOut(program: Program): string | undefined {
   return undefined;
 }
 
-function liveMap(
+function loadedMap(
   kernel: Kernel,
   spec: ObjectSpec,
   created: CreatedMap,
   eventType: (name: string) => number,
-): BpfMap {
+): AnyMap {
   const { spec: map, descriptor, arena, structOps } = created;
   const type = mapTypeNumber(map);
-  return new BpfMap({
+  return liveMap({
     kernel,
     descriptor,
     name: map.name,
@@ -274,6 +266,42 @@ function liveMap(
       ? () => [...spec.variables].filter((variable) => variable.map === map)
       : undefined,
   });
+}
+
+/** The maps that are there, with the types that the caller says they have. */
+class LoadedMaps<Known extends ObjectTypes["maps"]> implements NamedMaps<Known> {
+  readonly #maps: Named<AnyMap>;
+
+  constructor(maps: Named<AnyMap>) {
+    this.#maps = maps;
+  }
+
+  get size(): number {
+    return this.#maps.size;
+  }
+
+  get<Name extends keyof Known & string>(name: Name): Known[Name];
+  get(name: string): unknown {
+    return this.#maps.get(name);
+  }
+
+  find<Name extends keyof Known & string>(name: Name): Known[Name] | undefined;
+  find(name: string): unknown {
+    return this.#maps.find(name);
+  }
+
+  has(name: string): boolean {
+    return this.#maps.has(name);
+  }
+
+  names(): string[] {
+    return this.#maps.names();
+  }
+
+  [Symbol.iterator](): Iterator<OtherMap<Known>>;
+  [Symbol.iterator](): unknown {
+    return this.#maps[Symbol.iterator]();
+  }
 }
 
 /** The programs that are loaded; for one that is not, `get` says why. */
@@ -308,10 +336,10 @@ class LoadedPrograms extends NamedList<Program> {
 /** The variables, made when they are asked for: an object can have thousands. */
 class LiveVariables implements Named<Variable> {
   readonly #spec: ObjectSpec;
-  readonly #maps: Named<BpfMap>;
+  readonly #maps: Named<LiveMap>;
   readonly #made = new Map<string, Variable>();
 
-  constructor(spec: ObjectSpec, maps: Named<BpfMap>) {
+  constructor(spec: ObjectSpec, maps: Named<LiveMap>) {
     this.#spec = spec;
     this.#maps = maps;
   }

@@ -4,20 +4,12 @@
  * @module
  */
 
-/** The types of one map. */
-export interface MapTypes {
-  /** Its keys; `never` for a map without keys. */
-  readonly key: unknown;
-  /** Its values. */
-  readonly value: unknown;
-  /** The records of a ring or perf buffer; `never` for others. */
-  readonly event: unknown;
-}
+import type { LiveMap } from "./map/live_map.ts";
 
 /** What an object has, by name. */
 export interface ObjectTypes {
-  /** The maps. */
-  readonly maps: { readonly [name: string]: MapTypes };
+  /** The maps: `KeyedMap<number, bigint>`, `RingBufferMap<Event>` and so on. */
+  readonly maps: { readonly [name: string]: LiveMap };
   /** The global variables. */
   readonly variables: { readonly [name: string]: unknown };
 }
@@ -28,3 +20,30 @@ export interface ObjectTypes {
  * @typeParam Known The known names.
  */
 export type OtherName<Known> = string extends Known ? string : never;
+
+/**
+ * A map whose name is not known: of an object without types each is as any other, of one with types it can
+ * be of any kind.
+ *
+ * @typeParam Known The known maps by name.
+ */
+export type OtherMap<Known extends ObjectTypes["maps"]> = string extends keyof Known ? Known[string]
+  : LiveMap;
+
+/**
+ * The maps of an object by name, each of the kind that it is known to be.
+ *
+ * @typeParam Known The known maps by name.
+ */
+export interface NamedMaps<Known extends ObjectTypes["maps"]> extends Iterable<OtherMap<Known>> {
+  /** How many there are. */
+  readonly size: number;
+  /** The map of that name. Throws an error that names the nearest when there is none. */
+  get<Name extends keyof Known & string>(name: Name): Known[Name];
+  /** The map of that name; undefined when there is none. */
+  find<Name extends keyof Known & string>(name: Name): Known[Name] | undefined;
+  /** Whether there is a map of that name. */
+  has(name: string): boolean;
+  /** The names, in the object's order. */
+  names(): string[];
+}

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { BpfObject, openObject, plan, runInSandbox } from "@skep/skep";
+import { BpfObject, openObject, type PerCpuMap, plan, runInSandbox } from "@skep/skep";
 
 const object = new URL("xdp_count.bpf.o", import.meta.url);
 const packets = 100;
@@ -30,7 +30,7 @@ async function count(): Promise<void> {
   console.log(
     `${"PROTOCOL".padEnd(8)}  ${"PACKETS".padStart(8)}  ${"BYTES".padStart(10)}  PER CPU`,
   );
-  const counters = loaded.map<number, Counter[]>("counters");
+  const counters = loaded.map<PerCpuMap<number, Counter>>("counters");
   for (const [slot, name] of ["IPv4", "IPv6", "other"].entries()) {
     const perCpu = counters.get(slot) ?? [];
     const sum = (field: keyof Counter): bigint =>

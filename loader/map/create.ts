@@ -21,10 +21,14 @@ import { explainRefused } from "../features/refusals.ts";
 /** A type of a BTF: its name, or its id. */
 export type TypeReference = string | number;
 
-/** What a new map is. */
-export interface MapCreateOptions {
+/**
+ * What a new map is.
+ *
+ * @typeParam T The name of its type.
+ */
+export interface MapCreateOptions<T extends MapTypeName = MapTypeName> {
   /** The kernel's name of the type. */
-  readonly type: MapTypeName;
+  readonly type: T;
   /** The name that the kernel shows, at most 15 letters, digits, `_` and `.`; none unless told. */
   readonly name?: string | undefined;
   /** Bytes of a key; left out, that of its BTF type, or the only size that the type of map has. */

@@ -1,38 +1,20 @@
 /**
- * The memory of arrays that can be mapped.
+ * The memory of arrays and arenas.
  *
  * @module
  */
 
-import { SkepError } from "../../errors/skep_error.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
-import type { Kernel } from "../../kernel/kernel.ts";
+import { SkepError } from "../../errors/skep_error.ts";
 import { Mapping } from "../../kernel/mapping.ts";
-import { MapType } from "../../uapi/enums.ts";
-import { roundUp } from "../../object/spec/map_rules.ts";
 import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG } from "../../uapi/bpf_flags.ts";
-
-/** What mapping takes to know of a map. */
-export interface MappableMap {
-  /** The descriptor. */
-  readonly fd: number;
-  /** For messages. */
-  readonly name: string;
-  /** The number of its type. */
-  readonly type: number;
-  /** BPF_F_…. */
-  readonly flags: number;
-  /** Bytes of a value. */
-  readonly valueSize: number;
-  /** Most elements; pages of an arena. */
-  readonly maxEntries: number;
-  /** Per-type extra: where an arena lies, 0 for anywhere. */
-  readonly mapExtra: bigint;
-}
+import { roundUp } from "../../object/spec/map_rules.ts";
+import { mapTypeTraits } from "../../object/spec/map_traits.ts";
+import type { MapParts } from "./parts.ts";
 
 /** Maps an array with BPF_F_MMAPABLE, or an arena, into this process. */
-export function mapMemory(kernel: Kernel, map: MappableMap): Mapping {
-  const { fd, name, flags, type, maxEntries, mapExtra } = map;
+export function mapMemory(map: MapParts): Mapping {
+  const { kernel, descriptor, name, flags, type, maxEntries, mapExtra } = map;
   const doing = "map the memory of";
   if ((flags & BPF_F_MMAPABLE) === 0) {
     throw new SkepError({
@@ -44,11 +26,11 @@ export function mapMemory(kernel: Kernel, map: MappableMap): Mapping {
     });
   }
   const { pageSize } = kernel.machine;
-  const arena = type === MapType.arena;
+  const arena = mapTypeTraits(type).kind === "arena";
   const size = arena
     ? maxEntries * pageSize
     : roundUp(roundUp(map.valueSize, 8) * maxEntries, pageSize);
-  const mapping = kernel.map(fd, size, {
+  const mapping = kernel.map(descriptor.fd, size, {
     writable: (flags & BPF_F_RDONLY_PROG) === 0,
     ...(arena && mapExtra !== 0n ? { address: mapExtra } : {}),
   });

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Encoder } from "../stream/mod.ts";
 import type { HasDescriptor } from "./values.ts";
 import { BPF_F_CPU, BPF_F_LOCK } from "../../uapi/bpf_flags.ts";
 
@@ -42,6 +43,18 @@ export type Input<T> = number extends T ? T | HasDescriptor : T;
  * @typeParam V The value of all CPUs: an array.
  */
 export type OneCpu<V> = V extends readonly (infer One)[] ? One : V;
+
+/** How a value is pushed. */
+export interface PushOptions {
+  /** Drops the oldest value when a queue or stack is full. @default {false} */
+  readonly force?: boolean;
+}
+
+/** How a user ring buffer is written. */
+export interface WriterOptions<T> {
+  /** Turns a value into bytes; without it, values are bytes. */
+  readonly encoder?: Encoder<T> | undefined;
+}
 
 const MODES: { readonly [mode in SetMode]: number } = { always: 0, create: 1, replace: 2 };
 

@@ -8,7 +8,11 @@ import type { Btf } from "../../btf/btf.ts";
 import type { BtfValue } from "../../btf/codec/mod.ts";
 import { SkepError } from "../../errors/skep_error.ts";
 import type { VariableSpec } from "../../object/spec/spec.ts";
-import type { BpfMap } from "./map.ts";
+import { ElementMap } from "./element_map.ts";
+import type { LiveMap } from "./live_map.ts";
+import { ArenaMap, ArrayMap } from "./memory_maps.ts";
+import type { Mapping } from "../../kernel/mapping.ts";
+import type { RawMap } from "./raw.ts";
 import { type ValueCodec, valueCodec } from "./values.ts";
 
 /**
@@ -34,7 +38,7 @@ export class Variable<T = BtfValue> {
   /** What the object says of it. */
   readonly spec: VariableSpec;
   /** The map that holds it. */
-  readonly map: BpfMap;
+  readonly map: LiveMap;
 
   readonly #btf: Btf | undefined;
   readonly #constant: boolean;
@@ -44,7 +48,7 @@ export class Variable<T = BtfValue> {
   #encoded: DataView<ArrayBuffer> | undefined;
 
   /** A variable of `map`, whose section starts at `sectionOffset` there; made by `BpfObject.load`. */
-  constructor(spec: VariableSpec, map: BpfMap, btf: Btf | undefined, sectionOffset: number = 0) {
+  constructor(spec: VariableSpec, map: LiveMap, btf: Btf | undefined, sectionOffset: number = 0) {
     this.name = spec.name;
     this.spec = spec;
     this.map = map;
@@ -61,8 +65,9 @@ export class Variable<T = BtfValue> {
   /** The value now. */
   get(): T {
     const codec = this.#valueCodec;
-    if (this.map.mappable) {
-      const { view } = this.map.mapping;
+    const mapping = this.#mapping;
+    if (mapping !== undefined) {
+      const { view } = mapping;
       return codec.decode(view, this.#offset, this.#offset + this.spec.size) as T;
     }
     const bytes = this.#readSection();
@@ -91,8 +96,8 @@ export class Variable<T = BtfValue> {
     // Programs see every byte at once: it is written when all of the value is known to fit.
     const encoded = this.#encoded ??= new DataView(new ArrayBuffer(size));
     this.#valueCodec.encode(value, encoded, 0);
-    if (this.map.mappable) {
-      const { mapping } = this.map;
+    const mapping = this.#mapping;
+    if (mapping !== undefined) {
       // A word in one store: no program reads half of a counter.
       if (size === 8 && offset % 8 === 0) {
         mapping.view.setBigUint64(offset, encoded.getBigUint64(0, true), true);
@@ -103,7 +108,7 @@ export class Variable<T = BtfValue> {
     }
     const section = this.#readSection();
     section.set(new Uint8Array(encoded.buffer), offset);
-    this.map.raw.set(new Uint8Array(4), section);
+    this.#section.set(new Uint8Array(4), section);
   }
 
   get #valueCodec(): ValueCodec {
@@ -115,7 +120,27 @@ export class Variable<T = BtfValue> {
     );
   }
 
+  /** The memory that it lies in, where its map has any. */
+  get #mapping(): Mapping | undefined {
+    const { map } = this;
+    if (map instanceof ArrayMap) return map.mappable ? map.mapping : undefined;
+    return map instanceof ArenaMap ? map.mapping : undefined;
+  }
+
+  /** The section that it lies in, as the one element of its map. */
+  get #section(): RawMap {
+    const { map } = this;
+    if (map instanceof ElementMap) return map.raw;
+    throw new SkepError({
+      doing: "use variable",
+      subject: this.name,
+      errno: "EINVAL",
+      stage: "usage",
+      why: `map ${map.name}, a ${map.type}, holds no variables`,
+    });
+  }
+
   #readSection(): Uint8Array<ArrayBuffer> {
-    return this.map.raw.get(new Uint8Array(4)) ?? new Uint8Array(this.map.valueSize);
+    return this.#section.get(new Uint8Array(4)) ?? new Uint8Array(this.map.valueSize);
   }
 }

@@ -4,25 +4,8 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
-import { MapType } from "../../uapi/enums.ts";
 import type { Decoder, ReadOptions } from "./decoder.ts";
-import { streamError } from "./error.ts";
-import { PerfBuffer } from "./perf_buffer.ts";
 import type { RecordReader } from "./reader.ts";
-import { RingBuffer } from "./ring_buffer.ts";
-
-/** The map that events come from. */
-export interface EventMap {
-  /** A descriptor, which stays the caller's. */
-  readonly fd: number;
-  /** What messages call it. */
-  readonly name: string;
-  /** The number of the map's type. */
-  readonly type: number;
-  /** As the kernel has it: for ring buffers the bytes of data, for perf event arrays the CPUs. */
-  readonly maxEntries: number;
-}
 
 /** How events are read. */
 export interface RecordsOptions<T> extends ReadOptions {
@@ -34,38 +17,16 @@ export interface RecordsOptions<T> extends ReadOptions {
   readonly lost?: () => number;
 }
 
-/** Opens a ring buffer or a perf buffer for reading. */
-export function openRecords<T = Uint8Array<ArrayBuffer>>(
-  kernel: Kernel,
-  map: EventMap,
-  options: RecordsOptions<T> = {},
-): RecordReader<T> {
-  const { fd, name, type, maxEntries } = map;
-  if (type === MapType.ringbuf) {
-    return RingBuffer.open(kernel, fd, maxEntries, { name, ...options });
-  }
-  if (type === MapType.perf_event_array) {
-    return PerfBuffer.open(kernel, fd, maxEntries, { name, ...options });
-  }
-  throw streamError(
-    "read events of",
-    name,
-    "it is neither a ring buffer nor a perf event array",
-    "use get(), entries() or keys()",
-  );
-}
-
 /**
- * The events of a map as they come, one by one, until the signal is aborted or the loop is left, which
- * closes the reader, also while it waits.
+ * The events of a reader as they come, one by one, until the signal is aborted or the loop is left, which
+ * closes the reader, also while it waits. `open` opens the reader when the first event is asked for.
  *
  * One reader at a time: those of a ring buffer share the place that the kernel writes behind, and a
  * second one of a perf buffer takes the events from the first.
  */
 export function records<T = Uint8Array<ArrayBuffer>>(
-  kernel: Kernel,
-  map: EventMap,
-  options: RecordsOptions<T> = {},
+  open: () => RecordReader<T>,
+  options: ReadOptions = {},
 ): AsyncGenerator<T, void, undefined> {
   let reader: RecordReader<T> | undefined;
   let events: AsyncIterator<T, undefined> | undefined;
@@ -77,7 +38,7 @@ export function records<T = Uint8Array<ArrayBuffer>>(
   const step = async (): Promise<IteratorResult<T, void>> => {
     if (ended) return { value: undefined, done: true };
     try {
-      reader ??= openRecords(kernel, map, options);
+      reader ??= open();
       events ??= reader.read(options);
       const result = await events.next();
       if (result.done === true) end();

@@ -30,7 +30,7 @@ export interface UserRingBufferOptions<T> {
   /** What messages call it. */
   readonly name?: string;
   /** Turns a value into bytes; without it, values are bytes. */
-  readonly encoder?: Encoder<T>;
+  readonly encoder?: Encoder<T> | undefined;
 }
 
 /** Room for one record, to be filled and then submitted or discarded. */
@@ -118,6 +118,11 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
       throw refused("map", name, "mmap", data);
     }
     return new UserRingBuffer<T>(kernel, fd, size, consumer, data, options);
+  }
+
+  /** Whether the writer was closed. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** Bytes that the program has not read, headers included. */

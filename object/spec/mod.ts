@@ -7,7 +7,7 @@
  */
 
 export { ObjectError, RelocationError } from "./error.ts";
-export { holdsMaps, isPerCpu, mapTypeNumber } from "./map_rules.ts";
+export { holdsMaps, mapTypeNumber } from "./map_rules.ts";
 export * from "./map_spec.ts";
 export * from "./map_traits.ts";
 export * from "./named.ts";

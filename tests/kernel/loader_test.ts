@@ -165,7 +165,7 @@ kernelTest("queues, bloom filters and longest prefixes", async () => {
   assertEquals([waiting.peek(), waiting.pop(), waiting.pop(), waiting.pop()], [2, 2, 3, undefined]);
   const seen = object.maps.get("seen");
   seen.push(77n);
-  assertEquals(seen.mayHave(77n), true);
+  assertEquals(seen.mightContain(77n), true);
   const routes = object.maps.get("routes");
   routes.set({ length: 8, address: new Uint8Array([10, 0, 0, 0]) }, 1);
   routes.set({ length: 16, address: new Uint8Array([10, 1, 0, 0]) }, 2);

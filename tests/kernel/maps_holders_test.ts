@@ -4,6 +4,7 @@ import { KernelError } from "../../errors/kernel_error.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { native } from "../../kernel/linux/ffi/native.ts";
 import {
+  type ArrayMap,
   BpfMap,
   BpfObject,
   type CpuTarget,
@@ -20,7 +21,7 @@ import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 const kernel = linuxKernel();
 const root = { needs: { root: true } } as const;
 
-function array(valueSize = 4): BpfMap<number, number> {
+function array(valueSize = 4): ArrayMap<number, number> {
   return BpfMap.create<number, number>({ type: "array", valueSize, maxEntries: 1 });
 }
 
@@ -39,7 +40,7 @@ for (const type of ["array_of_maps", "hash_of_maps"] as const) {
   }, () => {
     using first = array();
     using second = array();
-    using outer = BpfMap.create<number, number>({ type, keySize: 4, maxEntries: 4, inner: first });
+    using outer = BpfMap.create<number>({ type, keySize: 4, maxEntries: 4, inner: first });
     outer.set(0, first).set(2, second);
     assertEquals([outer.get(0), outer.get(1), outer.get(2)], [
       first.info().id,
@@ -205,7 +206,7 @@ kernelTest("cgroup_array: cgroups go in", {
 });
 
 kernelTest("perf_event_array: one place for each CPU, for perf events", root, () => {
-  using map = BpfMap.create<number, number>({ type: "perf_event_array" });
+  using map = BpfMap.create({ type: "perf_event_array" });
   assertEquals(map.maxEntries, kernel.machine.possibleCpus);
   const event = kernel.perfEventOpen({ type: 1, config: 10n, pid: -1, cpu: 0 });
   assert(event >= 0, `${event}`);

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../errors/kernel_error.ts";
-import { BpfMap } from "../../loader/mod.ts";
+import { BpfMap, type KeyedMap } from "../../loader/mod.ts";
 import { kernelTest } from "../support/kernel.ts";
 
 const sequence = (length: number): number[] => Array.from({ length }, (_, index) => index);
 
-function hash(maxEntries: number): BpfMap<number, number> {
+function hash(maxEntries: number): KeyedMap<number, number> {
   return BpfMap.create<number, number>({ type: "hash", keySize: 4, valueSize: 4, maxEntries });
 }
 
@@ -113,7 +113,7 @@ kernelTest("arrays, tries and maps without batch commands are read the same way"
     ),
   );
   assertEquals([...trie.values()].toSorted((a, b) => a - b), sequence(9000));
-  using each = BpfMap.create<number, number[]>({
+  using each = BpfMap.create<number, number>({
     type: "percpu_array",
     valueSize: 4,
     maxEntries: 5000,

@@ -1,7 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
-import { BpfMap, BpfObject, kernelBtf, type MapCreateOptions } from "../../loader/mod.ts";
+import {
+  type AnyMap,
+  BpfMap,
+  BpfObject,
+  kernelBtf,
+  type MapCreateOptions,
+} from "../../loader/mod.ts";
 import { MapType, type MapTypeName } from "../../uapi/enums.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import congestion from "../fixtures/congestion.bpf.o" with { type: "bytes" };
@@ -115,7 +121,7 @@ for (const [name, recipe] of Object.entries(recipes) as [MapTypeName, Recipe | "
   });
 }
 
-function checkMap(map: BpfMap, type: MapTypeName): void {
+function checkMap(map: AnyMap, type: MapTypeName): void {
   assertEquals(map.type, type);
   const info = map.info();
   assertEquals([info.typeName, info.keySize, info.valueSize, info.maxEntries], [

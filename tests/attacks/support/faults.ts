@@ -5,7 +5,15 @@
  * @module
  */
 
-import { BpfMap, BpfObject, linuxKernel, RingBuffer, UserRingBuffer } from "../../../mod.ts";
+import {
+  BpfMap,
+  BpfObject,
+  type BtfValue,
+  type KeyedMap,
+  linuxKernel,
+  RingBuffer,
+  UserRingBuffer,
+} from "../../../mod.ts";
 import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG, BPF_F_SEGV_ON_FAULT } from "../../../uapi/bpf_flags.ts";
 
 function fixture(name: string): string {
@@ -28,7 +36,7 @@ async function filledRing(): Promise<{ object: BpfObject; ring: RingBuffer }> {
 }
 
 /** Maps whose buffers lie behind those that were made before. */
-function canaries(): BpfMap[] {
+function canaries(): KeyedMap<BtfValue, BtfValue>[] {
   return [8, 64, 256, 1024, 4096, 16384].map((valueSize) => {
     const map = BpfMap.create({ type: "hash", keySize: 4, valueSize, maxEntries: 4 });
     map.raw.elements.key.fill(0x5a);
@@ -37,7 +45,7 @@ function canaries(): BpfMap[] {
   });
 }
 
-function tellOverwritten(maps: readonly BpfMap[]): void {
+function tellOverwritten(maps: readonly KeyedMap<BtfValue, BtfValue>[]): void {
   for (const { raw: { elements }, valueSize } of maps) {
     if (![...elements.key, ...elements.value].every((byte) => byte === 0x5a)) {
       console.log(`the buffer of a map of ${valueSize} bytes was overwritten`);

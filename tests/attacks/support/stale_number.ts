@@ -5,7 +5,15 @@
  * @module
  */
 
-import { BpfMap, linuxKernel, PerfBuffer, RingBuffer } from "../../../mod.ts";
+import {
+  type AnyMap,
+  BpfMap,
+  type BtfValue,
+  type KeyedMap,
+  linuxKernel,
+  PerfBuffer,
+  RingBuffer,
+} from "../../../mod.ts";
 
 const kernel = linuxKernel();
 const ROUNDS = 50;
@@ -24,7 +32,7 @@ function key(number: number): Bytes {
 
 /** Buffers of maps that have nothing to do with it, which must stay as they are. */
 class Canaries implements Disposable {
-  readonly #maps: BpfMap[] = [];
+  readonly #maps: KeyedMap<BtfValue, BtfValue>[] = [];
 
   constructor() {
     for (const valueSize of [8, 64, 256, 1024, 4096, 16384]) {
@@ -55,7 +63,7 @@ class Canaries implements Disposable {
   }
 }
 
-function small(): BpfMap<number, bigint> {
+function small(): KeyedMap<number, bigint> {
   const map = BpfMap.create<number, bigint>({
     type: "hash",
     keySize: 4,
@@ -67,7 +75,7 @@ function small(): BpfMap<number, bigint> {
 }
 
 /** A map of 64 elements whose bytes are all 0xee. */
-function large(type: "hash" | "array" = "hash"): BpfMap {
+function large(type: "hash" | "array" = "hash"): AnyMap {
   const map = BpfMap.create({ type, keySize: 4, valueSize: LARGE, maxEntries: 64 });
   const value = new Uint8Array(LARGE).fill(0xee);
   for (let index = 0; index < 64; index++) {
@@ -80,7 +88,7 @@ function large(type: "hash" | "array" = "hash"): BpfMap {
  * Takes the victim's number: disposes of it, then makes the map that gets the number. The same number is
  * needed for the attack; when another comes, this round says nothing.
  */
-function takeOver(victim: BpfMap<number, bigint>, type?: "array"): BpfMap | undefined {
+function takeOver(victim: KeyedMap<number, bigint>, type?: "array"): AnyMap | undefined {
   const number = victim.fd;
   victim[Symbol.dispose]();
   const other = large(type);
@@ -89,7 +97,7 @@ function takeOver(victim: BpfMap<number, bigint>, type?: "array"): BpfMap | unde
   return undefined;
 }
 
-type Attack = (map: BpfMap<number, bigint>) => () => unknown;
+type Attack = (map: KeyedMap<number, bigint>) => () => unknown;
 
 /** Something begun on the living map; what it gives after the map was disposed of. */
 const begun: { readonly [name: string]: Attack } = {
