@@ -35,6 +35,8 @@ export const SIG_SETMASK = 2;
 /** `linux/wait.h`. */
 export const P_PIDFD = 3;
 /** `linux/wait.h`. */
+export const WNOHANG = 1;
+/** `linux/wait.h`. */
 export const WEXITED = 4;
 /** `linux/wait.h`. */
 export const __WALL = 0x40000000;
@@ -44,6 +46,8 @@ export const CLD_EXITED = 1;
 export const PR_SET_PDEATHSIG = 1;
 /** `linux/prctl.h`. */
 export const PR_SET_DUMPABLE = 4;
+/** `linux/prctl.h`. */
+export const PR_SET_KEEPCAPS = 8;
 /** `linux/prctl.h`. */
 export const PR_CAPBSET_DROP = 24;
 /** `linux/prctl.h`. */
@@ -56,6 +60,8 @@ export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 export const _LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 /** `linux/capability.h`. */
 export const CAP_NET_ADMIN = 12;
+/** `linux/capability.h`. */
+export const CAP_SYS_PTRACE = 19;
 /** `linux/capability.h`. */
 export const CAP_SYS_ADMIN = 21;
 /** `linux/capability.h`. */

@@ -10,9 +10,16 @@
  */
 
 import { ChildProgram, type StepResult } from "./child_program.ts";
+import { sendDescriptor } from "./child_steps.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { Kernel } from "../kernel.ts";
-import type { ExitStatus, FailedStep, IsolatedChild, IsolatedCommand } from "../processes.ts";
+import {
+  type ExitStatus,
+  type FailedStep,
+  isFailedStep,
+  type IsolatedChild,
+  type IsolatedCommand,
+} from "../processes.ts";
 import type { Result } from "../result.ts";
 import { type ChildProcess, startChild } from "./process.ts";
 import { receiveMessage, receiveWithin, sendMessage, socketPair } from "./sockets.ts";
@@ -51,15 +58,7 @@ import {
   SIGKILL,
   SIGPIPE,
 } from "../../uapi/processes.ts";
-import {
-  AF_INET,
-  IFF_UP,
-  SCM_RIGHTS,
-  SIOCSIFFLAGS,
-  SOCK_CLOEXEC,
-  SOCK_DGRAM,
-  SOL_SOCKET,
-} from "../../uapi/sockets.ts";
+import { AF_INET, IFF_UP, SIOCSIFFLAGS, SOCK_CLOEXEC, SOCK_DGRAM } from "../../uapi/sockets.ts";
 
 const LAST_DESCRIPTOR = 0xffffffff;
 /** Capabilities that the kernel may know: more than there are today, the rest is EINVAL and tolerated. */
@@ -80,7 +79,9 @@ export async function startIsolated(
   let kept = false;
   try {
     using program = isolationProgram(command, ours, theirs);
-    child = startChild(kernel, program);
+    const started = startChild(kernel, program);
+    if (isFailedStep(started)) return started;
+    child = started;
     kernel.close(theirs);
     const message = await receiveWithin(kernel, ours, 8);
     const contextFd = typeof message === "number" ? undefined : message.descriptors[0];
@@ -273,30 +274,6 @@ function enterNamespaces(program: ChildProgram, command: IsolatedCommand, socket
     MOVE_MOUNT_F_EMPTY_PATH,
   ]);
   if (command.newNetwork) loopbackUp(program);
-}
-
-/** sendmsg(2) with one descriptor that only the child will know. */
-function sendDescriptor(program: ChildProgram, socket: number, fd: StepResult): void {
-  const data = program.room(8);
-  data.bytes[0] = 1;
-  const vector = program.room(16);
-  const vectorView = new DataView(vector.bytes.buffer, vector.bytes.byteOffset, 16);
-  vectorView.setBigUint64(0, BigInt(data.address), true);
-  vectorView.setBigUint64(8, 1n, true);
-  const control = program.room(24);
-  const controlView = new DataView(control.bytes.buffer, control.bytes.byteOffset, 24);
-  controlView.setBigUint64(0, 20n, true);
-  controlView.setInt32(8, SOL_SOCKET, true);
-  controlView.setInt32(12, SCM_RIGHTS, true);
-  // Eight bytes are written where four are looked at: the rest is padding.
-  fd.stores.push(control.address + 16);
-  const header = program.room(56);
-  const headerView = new DataView(header.bytes.buffer, header.bytes.byteOffset, 56);
-  headerView.setBigUint64(16, BigInt(vector.address), true);
-  headerView.setBigUint64(24, 1n, true);
-  headerView.setBigUint64(32, BigInt(control.address), true);
-  headerView.setBigUint64(40, 24n, true);
-  program.step("sendmsg", systemCalls.sendmsg, [socket, header.address, 0]);
 }
 
 function loopbackUp(program: ChildProgram): void {
