@@ -19,7 +19,7 @@ import type { AttachOptions } from "./attach/attach.ts";
 import type { Link } from "./attach/link.ts";
 import { attachStructOps } from "./attach/struct_ops.ts";
 import { Links, type SkippedAttachment } from "./attach/links.ts";
-import { type Loaded, runLoad } from "./load/load.ts";
+import { type Loaded, LoadRun } from "./load/load.ts";
 import type { AnyMap } from "./map/any_map.ts";
 import type { LiveMap } from "./map/live_map.ts";
 import { liveMap } from "./map/map.ts";
@@ -144,17 +144,14 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
     using owned = new DisposableStack();
     using undo = new DisposableStack();
     const prepared = await prepare(input, options, owned);
-    const { kernel } = prepared.state;
-    const loaded = await runLoad(prepared.state, {
+    using run = new LoadRun(prepared.state, {
       onError: options.onError ?? "throw",
       wanted: (program) => program.autoload,
       forToken: prepared.token !== undefined && options.rewrite !== "never",
-      jobs: options.jobs ??
-        (prepared.state.spec.programs.size < 2 ? 1 : Math.min(8, kernel.machine.onlineCpus.length)),
-      call: (attributes) => kernel.programLoad(attributes),
+      jobs: options.jobs,
       signal: options.signal,
     }, { owned, undo });
-    const object = new BpfObject<T>(prepared, loaded, owned.move());
+    const object = new BpfObject<T>(prepared, await run.all(), owned.move());
     undo.move();
     return object;
   }
