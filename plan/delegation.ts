@@ -15,6 +15,8 @@ import {
   programTypeName,
 } from "../uapi/enums.ts";
 import { SkepError } from "../errors/skep_error.ts";
+import { structs, structSizes } from "../uapi/layouts.ts";
+import { StructReader } from "../uapi/fields.ts";
 
 /** The four sets, in the order in which the kernel prints them. */
 export const DELEGATION_SETS = ["commands", "maps", "programs", "attachments"] as const;
@@ -152,10 +154,14 @@ export class Delegation implements DelegationMasks {
 
   /** From the bytes of a token's `struct bpf_token_info`, in the machine's byte order. */
   static fromInfo(info: Uint8Array): Delegation {
-    const view = new DataView(info.buffer, info.byteOffset, info.byteLength);
-    const [commands, maps, programs, attachments] = [0, 8, 16, 24]
-      .map((offset) => view.getBigUint64(offset, true)) as [bigint, bigint, bigint, bigint];
-    return new Delegation({ commands, maps, programs, attachments });
+    const read = new StructReader(info, structSizes.bpf_token_info);
+    const field = structs.bpf_token_info;
+    return new Delegation({
+      commands: read.long(field.allowed_cmds),
+      maps: read.long(field.allowed_maps),
+      programs: read.long(field.allowed_progs),
+      attachments: read.long(field.allowed_attachs),
+    });
   }
 
   /** From the `allowed_*` lines of a token's fdinfo; undefined when the text has none. */

@@ -13,9 +13,8 @@ import { requestToken } from "./protocol/client.ts";
 import { type DiscoverOptions, judgeMounts, type TokenCandidate } from "./discover.ts";
 import { explainTokenCreation } from "./explain/creation.ts";
 import { numbersOf } from "../uapi/architecture.ts";
-
-/** Bytes of `struct bpf_token_info`. */
-const TOKEN_INFO_SIZE = 32;
+import { structs, structSizes } from "../uapi/layouts.ts";
+import { endOf } from "../uapi/fields.ts";
 
 /** How a token is made. */
 export interface TokenOptions {
@@ -192,8 +191,8 @@ export class Token implements Disposable {
         stage: "token",
       });
     }
-    const { result, bytes } = this.kernel.objectInfo(this.#fd, TOKEN_INFO_SIZE);
-    if (result >= 0 && bytes.length >= TOKEN_INFO_SIZE) {
+    const { result, bytes } = this.kernel.objectInfo(this.#fd, structSizes.bpf_token_info);
+    if (result >= 0 && bytes.length >= endOf(structs.bpf_token_info.allowed_attachs)) {
       return Delegation.fromInfo(bytes);
     }
     if (!this.#fresh) return undefined;

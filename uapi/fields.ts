@@ -4,22 +4,28 @@
  * @module
  */
 
-import type { Field } from "./layouts.ts";
+/** Where a field lies: offset and size in bytes, and for a bit field shift and width in bits. */
+export type Field =
+  | readonly [offset: number, size: number]
+  | readonly [offset: number, size: number, shift: number, width: number];
+
+/** A view of bytes that the kernel wrote or will read. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function getWord(view: DataView, offset: number, size: number): bigint {
+  if (size === 8) return view.getBigUint64(offset, true);
+  return BigInt(getNumber(view, [offset, size]));
+}
 
 /** Writes a field of a struct; numbers are cut to its size. */
 export function setField(view: DataView, field: Field, value: number | bigint): void {
-  const [offset, size] = field;
-  const shift = field[2];
+  const [offset, size, shift, width = 0] = field;
   if (shift !== undefined) {
-    const mask = ((1n << BigInt(field[3] ?? 0)) - 1n) << BigInt(shift);
+    const mask = ((1n << BigInt(width)) - 1n) << BigInt(shift);
     const bits = (BigInt(value) << BigInt(shift)) & mask;
-    if (size === 8) {
-      view.setBigUint64(offset, (view.getBigUint64(offset, true) & ~mask) | bits, true);
-    } else {view.setUint32(
-        offset,
-        Number((BigInt(view.getUint32(offset, true)) & ~mask) | bits),
-        true,
-      );}
+    setField(view, [offset, size], (getWord(view, offset, size) & ~mask) | bits);
   } else if (size === 8) {
     if (typeof value === "bigint") view.setBigUint64(offset, value, true);
     else {
@@ -33,15 +39,69 @@ export function setField(view: DataView, field: Field, value: number | bigint): 
 
 /** Reads a field of up to 32 bits, or a 64-bit one that is known to be small, as a number. */
 export function getNumber(view: DataView, field: Field): number {
-  const [offset, size] = field;
-  const shift = field[2];
+  const [offset, size, shift, width = 0] = field;
   if (shift !== undefined) {
-    const word = size === 8
-      ? view.getBigUint64(offset, true)
-      : BigInt(view.getUint32(offset, true));
-    return Number((word >> BigInt(shift)) & ((1n << BigInt(field[3] ?? 0)) - 1n));
+    return Number((getWord(view, offset, size) >> BigInt(shift)) & ((1n << BigInt(width)) - 1n));
   }
   if (size === 8) return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 2 ** 32;
   if (size === 4) return view.getUint32(offset, true);
   return size === 2 ? view.getUint16(offset, true) : view.getUint8(offset);
+}
+
+/** Reads a signed field of 32 bits. */
+export function getSigned(view: DataView, field: Field): number {
+  return getNumber(view, field) | 0;
+}
+
+/** Reads a field of 64 bits. */
+export function getLong(view: DataView, field: Field): bigint {
+  return view.getBigUint64(field[0], true);
+}
+
+/** Where a field ends: bytes from the start of its struct. */
+export function endOf(field: Field): number {
+  return field[0] + field[1];
+}
+
+/** The bytes of a field: a name, a hash. */
+export function getBytes(bytes: Uint8Array, field: Field): Uint8Array {
+  return bytes.subarray(field[0], endOf(field));
+}
+
+/**
+ * Reads a struct that may end earlier than it does today: an older kernel does not write the newer fields,
+ * and they read as zero.
+ */
+export class StructReader {
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView;
+
+  /** `size` is that of the struct as it is known today. */
+  constructor(bytes: Uint8Array, size: number) {
+    this.#bytes = new Uint8Array(size);
+    this.#bytes.set(bytes.subarray(0, size));
+    this.#view = viewOf(this.#bytes);
+  }
+
+  /** A field of up to 32 bits, or a 64-bit one that is known to be small. */
+  number(field: Field): number {
+    return getNumber(this.#view, field);
+  }
+
+  /** A field of 64 bits. */
+  long(field: Field): bigint {
+    return getLong(this.#view, field);
+  }
+
+  /** A field of characters, up to its first NUL. */
+  text(field: Field): string {
+    const bytes = getBytes(this.#bytes, field);
+    const end = bytes.indexOf(0);
+    return String.fromCharCode(...end < 0 ? bytes : bytes.subarray(0, end));
+  }
+
+  /** A field of bytes, in hexadecimal digits. */
+  hex(field: Field): string {
+    return getBytes(this.#bytes, field).toHex();
+  }
 }

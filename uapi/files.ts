@@ -47,10 +47,6 @@ export const S_IFDIR = 0o40000;
 /** `linux/stat.h`. */
 export const S_IFSOCK = 0o140000;
 /** `linux/stat.h`. */
-export const S_IFIFO = 0o10000;
-/** `linux/stat.h`. */
-export const S_IFCHR = 0o20000;
-/** `linux/stat.h`. */
 export const STATX_BASIC_STATS = 2047;
 /** `linux/magic.h`. */
 export const BPF_FS_MAGIC = 0xcafe4a11;
@@ -80,6 +76,10 @@ export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;
 /** `linux/eventpoll.h`. */
 export const EPOLL_CLOEXEC = 0x80000;
+/** `linux/poll.h`. */
+export const POLLIN = 1;
+/** `linux/poll.h`. */
+export const POLLOUT = 4;
 /** `sys/eventfd.h`. */
 export const EFD_CLOEXEC = 0x80000;
 /** `sys/eventfd.h`. */

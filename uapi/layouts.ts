@@ -1,18 +1,12 @@
 /**
- * Layouts of `union bpf_attr` and of the structs that bpf(2) and perf_event_open(2) answer with.
+ * Layouts of `union bpf_attr` and of the structs of bpf(2) and perf_event_open(2).
  *
  * Written by `deno task generate` from the kernel BTF kept in `tests/support/uapi.btf.ts`. Do not edit.
  *
- * A field is `[offset, size]` in bytes; a bit field is `[offset, size, shift, width]` of the word that
- * holds it, shift and width in bits. All are the same on x86-64 and aarch64.
+ * A field is a {@linkcode Field}. All are the same on x86-64 and aarch64.
  *
  * @module
  */
-
-/** Where a field lies: offset and size in bytes, and for a bit field shift and width in bits. */
-export type Field =
-  | readonly [offset: number, size: number]
-  | readonly [offset: number, size: number, shift: number, width: number];
 
 /** Bytes of `union bpf_attr`. */
 export const attributeSize = 168;
@@ -272,7 +266,14 @@ export const structSizes = {
   bpf_iter_link_info: 16,
   bpf_func_info: 8,
   bpf_line_info: 16,
+  bpf_stack_build_id: 32,
+  bpf_cgroup_storage_key: 16,
+  bpf_devmap_val: 8,
+  bpf_cpumap_val: 8,
   perf_event_attr: 144,
+  perf_event_header: 8,
+  perf_event_mmap_page: 1088,
+  bpf_ringbuf_hdr: 8,
 } as const;
 
 /** The fields of each struct. */
@@ -436,6 +437,26 @@ export const structs = {
     line_off: [8, 4],
     line_col: [12, 4],
   },
+  bpf_stack_build_id: {
+    status: [0, 4],
+    build_id: [4, 20],
+    offset: [24, 8],
+    ip: [24, 8],
+  },
+  bpf_cgroup_storage_key: {
+    cgroup_inode_id: [0, 8],
+    attach_type: [8, 4],
+  },
+  bpf_devmap_val: {
+    ifindex: [0, 4],
+    bpf_prog_fd: [4, 4],
+    bpf_prog_id: [4, 4],
+  },
+  bpf_cpumap_val: {
+    qsize: [0, 4],
+    bpf_prog_fd: [4, 4],
+    bpf_prog_id: [4, 4],
+  },
   perf_event_attr: {
     type: [0, 4],
     size: [4, 4],
@@ -483,7 +504,6 @@ export const structs = {
     sigtrap: [40, 8, 37, 1],
     defer_callchain: [40, 8, 38, 1],
     defer_output: [40, 8, 39, 1],
-    __reserved_1: [40, 8, 40, 24],
     wakeup_events: [48, 4],
     wakeup_watermark: [48, 4],
     bp_type: [52, 4],
@@ -502,15 +522,55 @@ export const structs = {
     sample_regs_intr: [96, 8],
     aux_watermark: [104, 4],
     sample_max_stack: [108, 2],
-    __reserved_2: [110, 2],
     aux_sample_size: [112, 4],
     aux_action: [116, 4],
     aux_start_paused: [116, 4, 0, 1],
     aux_pause: [116, 4, 1, 1],
     aux_resume: [116, 4, 2, 1],
-    __reserved_3: [116, 4, 3, 29],
     sig_data: [120, 8],
     config3: [128, 8],
     config4: [136, 8],
+  },
+  perf_event_header: {
+    type: [0, 4],
+    misc: [4, 2],
+    size: [6, 2],
+  },
+  perf_event_mmap_page: {
+    version: [0, 4],
+    compat_version: [4, 4],
+    lock: [8, 4],
+    index: [12, 4],
+    offset: [16, 8],
+    time_enabled: [24, 8],
+    time_running: [32, 8],
+    capabilities: [40, 8],
+    cap_bit0: [40, 8, 0, 1],
+    cap_bit0_is_deprecated: [40, 8, 1, 1],
+    cap_user_rdpmc: [40, 8, 2, 1],
+    cap_user_time: [40, 8, 3, 1],
+    cap_user_time_zero: [40, 8, 4, 1],
+    cap_user_time_short: [40, 8, 5, 1],
+    cap_____res: [40, 8, 6, 58],
+    pmc_width: [48, 2],
+    time_shift: [50, 2],
+    time_mult: [52, 4],
+    time_offset: [56, 8],
+    time_zero: [64, 8],
+    size: [72, 4],
+    time_cycles: [80, 8],
+    time_mask: [88, 8],
+    data_head: [1024, 8],
+    data_tail: [1032, 8],
+    data_offset: [1040, 8],
+    data_size: [1048, 8],
+    aux_head: [1056, 8],
+    aux_tail: [1064, 8],
+    aux_offset: [1072, 8],
+    aux_size: [1080, 8],
+  },
+  bpf_ringbuf_hdr: {
+    len: [0, 4],
+    pg_off: [4, 4],
   },
 } as const;

@@ -18,5 +18,7 @@ export * from "./netlink.ts";
 export * from "./perf.ts";
 export * from "./processes.ts";
 export * from "./sockets.ts";
+export * from "./system_layouts.ts";
 export * from "./system_calls.ts";
+export * from "./usdt.ts";
 export * from "./fields.ts";

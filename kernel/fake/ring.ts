@@ -5,7 +5,11 @@
  */
 
 import { Mapping } from "../mapping.ts";
-import { BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT } from "../../uapi/bpf_flags.ts";
+import {
+  BPF_RINGBUF_BUSY_BIT,
+  BPF_RINGBUF_DISCARD_BIT,
+  BPF_RINGBUF_HDR_SZ,
+} from "../../uapi/bpf_flags.ts";
 
 const PAGE = 4096;
 
@@ -49,12 +53,12 @@ export class FakeRing {
 
   /** Writes a record; answers where, for {@linkcode submit}. */
   reserve(bytes: Uint8Array): number {
-    const total = (bytes.length + 8 + 7) & ~7;
+    const total = (bytes.length + BPF_RINGBUF_HDR_SZ + 7) & ~7;
     if (this.#producer + total - this.position > this.size) return -1;
     const at = this.#producer;
     this.#header(at, bytes.length | BPF_RINGBUF_BUSY_BIT);
     for (const [index, byte] of bytes.entries()) {
-      const offset = (at + 8 + index) % this.size;
+      const offset = (at + BPF_RINGBUF_HDR_SZ + index) % this.size;
       this.#view.setUint8(PAGE + offset, byte);
       this.#view.setUint8(PAGE + this.size + offset, byte);
     }
@@ -65,7 +69,8 @@ export class FakeRing {
 
   /** Makes a reserved record readable, or discards it. */
   submit(at: number, discard = false): void {
-    const length = this.#view.getUint32(PAGE + at % this.size, true) & 0x3fffffff;
+    const length = this.#view.getUint32(PAGE + at % this.size, true) &
+      ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
     this.#header(at, discard ? length | BPF_RINGBUF_DISCARD_BIT : length);
     this.submitted();
   }

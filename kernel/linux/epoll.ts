@@ -26,8 +26,12 @@ import {
   EPOLLONESHOT,
   EPOLLOUT,
   EPOLLRDHUP,
+  POLLIN,
+  POLLOUT,
 } from "../../uapi/files.ts";
 import { architectures } from "../../uapi/architecture.ts";
+import { getNumber, setField, viewOf } from "../../uapi/fields.ts";
+import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 
 const ENOENT = -2;
 const EEXIST = -17;
@@ -122,17 +126,18 @@ export class EpollPoller implements Poller {
 
   poll(fd: number, timeout: number = 0, writable: boolean = false): boolean {
     using frame = this.#native.frame();
-    const room = frame.room(8);
-    const view = new DataView(room.bytes.buffer, room.bytes.byteOffset, 8);
-    view.setInt32(0, fd, true);
-    view.setInt16(4, writable ? EPOLLOUT : EPOLLIN, true);
+    const room = frame.room(systemStructSizes.pollfd);
+    const view = viewOf(room.bytes);
+    const field = systemStructs.pollfd;
+    setField(view, field.fd, fd);
+    setField(view, field.events, writable ? POLLOUT : POLLIN);
     const limit = timeout < 0 ? 0 : frame.longs([
       BigInt(Math.floor(timeout / 1000)),
       BigInt(Math.floor((timeout % 1000) * 1e6)),
     ]);
     const result = this.#native.call(nr.ppoll, room.address, 1, limit, 0, 8);
     // A signal that came in between is as if nothing had happened yet.
-    return result > 0 && view.getInt16(6, true) !== 0;
+    return result > 0 && getNumber(view, field.revents) !== 0;
   }
 
   [Symbol.dispose](): void {

@@ -20,6 +20,8 @@ import {
   STATX_BASIC_STATS,
 } from "../../uapi/files.ts";
 import { architectures } from "../../uapi/architecture.ts";
+import { getLong, getNumber, viewOf } from "../../uapi/fields.ts";
+import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 
 const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 const { O_DIRECTORY } = architectures[Deno.build.arch];
@@ -99,17 +101,18 @@ export function readDirectory(native: Native, path: string): readonly string[] |
   try {
     using frame = native.frame();
     const room = frame.room(32 * 1024);
-    const view = new DataView(room.bytes.buffer, room.bytes.byteOffset, room.bytes.length);
+    const view = viewOf(room.bytes);
+    const [length] = systemStructs.linux_dirent64.d_reclen;
+    const [name] = systemStructs.linux_dirent64.d_name;
     const names: string[] = [];
     for (;;) {
       const count = native.call(nr.getdents64, fd, room.address, room.bytes.length);
       if (count < 0) return undefined;
       if (count === 0) return names;
-      // struct linux_dirent64: u64 inode, s64 offset, u16 length, u8 type, name
-      for (let at = 0; at < count; at += view.getUint16(at + 16, true)) {
-        const end = at + view.getUint16(at + 16, true);
-        const name = textUpToNul(room.bytes.subarray(at + 19, end));
-        if (name !== "." && name !== "..") names.push(name);
+      for (let at = 0; at < count; at += view.getUint16(at + length, true)) {
+        const end = at + view.getUint16(at + length, true);
+        const text = textUpToNul(room.bytes.subarray(at + name, end));
+        if (text !== "." && text !== "..") names.push(text);
       }
     }
   } finally {
@@ -134,7 +137,7 @@ export function readLink(native: Native, path: string): string | undefined {
 /** statx(2): one layout on every architecture. */
 export function stat(native: Native, pathOrFd: string | number): ReturnType<Kernel["stat"]> {
   using frame = native.frame();
-  const room = frame.room(256);
+  const room = frame.room(systemStructSizes.statx);
   const path = typeof pathOrFd === "string";
   const result = native.call(
     nr.statx,
@@ -145,29 +148,31 @@ export function stat(native: Native, pathOrFd: string | number): ReturnType<Kern
     room.address,
   );
   if (result < 0) return { result, device: 0n, inode: 0n, mode: 0, uid: 0 };
-  const view = new DataView(room.bytes.buffer, room.bytes.byteOffset, 256);
-  const major = BigInt(view.getUint32(136, true));
-  const minor = BigInt(view.getUint32(140, true));
+  const view = viewOf(room.bytes);
+  const field = systemStructs.statx;
+  const major = BigInt(getNumber(view, field.stx_dev_major));
+  const minor = BigInt(getNumber(view, field.stx_dev_minor));
   return {
     result: 0,
     // glibc's makedev: what st_dev says and what the kernel compares.
     device: (minor & 0xffn) | ((major & 0xfffn) << 8n) | ((minor & ~0xffn) << 12n) |
       ((major & ~0xfffn) << 32n),
-    inode: view.getBigUint64(32, true),
-    mode: view.getUint16(28, true),
-    uid: view.getUint32(20, true),
+    inode: getLong(view, field.stx_ino),
+    mode: getNumber(view, field.stx_mode),
+    uid: getNumber(view, field.stx_uid),
   };
 }
 
 /** statfs(2)'s f_type. */
 export function filesystemType(native: Native, pathOrFd: string | number): number {
   using frame = native.frame();
-  const room = frame.room(128);
+  const room = frame.room(systemStructSizes.statfs);
   const result = typeof pathOrFd === "string"
     ? native.call(nr.statfs, frame.text(pathOrFd), room.address)
     : native.call(nr.fstatfs, pathOrFd, room.address);
   if (result < 0) return result;
-  return new DataView(room.bytes.buffer, room.bytes.byteOffset, 8).getUint32(0, true);
+  // 64 bits, of which the numbers of file systems take 32.
+  return viewOf(room.bytes).getUint32(systemStructs.statfs.f_type[0], true);
 }
 
 /** mkdir(2). */

@@ -10,8 +10,8 @@ import { readFile } from "./files.ts";
 import type { Native } from "./ffi/native.ts";
 import { systemCalls } from "./ffi/syscalls.ts";
 import { AT_PAGESZ } from "../../uapi/processes.ts";
-
-const UTSNAME_FIELD = 65;
+import { type Field, getBytes } from "../../uapi/fields.ts";
+import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 
 /** Reads the facts. */
 export function machineFacts(native: Native): MachineFacts {
@@ -28,16 +28,17 @@ export function machineFacts(native: Native): MachineFacts {
 
 function uname(native: Native): [release: string, version: string, machine: string] {
   using frame = native.frame();
-  const room = frame.room(6 * UTSNAME_FIELD);
+  const room = frame.room(systemStructSizes.new_utsname);
   native.call(systemCalls.uname, room.address);
-  const field = (index: number): string =>
-    textUpToNul(room.bytes.slice(index * UTSNAME_FIELD, (index + 1) * UTSNAME_FIELD));
-  return [field(2), field(3), field(4)];
+  const text = (field: Field): string => textUpToNul(getBytes(room.bytes, field).slice());
+  const { release, version, machine } = systemStructs.new_utsname;
+  return [text(release), text(version), text(machine)];
 }
 
 function pageSize(native: Native): number {
   const { bytes } = readFile(native, "/proc/self/auxv");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  // Elf64_auxv_t: pairs of a type and a value, 64 bits each.
   for (let at = 0; at + 16 <= bytes.length; at += 16) {
     if (view.getUint32(at, true) === AT_PAGESZ) return view.getUint32(at + 8, true);
   }

@@ -11,6 +11,7 @@ import type { Native } from "./ffi/native.ts";
 import { systemCalls } from "./ffi/syscalls.ts";
 import { attributes } from "../../uapi/layouts.ts";
 import { BPF_F_TOKEN_FD } from "../../uapi/bpf_flags.ts";
+import { endOf } from "../../uapi/fields.ts";
 
 /** BPF_MAP_CREATE. */
 export function mapCreate(native: Native, map: MapCreate): Result {
@@ -41,7 +42,19 @@ export function mapFreeze(native: Native, mapFd: number): Result {
     .command(Command.map_freeze);
 }
 
-const ELEMENT_SIZE = 32;
+/** Bytes of the attributes of an element command, and the 32-bit words that its fields begin at. */
+const ELEMENT_SIZE: number = endOf(attributes.element.flags);
+const MAP_FD: number = attributes.element.map_fd[0] / 4;
+const KEY: number = attributes.element.key[0] / 4;
+const VALUE: number = attributes.element.value[0] / 4;
+const FLAGS: number = attributes.element.flags[0] / 4;
+/** The same of the second attributes, those of BPF_MAP_GET_NEXT_KEY, which end before the flags. */
+const NEXT_KEY_SIZE: number = endOf(attributes.element.next_key);
+const NEXT_KEY: number = ELEMENT_SIZE / 4 + KEY;
+/** The kernel wants the fields behind the key of BPF_MAP_DELETE_ELEM to be zero: it is given none. */
+const DELETE_SIZE: number = endOf(attributes.element.key);
+const { map_lookup_elem: LOOKUP, map_update_elem: UPDATE, map_delete_elem: DELETE } = Command;
+const { map_get_next_key: GET_NEXT_KEY, map_lookup_and_delete_elem: LOOKUP_AND_DELETE } = Command;
 
 function aligned(size: number): number {
   return Math.max(8, Math.ceil(size / 8) * 8);
@@ -84,48 +97,47 @@ export class LinuxMapElements implements MapElements {
     this.#keyLow = key >>> 0;
     this.#keyHigh = Math.floor(key / 2 ** 32);
     for (const [at, last] of [[0, value], [ELEMENT_SIZE / 4, next]] as const) {
-      words[at] = mapFd;
-      setLong(words, at + 2, key);
-      setLong(words, at + 4, last);
+      words[at + MAP_FD] = mapFd;
+      setLong(words, at + KEY, key);
+      setLong(words, at + VALUE, last);
     }
   }
 
   lookup(flags: number = 0): Result {
     if (flags !== this.#flags) this.#setFlags(flags);
-    const result = this.#syscall32(systemCalls.bpf, 1, this.#element, ELEMENT_SIZE);
+    const result = this.#syscall32(systemCalls.bpf, LOOKUP, this.#element, ELEMENT_SIZE);
     return result < 0 ? -(this.#errno[0] as number) : result;
   }
 
   update(flags: number = 0): Result {
     if (flags !== this.#flags) this.#setFlags(flags);
-    const result = this.#syscall32(systemCalls.bpf, 2, this.#element, ELEMENT_SIZE);
+    const result = this.#syscall32(systemCalls.bpf, UPDATE, this.#element, ELEMENT_SIZE);
     return result < 0 ? -(this.#errno[0] as number) : result;
   }
 
   delete(): Result {
     if (this.#flags !== 0) this.#setFlags(0);
-    // The kernel wants the fields behind the key to be zero: 16 bytes are all it is given.
-    const result = this.#syscall32(systemCalls.bpf, 3, this.#element, 16);
+    const result = this.#syscall32(systemCalls.bpf, DELETE, this.#element, DELETE_SIZE);
     return result < 0 ? -(this.#errno[0] as number) : result;
   }
 
   lookupAndDelete(flags: number = 0): Result {
     if (flags !== this.#flags) this.#setFlags(flags);
-    const result = this.#syscall32(systemCalls.bpf, 21, this.#element, ELEMENT_SIZE);
+    const result = this.#syscall32(systemCalls.bpf, LOOKUP_AND_DELETE, this.#element, ELEMENT_SIZE);
     return result < 0 ? -(this.#errno[0] as number) : result;
   }
 
   next(first: boolean): Result {
     const words = this.#words;
-    words[10] = first ? 0 : this.#keyLow;
-    words[11] = first ? 0 : this.#keyHigh;
-    const result = this.#syscall32(systemCalls.bpf, 4, this.#next, ELEMENT_SIZE - 8);
+    words[NEXT_KEY] = first ? 0 : this.#keyLow;
+    words[NEXT_KEY + 1] = first ? 0 : this.#keyHigh;
+    const result = this.#syscall32(systemCalls.bpf, GET_NEXT_KEY, this.#next, NEXT_KEY_SIZE);
     return result < 0 ? -(this.#errno[0] as number) : result;
   }
 
   #setFlags(flags: number): void {
     this.#flags = flags;
-    setLong(this.#words, 6, flags);
+    setLong(this.#words, FLAGS, flags);
   }
 
   [Symbol.dispose](): void {
@@ -134,6 +146,13 @@ export class LinuxMapElements implements MapElements {
     for (const block of this.#blocks) block[Symbol.dispose]();
   }
 }
+
+/** Bytes of the attributes of a batch command, and the 32-bit words that its fields begin at. */
+const BATCH_SIZE: number = endOf(attributes.batch.flags);
+const IN: number = attributes.batch.in_batch[0] / 4;
+const OUT: number = attributes.batch.out_batch[0] / 4;
+const COUNT: number = attributes.batch.count[0] / 4;
+const ELEMENT_FLAGS: number = attributes.batch.elem_flags[0] / 4;
 
 /** Batch commands over buffers of their own, with the kernel's cursor kept between calls. */
 export class LinuxMapBatch implements MapBatch {
@@ -175,10 +194,10 @@ export class LinuxMapBatch implements MapBatch {
     this.#cursor = attrs.address + 64;
     this.#cursors = attrs.u8.subarray(64);
     const words = this.#words = attrs.u32;
-    setLong(words, 2, this.#cursor);
-    setLong(words, 4, keys.address);
-    setLong(words, 6, values.address);
-    words[9] = mapFd;
+    setLong(words, OUT, this.#cursor);
+    setLong(words, attributes.batch.keys[0] / 4, keys.address);
+    setLong(words, attributes.batch.values[0] / 4, values.address);
+    words[attributes.batch.map_fd[0] / 4] = mapFd;
   }
 
   get count(): number {
@@ -186,8 +205,8 @@ export class LinuxMapBatch implements MapBatch {
   }
 
   rewind(): void {
-    setLong(this.#words, 0, 0);
-    setLong(this.#words, 2, this.#cursor);
+    setLong(this.#words, IN, 0);
+    setLong(this.#words, OUT, this.#cursor);
   }
 
   resume(from: MapBatch): void {
@@ -195,64 +214,64 @@ export class LinuxMapBatch implements MapBatch {
     if (!(from instanceof LinuxMapBatch)) {
       throw new TypeError("Cannot resume another kernel's batch");
     }
-    const low = from.#words[0] as number;
-    if (low === 0 && from.#words[1] === 0) return;
+    const low = from.#words[IN] as number;
+    if (low === 0 && from.#words[IN + 1] === 0) return;
     const size = this.#cursorSize;
     const start = low === from.#cursor >>> 0 ? 0 : size;
     this.#cursors.set(from.#cursors.subarray(start, start + size));
-    setLong(this.#words, 0, this.#cursor);
-    setLong(this.#words, 2, this.#cursor + size);
+    setLong(this.#words, IN, this.#cursor);
+    setLong(this.#words, OUT, this.#cursor + size);
   }
 
   lookup(flags: number = 0): Result {
-    return this.#walk(24, flags);
+    return this.#walk(Command.map_lookup_batch, flags);
   }
 
   lookupAndDelete(flags: number = 0): Result {
-    return this.#walk(25, flags);
+    return this.#walk(Command.map_lookup_and_delete_batch, flags);
   }
 
   update(count: number, flags: number = 0): Result {
-    return this.#apply(26, count, flags);
+    return this.#apply(Command.map_update_batch, count, flags);
   }
 
   delete(count: number, flags: number = 0): Result {
-    return this.#apply(27, count, flags);
+    return this.#apply(Command.map_delete_batch, count, flags);
   }
 
   #walk(command: number, flags: number): Result {
     const words = this.#words;
-    words[8] = this.capacity;
-    setLong(words, 10, flags);
+    words[COUNT] = this.capacity;
+    setLong(words, ELEMENT_FLAGS, flags);
     const result = this.#syscall32(systemCalls.bpf, command, this.#attributes, BATCH_SIZE);
     const outcome = result < 0 ? -(this.#errno[0] as number) : result;
     // ENOENT is the end: elements may have come with it. Other errors moved what the count says only
     // where the kernel wrote it (EFAULT does not).
-    this.#count = outcome === 0 || outcome === -2 ? words[8] as number : 0;
+    this.#count = outcome === 0 || outcome === -2 ? words[COUNT] as number : 0;
     if (outcome === 0) {
-      const out = words[2] as number;
-      const high = words[3] as number;
+      const out = words[OUT] as number;
+      const high = words[OUT + 1] as number;
       const other = out === this.#cursor >>> 0 ? this.#cursor + this.#cursorSize : this.#cursor;
-      words[0] = out;
-      words[1] = high;
-      setLong(words, 2, other);
+      words[IN] = out;
+      words[IN + 1] = high;
+      setLong(words, OUT, other);
     }
     return outcome;
   }
 
   #apply(command: number, count: number, flags: number): Result {
     const words = this.#words;
-    const [inLow, inHigh] = [words[0] as number, words[1] as number];
-    setLong(words, 0, 0);
-    const asked = words[8] = Math.min(count, this.capacity);
-    setLong(words, 10, flags);
+    const [inLow, inHigh] = [words[IN] as number, words[IN + 1] as number];
+    setLong(words, IN, 0);
+    const asked = words[COUNT] = Math.min(count, this.capacity);
+    setLong(words, ELEMENT_FLAGS, flags);
     const result = this.#syscall32(systemCalls.bpf, command, this.#attributes, BATCH_SIZE);
     const outcome = result < 0 ? -(this.#errno[0] as number) : result;
-    const moved = words[8] as number;
+    const moved = words[COUNT] as number;
     // A command that is refused as a whole leaves the count as it was asked.
     this.#count = outcome < 0 && moved === asked ? 0 : moved;
-    words[0] = inLow;
-    words[1] = inHigh;
+    words[IN] = inLow;
+    words[IN + 1] = inHigh;
     return outcome;
   }
 
@@ -261,8 +280,6 @@ export class LinuxMapBatch implements MapBatch {
     for (const block of this.#blocks) block[Symbol.dispose]();
   }
 }
-
-const BATCH_SIZE = 56;
 
 function setLong(words: Uint32Array, index: number, value: number): void {
   words[index] = value >>> 0;

@@ -26,8 +26,11 @@ import {
   NLMSG_DONE,
   NLMSG_ERROR,
 } from "../../uapi/netlink.ts";
+import { getNumber, getSigned, setField, viewOf } from "../../uapi/fields.ts";
+import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 
-const HEADER = 16;
+const HEADER = systemStructSizes.nlmsghdr;
+const header = systemStructs.nlmsghdr;
 const ANSWER_ROOM = 64 * 1024;
 
 /** One request of a netlink family and all its answers, without the closing acknowledgement. */
@@ -47,13 +50,13 @@ export function netlink(
     native.call(nr.setsockopt, fd, SOL_NETLINK, NETLINK_EXT_ACK, frame.words([1]), 4);
     const request = frame.room(message.length);
     request.bytes.set(message);
-    const header = new DataView(request.bytes.buffer, request.bytes.byteOffset, HEADER);
+    const view = viewOf(request.bytes);
     const sequence = 1;
-    const flags = header.getUint16(6, true);
+    const flags = getNumber(view, header.nlmsg_flags);
     const dump = (flags & NLM_F_DUMP) === NLM_F_DUMP;
-    header.setUint32(0, message.length, true);
-    header.setUint16(6, dump ? flags : flags | NLM_F_ACK, true);
-    header.setUint32(8, sequence, true);
+    setField(view, header.nlmsg_len, message.length);
+    setField(view, header.nlmsg_flags, dump ? flags : flags | NLM_F_ACK);
+    setField(view, header.nlmsg_seq, sequence);
     const sent = native.call(nr.sendto, fd, request.address, message.length, 0, 0, 0);
     if (sent < 0) return refused(sent);
     const room = frame.room(ANSWER_ROOM);
@@ -80,14 +83,16 @@ export function takeAnswers(
   sequence: number,
   answers: Uint8Array<ArrayBuffer>[],
 ): Result | undefined {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let at = 0; at + HEADER <= bytes.length;) {
-    const length = view.getUint32(at, true);
+    const view = viewOf(bytes.subarray(at));
+    const length = getNumber(view, header.nlmsg_len);
     if (length < HEADER || at + length > bytes.length) return -74; // EBADMSG
-    const type = view.getUint16(at + 4, true);
-    if (view.getUint32(at + 8, true) === sequence) {
+    const type = getNumber(view, header.nlmsg_type);
+    if (getNumber(view, header.nlmsg_seq) === sequence) {
       if (type === NLMSG_ERROR || type === NLMSG_DONE) {
-        const code = length >= HEADER + 4 ? view.getInt32(at + HEADER, true) : 0;
+        const code = length >= HEADER + 4
+          ? view.getInt32(HEADER + systemStructs.nlmsgerr.error[0], true)
+          : 0;
         return type === NLMSG_DONE && code > 0 ? 0 : code;
       }
       answers.push(bytes.slice(at, at + length));
@@ -105,11 +110,11 @@ export function interfaceIndex(native: Native, name: string): Result {
   if (fd < 0) return fd;
   try {
     using frame = native.frame();
-    const room = frame.room(40);
+    const room = frame.room(systemStructSizes.ifreq);
     room.bytes.set(bytes);
     const result = native.call(nr.ioctl, fd, SIOCGIFINDEX, room.address);
     if (result < 0) return result;
-    return new DataView(room.bytes.buffer, room.bytes.byteOffset, 40).getInt32(IFNAMSIZ, true);
+    return getSigned(viewOf(room.bytes), systemStructs.ifreq.ifr_ifru_ifru_ivalue);
   } finally {
     native.call(nr.close, fd);
   }

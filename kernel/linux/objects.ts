@@ -6,7 +6,7 @@
 
 import { Command } from "../../uapi/enums.ts";
 import { copyOf, textUpToNul } from "./ffi/attributes.ts";
-import { getNumber, setField } from "../../uapi/fields.ts";
+import { getNumber, setField, viewOf } from "../../uapi/fields.ts";
 import type { BytesResult, Kernel, ObjectKind, ProgramInfoResult, Result } from "../kernel.ts";
 import type { Place } from "./ffi/memory.ts";
 import type { Native } from "./ffi/native.ts";
@@ -68,7 +68,7 @@ export function objectInfo(
   const info = frame.room(size);
   const name = text === undefined ? undefined : frame.room(PATH_MAX);
   if (text !== undefined && name !== undefined) {
-    const view = viewOf(info);
+    const view = viewOf(info.bytes);
     view.setBigUint64(text.pointer, BigInt(name.address), true);
     view.setUint32(text.length, PATH_MAX, true);
   }
@@ -95,7 +95,7 @@ export function btfInfo(native: Native, btfFd: number): ReturnType<Kernel["btfIn
   });
   using frame = native.frame();
   const info = frame.room(structSizes.bpf_btf_info);
-  const view = viewOf(info);
+  const view = viewOf(info.bytes);
   const name = frame.room(64);
   const ask = (btf?: Place): Result => {
     info.bytes.fill(0);
@@ -130,7 +130,7 @@ export function programInfo(
   const field = structs.bpf_prog_info;
   using frame = native.frame();
   const info = frame.room(structSizes.bpf_prog_info);
-  const view = viewOf(info);
+  const view = viewOf(info.bytes);
   const first = askInfo(native, programFd, info);
   if (first.result < 0) return noProgramInfo(first.result);
   const recordSize = (of: typeof field.func_info_rec_size | typeof field.line_info_rec_size) =>
@@ -212,10 +212,6 @@ function noProgramInfo(result: Result): ProgramInfoResult {
     lineInfo: EMPTY,
     jitedKsyms: [],
   };
-}
-
-function viewOf(place: Place): DataView<ArrayBuffer> {
-  return new DataView(place.bytes.buffer, place.bytes.byteOffset, place.bytes.length);
 }
 
 /** BPF_OBJ_PIN. */

@@ -29,9 +29,12 @@ import {
   SOL_SOCKET,
 } from "../../uapi/sockets.ts";
 import { AT_FDCWD } from "../../uapi/files.ts";
+import { getNumber, getSigned, setField, viewOf } from "../../uapi/fields.ts";
+import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 
-const MSGHDR_SIZE = 56;
-const CMSG_HEADER = 16;
+const MSGHDR_SIZE = systemStructSizes.user_msghdr;
+const CMSG_HEADER = systemStructSizes.cmsghdr;
+const { user_msghdr: message, cmsghdr } = systemStructs;
 
 /** Most descriptors that one message carries (SCM_MAX_FD). */
 export const MOST_DESCRIPTORS = 253;
@@ -58,10 +61,10 @@ export function sendMessage(
     ? undefined
     : frame.room(CMSG_HEADER + ((descriptors.length * 4 + 7) & ~7));
   if (control !== undefined) {
-    const view = new DataView(control.bytes.buffer, control.bytes.byteOffset, control.bytes.length);
-    view.setBigUint64(0, BigInt(CMSG_HEADER + descriptors.length * 4), true);
-    view.setInt32(8, SOL_SOCKET, true);
-    view.setInt32(12, SCM_RIGHTS, true);
+    const view = viewOf(control.bytes);
+    setField(view, cmsghdr.cmsg_len, CMSG_HEADER + descriptors.length * 4);
+    setField(view, cmsghdr.cmsg_level, SOL_SOCKET);
+    setField(view, cmsghdr.cmsg_type, SCM_RIGHTS);
     descriptors.forEach((fd, index) => view.setInt32(CMSG_HEADER + index * 4, fd, true));
   }
   const vector = frame.longs([BigInt(frame.bytes(bytes)), BigInt(bytes.length)]);
@@ -92,9 +95,9 @@ export function receiveMessage(socket: number, size: number): Message | Result {
     MSG_DONTWAIT | MSG_CMSG_CLOEXEC,
   );
   if (result < 0) return result;
-  const view = new DataView(header.bytes.buffer, header.bytes.byteOffset, MSGHDR_SIZE);
-  const controlLength = Number(view.getBigUint64(40, true));
-  const flags = view.getInt32(48, true);
+  const view = viewOf(header.bytes);
+  const controlLength = getNumber(view, message.msg_controllen);
+  const flags = getNumber(view, message.msg_flags);
   return {
     bytes: data.bytes.slice(0, result),
     descriptors: descriptorsOf(control.bytes.subarray(0, controlLength)),
@@ -158,14 +161,15 @@ export function peerProcess(socket: number): Result {
 /** Who connected, or `-errno`. */
 export function peerCredentials(socket: number): PeerCredentials | Result {
   using frame = native().frame();
-  const value = frame.room(12);
-  const result = option(socket, SO_PEERCRED, value.address, 12);
+  const size = systemStructSizes.ucred;
+  const value = frame.room(size);
+  const result = option(socket, SO_PEERCRED, value.address, size);
   if (result < 0) return result;
-  const view = new DataView(value.bytes.buffer, value.bytes.byteOffset, 12);
+  const view = viewOf(value.bytes);
   return {
-    pid: view.getInt32(0, true),
-    uid: view.getUint32(4, true),
-    gid: view.getUint32(8, true),
+    pid: getSigned(view, systemStructs.ucred.pid),
+    uid: getNumber(view, systemStructs.ucred.uid),
+    gid: getNumber(view, systemStructs.ucred.gid),
   };
 }
 
@@ -176,10 +180,11 @@ function openSocket(flags: number): Result {
 /** Calls with a sockaddr_un. */
 function addressed(call: number, socket: number, path: string): Result {
   const text = new TextEncoder().encode(path);
-  if (text.length > 107) return -Errno.ENAMETOOLONG;
-  const address = new Uint8Array(2 + text.length + 1);
-  address[0] = AF_UNIX;
-  address.set(text, 2);
+  const { sun_family, sun_path } = systemStructs.sockaddr_un;
+  if (text.length >= sun_path[1]) return -Errno.ENAMETOOLONG;
+  const address = new Uint8Array(sun_path[0] + text.length + 1);
+  setField(viewOf(address), sun_family, AF_UNIX);
+  address.set(text, sun_path[0]);
   using frame = native().frame();
   return native().call(call, socket, frame.bytes(address), address.length);
 }
@@ -197,26 +202,27 @@ function option(socket: number, name: number, address: number, size: number): Re
 }
 
 function messageHeader(vector: number, control: number, controlLength: number): Uint8Array {
-  const words = new BigUint64Array(MSGHDR_SIZE / 8);
-  words[2] = BigInt(vector);
-  words[3] = 1n;
-  words[4] = BigInt(control);
-  words[5] = BigInt(controlLength);
-  return new Uint8Array(words.buffer);
+  const bytes = new Uint8Array(MSGHDR_SIZE);
+  const view = viewOf(bytes);
+  setField(view, message.msg_iov, vector);
+  setField(view, message.msg_iovlen, 1);
+  setField(view, message.msg_control, control);
+  setField(view, message.msg_controllen, controlLength);
+  return bytes;
 }
 
 /** All descriptors in the control bytes, whatever else stands there. */
 function descriptorsOf(control: Uint8Array): number[] {
-  const view = new DataView(control.buffer, control.byteOffset, control.byteLength);
   const descriptors: number[] = [];
   let at = 0;
   while (at + CMSG_HEADER <= control.length) {
-    const length = Number(view.getBigUint64(at, true));
+    const view = viewOf(control.subarray(at));
+    const length = getNumber(view, cmsghdr.cmsg_len);
     if (length < CMSG_HEADER) break;
-    const isRights = view.getInt32(at + 8, true) === SOL_SOCKET &&
-      view.getInt32(at + 12, true) === SCM_RIGHTS;
-    const end = Math.min(at + length, control.length);
-    for (let fd = at + CMSG_HEADER; isRights && fd + 4 <= end; fd += 4) {
+    const isRights = getNumber(view, cmsghdr.cmsg_level) === SOL_SOCKET &&
+      getNumber(view, cmsghdr.cmsg_type) === SCM_RIGHTS;
+    const end = Math.min(length, control.length - at);
+    for (let fd = CMSG_HEADER; isRights && fd + 4 <= end; fd += 4) {
       descriptors.push(view.getInt32(fd, true));
     }
     at += (length + 7) & ~7;

@@ -10,8 +10,8 @@ import {
   type LinkTypeName,
   linkTypeName,
 } from "../../uapi/enums.ts";
-import { getNumber } from "../../uapi/fields.ts";
-import { type Field, structs } from "../../uapi/layouts.ts";
+import { type Field, getNumber } from "../../uapi/fields.ts";
+import { structs, structSizes } from "../../uapi/layouts.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 
 /** What the kernel says of a link: what all have, and in `details` what its kind adds. */
@@ -195,8 +195,7 @@ function detailsOf(type: LinkTypeName | "unknown", event: number): Details {
   return found === "by-event" ? perfDetails[event] ?? NOTHING : found;
 }
 
-/** Bytes of `struct bpf_link_info` that are asked for: more than any kernel known here writes. */
-const SIZE = 128;
+const SIZE = structSizes.bpf_link_info;
 
 /**
  * What the kernel says of a link, with the names that its kind tells: a tracepoint, a path, a function.

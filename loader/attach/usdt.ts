@@ -4,77 +4,49 @@
  * @module
  */
 
-import type { UsdtAttachSpec } from "../../object/section/attach_spec.ts";
-import { AttachMethod } from "./kind.ts";
-import { BIGINT, INTEGER, TEXT } from "./options.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { nearestNames } from "../../object/spec/named.ts";
 import { attachError, checkAttach, noSuchTarget } from "./error.ts";
-import { requirePath, withExecutable } from "./executable.ts";
-import { type AttachableProgram, loadedFor } from "./attachable.ts";
-import { Link } from "./link.ts";
-import { attachUprobeAt } from "./uprobe_perf.ts";
-import { attachToFile } from "./uprobe_multi.ts";
+import { withExecutable } from "./executable.ts";
+import { type AttachableProgram, Link } from "./link.ts";
+import { attachUprobeAt, requirePath } from "./uprobe.ts";
+import { attachUprobeMulti } from "./uprobe_multi.ts";
 import { encodeUsdtSpec, parseUsdtArguments, USDT_SPEC_SIZES } from "./usdt_arguments.ts";
 import { type UsdtNote, usdtNotes } from "./usdt_notes.ts";
 import { numbersOf, type SpecNumbers } from "./usdt_numbers.ts";
+import { structs, structSizes } from "../../uapi/layouts.ts";
+import { StructReader } from "../../uapi/fields.ts";
+import { BPF_OBJ_NAME_LEN } from "../../uapi/bpf_flags.ts";
 
 const SPECS = "__bpf_usdt_specs";
 
 /** Where a USDT program goes. */
 export interface UsdtOptions {
   /** The file: a path, or a name that is looked for in PATH or among the libraries. */
-  readonly path?: string | undefined;
+  readonly path?: string;
   /** The provider. */
-  readonly provider?: string | undefined;
+  readonly provider?: string;
   /** The probe's name. */
-  readonly name?: string | undefined;
+  readonly name?: string;
   /** What `bpf_usdt_cookie` answers in the program. */
-  readonly cookie?: bigint | undefined;
+  readonly cookie?: bigint;
   /** A process; -1 is all that run the file. @default {-1} */
-  readonly pid?: number | undefined;
+  readonly pid?: number;
 }
-
-/** How programs attach to `usdt` hooks. */
-export const usdt: AttachMethod<"usdt", UsdtOptions> = new AttachMethod<"usdt", UsdtOptions>({
-  kind: "usdt",
-  options: {
-    path: TEXT,
-    provider: TEXT,
-    name: TEXT,
-    cookie: BIGINT,
-    pid: INTEGER,
-  },
-  attach,
-});
 
 /**
  * Attaches to every place of a USDT probe.
  *
  * The program must be built with libbpf's `usdt.bpf.h`, whose map tells it where the arguments are.
  * Minimum kernel: Linux 5.15 (cookies); a semaphore needs 4.20.
- *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
- * @example
- * ```ts ignore
- * import { attachUsdt } from "@skep/skep/attach";
- *
- * const program = object.programs.get("trace");
- * using link = attachUsdt(program, { path: "libc.so.6", provider: "libc", name: "setjmp" });
- * ```
  */
-export function attachUsdt(program: AttachableProgram, options: UsdtOptions = {}): Link {
-  return usdt.attach(program, options);
-}
-
-function attach(
+export function attachUsdt(
+  kernel: Kernel,
   program: AttachableProgram,
   options: UsdtOptions,
-  spec: UsdtAttachSpec | undefined,
 ): Link {
-  const { kernel } = program;
-  const { provider = spec?.provider, name = spec?.name, cookie = 0n, pid } = options;
-  const path = requirePath(kernel, program, options.path ?? spec?.path);
+  const { provider, name, cookie = 0n } = options;
+  const path = requirePath(kernel, program, options.path);
   if (provider === undefined || name === undefined) {
     throw attachError(program.name, "no USDT probe was given as provider and name", {
       errno: "EINVAL",
@@ -102,8 +74,7 @@ function attach(
   };
   try {
     const cookies = specIds(kernel, program, specs, notes, cookie, ids);
-    const target = `${path}:${provider}:${name}`;
-    return join(program, path, notes, cookies, { target, pid, release });
+    return join(kernel, program, path, notes, cookies, options, release);
   } catch (error) {
     release();
     throw error;
@@ -127,14 +98,14 @@ function specsMap(kernel: Kernel, program: AttachableProgram): SpecsMap {
     });
   }
   checkAttach(fd, program.name, "fcntl");
-  const { result, bytes } = kernel.objectInfo(fd, 80);
+  const { result, bytes } = kernel.objectInfo(fd, structSizes.bpf_map_info);
   if (result < 0) kernel.close(fd);
   checkAttach(result, program.name, "BPF_OBJ_GET_INFO_BY_FD");
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const info = new StructReader(bytes, structSizes.bpf_map_info);
   const [id, valueSize, size] = [
-    view.getUint32(4, true),
-    view.getUint32(12, true),
-    view.getUint32(16, true),
+    info.number(structs.bpf_map_info.id),
+    info.number(structs.bpf_map_info.value_size),
+    info.number(structs.bpf_map_info.max_entries),
   ];
   if (!USDT_SPEC_SIZES.includes(valueSize)) {
     kernel.close(fd);
@@ -154,9 +125,9 @@ function findByProgram(kernel: Kernel, program: AttachableProgram): number | und
   for (const id of kernel.programInfo(program.fd, { mapIds: true }).mapIds) {
     const fd = kernel.getFdById("map", id);
     if (fd < 0) continue;
-    const { bytes } = kernel.objectInfo(fd, 80);
-    const name = new TextDecoder().decode(bytes.subarray(24, 40)).split("\0", 1)[0];
-    if (name === SPECS.slice(0, 15)) return fd;
+    const { bytes } = kernel.objectInfo(fd, structSizes.bpf_map_info);
+    const info = new StructReader(bytes, structSizes.bpf_map_info);
+    if (info.text(structs.bpf_map_info.name) === SPECS.slice(0, BPF_OBJ_NAME_LEN - 1)) return fd;
     kernel.close(fd);
   }
   return undefined;
@@ -217,30 +188,31 @@ function specOf(
 
 /** One link for all places where the kernel can, else one for each. */
 function join(
+  kernel: Kernel,
   program: AttachableProgram,
   path: string,
   notes: readonly UsdtNote[],
   cookies: readonly bigint[],
-  { target, pid = -1, release }: {
-    readonly target: string;
-    readonly pid: number | undefined;
-    readonly release: () => void;
-  },
+  options: UsdtOptions,
+  release: () => void,
 ): Link {
+  const target = `${path}:${options.provider}:${options.name}`;
   const parts: Link[] = [];
-  if (loadedFor(program) === "trace_uprobe_multi") {
-    const semaphores = notes.map(({ semaphoreOffset }) => semaphoreOffset);
-    parts.push(attachToFile(program, {
+  const pid = options.pid ?? -1;
+  if (program.spec.expectedAttachType === "trace_uprobe_multi") {
+    parts.push(attachUprobeMulti(kernel, program, {
       path,
       offsets: notes.map(({ offset }) => offset),
       cookies,
-      referenceCounterOffsets: semaphores.some((offset) => offset !== 0n) ? semaphores : undefined,
-      pid: pid < 0 ? undefined : pid,
+      ...(notes.some(({ semaphoreOffset }) => semaphoreOffset !== 0n)
+        ? { referenceCounterOffsets: notes.map(({ semaphoreOffset }) => semaphoreOffset) }
+        : {}),
+      ...(pid < 0 ? {} : { pid }),
     }));
   } else {
     try {
       for (const [index, { offset, semaphoreOffset }] of notes.entries()) {
-        parts.push(attachUprobeAt(program, path, offset, target, {
+        parts.push(attachUprobeAt(kernel, program, path, offset, target, {
           cookie: cookies[index] as bigint,
           pid,
           referenceCounterOffset: Number(semaphoreOffset),
@@ -251,7 +223,7 @@ function join(
       throw error;
     }
   }
-  return new Link(program.kernel, {
+  return new Link(kernel, {
     kind: "usdt",
     program: program.name,
     target,

@@ -8,6 +8,16 @@
  * @module
  */
 
+import { setField, viewOf } from "../../uapi/fields.ts";
+import {
+  BPF_USDT_ARG_CONST,
+  BPF_USDT_ARG_REG,
+  BPF_USDT_ARG_REG_DEREF,
+  BPF_USDT_ARG_SIB,
+  BPF_USDT_MAX_ARG_CNT,
+  usdtLayouts,
+} from "../../uapi/usdt.ts";
+
 /** One argument. Offsets of registers are in bytes within `struct pt_regs`. */
 export interface UsdtArgument {
   /** Bytes: 1, 2, 4 or 8. */
@@ -28,13 +38,11 @@ export interface UsdtArgument {
     };
 }
 
-/** BPF_USDT_MAX_ARG_CNT. */
-const MOST = 12;
 /**
  * Bytes of `struct __bpf_usdt_spec`: as in libbpf's `usdt.bpf.h` before 1.7, and since. (The change was
  * meant to keep the layout; C puts a field of twelve bits that would cross a 16-bit boundary behind it.)
  */
-export const USDT_SPEC_SIZES: readonly number[] = [208, 304];
+export const USDT_SPEC_SIZES: readonly number[] = usdtLayouts.map(({ size }) => size);
 
 /** Offsets of x86-64 registers in `struct pt_regs`, by all names of their parts. */
 const X86_64: ReadonlyMap<string, number> = new Map(
@@ -65,7 +73,9 @@ const X86_64: ReadonlyMap<string, number> = new Map(
 /** Reads the arguments of a note; throws a plain text for one that cannot be told. */
 export function parseUsdtArguments(text: string, machine: string): UsdtArgument[] {
   const words = text.trim() === "" ? [] : splitArguments(text.trim());
-  if (words.length > MOST) throw new SyntaxError(`${words.length} arguments; ${MOST} are the most`);
+  if (words.length > BPF_USDT_MAX_ARG_CNT) {
+    throw new SyntaxError(`${words.length} arguments; ${BPF_USDT_MAX_ARG_CNT} are the most`);
+  }
   return words.map((word) => parseArgument(word, machine));
 }
 
@@ -128,6 +138,18 @@ function toBigInt(text: string): bigint {
   return text.startsWith("-") ? -BigInt(text.slice(1)) : BigInt(text);
 }
 
+const KINDS: { readonly [kind in UsdtArgument["place"]["kind"]]: number } = {
+  constant: BPF_USDT_ARG_CONST,
+  register: BPF_USDT_ARG_REG,
+  memory: BPF_USDT_ARG_REG_DEREF,
+  indexed: BPF_USDT_ARG_SIB,
+};
+
+function valueOf(place: UsdtArgument["place"]): bigint {
+  if (place.kind === "constant") return place.value;
+  return place.kind === "register" ? 0n : place.offset;
+}
+
 /**
  * `struct __bpf_usdt_spec` of libbpf's `usdt.bpf.h`: what the helpers in a program read.
  *
@@ -141,32 +163,26 @@ export function encodeUsdtSpec(
   cookie: bigint,
   size: number,
 ): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size);
-  const view = new DataView(bytes.buffer);
-  const newer = size === USDT_SPEC_SIZES[1];
-  const argumentSize = newer ? 24 : 16;
+  const layout = usdtLayouts.find((one) => one.size === size) ?? usdtLayouts[0];
+  const { spec, argument: field, argumentSize } = layout;
+  const bytes = new Uint8Array(layout.size);
+  const view = viewOf(bytes);
   for (const [number, { size, signed, place }] of usdtArguments.entries()) {
-    const at = number * argumentSize;
-    const kind = ["constant", "register", "memory", "indexed"].indexOf(place.kind);
-    const value = place.kind === "constant"
-      ? place.value
-      : place.kind === "register"
-      ? 0n
-      : place.offset;
-    view.setBigInt64(at, BigInt.asIntN(64, value), true);
-    view.setUint8(at + 8, kind);
+    const at = new DataView(bytes.buffer, spec.args[0] + number * argumentSize, argumentSize);
+    setField(at, field.arg_type, KINDS[place.kind]);
+    setField(at, field.val_off, valueOf(place));
     if (place.kind === "indexed") {
-      if (!newer) {
+      if (!("idx_reg_off" in field)) {
         throw new SyntaxError("programs built with libbpf before 1.7 know no indexed places");
       }
-      view.setUint16(at + 10, place.index | Math.log2(place.scale) << 12, true);
+      setField(at, field.idx_reg_off, place.index);
+      setField(at, field.scale_bitshift, Math.log2(place.scale));
     }
-    const rest = at + (newer ? 14 : 12);
-    view.setInt16(rest, place.kind === "constant" ? 0 : place.register, true);
-    view.setUint8(rest + 2, signed ? 1 : 0);
-    view.setUint8(rest + 3, 64 - size * 8);
+    setField(at, field.reg_off, place.kind === "constant" ? 0 : place.register);
+    setField(at, field.arg_signed, signed ? 1 : 0);
+    setField(at, field.arg_bitshift, 64 - size * 8);
   }
-  view.setBigUint64(MOST * argumentSize, BigInt.asUintN(64, cookie), true);
-  view.setInt16(MOST * argumentSize + 8, usdtArguments.length, true);
+  setField(view, spec.usdt_cookie, cookie);
+  setField(view, spec.arg_cnt, usdtArguments.length);
   return bytes;
 }

@@ -5,9 +5,10 @@
  */
 
 import { check } from "../../errors/kernel_error.ts";
-import { Fields } from "../../kernel/info_fields.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { type MapTypeName, mapTypeName } from "../../uapi/enums.ts";
+import { structs, structSizes } from "../../uapi/layouts.ts";
+import { StructReader } from "../../uapi/fields.ts";
 
 /** What the kernel says about a map (`struct bpf_map_info`). */
 export interface MapInfo {
@@ -41,30 +42,28 @@ export interface MapInfo {
   readonly ifindex: number;
 }
 
-/** Bytes of the fields of `struct bpf_map_info` that are read. */
-const MAP_INFO_SIZE = 88;
-
 /** Asks the kernel about a map. Throws a `KernelError`. */
 export function mapInfo(kernel: Kernel, fd: number, subject: string): MapInfo {
-  const { result, bytes } = kernel.objectInfo(fd, MAP_INFO_SIZE);
+  const { result, bytes } = kernel.objectInfo(fd, structSizes.bpf_map_info);
   check(result, { doing: "inspect map", subject, command: "BPF_OBJ_GET_INFO_BY_FD" });
-  const fields = new Fields(bytes);
-  const type = fields.u32(0);
+  const info = new StructReader(bytes, structSizes.bpf_map_info);
+  const field = structs.bpf_map_info;
+  const type = info.number(field.type);
   const typeName = mapTypeName(type);
   return {
-    id: fields.u32(4),
+    id: info.number(field.id),
     type,
     ...(typeName !== undefined ? { typeName } : {}),
-    name: fields.text(24, 16),
-    keySize: fields.u32(8),
-    valueSize: fields.u32(12),
-    maxEntries: fields.u32(16),
-    flags: fields.u32(20),
-    mapExtra: fields.u64(80),
-    btfId: fields.u32(64),
-    keyTypeId: fields.u32(68),
-    valueTypeId: fields.u32(72),
-    vmlinuxValueTypeId: fields.u32(44),
-    ifindex: fields.u32(40),
+    name: info.text(field.name),
+    keySize: info.number(field.key_size),
+    valueSize: info.number(field.value_size),
+    maxEntries: info.number(field.max_entries),
+    flags: info.number(field.map_flags),
+    mapExtra: info.long(field.map_extra),
+    btfId: info.number(field.btf_id),
+    keyTypeId: info.number(field.btf_key_type_id),
+    valueTypeId: info.number(field.btf_value_type_id),
+    vmlinuxValueTypeId: info.number(field.btf_vmlinux_value_type_id),
+    ifindex: info.number(field.ifindex),
   };
 }

@@ -13,6 +13,8 @@ import {
   BPF_STACK_BUILD_ID_IP,
   BPF_STACK_BUILD_ID_VALID,
 } from "../../uapi/bpf_flags.ts";
+import { structs, structSizes } from "../../uapi/layouts.ts";
+import { getBytes, getLong, getSigned, viewOf } from "../../uapi/fields.ts";
 
 /** A value of a `devmap` or `devmap_hash`: where frames are sent (`struct bpf_devmap_val`). */
 export interface DeviceTarget {
@@ -133,7 +135,7 @@ export function shapedValue(
   }
 }
 
-const BUILD_ID_FRAME = 32;
+const BUILD_ID_FRAME = structSizes.bpf_stack_build_id;
 
 /** `{ ifindex, program }` and `{ queueSize, program }`; the program is there in values of eight bytes. */
 function targetCodec(
@@ -232,11 +234,14 @@ function buildIdCodec(size: number, what: string): ValueCodec<BtfValue> {
     size,
     decode(view, at): BtfValue {
       const frames: BtfValue[] = [];
-      for (let offset = at; offset < at + size; offset += BUILD_ID_FRAME) {
-        const status = view.getInt32(offset, true);
+      const field = structs.bpf_stack_build_id;
+      const all = new Uint8Array(view.buffer, view.byteOffset + at, size);
+      for (let offset = 0; offset < size; offset += BUILD_ID_FRAME) {
+        const frame = all.subarray(offset, offset + BUILD_ID_FRAME);
+        const status = getSigned(viewOf(frame), field.status);
         if (status !== BPF_STACK_BUILD_ID_VALID && status !== BPF_STACK_BUILD_ID_IP) break;
-        const place = view.getBigUint64(offset + 24, true);
-        const id = new Uint8Array(view.buffer, view.byteOffset + offset + 4, 20);
+        const place = getLong(viewOf(frame), field.offset);
+        const id = getBytes(frame, field.build_id);
         frames.push(
           status === BPF_STACK_BUILD_ID_VALID
             ? { buildId: id.toHex(), offset: place }

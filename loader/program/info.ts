@@ -4,9 +4,10 @@
  * @module
  */
 
-import { Fields } from "../../kernel/info_fields.ts";
 import type { ProgramInfoResult } from "../../kernel/kernel.ts";
 import { type ProgramTypeName, programTypeName } from "../../uapi/enums.ts";
+import { structs, structSizes } from "../../uapi/layouts.ts";
+import { StructReader } from "../../uapi/fields.ts";
 
 /** What the kernel says about a program (`struct bpf_prog_info`). */
 export interface ProgramInfo {
@@ -58,31 +59,32 @@ export interface ProgramInfo {
 
 /** Decodes `struct bpf_prog_info`. */
 export function decodeProgramInfo({ info, mapIds }: ProgramInfoResult): ProgramInfo {
-  const fields = new Fields(info);
-  const type = fields.u32(0);
+  const read = new StructReader(info, structSizes.bpf_prog_info);
+  const field = structs.bpf_prog_info;
+  const type = read.number(field.type);
   const typeName = programTypeName(type);
   return {
-    id: fields.u32(4),
+    id: read.number(field.id),
     type,
     typeName,
-    tag: fields.hex(8, 8),
-    name: fields.text(64, 16),
-    xlatedLength: fields.u32(20),
-    jitedLength: fields.u32(16),
-    verifiedInstructions: fields.u32(216),
-    loadTime: fields.u64(40),
-    uid: fields.u32(48),
-    mapCount: fields.u32(52),
+    tag: read.hex(field.tag),
+    name: read.text(field.name),
+    xlatedLength: read.number(field.xlated_prog_len),
+    jitedLength: read.number(field.jited_prog_len),
+    verifiedInstructions: read.number(field.verified_insns),
+    loadTime: read.long(field.load_time),
+    uid: read.number(field.created_by_uid),
+    mapCount: read.number(field.nr_map_ids),
     mapIds,
-    btfId: fields.u32(128),
-    funcInfoCount: fields.u32(144),
-    lineInfoCount: fields.u32(148),
-    gplCompatible: (fields.u32(84) & 1) !== 0,
-    runTime: fields.u64(192),
-    runCount: fields.u64(200),
-    recursionMisses: fields.u64(208),
-    attachBtfId: fields.u32(224),
-    attachBtfObjectId: fields.u32(220),
-    ifindex: fields.u32(80),
+    btfId: read.number(field.btf_id),
+    funcInfoCount: read.number(field.nr_func_info),
+    lineInfoCount: read.number(field.nr_line_info),
+    gplCompatible: read.number(field.gpl_compatible) !== 0,
+    runTime: read.long(field.run_time_ns),
+    runCount: read.long(field.run_cnt),
+    recursionMisses: read.long(field.recursion_misses),
+    attachBtfId: read.number(field.attach_btf_id),
+    attachBtfObjectId: read.number(field.attach_btf_obj_id),
+    ifindex: read.number(field.ifindex),
   };
 }

@@ -11,11 +11,14 @@ import type { Mapping } from "../../kernel/mapping.ts";
 import type { RecordCallback } from "./decoder.ts";
 import { refused, streamError } from "./error.ts";
 import { PERF_RECORD_LOST, PERF_RECORD_SAMPLE } from "../../uapi/perf.ts";
+import { structs, structSizes } from "../../uapi/layouts.ts";
 
 /** Words of data_head and data_tail in the header page, low halves. */
-const HEAD = 1024 / 4;
-const TAIL = 1032 / 4;
-const HEADER = 8;
+const HEAD: number = structs.perf_event_mmap_page.data_head[0] / 4;
+const TAIL: number = structs.perf_event_mmap_page.data_tail[0] / 4;
+const HEADER: number = structSizes.perf_event_header;
+const TYPE: number = structs.perf_event_header.type[0];
+const SIZE: number = structs.perf_event_header.size[0];
 const TWO_32 = 0x1_0000_0000;
 
 /** One CPU's buffer. Owns the perf event and the mapping. */
@@ -88,8 +91,8 @@ export class PerfCpuBuffer implements Disposable {
       while (tail < head) {
         const offset = this.#start + (tail & mask);
         // A header never wraps: records are multiples of eight bytes.
-        const type = view.getUint32(offset, true);
-        const size = view.getUint16(offset + 6, true);
+        const type = view.getUint32(offset + TYPE, true);
+        const size = view.getUint16(offset + SIZE, true);
         if (size < HEADER) {
           tail = head;
           return;
@@ -99,8 +102,10 @@ export class PerfCpuBuffer implements Disposable {
         const record = wraps ? this.#unwrap(offset, size) : view;
         const at = wraps ? 0 : offset;
         if (type === PERF_RECORD_LOST) {
+          // An id, then the count.
           this.#lost(Number(record.getBigUint64(at + HEADER + 8, true)));
         } else if (type === PERF_RECORD_SAMPLE) {
+          // PERF_SAMPLE_RAW: the length, then the bytes.
           if (callback(record, at + HEADER + 4, record.getUint32(at + HEADER, true)) === false) {
             return;
           }

@@ -14,12 +14,17 @@ import { copyRecord, type Decoder, type RecordCallback } from "./decoder.ts";
 import { refused, streamError } from "./error.ts";
 import { RecordReader, type WaitForRecords } from "./reader.ts";
 import { Waiter } from "./waiter.ts";
+import {
+  BPF_RINGBUF_BUSY_BIT,
+  BPF_RINGBUF_DISCARD_BIT,
+  BPF_RINGBUF_HDR_SZ,
+} from "../../uapi/bpf_flags.ts";
 
-/** BPF_RINGBUF_BUSY_BIT: reserved and not yet submitted. It is the sign bit of the header word. */
-const DISCARD = 0x40000000;
-/** BPF_RINGBUF_HDR_SZ: the length word and the page offset before each record. */
-const HEADER = 8;
-const LENGTH = 0x3fffffff;
+// Constants of this module are faster than imported ones where a loop reads them per record. The busy
+// bit is the sign of the header word.
+const DISCARD: number = BPF_RINGBUF_DISCARD_BIT;
+const HEADER: number = BPF_RINGBUF_HDR_SZ;
+const LENGTH: number = ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
 const TWO_32 = 0x1_0000_0000;
 
 /** How a ring buffer is opened. */

@@ -11,10 +11,13 @@ import type { ReadOptions } from "./decoder.ts";
 import { refused, streamError } from "./error.ts";
 import { pause } from "./event_loop.ts";
 import { Waiter } from "./waiter.ts";
+import {
+  BPF_RINGBUF_BUSY_BIT,
+  BPF_RINGBUF_DISCARD_BIT,
+  BPF_RINGBUF_HDR_SZ,
+} from "../../uapi/bpf_flags.ts";
 
-const BUSY = 0x80000000;
-const DISCARD = 0x40000000;
-const HEADER = 8;
+const HEADER = BPF_RINGBUF_HDR_SZ;
 const TWO_32 = 0x1_0000_0000;
 
 /** Turns a value into bytes: what {@linkcode Codec} has, and all that a writer needs of it. */
@@ -150,7 +153,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
     const header = this.#start + (this.#position & (this.size - 1));
     // The header before the position: a program that sees the position sees that it is busy.
     Atomics.store(words, (header >>> 2) + 1, 0);
-    Atomics.store(words, header >>> 2, (length | BUSY) | 0);
+    Atomics.store(words, header >>> 2, (length | BPF_RINGBUF_BUSY_BIT) | 0);
     this.#publish(this.#position + total);
     let open = true;
     const finish = (word: number): void => {
@@ -163,8 +166,8 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
       offset: header + HEADER,
       length,
       submit: () => finish(length),
-      discard: () => finish(length | DISCARD),
-      [Symbol.dispose]: () => finish(length | DISCARD),
+      discard: () => finish(length | BPF_RINGBUF_DISCARD_BIT),
+      [Symbol.dispose]: () => finish(length | BPF_RINGBUF_DISCARD_BIT),
     };
   }
 

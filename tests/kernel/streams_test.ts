@@ -13,6 +13,7 @@ import { eventTypes } from "../../object/events/event_type.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import { until } from "../support/hooks.ts";
 import { kernelTest, reasonToSkip } from "../support/kernel.ts";
+import { enterTracefs, whyNoTracefs } from "../support/tracefs.ts";
 
 const kernel = linuxKernel();
 
@@ -244,11 +245,12 @@ kernelTest(
   {
     needs: {
       root: true,
-      tracefs: import.meta.url,
+      unless: whyNoTracefs,
     },
   },
   async () => {
     using object = await load(["print"]);
+    using _tracefs = enterTracefs();
     const root = tracefs(kernel) as string;
     // The kernel switches the event on some time after a program with it is loaded: what is printed
     // before is lost.

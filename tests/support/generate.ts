@@ -6,14 +6,17 @@
  * needs out of FILE and keeps those: that is how a newer kernel's names come in.
  *
  * With `--headers FOLDER` it also writes the constants, which BTF does not have (most are macros), from
- * the C headers in FOLDER: see `generate_constants.ts`.
+ * the C headers in FOLDER: see `generate_constants.ts`. With `--usdt FOLDER`, once for each version, the
+ * layouts of `bpf/usdt.bpf.h` in FOLDER.
  *
  * @module
  */
 
 import { Btf, cutBtf, type EnumType } from "../../btf/mod.ts";
 import { constantFiles } from "./generate_constants.ts";
+import { type FlatField, flatFields } from "./flat_fields.ts";
 import { snapshot } from "./uapi.btf.ts";
+import { readUsdtHeader, type UsdtHeader, usdtText } from "./usdt_header.ts";
 
 /** The enumerations: kernel name, name here, prefix, and what the values are. */
 const enumerations = [
@@ -51,19 +54,69 @@ const members = [
   ["program_assoc_struct_ops", "prog_assoc_struct_ops"],
 ] as const;
 
-const structNames = [
-  "bpf_prog_info",
-  "bpf_map_info",
-  "bpf_btf_info",
-  "bpf_link_info",
-  "bpf_token_info",
-  "bpf_iter_link_info",
-  "bpf_func_info",
-  "bpf_line_info",
-  "perf_event_attr",
-] as const;
+/**
+ * The structs of each generated file, and the C header that defines them; `undefined` where none does.
+ * `kernel=header` for one that the header names otherwise.
+ */
+export const structFiles: readonly {
+  readonly file: string;
+  readonly title: string;
+  readonly constants: readonly [sizes: string, layouts: string];
+  readonly headers: readonly (readonly [header: string | undefined, names: string])[];
+}[] = [
+  {
+    file: "layouts",
+    title: "Layouts of `union bpf_attr` and of the structs of bpf(2) and perf_event_open(2).",
+    constants: ["structSizes", "structs"],
+    headers: [
+      [
+        "linux/bpf.h",
+        `bpf_prog_info bpf_map_info bpf_btf_info bpf_link_info bpf_token_info bpf_iter_link_info
+        bpf_func_info bpf_line_info bpf_stack_build_id bpf_cgroup_storage_key bpf_devmap_val
+        bpf_cpumap_val`,
+      ],
+      ["linux/perf_event.h", "perf_event_attr perf_event_header perf_event_mmap_page"],
+      // The header before each record is described in linux/bpf.h by its size and its two bits alone.
+      [undefined, "bpf_ringbuf_hdr"],
+    ],
+  },
+  {
+    file: "system_layouts",
+    title: "Layouts of the structs of other system calls: files, sockets, processes, netlink.",
+    constants: ["systemStructSizes", "systemStructs"],
+    headers: [
+      ["linux/stat.h", "statx"],
+      ["asm/statfs.h", "statfs"],
+      ["linux/utsname.h", "new_utsname"],
+      ["linux/mount.h", "mount_attr"],
+      ["linux/uio.h", "iovec"],
+      ["linux/poll.h", "pollfd"],
+      ["asm/siginfo.h", "siginfo"],
+      ["linux/netlink.h", "nlmsghdr nlattr nlmsgerr"],
+      ["linux/rtnetlink.h", "ifinfomsg tcmsg"],
+      ["linux/if.h", "ifreq"],
+      [undefined, "linux_dirent64"],
+      ["linux/un.h", "sockaddr_un"],
+      // libc's struct msghdr is the kernel's user_msghdr.
+      ["sys/socket.h", "ucred cmsghdr user_msghdr=msghdr"],
+    ],
+  },
+];
 
-function idOf(btf: Btf, name: string, kinds: Parameters<Btf["find"]>[1]): number {
+/** The structs in a text of {@linkcode structFiles}, with the names that the header has for them. */
+export function namesOf(text: string): [kernel: string, header: string][] {
+  return text.trim().split(/\s+/).map((name) => {
+    const [kernel = "", header = kernel] = name.split("=");
+    return [kernel, header];
+  });
+}
+
+const structNames = structFiles.flatMap(({ headers }) =>
+  headers.flatMap(([, names]) => namesOf(names).map(([name]) => name))
+);
+
+/** The id of a type that must be there. */
+export function idOf(btf: Btf, name: string, kinds: Parameters<Btf["find"]>[1]): number {
   const id = btf.find(name, kinds);
   if (id === undefined) throw new TypeError(`Cannot generate: the BTF has no type "${name}"`);
   return id;
@@ -138,83 +191,67 @@ function byNumber<Name extends string>(
 `;
 }
 
-/** The fields of a struct or union, those of nested ones under `outer_inner`, as source text. */
-function fields(btf: Btf, id: number, bits = 0, prefix = ""): [name: string, field: string][] {
-  const type = btf.type(btf.resolve(id));
-  if (type.kind !== "struct" && type.kind !== "union") return [];
-  return type.members.flatMap((member): [string, string][] => {
-    const at = bits + member.bitOffset;
-    const { kind } = btf.type(btf.resolve(member.type));
-    if (kind === "struct" || kind === "union") {
-      return fields(btf, member.type, at, member.name === "" ? prefix : `${prefix}${member.name}_`);
-    }
-    if (member.name === "") return [];
-    const size = btf.size(member.type);
-    const text = member.bitSize === 0
-      ? `[${at / 8}, ${size}]`
-      // The word that holds the bits, aligned to its size.
-      : `[${Math.floor(at / (size * 8)) * size}, ${size}, ${at % (size * 8)}, ${member.bitSize}]`;
-    return [[prefix + member.name, text]];
-  });
-}
-
-function table(name: string, list: [name: string, field: string][]): string {
+function table(name: string, list: readonly FlatField[]): string {
   // A name that a struct and one nested in it share stays the outer one's.
-  const unique = new Map(list);
-  const lines = [...unique].map(([field, text]) => `    ${field}: ${text},\n`);
+  const unique = new Map(list.map(({ name: field, field: text }) => [field, text]));
+  const lines = [...unique].map(([field, text]) => `    ${field}: [${text.join(", ")}],\n`);
   return `  ${name}: {\n${lines.join("")}  },\n`;
 }
 
-/** The text of `uapi/layouts.ts`, before `deno fmt`. */
-export function uapiText(btf: Btf): string {
-  const id = idOf(btf, "bpf_attr", "union");
-  const attr = btf.type(id);
+/** The parts of \`union bpf_attr\` by the name that they have here. */
+export function attributeParts(btf: Btf): [name: string, fields: readonly FlatField[]][] {
+  const attr = btf.type(idOf(btf, "bpf_attr", "union"));
   if (attr.kind !== "union") throw new TypeError("Cannot generate: bpf_attr is not a union");
-  const commands = members.map(([name, mark]) => {
+  return members.flatMap(([name, mark]): [name: string, fields: readonly FlatField[]][] => {
     for (const member of attr.members) {
-      const list = fields(btf, member.type);
+      const list = flatFields(btf, member.type);
       const fits = member.name === ""
-        ? list.some(([field]) => field === mark)
+        ? list.some((field) => field.name === mark)
         : member.name === mark;
-      if (fits) return table(name, list);
+      if (!fits) continue;
+      const path = member.name === "" ? "" : `${member.name}.`;
+      return [[name, list.map((field) => ({ ...field, path: path + field.path }))]];
     }
-    throw new TypeError(`Cannot generate: bpf_attr has no "${mark}"`);
+    return [];
   });
-  const sizes = structNames.map((name) =>
+}
+
+/** The text of a file of layouts, before `deno fmt`. */
+function layoutsText(btf: Btf, { title, constants, headers }: typeof structFiles[number]): string {
+  const names = headers.flatMap(([, list]) => namesOf(list).map(([name]) => name));
+  const [sizesName, layoutsName] = constants;
+  const sizes = names.map((name) =>
     `  ${name}: ${btf.size(idOf(btf, name, ["struct", "union"]))},\n`
   );
-  const layouts = structNames.map((name) =>
-    table(name, fields(btf, idOf(btf, name, ["struct", "union"])))
+  const layouts = names.map((name) =>
+    table(name, flatFields(btf, idOf(btf, name, ["struct", "union"])))
   );
-  return `/**
- * Layouts of \`union bpf_attr\` and of the structs that bpf(2) and perf_event_open(2) answer with.
- *
- * ${generatedNote}
- *
- * A field is \`[offset, size]\` in bytes; a bit field is \`[offset, size, shift, width]\` of the word that
- * holds it, shift and width in bits. All are the same on x86-64 and aarch64.
- *
- * @module
- */
-
-/** Where a field lies: offset and size in bytes, and for a bit field shift and width in bits. */
-export type Field =
-  | readonly [offset: number, size: number]
-  | readonly [offset: number, size: number, shift: number, width: number];
-
+  const parts = attributeParts(btf);
+  if (parts.length < members.length) throw new TypeError("Cannot generate: bpf_attr lacks a part");
+  const attr = `
 /** Bytes of \`union bpf_attr\`. */
-export const attributeSize = ${attr.size};
+export const attributeSize = ${btf.size(idOf(btf, "bpf_attr", "union"))};
 
 /** The fields of \`union bpf_attr\` by command. */
 export const attributes = {
-${commands.join("")}} as const;
-
+${parts.map(([name, list]) => table(name, list)).join("")}} as const;
+`;
+  return `/**
+ * ${title}
+ *
+ * ${generatedNote}
+ *
+ * A field is a {@linkcode Field}. All are the same on x86-64 and aarch64.
+ *
+ * @module
+ */
+${constants[1] === "structs" ? attr : ""}
 /** Bytes of each struct, as this version of skep knows it. */
-export const structSizes = {
+export const ${sizesName} = {
 ${sizes.join("")}} as const;
 
 /** The fields of each struct. */
-export const structs = {
+export const ${layoutsName} = {
 ${layouts.join("")}} as const;
 `;
 }
@@ -260,8 +297,15 @@ async function formatted(text: string): Promise<string> {
 /** The generated files as they must be, by path from the repository's root. */
 export async function generate(btf: Btf): Promise<{ readonly [path: string]: string }> {
   return {
-    "uapi/layouts.ts": await formatted(uapiText(btf)),
     "uapi/enums.ts": await formatted(enumsText(btf)),
+    ...Object.fromEntries(
+      await Promise.all(
+        structFiles.map(async (file) => [
+          `uapi/${file.file}.ts`,
+          await formatted(layoutsText(btf, file)),
+        ]),
+      ),
+    ),
   };
 }
 
@@ -269,6 +313,7 @@ if (import.meta.main) {
   const root = new URL("../../", import.meta.url);
   let btf: Btf | undefined;
   const files: { [path: string]: string } = {};
+  const usdt: UsdtHeader[] = [];
   for (let at = 0; at < Deno.args.length; at += 2) {
     const [flag, value] = Deno.args.slice(at, at + 2);
     if (value === undefined) throw new TypeError(`${flag} needs a path`);
@@ -280,8 +325,13 @@ if (import.meta.main) {
       for (const [path, text] of Object.entries(await constantFiles(value))) {
         files[path] = await formatted(text);
       }
+    } else if (flag === "--usdt") {
+      const header = await readUsdtHeader(value);
+      if (typeof header === "string") throw new TypeError(`Cannot generate: ${header}`);
+      usdt.push(header);
     } else throw new TypeError(`There is no option ${flag}`);
   }
+  if (usdt.length > 0) files["uapi/usdt.ts"] = await formatted(usdtText(usdt));
   Object.assign(files, await generate(btf ?? keptBtf()));
   for (const [path, text] of Object.entries(files)) {
     await Deno.writeTextFile(new URL(path, root), text);

@@ -9,9 +9,8 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { type FailedStep, isFailedStep } from "../../kernel/processes.ts";
 import { Delegation } from "../../plan/delegation.ts";
 import { numbersOf } from "../../uapi/architecture.ts";
-
-/** Bytes of `struct bpf_token_info`. */
-const TOKEN_INFO_SIZE = 32;
+import { structs, structSizes } from "../../uapi/layouts.ts";
+import { endOf } from "../../uapi/fields.ts";
 
 /**
  * A token of a new bpffs in the user namespace, with exactly the words: a descriptor that is the caller's.
@@ -64,8 +63,10 @@ export async function issueToken(
 
 /** What a token that was just made here allows. */
 function allowedBy(kernel: Kernel, tokenFd: number): Delegation | undefined {
-  const { result, bytes } = kernel.objectInfo(tokenFd, TOKEN_INFO_SIZE);
-  if (result >= 0 && bytes.length >= TOKEN_INFO_SIZE) return Delegation.fromInfo(bytes);
+  const { result, bytes } = kernel.objectInfo(tokenFd, structSizes.bpf_token_info);
+  if (result >= 0 && bytes.length >= endOf(structs.bpf_token_info.allowed_attachs)) {
+    return Delegation.fromInfo(bytes);
+  }
   const fdinfo = kernel.readFile(`/proc/self/fdinfo/${tokenFd}`, 4096);
   return fdinfo.result < 0
     ? undefined

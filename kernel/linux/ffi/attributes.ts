@@ -7,7 +7,8 @@
 import type { Block, Place } from "./memory.ts";
 import { systemCalls } from "./syscalls.ts";
 import { setField } from "../../../uapi/fields.ts";
-import { attributeSize, type Field } from "../../../uapi/layouts.ts";
+import { attributeSize } from "../../../uapi/layouts.ts";
+import type { Field } from "../../../uapi/fields.ts";
 
 const encoder = new TextEncoder();
 
