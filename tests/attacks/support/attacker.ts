@@ -5,7 +5,7 @@
  */
 
 import { assert } from "@std/assert";
-import { kill, until } from "./under_test.ts";
+import { kill, patience, until } from "./under_test.ts";
 
 const folder = new URL(".", import.meta.url).pathname;
 
@@ -76,7 +76,7 @@ export class Attacker implements AsyncDisposable {
 
   /** Waits for its end; fails when it ended of an error, or takes longer. */
   async ended(seconds: number = 18): Promise<Facts> {
-    const timer = setTimeout(() => kill(this.#child.pid, "SIGKILL"), seconds * 1000);
+    const timer = setTimeout(() => kill(this.#child.pid, "SIGKILL"), seconds * patience * 1000);
     const { success, code } = await this.#child.status;
     clearTimeout(timer);
     await this.#readAll();

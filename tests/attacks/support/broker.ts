@@ -8,7 +8,7 @@ import { assert } from "@std/assert";
 import type { JsonValue } from "../../../errors/skep_error.ts";
 import { Attacker, type Facts } from "./attacker.ts";
 import { type Limits, policyText, type Rule } from "./policy.ts";
-import { kill, readText, skep, sleep, until } from "./under_test.ts";
+import { kill, patience, readText, skep, sleep, until } from "./under_test.ts";
 
 /** A line of the audit. */
 export type AuditLine = { readonly [key: string]: JsonValue };
@@ -210,7 +210,7 @@ export interface HonestOptions {
  */
 export async function askHonestly(broker: Broker, options: HonestOptions): Promise<Facts> {
   const { uid, request, seconds = 5 } = options;
-  await using client = new Attacker("honest", [broker.socket, uid, request, seconds]);
+  await using client = new Attacker("honest", [broker.socket, uid, request, seconds * patience]);
   return await client.ended(seconds + 5);
 }
 

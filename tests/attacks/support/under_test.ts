@@ -11,10 +11,8 @@ export const tree: string = (Deno.env.get("SKEP_UNDER_TEST") ??
 /** The program and the arguments that stand for `skep`. */
 export const skep: readonly string[] = [Deno.execPath(), "run", "-A", `${tree}/cli/mod.ts`];
 
-/** Loads a module of the tree under test. */
-export async function moduleOf(path: string): Promise<Record<string, unknown>> {
-  return await import(`file://${tree}/${path}`);
-}
+/** How much longer everything may take: an emulated machine is twenty times slower. */
+export const patience: number = Deno.env.has("SKEP_GUEST") ? 20 : 1;
 
 /** What a command came to. */
 export interface Ended {
@@ -45,7 +43,7 @@ export async function run(
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const timer = setTimeout(() => kill(child.pid, "SIGKILL"), seconds * 1000);
+  const timer = setTimeout(() => kill(child.pid, "SIGKILL"), seconds * patience * 1000);
   try {
     const { code, stdout, stderr } = await child.output();
     const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
@@ -91,7 +89,7 @@ export async function until(
   condition: () => boolean | Promise<boolean>,
   seconds: number,
 ): Promise<boolean> {
-  const end = performance.now() + seconds * 1000;
+  const end = performance.now() + seconds * patience * 1000;
   for (;;) {
     if (await condition()) return true;
     if (performance.now() > end) return false;
