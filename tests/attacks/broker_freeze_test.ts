@@ -47,7 +47,8 @@ for (const [how, what] of Object.entries(ways)) {
       facts = await attacker.ended(SECONDS + 10);
     }
     const seen = JSON.stringify(facts);
-    assert(Number(facts["requests"]) > 10, `the attacker hardly asked: ${seen}`);
+    // One whose child is stopped waits for its answer.
+    assert(Number(facts["requests"]) > 3, `the attacker hardly asked: ${seen}`);
     assert(Number(facts["tried"]) > 1000, `the attacker hardly tried: ${seen}`);
     assert(broker.alive, `the broker ended: ${broker.errors}`);
     await expectService(broker, honest, `after the attack (${seen})`);
