@@ -36,6 +36,8 @@ export interface RawTypes {
   readonly tables: BtfTables;
   /** The own names. */
   readonly strings: Uint8Array;
+  /** The same, to be looked up. */
+  readonly names: StringTable;
   /** The layout section; empty where there is none. */
   readonly layout: Uint8Array;
 }
@@ -92,6 +94,7 @@ export class Btf {
     rawTypes = (btf) => ({
       tables: btf.#tables,
       strings: btf.#strings.bytes,
+      names: btf.#strings,
       layout: btf.#layout,
     });
   }
@@ -111,7 +114,7 @@ export class Btf {
     this.firstId = base?.endId ?? 1;
     // Without a base, entry 0 of the tables is void.
     this.endId = (base?.endId ?? 0) + this.#tables.count;
-    if (options.trusted !== true) validate(this, this.#tables, this.#zeroId);
+    if (options.trusted !== true) validate(this, this.#tables, this.#strings, this.#zeroId);
   }
 
   /**

@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { Btf } from "./btf.ts";
+import { NameMeter, SHARED_NAMES } from "../elf/string_table.ts";
+import { type Btf, rawTypes } from "./btf.ts";
 import { BtfError } from "./error.ts";
 
 /** The kinds of CO-RE relocations in the order of their numbers. */
@@ -123,11 +124,14 @@ export class ExtSection<Record_> {
 const MAGIC = 0xeb9f;
 const SHORTEST_HEADER = 24;
 
-/** The parts of the header: what they are called, where they stand, and their shortest record. */
+/**
+ * The parts of the header: what they are called, where they stand, their shortest record, and which of its
+ * words refer to strings.
+ */
 const PARTS = {
-  function: { at: 8, shortest: 8 },
-  line: { at: 16, shortest: 16 },
-  core: { at: 24, shortest: 16 },
+  function: { at: 8, shortest: 8, strings: [] },
+  line: { at: 16, shortest: 16, strings: [1, 2] },
+  core: { at: 24, shortest: 16, strings: [2] },
 } as const;
 
 /** The contents of a `.BTF.ext` section. */
@@ -195,7 +199,7 @@ export class BtfExt {
   ): readonly ExtSection<Record_>[] {
     const { littleEndian } = this;
     const view = this.#view;
-    const { at: field, shortest } = PARTS[what];
+    const { at: field, shortest, strings } = PARTS[what];
     const offset = view.getUint32(field, littleEndian);
     const length = view.getUint32(field + 4, littleEndian);
     if (length === 0) return [];
@@ -214,6 +218,9 @@ export class BtfExt {
       throw this.#error(`a ${what} record has ${recordSize} bytes, not ${shortest}`, start);
     }
     const sections: ExtSection<Record_>[] = [];
+    const meter = strings.length === 0
+      ? undefined
+      : NameMeter.for(rawTypes(this.#btf).names, length);
     let at = start + 4;
     if (at === end) throw this.#error(`there are no ${what} records`, start);
     while (at < end) {
@@ -231,11 +238,23 @@ export class BtfExt {
         );
       }
       at = from + count * recordSize;
-      sections.push(
-        new ExtSection(this.#btf.string(name), recordSize, this.#words(from, at), decode),
-      );
+      const words = this.#words(from, at);
+      if (meter !== undefined) this.#count(meter, words, recordSize / 4, strings);
+      sections.push(new ExtSection(this.#btf.string(name), recordSize, words, decode));
     }
     return sections;
+  }
+
+  /** Refuses records that refer to more bytes of strings than there may be. */
+  #count(meter: NameMeter, words: Uint32Array, step: number, strings: readonly number[]): void {
+    const { firstString } = this.#btf;
+    for (let record = 0; record < words.length; record += step) {
+      for (const string of strings) {
+        const offset = words[record + string] as number;
+        if (offset < firstString || meter.count(offset - firstString)) continue;
+        throw this.#error(SHARED_NAMES, 0, "E2BIG");
+      }
+    }
   }
 
   #words(from: number, to: number): Uint32Array {

@@ -4,15 +4,23 @@
  * @module
  */
 
+import { NameMeter, SHARED_NAMES, type StringTable } from "../elf/string_table.ts";
 import { BtfError } from "./error.ts";
 import type { TypeSource } from "./type_source.ts";
 import type { BtfTables } from "./tables.ts";
 import { Kind, KINDS } from "./types.ts";
 
 /** Goes over all own types; throws a {@linkcode BtfError} at the first one that is wrong. */
-export function validate(btf: TypeSource, tables: BtfTables, zeroId: number): void {
+export function validate(
+  btf: TypeSource,
+  tables: BtfTables,
+  strings: StringTable,
+  zeroId: number,
+): void {
   const { words, starts, kinds, nameOffsets, count } = tables;
   const { endId, endString } = btf;
+  const firstString = btf.base?.endString ?? 0;
+  const meter = NameMeter.for(strings, words.byteLength);
 
   const refuse = (entry: number, why: string): BtfError =>
     new BtfError({
@@ -26,6 +34,10 @@ export function validate(btf: TypeSource, tables: BtfTables, zeroId: number): vo
   const checkName = (entry: number, offset: number): void => {
     if (offset >= endString) {
       throw refuse(entry, `has a name at ${offset}, past the last one at ${endString}`);
+    }
+    if (meter === undefined || offset < firstString) return;
+    if (!meter.count(offset - firstString)) {
+      throw new BtfError({ subject: btf.name, why: SHARED_NAMES, errno: "E2BIG" });
     }
   };
 

@@ -6,7 +6,7 @@
 
 import { FileType, Machine, SectionIndex, SectionType } from "./constants.ts";
 import { ElfError } from "./elf_error.ts";
-import { StringTable } from "./string_table.ts";
+import { NameMeter, SHARED_NAMES, StringTable } from "./string_table.ts";
 import { LazySymbol } from "./symbol.ts";
 import type { ElfRelocation, ElfSection, ElfSegment, ElfSymbol } from "./types.ts";
 
@@ -224,6 +224,7 @@ export class ElfFile {
     }
     if (namesIndex === 0) return sections;
     const names = this.#stringTable(sections, namesIndex, 62);
+    const meter = NameMeter.for(names, count * SECTION_SIZE);
     for (let index = 1; index < count; index++) {
       const section = sections[index] as Section;
       const name = names.at(nameOffsets[index] as number);
@@ -232,6 +233,9 @@ export class ElfFile {
           `the name of section ${index} is at ${nameOffsets[index]}, outside the table of names`,
           table + index * SECTION_SIZE,
         );
+      }
+      if (meter?.count(nameOffsets[index] as number) === false) {
+        throw this.#error(SHARED_NAMES, table, undefined, "E2BIG");
       }
       section.name = name ?? "";
     }
@@ -322,7 +326,17 @@ export class ElfFile {
     const extended = this.#extendedIndices(table);
     const count = data.length / SYMBOL_SIZE;
     const symbols = new Array<ElfSymbol>(count);
+    const meter = NameMeter.for(names, data.length);
     for (let index = 0; index < count; index++) {
+      if (meter !== undefined) {
+        const nameOffset = this.#view.getUint32(
+          table.offset + index * SYMBOL_SIZE,
+          this.littleEndian,
+        );
+        if (!meter.count(nameOffset)) {
+          throw this.#error(SHARED_NAMES, table.offset, undefined, "E2BIG");
+        }
+      }
       symbols[index] = this.#readSymbol(
         index,
         table.offset + index * SYMBOL_SIZE,

@@ -20,6 +20,8 @@ export class StringTable {
   readonly bytes: Uint8Array;
   /** Undefined: not tried yet; null: it can't be sliced. */
   #text: string | null | undefined;
+  /** For each byte where its name ends; made for tables with long names alone. */
+  #ends: Uint32Array | undefined;
 
   /** Wraps the bytes; nothing is read. */
   constructor(bytes: Uint8Array) {
@@ -47,6 +49,38 @@ export class StringTable {
     return this.#decode(offset);
   }
 
+  /**
+   * Whether some name has more bytes than this.
+   *
+   * Looks at few of the bytes: at the last NUL of each stretch of that length.
+   */
+  hasLonger(limit: number): boolean {
+    const { bytes } = this;
+    let start = 0;
+    while (bytes.length - start > limit) {
+      let at = start + limit;
+      while (at >= start && bytes[at] !== 0) at--;
+      if (at < start) return true;
+      start = at + 1;
+    }
+    return false;
+  }
+
+  /** Bytes of the name at an offset below the table's size. */
+  lengthAt(offset: number): number {
+    if (this.#ends === undefined) {
+      const { bytes } = this;
+      const ends = new Uint32Array(bytes.length);
+      let end = bytes.length;
+      for (let at = bytes.length - 1; at >= 0; at--) {
+        if (bytes[at] === 0) end = at;
+        ends[at] = end;
+      }
+      this.#ends = ends;
+    }
+    return (this.#ends[offset] ?? offset) - offset;
+  }
+
   #decode(offset: number): string | undefined {
     const { bytes } = this;
     if (!(offset >= 0 && offset < bytes.length)) return undefined;
@@ -63,6 +97,46 @@ export class StringTable {
     return end < 0 ? undefined : utf8.decode(bytes.subarray(offset, end));
   }
 }
+
+/** Names of at most this many bytes are not counted: what refers to one has eight bytes itself. */
+const SHORT_NAME = 256;
+/** Bytes of names that may be referred to besides {@linkcode NAME_BYTES_PER_BYTE}. */
+const NAME_BYTES = 4 << 20;
+/** For each byte of what refers to names, bytes of names that may be referred to. */
+const NAME_BYTES_PER_BYTE = 64;
+
+/**
+ * Counts the bytes of the names that a table of types, symbols or lines refers to.
+ *
+ * Many can share one long name or its ends, so that few bytes stand for names of many gigabytes: a
+ * reader would take a time that grows with the square of the file.
+ */
+export class NameMeter {
+  readonly #table: StringTable;
+  #left: number;
+
+  private constructor(table: StringTable, left: number) {
+    this.#table = table;
+    this.#left = left;
+  }
+
+  /** A meter for references that take so many bytes; undefined where no name is long enough to matter. */
+  static for(table: StringTable, bytes: number): NameMeter | undefined {
+    if (!table.hasLonger(SHORT_NAME)) return undefined;
+    return new NameMeter(table, NAME_BYTES + NAME_BYTES_PER_BYTE * bytes);
+  }
+
+  /** Counts the name at an offset; false when it is more than there may be. */
+  count(offset: number): boolean {
+    this.#left -= this.#table.lengthAt(offset);
+    return this.#left >= 0;
+  }
+}
+
+/** What is wrong when {@linkcode NameMeter.count} says no. */
+export const SHARED_NAMES: string =
+  `its names share their bytes: together they are more than ${NAME_BYTES >> 20} MiB and ` +
+  `${NAME_BYTES_PER_BYTE} bytes for each byte that refers to them`;
 
 /** The table as text whose indices are the bytes' offsets, or null when it isn't plain ASCII. */
 function wholeText(bytes: Uint8Array): string | null {

@@ -115,6 +115,14 @@ export interface Children {
 /** Which namespace of a process. */
 export type NamespaceKind = "user" | "network";
 
+/** How long a child may be in another user namespace, whose root can slow, stop and kill it. */
+export interface InsideOptions {
+  /** Milliseconds after which it is killed, and ETIMEDOUT is the answer. @default {2000} */
+  readonly timeout?: number | undefined;
+  /** Kills it at once. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** User namespaces, by descriptors of them. */
 export interface Namespaces {
   /** ioctl(2) on a pidfd: a descriptor of a namespace that the process's leader is in (Linux 6.11; ENOTTY before). */
@@ -130,9 +138,13 @@ export interface Namespaces {
   /** A descriptor of a user namespace that nobody is in, with one uid and one gid mapped: what an id-mapped mount wants. */
   ownerMap(uid: number, gid: number): Promise<Result | FailedStep>;
   /** A context for a bpffs, opened from within another user namespace: a descriptor in this process. */
-  openFilesystemIn(userNamespaceFd: number): Promise<Result | FailedStep>;
+  openFilesystemIn(userNamespaceFd: number, options?: InsideOptions): Promise<Result | FailedStep>;
   /** BPF_TOKEN_CREATE from within another user namespace: a token's descriptor in this process. */
-  createTokenIn(userNamespaceFd: number, directoryFd: number): Promise<Result | FailedStep>;
+  createTokenIn(
+    userNamespaceFd: number,
+    directoryFd: number,
+    options?: InsideOptions,
+  ): Promise<Result | FailedStep>;
 }
 
 /** File systems by the calls of the new mount API (Linux 5.2): open a context, configure it, mount it, move it. */

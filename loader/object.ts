@@ -17,9 +17,10 @@ import type { Token } from "../token/token.ts";
 import { arenaGlobals } from "./load/arena.ts";
 import type { AttachOptions } from "./attach/attach.ts";
 import type { Link } from "./attach/link.ts";
+import { checkSharedOptions, optionsFor } from "./attach/shared_options.ts";
 import { attachStructOps } from "./attach/struct_ops.ts";
 import { Links, type SkippedAttachment } from "./attach/links.ts";
-import { type Loaded, runLoad } from "./load/load.ts";
+import { type Loaded, LoadRun } from "./load/load.ts";
 import type { AnyMap } from "./map/any_map.ts";
 import type { LiveMap } from "./map/live_map.ts";
 import { liveMap } from "./map/map.ts";
@@ -144,17 +145,14 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
     using owned = new DisposableStack();
     using undo = new DisposableStack();
     const prepared = await prepare(input, options, owned);
-    const { kernel } = prepared.state;
-    const loaded = await runLoad(prepared.state, {
+    using run = new LoadRun(prepared.state, {
       onError: options.onError ?? "throw",
       wanted: (program) => program.autoload,
       forToken: prepared.token !== undefined && options.rewrite !== "never",
-      jobs: options.jobs ??
-        (prepared.state.spec.programs.size < 2 ? 1 : Math.min(8, kernel.machine.onlineCpus.length)),
-      call: (attributes) => kernel.programLoad(attributes),
+      jobs: options.jobs,
       signal: options.signal,
     }, { owned, undo });
-    const object = new BpfObject<T>(prepared, loaded, owned.move());
+    const object = new BpfObject<T>(prepared, await run.all(), owned.move());
     undo.move();
     return object;
   }
@@ -189,7 +187,10 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
    * Attaches every program whose section names its target, and every struct_ops map.
    *
    * Programs whose section does not say where are left out, and listed in `skipped` with the reason.
-   * Throws when one that names its target cannot be attached, and takes the others away again.
+   * Options are for all of them, and each takes what its kind reads. Throws when one that names its target
+   * cannot be attached, and takes the others away again.
+   *
+   * @throws AttachError for an option that none of the programs reads, before anything is attached.
    */
   attach(options: ObjectAttachOptions = {}): Links {
     const { programs: single = {}, onError = "throw", ...shared } = options;
@@ -204,17 +205,30 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
         skipped.push({ name, reason: error.message, error });
       }
     };
+    for (const name of Object.keys(single)) this.spec.programs.get(name);
+    const reasonOf = (program: Program): string | undefined =>
+      single[program.name] === undefined ? leftOut(program) : undefined;
+    const programs = Object.groupBy(
+      this.programs,
+      (program) => reasonOf(program) === undefined ? "attached" : "leftOut",
+    );
+    const { attached = [], leftOut: others = [] } = programs;
+    checkSharedOptions(this.spec.name, { attached, leftOut: others }, shared);
     for (const program of this.programs) {
+      const reason = reasonOf(program);
+      if (reason !== undefined) {
+        skipped.push({ name: program.name, reason });
+        continue;
+      }
       const own = single[program.name];
-      const reason = own === undefined ? leftOut(program) : undefined;
-      if (reason !== undefined) skipped.push({ name: program.name, reason });
-      else attempt(program.name, () => program.attach({ ...shared, ...own }));
+      attempt(program.name, () => program.attach({ ...optionsFor(program, shared), ...own }));
     }
     for (const { spec, descriptor, structOps } of this.#created.values()) {
       if (structOps === undefined || !spec.autoattach) continue;
       const { name, flags } = spec;
-      const map = { fd: descriptor.fd, name, flags, value: structOps.value };
-      attempt(name, () => attachStructOps(this.kernel, map));
+      const { kernel } = this;
+      const map = { kernel, fd: descriptor.fd, name, flags, value: structOps.value };
+      attempt(name, () => attachStructOps(map));
     }
     made.move();
     return new Links(links, skipped);

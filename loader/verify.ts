@@ -153,10 +153,9 @@ export async function verifyObject(
   const { kernelBtf, ...load } = options;
   // One line of the log is told: its end is enough.
   const state = { ...prepareSpec(spec, kernelBtf, load, token).state, wholeLog: false };
-  const jobs = options.jobs ?? Math.min(8, state.kernel.machine.onlineCpus.length);
   // Arenas that want the same addresses cannot be there at once.
   using _turn = fixedArena(spec) ? await arenaTurn(state.kernel) : undefined;
-  const trial = new Trial(state, jobs, options.signal);
+  const trial = new Trial(state, options);
   const { load: verdict, programs } = canShareMaps(spec)
     ? await trial.together()
     : await trial.apart();
@@ -205,13 +204,11 @@ interface Findings {
 /** Loads one object in the ways that a report needs. */
 class Trial {
   readonly #state: LoadContext;
-  readonly #jobs: number;
-  readonly #signal: AbortSignal | undefined;
+  readonly #options: Pick<VerifyOptions, "jobs" | "signal">;
 
-  constructor(state: LoadContext, jobs: number, signal: AbortSignal | undefined) {
+  constructor(state: LoadContext, options: Pick<VerifyOptions, "jobs" | "signal">) {
     this.#state = state;
-    this.#jobs = jobs;
-    this.#signal = signal;
+    this.#options = options;
   }
 
   /** One load of all programs, whose outcomes do not depend on one another: each counts as tried alone. */
@@ -256,17 +253,15 @@ class Trial {
     wanted: (program: ProgramSpec) => boolean,
     look: (run: LoadRun, loaded: Loaded | undefined, error: SkepError | undefined) => T,
   ): Promise<T> {
-    this.#signal?.throwIfAborted();
+    const { jobs, signal } = this.#options;
+    signal?.throwIfAborted();
     using owned = new DisposableStack();
     using undo = new DisposableStack();
-    const { kernel } = this.#state;
-    using run = new LoadRun(this.#state, {
-      onError: "collect",
-      wanted,
-      jobs: this.#jobs,
-      call: (attributes) => kernel.programLoad(attributes),
-      signal: this.#signal,
-    }, { owned, undo });
+    using run = new LoadRun(
+      this.#state,
+      { onError: "collect", wanted, jobs, signal },
+      { owned, undo },
+    );
     try {
       return look(run, await run.all(), undefined);
     } catch (error) {

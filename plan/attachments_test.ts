@@ -46,7 +46,7 @@ function form(section: string, instructions?: Uint8Array<ArrayBuffer>): string {
 }
 
 /** The kernel's types with some structs, and the tracepoint `tick(int cpu, const struct task *next)`. */
-function kernel(...structs: string[]): Btf {
+function typesWith(...structs: string[]): Btf {
   const builder = new BtfBuilder();
   for (const name of structs) builder.addStruct(name, 4, []);
   const int = builder.addInt("int", 4, "signed");
@@ -118,7 +118,7 @@ Deno.test("a tracepoint program that reads its context is refused, with the sect
 });
 
 Deno.test("the fix of a refused tracepoint shows its arguments where the kernel's types are known", () => {
-  const decision = planAttachment(program("tp/clock/tick", READS), { kernelBtf: kernel() });
+  const decision = planAttachment(program("tp/clock/tick", READS), { kernelBtf: typesWith() });
   assert(decision.outcome === "refused");
   assertEquals(decision.prototype, "int BPF_PROG(probe, int cpu, const struct task *next)");
 });
@@ -146,7 +146,7 @@ Deno.test("events that only perf has are refused even when nothing is read", () 
 });
 
 Deno.test("a tracepoint that the kernel's types lack is noted: a module may have it", () => {
-  const kernelBtf = kernel();
+  const kernelBtf = typesWith();
   const known = planAttachment(program("tp/clock/tick"), { kernelBtf });
   assertEquals(known.notes, []);
   const unknown = planAttachment(program("tp/clock/tock"), { kernelBtf });
@@ -155,7 +155,7 @@ Deno.test("a tracepoint that the kernel's types lack is noted: a module may have
 });
 
 Deno.test("a form that the kernel is built without is refused", () => {
-  const kernelBtf = kernel("bpf_uprobe_multi_link");
+  const kernelBtf = typesWith("bpf_uprobe_multi_link");
   const kprobe = planAttachment(program("kprobe/do_unlinkat"), { kernelBtf });
   assert(kprobe.outcome === "refused");
   assertEquals(kprobe.reason, "not-built");
@@ -165,7 +165,7 @@ Deno.test("a form that the kernel is built without is refused", () => {
   assert(ksyscall.outcome === "refused");
   assertEquals(ksyscall.instead, ["tp_btf/sys_exit"]);
   assertEquals(planAttachment(program("uprobe//a:b"), { kernelBtf }).outcome, "rewritten");
-  const whole = kernel("bpf_uprobe_multi_link", "bpf_kprobe_multi_link");
+  const whole = typesWith("bpf_uprobe_multi_link", "bpf_kprobe_multi_link");
   assertEquals(planAttachment(program("kprobe/x"), { kernelBtf: whole }).outcome, "rewritten");
 });
 
@@ -232,7 +232,10 @@ Deno.test("sectionAttachment() says in short what becomes of a section", () => {
   assertEquals(sectionAttachment("kretprobe"), "kretprobe.multi");
   assertEquals(sectionAttachment("tp"), "raw_tp, when the program does not look at its context");
   assertEquals(sectionAttachment("xdp"), "xdp");
-  assertStringIncludes(sectionAttachment("kprobe", { kernelBtf: kernel() }), "no: a token needs");
+  assertStringIncludes(
+    sectionAttachment("kprobe", { kernelBtf: typesWith() }),
+    "no: a token needs",
+  );
 });
 
 function planned(section: string, options?: PlanOptions, code?: Uint8Array<ArrayBuffer>): string {

@@ -276,6 +276,23 @@ Deno.test("examples use the package's entry points only", async () => {
   assertEquals(wrong, []);
 });
 
+Deno.test("tests/README.md names files that are there, and helpers have names of their own", async () => {
+  const page = await read("tests/README.md");
+  for (const [, path = ""] of page.matchAll(/`([\w/]+_test\.ts)`/g)) {
+    const place = path.includes("/") ? path : `tests/${path}`;
+    assert((await Deno.stat(new URL(place, root))).isFile, `tests/README.md names ${path}`);
+  }
+  const wrong: string[] = [];
+  for (const folder of [...LAYERS, "tests", "bench", "examples"]) {
+    for (const path of await sources(folder)) {
+      if (!isTest(path) && !path.startsWith("tests/")) continue;
+      const found = /\bfunction\*? (is|code|kernel)\b/.exec(codeOf(await read(path)));
+      if (found !== null) wrong.push(`${path}: ${found[1]}()`);
+    }
+  }
+  assertEquals(wrong, []);
+});
+
 Deno.test("no source file is longer than 600 lines, unless it is generated", async () => {
   const wrong: string[] = [];
   for (const layer of [...LAYERS, "examples"]) {

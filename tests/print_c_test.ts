@@ -16,7 +16,7 @@ const clang = ["clang-19", "clang-22", "clang"].find((name) => {
     return false;
   }
 });
-const kernel = "/sys/kernel/btf/vmlinux";
+const vmlinux = "/sys/kernel/btf/vmlinux";
 
 /** The header, and one assertion for each size and offset of each type that has its name alone. */
 function assertions(btf: Btf): { readonly source: string; readonly count: number } {
@@ -77,11 +77,11 @@ testWithClang("printAllC of an object gives clang the layout that the object has
 });
 
 testWithClang("printAllC of this kernel is a vmlinux.h with the kernel's layout", async () => {
-  const btf = Btf.parse(await Deno.readFile(kernel), { trusted: true });
+  const btf = Btf.parse(await Deno.readFile(vmlinux), { trusted: true });
   const { source, count } = assertions(btf);
   assert(count > 10_000, `only ${count} assertions`);
   await compiles(source);
-}, readable(kernel) ? undefined : `needs ${kernel}`);
+}, readable(vmlinux) ? undefined : `needs ${vmlinux}`);
 
 Deno.test("the assertions of this test notice a wrong offset", async () => {
   const elf = ElfFile.parse(await Deno.readFile(new URL("tests/fixtures/kinds.bpf.o", root)));

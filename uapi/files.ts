@@ -47,6 +47,10 @@ export const S_IFDIR = 0o40000;
 /** `linux/stat.h`. */
 export const S_IFSOCK = 0o140000;
 /** `linux/stat.h`. */
+export const S_IFIFO = 0o10000;
+/** `linux/stat.h`. */
+export const S_IFCHR = 0o20000;
+/** `linux/stat.h`. */
 export const STATX_BASIC_STATS = 2047;
 /** `linux/magic.h`. */
 export const BPF_FS_MAGIC = 0xcafe4a11;

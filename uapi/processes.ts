@@ -47,6 +47,8 @@ export const PR_SET_PDEATHSIG = 1;
 /** `linux/prctl.h`. */
 export const PR_SET_DUMPABLE = 4;
 /** `linux/prctl.h`. */
+export const PR_SET_KEEPCAPS = 8;
+/** `linux/prctl.h`. */
 export const PR_CAPBSET_DROP = 24;
 /** `linux/prctl.h`. */
 export const PR_SET_NO_NEW_PRIVS = 38;
@@ -58,6 +60,8 @@ export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 export const _LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 /** `linux/capability.h`. */
 export const CAP_NET_ADMIN = 12;
+/** `linux/capability.h`. */
+export const CAP_SYS_PTRACE = 19;
 /** `linux/capability.h`. */
 export const CAP_SYS_ADMIN = 21;
 /** `linux/capability.h`. */

@@ -49,9 +49,15 @@ export const MSG_CMSG_CLOEXEC = 0x40000000;
 /** `sys/socket.h`. */
 export const SHUT_WR = 1;
 /** `asm/socket.h`. */
+export const SO_TYPE = 3;
+/** `asm/socket.h`. */
 export const SO_REUSEPORT = 15;
 /** `asm/socket.h`. */
 export const SO_PEERCRED = 17;
+/** `asm/socket.h`. */
+export const SO_ACCEPTCONN = 30;
+/** `asm/socket.h`. */
+export const SO_DOMAIN = 39;
 /** `asm/socket.h`. */
 export const SO_RCVTIMEO = 20;
 /** `asm/socket.h`. */

@@ -13,13 +13,8 @@ import { KernelError } from "../../errors/kernel_error.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { Frame, Place } from "../linux/ffi/memory.ts";
 import { native } from "../linux/ffi/native.ts";
-import {
-  CLONE_CLEAR_SIGHAND,
-  CLONE_FILES,
-  CLONE_NEWPID,
-  CLONE_PIDFD,
-  SIGCHLD,
-} from "../../uapi/processes.ts";
+import { CLONE_CLEAR_SIGHAND, CLONE_NEWPID, CLONE_PIDFD, SIGCHLD } from "../../uapi/processes.ts";
+import type { FailedStep } from "../processes.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
 
 /** Words of a step in memory: number, six arguments, stores, flags. */
@@ -82,8 +77,6 @@ export interface SharedWord {
 
 /** How the process is made. */
 export interface StartOptions {
-  /** Whether it shares the descriptor table: what it opens is open here. */
-  readonly shareFiles?: boolean;
   /** Whether it is the init of a new pid namespace (needs CAP_SYS_ADMIN): its end kills every process in there. */
   readonly newPidNamespace?: boolean;
 }
@@ -169,16 +162,16 @@ export class ChildProgram implements Disposable {
     return this.#frame.longs([...texts.map((text) => BigInt(this.#frame.text(text))), 0n]);
   }
 
-  /** Starts the process; throws a {@linkcode KernelError} when none can be made. */
-  start(options: StartOptions = {}): StartedChild {
+  /** Starts the process; what was refused, when none can be made. */
+  start(options: StartOptions = {}): StartedChild | FailedStep {
     const stub = childStub();
     const steps = this.#steps;
     const count = steps.length;
     const shared = this.#shared;
     shared.expect(count);
     const pidfd = this.#frame.room(8);
+    // Not CLONE_FILES: who gets hold of a child that shares the descriptor table has all that is open here.
     const flags = CLONE_PIDFD + CLONE_CLEAR_SIGHAND +
-      (options.shareFiles === true ? CLONE_FILES : 0) +
       (options.newPidNamespace === true ? CLONE_NEWPID : 0);
     const program = this.#frame.longs([
       BigInt(this.#frame.longs(cloneArgs(flags, pidfd.address))),
@@ -193,7 +186,7 @@ export class ChildProgram implements Disposable {
     const fd = new DataView(pidfd.bytes.buffer, pidfd.bytes.byteOffset).getInt32(0, true);
     if (pid < 0) {
       this[Symbol.dispose]();
-      throw refused("clone3", pid);
+      return { step: "clone3", result: pid };
     }
     // The results outlive the program.
     this.#started = true;

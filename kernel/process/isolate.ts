@@ -10,9 +10,16 @@
  */
 
 import { ChildProgram, type StepResult } from "./child_program.ts";
+import { sendDescriptor } from "./child_steps.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { Kernel } from "../kernel.ts";
-import type { ExitStatus, FailedStep, IsolatedChild, IsolatedCommand } from "../processes.ts";
+import {
+  type ExitStatus,
+  type FailedStep,
+  isFailedStep,
+  type IsolatedChild,
+  type IsolatedCommand,
+} from "../processes.ts";
 import type { Result } from "../result.ts";
 import { type ChildProcess, startChild } from "./process.ts";
 import { receiveMessage, receiveWithin, sendMessage, socketPair } from "./sockets.ts";
@@ -27,8 +34,6 @@ import {
   O_CREAT,
 } from "../../uapi/files.ts";
 import {
-  FSMOUNT_CLOEXEC,
-  FSOPEN_CLOEXEC,
   MOUNT_ATTR_IDMAP,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOSUID,
@@ -53,17 +58,7 @@ import {
   SIGKILL,
   SIGPIPE,
 } from "../../uapi/processes.ts";
-import {
-  AF_INET,
-  IFF_UP,
-  SCM_RIGHTS,
-  SIOCSIFFLAGS,
-  SOCK_CLOEXEC,
-  SOCK_DGRAM,
-  SOL_SOCKET,
-} from "../../uapi/sockets.ts";
-import { setField, viewOf } from "../../uapi/fields.ts";
-import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
+import { AF_INET, IFF_UP, SIOCSIFFLAGS, SOCK_CLOEXEC, SOCK_DGRAM } from "../../uapi/sockets.ts";
 
 const LAST_DESCRIPTOR = 0xffffffff;
 /** Capabilities that the kernel may know: more than there are today, the rest is EINVAL and tolerated. */
@@ -84,7 +79,9 @@ export async function startIsolated(
   let kept = false;
   try {
     using program = isolationProgram(command, ours, theirs);
-    child = startChild(kernel, program);
+    const started = startChild(kernel, program);
+    if (isFailedStep(started)) return started;
+    child = started;
     kernel.close(theirs);
     const message = await receiveWithin(kernel, ours, 8);
     const contextFd = typeof message === "number" ? undefined : message.descriptors[0];
@@ -235,9 +232,9 @@ function setAttributes(
   tolerate: boolean,
 ): void {
   const place = program.room(MOUNT_ATTR_SIZE_VER0);
-  const view = viewOf(place.bytes);
-  setField(view, systemStructs.mount_attr.attr_set, attributes.set);
-  setField(view, systemStructs.mount_attr.userns_fd, attributes.userNamespaceFd);
+  const view = new DataView(place.bytes.buffer, place.bytes.byteOffset, MOUNT_ATTR_SIZE_VER0);
+  view.setBigUint64(0, BigInt(attributes.set), true);
+  view.setBigUint64(24, BigInt(attributes.userNamespaceFd), true);
   program.step("mount_setattr", systemCalls.mount_setattr, [
     tree,
     "",
@@ -263,12 +260,12 @@ function enterNamespaces(program: ChildProgram, command: IsolatedCommand, socket
   const rest = CLONE_NEWNS | (command.newNetwork ? CLONE_NEWNET : 0);
   program.step("unshare", systemCalls.unshare, [rest]);
   privateMounts(program);
-  const context = program.step("fsopen", systemCalls.fsopen, ["bpf", FSOPEN_CLOEXEC]);
+  const context = program.step("fsopen", systemCalls.fsopen, ["bpf", 1]);
   sendDescriptor(program, socket, context);
   const answer = program.room(8);
   // The other side writes the id maps and configures the context meanwhile.
   program.step("wait", systemCalls.read, [socket, answer.address, 8], { stopAtZero: true });
-  const mount = program.step("fsmount", systemCalls.fsmount, [context, FSMOUNT_CLOEXEC, 0]);
+  const mount = program.step("fsmount", systemCalls.fsmount, [context, 1, 0]);
   program.step("move_mount", systemCalls.move_mount, [
     mount,
     "",
@@ -279,36 +276,10 @@ function enterNamespaces(program: ChildProgram, command: IsolatedCommand, socket
   if (command.newNetwork) loopbackUp(program);
 }
 
-/** sendmsg(2) with one descriptor that only the child will know. */
-function sendDescriptor(program: ChildProgram, socket: number, fd: StepResult): void {
-  const data = program.room(8);
-  data.bytes[0] = 1;
-  const { iovec, cmsghdr, user_msghdr } = systemStructs;
-  const vector = program.room(systemStructSizes.iovec);
-  const vectorView = viewOf(vector.bytes);
-  setField(vectorView, iovec.iov_base, data.address);
-  setField(vectorView, iovec.iov_len, 1);
-  const controlSize = systemStructSizes.cmsghdr + 8;
-  const control = program.room(controlSize);
-  const controlView = viewOf(control.bytes);
-  setField(controlView, cmsghdr.cmsg_len, systemStructSizes.cmsghdr + 4);
-  setField(controlView, cmsghdr.cmsg_level, SOL_SOCKET);
-  setField(controlView, cmsghdr.cmsg_type, SCM_RIGHTS);
-  // Eight bytes are written where four are looked at: the rest is padding.
-  fd.stores.push(control.address + systemStructSizes.cmsghdr);
-  const header = program.room(systemStructSizes.user_msghdr);
-  const headerView = viewOf(header.bytes);
-  setField(headerView, user_msghdr.msg_iov, vector.address);
-  setField(headerView, user_msghdr.msg_iovlen, 1);
-  setField(headerView, user_msghdr.msg_control, control.address);
-  setField(headerView, user_msghdr.msg_controllen, controlSize);
-  program.step("sendmsg", systemCalls.sendmsg, [socket, header.address, 0]);
-}
-
 function loopbackUp(program: ChildProgram): void {
-  const request = program.room(systemStructSizes.ifreq);
+  const request = program.room(40);
   request.bytes.set(new TextEncoder().encode("lo"));
-  setField(viewOf(request.bytes), systemStructs.ifreq.ifr_ifru_ifru_flags, IFF_UP);
+  request.bytes[16] = IFF_UP;
   const socket = program.step("socket", systemCalls.socket, [
     AF_INET,
     SOCK_DGRAM | SOCK_CLOEXEC,

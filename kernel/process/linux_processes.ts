@@ -28,8 +28,9 @@ export function linuxProcesses(kernel: Kernel): Processes {
       ownerUid: namespaces.ownerUid,
       writeIdMaps: (pid, uid, gid) => namespaces.writeIdMaps(kernel, pid, uid, gid),
       ownerMap: (uid, gid) => namespaces.ownerMap(kernel, uid, gid),
-      openFilesystemIn: (fd) => namespaces.openFilesystemIn(kernel, fd),
-      createTokenIn: (fd, directoryFd) => namespaces.createTokenIn(kernel, fd, directoryFd),
+      openFilesystemIn: (fd, options) => namespaces.openFilesystemIn(kernel, fd, options),
+      createTokenIn: (fd, directoryFd, options) =>
+        namespaces.createTokenIn(kernel, fd, directoryFd, options),
     },
     mounts: {
       open: mounts.openFilesystem,

@@ -5,23 +5,22 @@
  * @module
  */
 
-import type { ChildProgram, StartedChild, StartOptions, StepOutcome } from "./child_program.ts";
+import type { ChildProgram, StartedChild, StepOutcome } from "./child_program.ts";
 import { Errno } from "../../uapi/errno.ts";
-import { check } from "../../errors/kernel_error.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Child, ExitStatus, FailedStep } from "../processes.ts";
 import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
-import { __WALL, CLD_EXITED, P_PIDFD, SIGKILL, WEXITED, WNOHANG } from "../../uapi/processes.ts";
-import { O_CLOEXEC } from "../../uapi/files.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
-import { getNumber, getSigned, viewOf } from "../../uapi/fields.ts";
-import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
+import { O_CLOEXEC } from "../../uapi/files.ts";
+import { __WALL, CLD_EXITED, P_PIDFD, SIGKILL, WEXITED, WNOHANG } from "../../uapi/processes.ts";
 
-/**
- * A process that this one started. Disposing it kills it when it is still running, and closes its
- * descriptor; {@linkcode wait} for it first.
- */
+const SIGINFO_SIZE = 128;
+/** Milliseconds that somebody waits for the end of a killed process; later it is reaped in the background. */
+const PATIENCE = 1000;
+
+/** A process that this one started. */
 export class ChildProcess implements Child {
   /** Its pid, as this process sees it. */
   readonly pid: number;
@@ -51,19 +50,19 @@ export class ChildProcess implements Child {
     return failed === undefined ? undefined : { step: failed.name, result: failed.result ?? 0 };
   }
 
-  /** Waits for its end, without blocking the event loop. */
-  async wait(): Promise<ExitStatus> {
-    while (this.#status === undefined) {
-      await this.#kernel.poller.wait(this.pidfd);
-      this.#status ??= this.#reap();
-    }
-    return this.#status;
+  /** The step that ended it or in which it is, with `otherwise` as the result of the latter. */
+  stuckAt(otherwise: Result): FailedStep {
+    const at = this.outcomes().find(({ result }) => result === undefined);
+    return this.failure() ?? { step: at?.name ?? "exit_group", result: otherwise };
   }
 
-  /** Waits for its end on this thread: for children that only make system calls. */
-  waitSync(): ExitStatus {
-    while (this.#status === undefined) this.#status = this.#reap(0);
-    return this.#status;
+  /** Waits for its end, without blocking the event loop. */
+  async wait(): Promise<ExitStatus> {
+    for (;;) {
+      const status = this.#reap();
+      if (status !== undefined) return status;
+      await this.#kernel.poller.wait(this.pidfd);
+    }
   }
 
   /** Sends a signal: 0, or `-errno`. It cannot reach another process that got the pid later. */
@@ -72,72 +71,95 @@ export class ChildProcess implements Child {
     return native().call(systemCalls.pidfd_send_signal, this.pidfd, number, 0, 0);
   }
 
+  /**
+   * Kills it when it still runs, stopped or not, waits a second at most for it to be gone, and closes its
+   * descriptor. Does not block the event loop.
+   */
+  async end(): Promise<void> {
+    if (this.#closed) return;
+    this.signal(SIGKILL);
+    if (this.#reap() === undefined) {
+      await this.#kernel.poller.wait(this.pidfd, { timeout: PATIENCE });
+    }
+    this.#close();
+  }
+
   /** Kills it when it is still running, reaps it and closes its descriptor. */
   [Symbol.dispose](): void {
     if (this.#closed) return;
-    if (this.#status === undefined) {
-      this.signal(SIGKILL);
-      this.waitSync();
-    }
+    this.signal(SIGKILL);
+    // A killed process is gone within microseconds, unless it is in the kernel and cannot be interrupted there.
+    if (this.#reap() === undefined) this.#kernel.poller.poll(this.pidfd, PATIENCE);
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.#started.release();
+    if (this.#reap() === undefined) this.#reapLater();
+    else this.#closeDescriptor();
+  }
+
+  /** Looks once a second, without keeping this process alive for it. */
+  #reapLater(): void {
+    const timer = setInterval(() => {
+      if (this.#reap() === undefined) return;
+      clearInterval(timer);
+      this.#closeDescriptor();
+    }, 1000);
+    Deno.unrefTimer(timer);
+  }
+
+  #closeDescriptor(): void {
     this.#kernel.poller.forget(this.pidfd);
     this.#kernel.close(this.pidfd);
   }
 
-  #reap(flags: number = WNOHANG): ExitStatus | undefined {
+  /** Takes its status if it has ended. Never waits. */
+  #reap(): ExitStatus | undefined {
+    if (this.#status !== undefined) return this.#status;
     using frame = native().frame();
-    const info = frame.room(systemStructSizes.siginfo);
+    const info = frame.room(SIGINFO_SIZE);
     const result = native().call(
       systemCalls.waitid,
       P_PIDFD,
       this.pidfd,
       info.address,
-      WEXITED | __WALL | flags,
+      WEXITED | __WALL | WNOHANG,
       0,
     );
     if (result === -Errno.EINTR) return undefined;
-    check(result, { doing: "wait for", subject: `process ${this.pid}`, command: "waitid" });
-    const view = viewOf(info.bytes);
-    const field = systemStructs.siginfo;
-    if (getNumber(view, field.si_signo) === 0) return undefined;
-    const status = getSigned(view, field._sifields__sigchld__status);
-    return getNumber(view, field.si_code) === CLD_EXITED
+    if (result < 0) {
+      throw new KernelError({
+        doing: "wait for",
+        subject: `process ${this.pid}`,
+        command: "waitid",
+        number: result,
+      });
+    }
+    const view = new DataView(info.bytes.buffer, info.bytes.byteOffset, SIGINFO_SIZE);
+    if (view.getInt32(0, true) === 0) return undefined;
+    const status = view.getInt32(24, true);
+    return this.#status = view.getInt32(8, true) === CLD_EXITED
       ? { code: status, signal: 0 }
       : { code: 128 + status, signal: status };
   }
 }
 
-/** Starts a child that runs the steps. */
-export function startChild(
-  kernel: Kernel,
-  program: ChildProgram,
-  options?: StartOptions,
-): ChildProcess {
-  return new ChildProcess(kernel, program.start(options));
-}
-
-/**
- * Runs steps in a child that shares this process's descriptors, and gives back what the last one
- * answered. For the few calls that a process with threads cannot make: entering a user namespace.
- *
- * Blocks this thread for the time of the calls.
- */
-export function runSteps(kernel: Kernel, program: ChildProgram): Result | FailedStep {
-  using child = startChild(kernel, program, { shareFiles: true });
-  child.waitSync();
-  const outcomes = child.outcomes();
-  const last = outcomes.at(-1);
-  return child.failure() ?? last?.result ?? { step: last?.name ?? "clone3", result: -Errno.ESRCH };
+/** Starts a child that runs the steps; what clone3(2) refused, otherwise. */
+export function startChild(kernel: Kernel, program: ChildProgram): ChildProcess | FailedStep {
+  const started = program.start();
+  return "step" in started ? started : new ChildProcess(kernel, started);
 }
 
 /** pidfd_open(2): a descriptor of a running process, or `-errno`. */
-export function openProcess(pid: number): number {
+export function openProcess(pid: number): Result {
   return native().call(systemCalls.pidfd_open, pid, 0);
 }
 
 /** pidfd_send_signal(2): 0, or `-errno`. */
-export function signalProcess(pidfd: number, number: number): number {
+export function signalProcess(pidfd: number, number: number): Result {
   return native().call(systemCalls.pidfd_send_signal, pidfd, number, 0, 0);
 }
 

@@ -4,17 +4,42 @@
  * @module
  */
 
-import { Command } from "../../uapi/enums.ts";
-import { ChildProgram } from "./child_program.ts";
+import { ChildProgram, type StepResult } from "./child_program.ts";
+import {
+  closeAllBut,
+  guard,
+  keepCapabilities,
+  sendDescriptor,
+  setNoNewPrivileges,
+} from "./child_steps.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { Kernel } from "../kernel.ts";
-import type { FailedStep, NamespaceKind } from "../processes.ts";
+import {
+  type FailedStep,
+  type InsideOptions,
+  isFailedStep,
+  type NamespaceKind,
+} from "../processes.ts";
 import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
-import { runSteps, startChild } from "./process.ts";
+import { startChild } from "./process.ts";
 import { receiveWithin, socketPair } from "./sockets.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
+import { Command } from "../../uapi/enums.ts";
+import { AT_FDCWD } from "../../uapi/files.ts";
 import {
+  FSCONFIG_CMD_CREATE,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  MNT_DETACH,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MS_PRIVATE,
+  MS_REC,
+} from "../../uapi/mounts.ts";
+import {
+  CAP_BPF,
+  CAP_SYS_ADMIN,
   CLONE_NEWNS,
   CLONE_NEWUSER,
   NS_GET_OWNER_UID,
@@ -23,15 +48,13 @@ import {
   PIDFD_GET_NET_NAMESPACE,
   PIDFD_GET_USER_NAMESPACE,
 } from "../../uapi/processes.ts";
-import { attributes, attributeSize } from "../../uapi/layouts.ts";
-import { endOf, setField, viewOf } from "../../uapi/fields.ts";
-import { FSOPEN_CLOEXEC } from "../../uapi/mounts.ts";
 
-/** `include/uapi/linux/pidfd.h`: _IO(0xff, 4) and _IO(0xff, 9). */
 const PIDFD_GET: { readonly [kind in NamespaceKind]: number } = {
   network: PIDFD_GET_NET_NAMESPACE,
   user: PIDFD_GET_USER_NAMESPACE,
 };
+/** Milliseconds that a child gets for its calls, which take less than one. */
+const DEADLINE = 2000;
 
 /**
  * A user namespace that nobody is in, with one uid and one gid mapped: what an id-mapped mount wants.
@@ -47,22 +70,23 @@ export async function ownerMap(
   const [ours, theirs] = pair;
   using program = new ChildProgram();
   const answer = program.room(8);
-  program.step("close", systemCalls.close, [ours]);
+  closeAllBut(program, [theirs]);
+  guard(program);
   program.step("unshare the user namespace", systemCalls.unshare, [CLONE_NEWUSER]);
   program.step("write", systemCalls.write, [theirs, answer.address, 1]);
   program.step("wait", systemCalls.read, [theirs, answer.address, 8], { stopAtZero: true });
-  let theirsOpen = true;
   try {
-    using child = startChild(kernel, program);
+    const child = startChild(kernel, program);
     kernel.close(theirs);
-    theirsOpen = false;
-    const message = await receiveWithin(kernel, ours, 8);
+    if (isFailedStep(child)) return child;
+    using started = child;
+    const message = await receiveWithin(kernel, ours, 8, DEADLINE);
     if (typeof message === "number" || message.bytes.length === 0) {
-      return child.failure() ?? { step: "unshare the user namespace", result: -Errno.ESRCH };
+      return started.stuckAt(typeof message === "number" ? message : -Errno.ESRCH);
     }
-    return writeIdMaps(kernel, child.pid, uid, gid) ?? kernel.open(`/proc/${child.pid}/ns/user`);
+    return writeIdMaps(kernel, started.pid, uid, gid) ??
+      kernel.open(`/proc/${started.pid}/ns/user`);
   } finally {
-    if (theirsOpen) kernel.close(theirs);
     kernel.poller.forget(ours);
     kernel.close(ours);
   }
@@ -114,21 +138,21 @@ export function ownerUid(userNamespaceFd: number): Result {
   return new DataView(place.bytes.buffer, place.bytes.byteOffset, 8).getUint32(0, true);
 }
 
-/**
- * A context for a bpffs of another user namespace, opened from within it: a descriptor in this process.
- */
+/** A context for a bpffs of another user namespace, opened from within it: a descriptor in this process. */
 export function openFilesystemIn(
   kernel: Kernel,
   userNamespaceFd: number,
+  options: InsideOptions = {},
 ): Promise<Result | FailedStep> {
-  using program = new ChildProgram();
-  enter(program, userNamespaceFd);
-  program.step("unshare", systemCalls.unshare, [CLONE_NEWNS]);
-  // As its root, where it has one: the files of the bpffs are then of somebody that it knows.
-  program.step("setresgid", systemCalls.setresgid, [0, 0, 0], { tolerate: true });
-  program.step("setresuid", systemCalls.setresuid, [0, 0, 0], { tolerate: true });
-  program.step("fsopen", systemCalls.fsopen, ["bpf", FSOPEN_CLOEXEC]);
-  return Promise.resolve(runSteps(kernel, program));
+  return descriptorFromInside(kernel, userNamespaceFd, [], options, {
+    outside: leaveAllMounts,
+    capability: CAP_SYS_ADMIN,
+    inside(program): StepResult {
+      // fsopen(2) asks for CAP_SYS_ADMIN over the mount namespace too: one that belongs to that user namespace.
+      program.step("unshare the mount namespace", systemCalls.unshare, [CLONE_NEWNS]);
+      return program.step("fsopen", systemCalls.fsopen, ["bpf", FSOPEN_CLOEXEC]);
+    },
+  });
 }
 
 /** BPF_TOKEN_CREATE from within another user namespace: a token's descriptor in this process. */
@@ -136,20 +160,124 @@ export function createTokenIn(
   kernel: Kernel,
   userNamespaceFd: number,
   directoryFd: number,
+  options: InsideOptions = {},
 ): Promise<Result | FailedStep> {
-  using program = new ChildProgram();
-  enter(program, userNamespaceFd);
-  const { bpffs_fd } = attributes.token_create;
-  const place = program.room(attributeSize);
-  setField(viewOf(place.bytes), bpffs_fd, directoryFd);
-  program.step("bpf", systemCalls.bpf, [Command.token_create, place.address, endOf(bpffs_fd)]);
-  return Promise.resolve(runSteps(kernel, program));
+  return descriptorFromInside(kernel, userNamespaceFd, [directoryFd], options, {
+    outside(): void {},
+    capability: CAP_BPF,
+    inside(program): StepResult {
+      const attributes = program.room(16);
+      new DataView(attributes.bytes.buffer, attributes.bytes.byteOffset, 16)
+        .setUint32(4, directoryFd, true);
+      return program.step("bpf", systemCalls.bpf, [Command.token_create, attributes.address, 8]);
+    },
+  });
+}
+
+/** What a child does on its way into a user namespace. */
+interface Inside {
+  /** Steps before it enters, with CAP_SYS_ADMIN in this process's user namespace. */
+  readonly outside: (program: ChildProgram) => void;
+  /** The one capability that it keeps in the other user namespace. */
+  readonly capability: number;
+  /** Steps after it has entered; the last one's result is the descriptor. */
+  readonly inside: (program: ChildProgram) => StepResult;
 }
 
 /**
- * setns(2) into a user namespace. The child's memory is a copy of ours: by the change of credentials it
- * becomes one that nobody inside may look at, as long as fs.suid_dumpable is not 1.
+ * Runs a child in a user namespace whose root is hostile, and takes the descriptor that it sends.
+ *
+ * A process with threads cannot enter a user namespace, so a child does, and that child is in reach of the
+ * namespace's root, who has all capabilities over it. What holds that root off is not setns(2): it changes
+ * the credentials in a way that makes a process untraceable only when its capabilities grow over those it had
+ * (commit_creds(), cred_cap_issubset()), and they do not where the user namespace is owned by this process's
+ * own uid. So the child makes itself undumpable before it enters: whoever wants to trace it, read its memory
+ * or take its descriptors then needs CAP_SYS_PTRACE in the user namespace that its memory belongs to, which is
+ * this process's. It does so again afterwards, since a change of credentials sets dumpable to
+ * fs.suid_dumpable.
+ *
+ * What the root can still do is to send signals, and to take its resources: so the child has a deadline
+ * and is killed by its descriptor after it, and nothing is open in it but what it needs. Should it be seized
+ * all the same, it has one capability in that namespace alone, and a copy of this process's memory.
  */
-function enter(program: ChildProgram, userNamespaceFd: number): void {
+async function descriptorFromInside(
+  kernel: Kernel,
+  userNamespaceFd: number,
+  kept: readonly number[],
+  options: InsideOptions,
+  { outside, capability, inside }: Inside,
+): Promise<Result | FailedStep> {
+  const pair = socketPair();
+  if (typeof pair === "number") return { step: "socketpair", result: pair };
+  const [ours, theirs] = pair;
+  using program = new ChildProgram();
+  closeAllBut(program, [theirs, userNamespaceFd, ...kept]);
+  guard(program);
+  setNoNewPrivileges(program);
+  keepCapabilities(program, [CAP_SYS_ADMIN]);
+  outside(program);
   program.step("setns", systemCalls.setns, [userNamespaceFd, CLONE_NEWUSER]);
+  guard(program);
+  keepCapabilities(program, [capability]);
+  const result = inside(program);
+  keepCapabilities(program, []);
+  sendDescriptor(program, theirs, result);
+  const { timeout = DEADLINE, signal } = options;
+  const abort = (): void => kernel.poller.forget(ours);
+  try {
+    const child = startChild(kernel, program);
+    kernel.close(theirs);
+    if (isFailedStep(child)) return child;
+    try {
+      signal?.addEventListener("abort", abort);
+      const message = signal?.aborted === true
+        ? -Errno.ECANCELED
+        : await receiveWithin(kernel, ours, 8, timeout);
+      if (typeof message === "number") return child.stuckAt(message);
+      const [fd, ...others] = message.descriptors;
+      for (const other of others) kernel.close(other);
+      if (fd !== undefined) return fd;
+      // With no number left for it the descriptor is dropped on the way (MSG_CTRUNC).
+      if (message.truncated) return { step: "recvmsg", result: -Errno.EMFILE };
+      return child.stuckAt(-Errno.ESRCH);
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      await child.end();
+    }
+  } finally {
+    kernel.poller.forget(ours);
+    kernel.close(ours);
+  }
+}
+
+/**
+ * Leaves the child with an empty root file system, and nothing else mounted.
+ *
+ * Its next mount namespace belongs to the other user namespace, whose root can find it (NS_MNT_GET_NEXT) and
+ * enter it for as long as the child lives, or is stopped: with a copy of this process's mounts in it, a
+ * container would have the whole machine before it.
+ */
+function leaveAllMounts(program: ChildProgram): void {
+  program.step("unshare", systemCalls.unshare, [CLONE_NEWNS]);
+  // Or what is unmounted here would be unmounted everywhere.
+  program.step("make mounts private", systemCalls.mount, ["none", "/", 0, MS_REC | MS_PRIVATE, 0]);
+  const context = program.step("fsopen", systemCalls.fsopen, ["tmpfs", FSOPEN_CLOEXEC]);
+  program.step("fsconfig", systemCalls.fsconfig, [context, FSCONFIG_CMD_CREATE, 0, 0, 0]);
+  const mount = program.step("fsmount", systemCalls.fsmount, [
+    context,
+    FSMOUNT_CLOEXEC,
+    MOUNT_ATTR_RDONLY,
+  ]);
+  program.step("move_mount", systemCalls.move_mount, [
+    mount,
+    "",
+    AT_FDCWD,
+    "/",
+    MOVE_MOUNT_F_EMPTY_PATH,
+  ]);
+  program.step("fchdir", systemCalls.fchdir, [mount]);
+  program.step("pivot_root", systemCalls.pivot_root, [".", "."]);
+  program.step("umount2", systemCalls.umount2, [".", MNT_DETACH]);
+  program.step("close", systemCalls.close, [mount]);
+  program.step("close", systemCalls.close, [context]);
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { BIGINT, type Expectations, type Expected, INTEGER, isObject, PROGRAM } from "./options.ts";
 import type { Anchor } from "../../kernel/kernel.ts";
 import { attachError } from "./error.ts";
 import { Link, type ProgramHandle } from "./link.ts";
@@ -20,14 +21,29 @@ export type Relative =
 /** A place among the programs of a hook. Without one, the program comes last. */
 export interface AnchorOptions {
   /** Runs before this one; `"all"`: first. */
-  readonly before?: Relative | "all";
+  readonly before?: Relative | "all" | undefined;
   /** Runs after this one; `"all"`: last. */
-  readonly after?: Relative | "all";
+  readonly after?: Relative | "all" | undefined;
   /** Takes the place of this program, which must be attached without a link: with `via: "command"` alone. */
-  readonly replaceProgram?: ProgramHandle;
+  readonly replaceProgram?: ProgramHandle | undefined;
   /** Refused with ESTALE when the hook's programs have changed since this revision was read. */
-  readonly expectedRevision?: bigint;
+  readonly expectedRevision?: bigint | undefined;
 }
+
+const PLACE: Expected<Relative | "all"> = {
+  text: '"all", a link, a program, { linkId } or { programId }',
+  accepts: (value): value is Relative | "all" =>
+    value === "all" ||
+    isObject(value) && [value["fd"], value["linkId"], value["programId"]].some(INTEGER.accepts),
+};
+
+/** What these options may be. */
+export const ANCHOR: Expectations<AnchorOptions> = {
+  before: PLACE,
+  after: PLACE,
+  replaceProgram: PROGRAM,
+  expectedRevision: BIGINT,
+};
 
 /** The anchor in the kernel's words; undefined when nothing was asked for. */
 export function anchorOf(program: string, options: AnchorOptions): Anchor | undefined {

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { FakeKernel } from "../../kernel/fake/fake.ts";
 import type { LinkCreate } from "../../kernel/kernel.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
+import { DelegationError } from "../../token/explain/delegation_error.ts";
 import { sectionPlan } from "../../object/section/table.ts";
 import { type AttachOptions, attachProgram } from "./attach.ts";
 import { AttachError } from "./error.ts";
@@ -31,8 +32,9 @@ class Attaching {
 
   attach(section: string, options: AttachOptions = {}): Link {
     const { type, expectedAttachType, attach } = sectionPlan(section);
-    const spec = { section, type, expectedAttachType };
-    return attachProgram(this.kernel, { fd: this.programFd, name: "prog", spec }, attach, options);
+    const spec = { section, type, expectedAttachType, attach };
+    const program = { kernel: this.kernel, fd: this.programFd, name: "prog", spec };
+    return attachProgram(program, options);
   }
 }
 
@@ -92,12 +94,13 @@ Deno.test("attachProgram gives the kernel's refusal with errno and command", () 
 Deno.test("attachPerfEvent says that perf events cannot be delegated", () => {
   const { kernel, programFd } = new Attaching();
   kernel.inject({ command: "perf_event_open", errno: "EACCES" });
-  const spec = { section: "perf_event", type: "perf_event" } as const;
-  const program = { fd: programFd, name: "prog", spec };
+  const { type, attach } = sectionPlan("perf_event");
+  const spec = { section: "perf_event", type, attach };
+  const program = { kernel, fd: programFd, name: "prog", spec };
   assertThrows(
-    () => attachPerfEvent(kernel, program, { event: "cpu_clock", period: 1 }),
-    KernelError,
-    "a BPF token cannot delegate it",
+    () => attachPerfEvent(program, { event: "cpu_clock", period: 1 }),
+    DelegationError,
+    "perf_event_open takes CAP_PERFMON in the initial user namespace: no token helps",
   );
 });
 
@@ -147,7 +150,7 @@ Deno.test("attachProgram gives multi probes the section's pattern unless options
   attaching.attach("kprobe.multi/tcp_connect");
   attaching.attach("kprobe.multi/tcp_*", { functions: ["a", "b"], cookies: [1n, 2n] });
   assertEquals(attaching.links.map(({ extra }) => extra), [
-    { kind: "kprobe-multi", flags: 0, symbols: ["tcp_connect"] },
+    { kind: "kprobe-multi", flags: 0, symbols: ["tcp_connect"], cookies: undefined },
     { kind: "kprobe-multi", flags: 0, symbols: ["a", "b"], cookies: [1n, 2n] },
   ]);
   assertThrows(

@@ -4,37 +4,101 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
+import { AttachMethod } from "./kind.ts";
+import { type Expectations, LINK_OR_COMMAND, oneOf, TEXT_OR_NUMBER } from "./options.ts";
 import { AttachType, type AttachTypeName } from "../../uapi/enums.ts";
-import { anchorOf, type AnchorOptions } from "./anchor.ts";
+import { ANCHOR, anchorOf, type AnchorOptions } from "./anchor.ts";
 import { attachByCommand } from "./command.ts";
 import { attachError, checkAttach } from "./error.ts";
-import { type AttachableProgram, Link } from "./link.ts";
+import { type AttachableProgram, loadedFor } from "./attachable.ts";
+import { Link } from "./link.ts";
 import { type PathOrDescriptor, withTarget } from "./targets.ts";
 import { BPF_F_ALLOW_MULTI } from "../../uapi/bpf_flags.ts";
 
-/** Where a cgroup program goes. */
-export interface CgroupOptions extends AnchorOptions {
+/** Where a program of an LSM hook of one cgroup goes. */
+export interface LsmCgroupOptions extends AnchorOptions {
   /** The cgroup: a directory of a cgroup2 mount, or a descriptor of it. */
-  readonly cgroup?: PathOrDescriptor;
-  /** The hook, where the section leaves it open (`cgroup/skb`). */
-  readonly attachType?: AttachTypeName;
+  readonly cgroup?: PathOrDescriptor | undefined;
   /** `"command"` attaches without a link (BPF_PROG_ATTACH, multi): it stays when the process is killed. */
-  readonly via?: "link" | "command";
+  readonly via?: "link" | "command" | undefined;
 }
+
+/** Where a cgroup program goes. */
+export interface CgroupOptions extends LsmCgroupOptions {
+  /** The hook, where the section leaves it open (`cgroup/skb`). */
+  readonly attachType?: AttachTypeName | undefined;
+}
+
+const PLACE: Expectations<LsmCgroupOptions> = {
+  ...ANCHOR,
+  cgroup: TEXT_OR_NUMBER,
+  via: LINK_OR_COMMAND,
+};
+
+/** How programs attach to `cgroup` hooks. */
+export const cgroup: AttachMethod<"cgroup", CgroupOptions> = new AttachMethod<
+  "cgroup",
+  CgroupOptions
+>({
+  kind: "cgroup",
+  options: {
+    ...PLACE,
+    attachType: oneOf(AttachType),
+  },
+  attach: (program, options) => attach(program, options, options.attachType ?? loadedFor(program)),
+});
+
+/** How programs attach to `lsm_cgroup` hooks. */
+export const lsmCgroup: AttachMethod<"lsm_cgroup", LsmCgroupOptions> = new AttachMethod<
+  "lsm_cgroup",
+  LsmCgroupOptions
+>({
+  kind: "lsm_cgroup",
+  options: {
+    ...PLACE,
+  },
+  attach: (program, options) => attach(program, options, loadedFor(program)),
+});
 
 /**
  * Attaches to a cgroup and all below it.
  *
  * A program by link runs beside the others of the hook; links before Linux 6.17 cannot choose their
  * place. Minimum kernel: Linux 5.7; before, BPF_PROG_ATTACH (4.10).
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachCgroup } from "@skep/skep/attach";
+ *
+ * using link = attachCgroup(object.programs.get("connect"), { cgroup: "/sys/fs/cgroup/app" });
+ * ```
  */
-export function attachCgroup(
-  kernel: Kernel,
+export function attachCgroup(program: AttachableProgram, options: CgroupOptions = {}): Link {
+  return cgroup.attach(program, options);
+}
+
+/**
+ * Attaches to an LSM hook for the processes of one cgroup. Minimum kernel: Linux 6.0.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachLsmCgroup } from "@skep/skep/attach";
+ *
+ * using link = attachLsmCgroup(object.programs.get("deny"), { cgroup: "/sys/fs/cgroup/app" });
+ * ```
+ */
+export function attachLsmCgroup(program: AttachableProgram, options: LsmCgroupOptions = {}): Link {
+  return lsmCgroup.attach(program, options);
+}
+
+function attach(
   program: AttachableProgram,
-  options: CgroupOptions,
+  options: LsmCgroupOptions,
+  attachTypeName: AttachTypeName | undefined,
 ): Link {
-  const attachTypeName = options.attachType ?? program.spec.expectedAttachType;
+  const { kernel } = program;
   if (attachTypeName === undefined) {
     throw attachError(program.name, `section "${program.spec.section}" leaves the hook open`, {
       errno: "EINVAL",

@@ -8,7 +8,8 @@ import type { Anchor, Kernel } from "../../kernel/kernel.ts";
 import type { JsonValue } from "../../errors/skep_error.ts";
 import { anchorOf, type AnchorOptions } from "./anchor.ts";
 import { checkAttach } from "./error.ts";
-import { type AttachableProgram, Link } from "./link.ts";
+import type { AttachableProgram } from "./attachable.ts";
+import { Link } from "./link.ts";
 import { BPF_F_REPLACE } from "../../uapi/bpf_flags.ts";
 
 /** Where a program goes by command. */
@@ -41,9 +42,9 @@ export function attachByCommand(
   place: CommandPlace,
 ): Link {
   const { kind, target, hook, attachType, flags = 0, data } = place;
-  const { replaceProgram, ...rest } = place.anchor ?? {};
+  const { before, after, replaceProgram, expectedRevision } = place.anchor ?? {};
   const anchor: Anchor | undefined = replaceProgram === undefined
-    ? anchorOf(program.name, rest)
+    ? anchorOf(program.name, { before, after, expectedRevision })
     : undefined;
   // Descriptors of the link's own: the caller's may be closed before it is.
   const own = "fd" in hook ? checkAttach(kernel.dup(hook.fd), program.name, "fcntl") : undefined;

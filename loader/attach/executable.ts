@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ProgramHandle } from "./link.ts";
 import { ElfError } from "../../elf/elf_error.ts";
 import { ElfFile, type ElfSymbol } from "../../elf/elf.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
@@ -47,6 +48,20 @@ export function findExecutable(kernel: Kernel, program: string, name: string): s
     errno: "ENOENT",
     fix: "give its whole path",
     data: { folders },
+  });
+}
+
+/** The path that was given, found where it is a bare name. */
+export function requirePath(
+  kernel: Kernel,
+  program: ProgramHandle,
+  path: string | undefined,
+): string {
+  if (path !== undefined) return findExecutable(kernel, program.name, path);
+  throw attachError(program.name, "no executable or library was given", {
+    errno: "EINVAL",
+    fix:
+      'attach({ path: "libc.so.6", function: "malloc" }), or name it in the section: uprobe/PATH:FUNCTION',
   });
 }
 

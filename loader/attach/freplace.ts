@@ -4,9 +4,12 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
+import { AttachMethod } from "./kind.ts";
+import { type Expected, INTEGER, isObject, PROGRAM } from "./options.ts";
+import type { FreplaceAttachSpec } from "../../object/section/attach_spec.ts";
 import { checkAttach } from "./error.ts";
-import { type AttachableProgram, Link, type ProgramHandle } from "./link.ts";
+import type { AttachableProgram } from "./attachable.ts";
+import { Link, type ProgramHandle } from "./link.ts";
 
 /** Where a replacing program goes. */
 export interface FreplaceOptions {
@@ -14,17 +17,51 @@ export interface FreplaceOptions {
    * The program that has the function, and the function's type id in its BTF; without both, where the
    * program was loaded for.
    */
-  readonly replace?: { readonly program: ProgramHandle; readonly btfId: number };
+  readonly replace?: { readonly program: ProgramHandle; readonly btfId: number } | undefined;
 }
 
-/** Puts the program in the place of the function that it was loaded for. Minimum kernel: Linux 5.6; another target than at load: 5.10. */
-export function attachFreplace(
-  kernel: Kernel,
+const TARGET: Expected<{ readonly program: ProgramHandle; readonly btfId: number }> = {
+  text: "{ program, btfId }",
+  accepts: (value): value is { readonly program: ProgramHandle; readonly btfId: number } =>
+    isObject(value) && PROGRAM.accepts(value["program"]) && INTEGER.accepts(value["btfId"]),
+};
+
+/** How programs attach to `freplace` hooks. */
+export const freplace: AttachMethod<"freplace", FreplaceOptions> = new AttachMethod<
+  "freplace",
+  FreplaceOptions
+>({
+  kind: "freplace",
+  options: {
+    replace: TARGET,
+  },
+  attach,
+});
+
+/**
+ * Puts the program in the place of the function that it was loaded for, or of another's like it.
+ *
+ * Minimum kernel: Linux 5.6; another target than at load: 5.10.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachFreplace } from "@skep/skep/attach";
+ *
+ * using link = attachFreplace(object.programs.get("replacement"));
+ * ```
+ */
+export function attachFreplace(program: AttachableProgram, options: FreplaceOptions = {}): Link {
+  return freplace.attach(program, options);
+}
+
+function attach(
   program: AttachableProgram,
-  functionName: string,
-  options: FreplaceOptions,
+  { replace }: FreplaceOptions,
+  spec: FreplaceAttachSpec | undefined,
 ): Link {
-  const { replace } = options;
+  const { kernel } = program;
+  const functionName = spec?.function ?? "";
   const fd = replace === undefined ? kernel.rawTracepointOpen(program.fd) : kernel.linkCreate({
     programFd: program.fd,
     target: replace.program.fd,

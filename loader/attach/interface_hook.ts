@@ -8,7 +8,8 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { anchorOf, type AnchorOptions } from "./anchor.ts";
 import { attachByCommand } from "./command.ts";
 import { checkAttach } from "./error.ts";
-import { type AttachableProgram, Link } from "./link.ts";
+import type { AttachableProgram } from "./attachable.ts";
+import { Link } from "./link.ts";
 
 /** Which hook, of which interface. */
 export interface InterfaceHook {
@@ -36,7 +37,7 @@ export function attachToInterface(
   kernel: Kernel,
   program: AttachableProgram,
   hook: InterfaceHook,
-  options: AnchorOptions & { readonly via?: "link" | "command" },
+  options: AnchorOptions & { readonly via?: "link" | "command" | undefined },
 ): Link {
   const { kind, target, index, attachType, data } = hook;
   if (options.via === "command") {

@@ -4,151 +4,119 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
-import { attachError, checkAttach, noSuchTarget } from "./error.ts";
-import type { AttachableProgram, Link } from "./link.ts";
-import { nearestFunctions, tracefs } from "./nearest.ts";
-import { attachToPerfEvent, checkPerfOpen, type PerfLinkOptions } from "./perf.ts";
-import { PERF_TYPE_TRACEPOINT } from "../../uapi/perf.ts";
-import { O_APPEND, O_WRONLY } from "../../uapi/files.ts";
-
-const EVENT_SOURCES = "/sys/bus/event_source/devices";
+import type { KprobeAttachSpec } from "../../object/section/attach_spec.ts";
+import { type AttachableProgram, loadedFor } from "./attachable.ts";
+import { attachError } from "./error.ts";
+import { AttachMethod } from "./kind.ts";
+import { attachToFunctions } from "./kprobe_multi.ts";
+import { attachKprobeByPerf } from "./kprobe_perf.ts";
+import type { Link } from "./link.ts";
+import { BIGINT, BOOLEAN, INTEGER, oneOf, TEXT } from "./options.ts";
+import { PERF, type PerfLinkOptions, refusePerfOptions } from "./perf.ts";
 
 /** Where a kprobe goes. */
 export interface KprobeOptions extends PerfLinkOptions {
   /** The kernel function. */
-  readonly function?: string;
+  readonly function?: string | undefined;
   /** Bytes from the function's start. @default {0} */
-  readonly offset?: number;
+  readonly offset?: number | undefined;
   /** An address instead of a function. */
-  readonly address?: bigint;
+  readonly address?: bigint | undefined;
   /** On return instead of entry; the section says it. */
-  readonly returns?: boolean;
+  readonly returns?: boolean | undefined;
   /** `"tracefs"` makes the probe in a file, the only way before Linux 4.17. Default: perf_event_open, and tracefs where the kernel has no such perf events. */
-  readonly probe?: "perf" | "tracefs";
+  readonly probe?: "perf" | "tracefs" | undefined;
 }
 
-/** Attaches to a kernel function. Minimum kernel: Linux 4.1 by tracefs, 4.17 by perf_event_open. */
-export function attachKprobe(
-  kernel: Kernel,
+/** Which way `probe` names. */
+export const PROBE_WAYS: { readonly [way in "perf" | "tracefs"]: true } = {
+  perf: true,
+  tracefs: true,
+};
+
+/** How programs attach to `kprobe` hooks. */
+export const kprobe: AttachMethod<"kprobe", KprobeOptions> = new AttachMethod<
+  "kprobe",
+  KprobeOptions
+>({
+  kind: "kprobe",
+  options: {
+    ...PERF,
+    function: TEXT,
+    offset: INTEGER,
+    address: BIGINT,
+    returns: BOOLEAN,
+    probe: oneOf(PROBE_WAYS),
+  },
+  attach,
+});
+
+/**
+ * Attaches to a kernel function, or to an instruction of one.
+ *
+ * A program that was loaded for kprobe.multi, as with a token, is attached by such a link, which needs no
+ * perf event. Minimum kernel: Linux 4.1 by tracefs, 4.17 by perf_event_open.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachKprobe } from "@skep/skep/attach";
+ *
+ * using link = attachKprobe(object.programs.get("trace"), { function: "do_unlinkat" });
+ * ```
+ */
+export function attachKprobe(program: AttachableProgram, options: KprobeOptions = {}): Link {
+  return kprobe.attach(program, options);
+}
+
+function attach(
   program: AttachableProgram,
   options: KprobeOptions,
+  spec: KprobeAttachSpec | undefined,
 ): Link {
-  const { function: name, offset = 0, address, returns = false } = options;
+  const { address, probe, cookie, forceIoctl } = options;
+  const written = address === undefined ? spec : undefined;
+  return attachToFunction(program, {
+    function: options.function ?? written?.function,
+    offset: options.offset ?? written?.offset,
+    address,
+    returns: options.returns ?? spec?.returns,
+    probe,
+    cookie,
+    forceIoctl,
+  });
+}
+
+/** Attaches to one function, by the form that the program was loaded for. */
+export function attachToFunction(program: AttachableProgram, options: KprobeOptions): Link {
+  const { function: name, address, offset = 0, returns = false, ...way } = options;
   if (name === undefined && address === undefined) {
     throw attachError(program.name, "no kernel function was given", {
       errno: "EINVAL",
       fix: 'attach({ function: "NAME" }), or name it in the section: kprobe/NAME',
     });
   }
-  const target = name === undefined
-    ? `0x${(address as bigint).toString(16)}`
-    : offset === 0
-    ? name
-    : `${name}+${offset}`;
-  const kind = returns ? "kretprobe" : "kprobe";
-  const type = options.probe === "tracefs" ? undefined : eventSource(kernel, "kprobe");
-  if (type === undefined) return attachByTracefs(kernel, program, target, options, kind);
-  const fd = kernel.perfEventOpen({
-    type: type.number,
-    config: returns ? type.returns : 0n,
-    ...(name === undefined ? {} : { name }),
-    offset: address ?? BigInt(offset),
-    pid: -1,
-    cpu: 0,
-  });
-  if (fd === -2 && name !== undefined) throw noSuchFunction(kernel, program, name);
-  if (fd === -22 && name !== undefined) throw notProbeable(kernel, program, name);
-  checkPerfOpen(fd, program.name, { target });
-  return attachToPerfEvent(kernel, program, { fd, kind, target }, options);
-}
-
-/** A kind of perf event that the kernel has in sysfs: its number, and the config bit of return probes. */
-export function eventSource(
-  kernel: Kernel,
-  name: "kprobe" | "uprobe",
-): { readonly number: number; readonly returns: bigint } | undefined {
-  const type = kernel.readFile(`${EVENT_SOURCES}/${name}/type`);
-  if (type.result < 0) return undefined;
-  const format = kernel.readFile(`${EVENT_SOURCES}/${name}/format/retprobe`);
-  const text = new TextDecoder().decode(format.bytes);
-  const bit = /config:(\d+)/.exec(text)?.[1] ?? "0";
-  return {
-    number: Number(new TextDecoder().decode(type.bytes).trim()),
-    returns: 1n << BigInt(bit),
-  };
-}
-
-/** Probes made so far: kernels that wrap one another share one tracefs, so that this is no kernel's own. */
-let probes = 0;
-
-/** Makes the probe as a line of tracefs, opens it as a tracepoint, and takes the line away with the link. */
-function attachByTracefs(
-  kernel: Kernel,
-  program: AttachableProgram,
-  target: string,
-  options: KprobeOptions,
-  kind: string,
-): Link {
-  const root = tracefs(kernel);
-  const path = `${root}/kprobe_events`;
-  const file = root === undefined ? -2 : kernel.open(path, O_WRONLY | O_APPEND);
-  if (file === -2) {
-    throw attachError(program.name, "this kernel has no kprobes (CONFIG_KPROBE_EVENTS)", {
-      errno: "EOPNOTSUPP",
-      fix: "use a fentry, tp_btf or raw_tp section",
-      data: { target },
+  if (address !== undefined && (name !== undefined || offset !== 0)) {
+    throw attachError(program.name, "an address excludes function and offset", {
+      errno: "EINVAL",
     });
   }
-  checkAttach(file, program.name, "open", { data: { path } });
-  try {
-    // Unique among processes by PID namespace and thread, and in the thread (a worker has its own) by number.
-    const namespace = kernel.stat("/proc/self/ns/pid").inode % 100_000n;
-    const thread = kernel.readLink("/proc/thread-self")?.split("/").at(-1) ?? "0";
-    const event = `skep_${namespace}_${thread}_${probes++}`;
-    const text = `${options.returns === true ? "r" : "p"}:skep/${event} ${target}`;
-    const written = kernel.write(file, new TextEncoder().encode(text));
-    if (written === -2 && options.function !== undefined) {
-      throw noSuchFunction(kernel, program, options.function);
-    }
-    checkAttach(written, program.name, "write", { data: { path, text } });
-    const remove = (): void => {
-      const again = kernel.open(path, O_WRONLY | O_APPEND);
-      if (again < 0) return;
-      kernel.write(again, new TextEncoder().encode(`-:skep/${event}`));
-      kernel.close(again);
-    };
-    const { result, bytes } = kernel.readFile(`${root}/events/skep/${event}/id`);
-    const fd = result < 0 ? result : kernel.perfEventOpen({
-      type: PERF_TYPE_TRACEPOINT,
-      config: BigInt(new TextDecoder().decode(bytes).trim()),
-      pid: -1,
-      cpu: 0,
-    });
-    if (fd < 0) remove();
-    checkPerfOpen(fd, program.name, { target });
-    return attachToPerfEvent(kernel, program, { fd, kind, target, closed: remove }, options);
-  } finally {
-    kernel.close(file);
+  if (loadedFor(program) !== "trace_kprobe_multi") {
+    return attachKprobeByPerf(program, { function: name, offset, address, returns }, way);
   }
-}
-
-/** The error for a function that the kernel does not have. */
-export function noSuchFunction(kernel: Kernel, program: AttachableProgram, name: string): Error {
-  return noSuchTarget(
-    program.name,
-    "kernel function",
-    name,
-    nearestFunctions(kernel, name),
-    "the compiler may have inlined it: probe its caller",
-  );
-}
-
-function notProbeable(kernel: Kernel, program: AttachableProgram, name: string): Error {
-  return attachError(program.name, `the kernel does not let "${name}" be probed at this place`, {
-    errno: "EINVAL",
-    fix:
-      "functions that probing itself needs (noinstr, NOKPROBE_SYMBOL) are excluded; probe a caller",
-    data: { nearest: nearestFunctions(kernel, name) },
+  const { cookie, probe, forceIoctl } = way;
+  refusePerfOptions(program, "kprobe.multi", { probe, forceIoctl });
+  if (offset !== 0) {
+    throw attachError(program.name, "kprobe.multi probes the beginning of functions only", {
+      errno: "EINVAL",
+      fix: 'leave the offset out, or load with rewrite: "never" and attach as root',
+      data: { offset },
+    });
+  }
+  return attachToFunctions(program, {
+    functions: name === undefined ? undefined : [name],
+    addresses: address === undefined ? undefined : [address],
+    cookies: cookie === undefined ? undefined : [cookie],
+    returns,
   });
 }

@@ -4,38 +4,95 @@
  * @module
  */
 
+import type { KprobeMultiAttachSpec } from "../../object/section/attach_spec.ts";
+import { AttachMethod } from "./kind.ts";
+import { BIGINTS, BOOLEAN, TEXT, TEXTS } from "./options.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { AttachType } from "../../uapi/enums.ts";
 import { attachError, checkAttach } from "./error.ts";
 import { globMatcher, isGlob } from "./glob.ts";
-import { noSuchFunction } from "./kprobe.ts";
-import { type AttachableProgram, Link } from "./link.ts";
-import { kernelFunctions, lines, tracefs } from "./nearest.ts";
+import { type AttachableProgram, loadedFor } from "./attachable.ts";
+import { Link } from "./link.ts";
+import { kernelFunctions, lines, noSuchFunction, tracefs } from "./nearest.ts";
 import { BPF_F_KPROBE_MULTI_RETURN } from "../../uapi/bpf_flags.ts";
 
 /** Where a kprobe.multi program goes: exactly one of pattern, functions and addresses. */
 export interface KprobeMultiOptions {
   /** A function's name with `*` and `?`. */
-  readonly pattern?: string;
+  readonly pattern?: string | undefined;
   /** Functions by name. */
-  readonly functions?: readonly string[];
+  readonly functions?: readonly string[] | undefined;
   /** Functions by address. */
-  readonly addresses?: readonly bigint[];
+  readonly addresses?: readonly bigint[] | undefined;
   /** What `bpf_get_attach_cookie` answers, one for each function or address. */
-  readonly cookies?: readonly bigint[];
+  readonly cookies?: readonly bigint[] | undefined;
   /** On return instead of entry; the section says it. */
-  readonly returns?: boolean;
-  /** On both; the section says it (Linux 6.10). */
-  readonly session?: boolean;
+  readonly returns?: boolean | undefined;
 }
 
-/** Attaches to many kernel functions. Minimum kernel: Linux 5.18. */
+/** How programs attach to `kprobe_multi` hooks. */
+export const kprobeMulti: AttachMethod<"kprobe_multi", KprobeMultiOptions> = new AttachMethod<
+  "kprobe_multi",
+  KprobeMultiOptions
+>({
+  kind: "kprobe_multi",
+  options: {
+    pattern: TEXT,
+    functions: TEXTS,
+    addresses: BIGINTS,
+    cookies: BIGINTS,
+    returns: BOOLEAN,
+  },
+  abilities: (program) => isSession(program) ? ["kprobe_session"] : [],
+  attach,
+});
+
+/**
+ * Attaches to many kernel functions with one link.
+ *
+ * A program that was loaded for kprobe.session (Linux 6.10) runs on entry and on return. Minimum kernel:
+ * Linux 5.18.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachKprobeMulti } from "@skep/skep/attach";
+ *
+ * using link = attachKprobeMulti(object.programs.get("trace"), { pattern: "vfs_*" });
+ * ```
+ */
 export function attachKprobeMulti(
-  kernel: Kernel,
+  program: AttachableProgram,
+  options: KprobeMultiOptions = {},
+): Link {
+  return kprobeMulti.attach(program, options);
+}
+
+function attach(
   program: AttachableProgram,
   options: KprobeMultiOptions,
+  spec: KprobeMultiAttachSpec | undefined,
 ): Link {
-  const { pattern, cookies, returns = false, session = false } = options;
+  const { functions, addresses, cookies } = options;
+  const named = functions !== undefined || addresses !== undefined;
+  return attachToFunctions(program, {
+    pattern: options.pattern ?? (named ? undefined : spec?.pattern),
+    functions,
+    addresses,
+    cookies,
+    returns: options.returns ?? spec?.returns,
+  });
+}
+
+function isSession(program: AttachableProgram): boolean {
+  return loadedFor(program) === "trace_kprobe_session";
+}
+
+/** Attaches to exactly one of pattern, functions and addresses. */
+export function attachToFunctions(program: AttachableProgram, options: KprobeMultiOptions): Link {
+  const { kernel } = program;
+  const { pattern, cookies, returns = false } = options;
+  const session = isSession(program);
   const places = placesOf(kernel, program, options);
   const count = places.symbols?.length ?? places.addresses?.length ?? 0;
   if (cookies !== undefined && (pattern !== undefined || cookies.length !== count)) {
@@ -53,7 +110,7 @@ export function attachKprobeMulti(
       kind: "kprobe-multi",
       flags: returns ? BPF_F_KPROBE_MULTI_RETURN : 0,
       ...places,
-      ...(cookies === undefined ? {} : { cookies }),
+      cookies,
     },
   });
   const [first] = places.symbols ?? [];

@@ -4,27 +4,64 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
-import { attachKprobeAsMulti, isKprobeMulti } from "./probe_as_multi.ts";
-import { AttachError, attachError, noSuchTarget } from "./error.ts";
-import { attachKprobe, type KprobeOptions } from "./kprobe.ts";
-import type { AttachableProgram, Link } from "./link.ts";
-import { kernelFunctions } from "./nearest.ts";
+import type { KsyscallAttachSpec } from "../../object/section/attach_spec.ts";
 import { nearestNames } from "../../object/spec/named.ts";
+import type { AttachableProgram } from "./attachable.ts";
+import { AttachError, attachError, noSuchTarget } from "./error.ts";
+import { AttachMethod } from "./kind.ts";
+import { attachToFunction, PROBE_WAYS } from "./kprobe.ts";
+import type { Link } from "./link.ts";
+import { kernelFunctions } from "./nearest.ts";
+import { BOOLEAN, oneOf, TEXT } from "./options.ts";
+import { PERF, type PerfLinkOptions } from "./perf.ts";
 
 /** Where a ksyscall program goes. */
-export interface KsyscallOptions extends Omit<KprobeOptions, "function" | "offset" | "address"> {
+export interface KsyscallOptions extends PerfLinkOptions {
   /** The system call's bare name: `"openat"`. */
-  readonly syscall?: string;
+  readonly syscall?: string | undefined;
+  /** On return instead of entry; the section says it. */
+  readonly returns?: boolean | undefined;
+  /** As for kprobes. */
+  readonly probe?: "perf" | "tracefs" | undefined;
 }
 
-/** Attaches to a system call's entry or return. Minimum kernel: as for kprobes. */
-export function attachKsyscall(
-  kernel: Kernel,
+/** How programs attach to `ksyscall` hooks. */
+export const ksyscall: AttachMethod<"ksyscall", KsyscallOptions> = new AttachMethod<
+  "ksyscall",
+  KsyscallOptions
+>({
+  kind: "ksyscall",
+  options: {
+    ...PERF,
+    syscall: TEXT,
+    returns: BOOLEAN,
+    probe: oneOf(PROBE_WAYS),
+  },
+  attach,
+});
+
+/**
+ * Attaches to a system call's entry or return. Minimum kernel: as for kprobes.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachKsyscall } from "@skep/skep/attach";
+ *
+ * using link = attachKsyscall(object.programs.get("trace"), { syscall: "openat" });
+ * ```
+ */
+export function attachKsyscall(program: AttachableProgram, options: KsyscallOptions = {}): Link {
+  return ksyscall.attach(program, options);
+}
+
+function attach(
   program: AttachableProgram,
   options: KsyscallOptions,
+  spec: KsyscallAttachSpec | undefined,
 ): Link {
-  const { syscall, ...rest } = options;
+  const { kernel } = program;
+  const { syscall = spec?.syscall, returns = spec?.returns, probe, cookie, forceIoctl } = options;
   if (syscall === undefined) {
     throw attachError(program.name, "no system call was given", {
       errno: "EINVAL",
@@ -32,11 +69,16 @@ export function attachKsyscall(
     });
   }
   const wrapper = kernel.machine.machine === "aarch64" ? "__arm64_sys_" : "__x64_sys_";
-  const attach = isKprobeMulti(program) ? attachKprobeAsMulti : attachKprobe;
   // Kernels before 4.17 have no wrapper with the machine's name.
   for (const prefix of [wrapper, "__se_sys_"]) {
     try {
-      return attach(kernel, program, { ...rest, function: prefix + syscall });
+      return attachToFunction(program, {
+        function: prefix + syscall,
+        returns,
+        probe,
+        cookie,
+        forceIoctl,
+      });
     } catch (error) {
       if (!(error instanceof AttachError) || error.errno !== "ENOENT") throw error;
     }

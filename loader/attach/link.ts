@@ -7,7 +7,6 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
-import type { ProgramSpec } from "../../object/spec/spec.ts";
 import { attachError } from "./error.ts";
 import { type LinkInfo, parseLinkInfo, readLinkInfo } from "./link_info.ts";
 import { structSizes } from "../../uapi/layouts.ts";
@@ -18,14 +17,6 @@ export interface ProgramHandle {
   readonly fd: number;
   /** The program's name. */
   readonly name: string;
-}
-
-/** A loaded program with what its section said. */
-export interface AttachableProgram extends ProgramHandle {
-  /** What attaching needs of the spec. */
-  readonly spec: Pick<ProgramSpec, "section" | "type" | "expectedAttachType">;
-  /** The maps of the program's object: USDT keeps what it knows of arguments in one of them. */
-  readonly maps?: { find(name: string): { readonly fd: number } | undefined } | undefined;
 }
 
 /** How an attachment without a link of the kernel's own is undone and changed. */

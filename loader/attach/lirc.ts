@@ -4,20 +4,46 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
+import { AttachMethod } from "./kind.ts";
+import { TEXT_OR_NUMBER } from "./options.ts";
 import { AttachType } from "../../uapi/enums.ts";
 import { attachByCommand } from "./command.ts";
-import type { AttachableProgram, Link } from "./link.ts";
+import type { AttachableProgram } from "./attachable.ts";
+import type { Link } from "./link.ts";
 import { type PathOrDescriptor, withTarget } from "./targets.ts";
 
 /** Where an infrared decoder goes. */
 export interface LircOptions {
   /** The device (`/dev/lirc0`), or a descriptor of it. */
-  readonly lirc?: PathOrDescriptor;
+  readonly lirc?: PathOrDescriptor | undefined;
 }
 
-/** Attaches to an infrared receiver. It stays until it is taken away. Minimum kernel: Linux 4.18. */
-export function attachLirc(kernel: Kernel, program: AttachableProgram, options: LircOptions): Link {
+/** How programs attach to `lirc` hooks. */
+export const lirc: AttachMethod<"lirc", LircOptions> = new AttachMethod<"lirc", LircOptions>({
+  kind: "lirc",
+  options: {
+    lirc: TEXT_OR_NUMBER,
+  },
+  attach,
+});
+
+/**
+ * Attaches to an infrared receiver. It stays until it is taken away. Minimum kernel: Linux 4.18.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachLirc } from "@skep/skep/attach";
+ *
+ * using link = attachLirc(object.programs.get("decode"), { lirc: "/dev/lirc0" });
+ * ```
+ */
+export function attachLirc(program: AttachableProgram, options: LircOptions = {}): Link {
+  return lirc.attach(program, options);
+}
+
+function attach(program: AttachableProgram, options: LircOptions): Link {
+  const { kernel } = program;
   return withTarget(
     kernel,
     program.name,

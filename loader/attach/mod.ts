@@ -1,41 +1,68 @@
 /**
- * Attaching programs: one file per kind of link.
+ * Attaching programs: one function for each kind of hook, and `attachProgram` for any program.
+ *
+ * A function of a kind takes the options of that kind alone. What the program's section names need not be
+ * given again; options override it.
  *
  * Imports: uapi, errors, elf, object, kernel, token, loader/features.
+ *
+ * @example
+ * ```ts ignore
+ * import { BpfObject } from "@skep/skep";
+ * import { attachXdp } from "@skep/skep/attach";
+ *
+ * using object = await BpfObject.load("xdp_count.bpf.o");
+ * using link = attachXdp(object.programs.get("count"), { interface: "veth0", mode: "generic" });
+ * ```
  *
  * @module
  */
 
-export * from "./anchor.ts";
-export * from "./attach.ts";
-export * from "./cgroup.ts";
+export type { AnchorOptions, Relative } from "./anchor.ts";
+export { type AttachOptionName, type AttachOptions, attachProgram } from "./attach.ts";
+export type { AttachableProgram } from "./attachable.ts";
+export {
+  attachCgroup,
+  attachLsmCgroup,
+  type CgroupOptions,
+  type LsmCgroupOptions,
+} from "./cgroup.ts";
 export { AttachError } from "./error.ts";
-export * from "./freplace.ts";
-export * from "./iterator.ts";
+export { attachFreplace, type FreplaceOptions } from "./freplace.ts";
+export { attachIter, type CgroupOrder, type IteratorOptions } from "./iterator.ts";
+export type { AttachOptionsByKind, AttachOptionsOf, NoOptions } from "./kinds.ts";
 export { attachKprobe, type KprobeOptions } from "./kprobe.ts";
-export * from "./kprobe_multi.ts";
-export * from "./ksyscall.ts";
-export * from "./link.ts";
-export * from "./link_info.ts";
-export * from "./lirc.ts";
-export * from "./netfilter.ts";
-export * from "./netkit.ts";
-export * from "./netns.ts";
+export { attachKprobeMulti, type KprobeMultiOptions } from "./kprobe_multi.ts";
+export { attachKsyscall, type KsyscallOptions } from "./ksyscall.ts";
+export { type Legacy, Link, type LinkParts, type ProgramHandle } from "./link.ts";
+export { type LinkInfo, parseLinkInfo, readLinkInfo } from "./link_info.ts";
+export { Links, type SkippedAttachment } from "./links.ts";
+export { attachLirc, type LircOptions } from "./lirc.ts";
+export { attachNetfilter, type NetfilterHook, type NetfilterOptions } from "./netfilter.ts";
+export { attachNetkit, type NetkitOptions } from "./netkit.ts";
+export { attachNetns, type NetnsOptions } from "./netns.ts";
 export type { PerfLinkOptions } from "./perf.ts";
-export * from "./perf_event.ts";
-export * from "./raw_tracepoint.ts";
-export * from "./socket.ts";
-export * from "./sockmap.ts";
-export * from "./struct_ops.ts";
+export { attachPerfEvent, type PerfEventName, type PerfEventOptions } from "./perf_event.ts";
+export { attachRawTracepoint, type RawTracepointOptions } from "./raw_tracepoint.ts";
+export { attachReuseport, attachSocket, type SocketOptions } from "./socket.ts";
+export { attachSkMsg, attachSockmap, type SockmapOptions } from "./sockmap.ts";
+export { attachStructOps, type StructOpsMap } from "./struct_ops.ts";
 export type { PathOrDescriptor } from "./targets.ts";
-export * from "./tc.ts";
-export * from "./tcx.ts";
-export * from "./tracepoint.ts";
-export * from "./tracing.ts";
+export { attachTc, type TcOptions } from "./tc.ts";
+export { attachTcx, type TcxOptions } from "./tcx.ts";
+export { attachTracepoint, type TracepointOptions } from "./tracepoint.ts";
+export {
+  attachFentry,
+  attachFexit,
+  attachFmodRet,
+  attachFsession,
+  attachLsm,
+  attachTpBtf,
+  type TracingOptions,
+} from "./tracing.ts";
 export { attachUprobe, type UprobeOptions } from "./uprobe.ts";
-export * from "./uprobe_multi.ts";
+export { attachUprobeMulti, type UprobeMultiOptions } from "./uprobe_multi.ts";
 export { attachUsdt, type UsdtOptions } from "./usdt.ts";
-export * from "./usdt_arguments.ts";
-export * from "./usdt_notes.ts";
-export * from "./xdp.ts";
-export * from "./links.ts";
+export { encodeUsdtSpec, parseUsdtArguments, type UsdtArgument } from "./usdt_arguments.ts";
+export { type UsdtNote, usdtNotes } from "./usdt_notes.ts";
+export { attachXdp, type XdpMode, type XdpOptions } from "./xdp.ts";

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { noSuchTarget } from "./error.ts";
+import type { ProgramHandle } from "./link.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { nearestNames } from "../../object/spec/named.ts";
 
@@ -72,6 +74,17 @@ export function nearestFunctions(kernel: Kernel, name: string): string[] {
   const all = kernelFunctions(kernel);
   const clones = all.filter((candidate) => candidate.startsWith(`${name}.`));
   return clones.length > 0 ? clones.slice(0, 3) : nearestNames(name, all);
+}
+
+/** The error for a function that the kernel does not have. */
+export function noSuchFunction(kernel: Kernel, program: ProgramHandle, name: string): Error {
+  return noSuchTarget(
+    program.name,
+    "kernel function",
+    name,
+    nearestFunctions(kernel, name),
+    "the compiler may have inlined it: probe its caller",
+  );
 }
 
 /** The lines of a text, without the empty ones. */

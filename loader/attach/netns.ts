@@ -4,25 +4,53 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
+import { AttachMethod } from "./kind.ts";
+import { TEXT_OR_NUMBER } from "./options.ts";
+import type { NetnsAttachSpec } from "../../object/section/attach_spec.ts";
 import { AttachType } from "../../uapi/enums.ts";
 import { checkAttach } from "./error.ts";
-import { type AttachableProgram, Link } from "./link.ts";
+import type { AttachableProgram } from "./attachable.ts";
+import { Link } from "./link.ts";
 import { type PathOrDescriptor, withTarget } from "./targets.ts";
 
 /** Where an sk_lookup or flow_dissector program goes. */
 export interface NetnsOptions {
   /** The network namespace: `/proc/self/ns/net`, a file of `ip netns`, or a descriptor. */
-  readonly netns?: PathOrDescriptor;
+  readonly netns?: PathOrDescriptor | undefined;
 }
 
-/** Attaches to a network namespace. Minimum kernel: Linux 5.8 (flow_dissector), 5.9 (sk_lookup). */
-export function attachNetns(
-  kernel: Kernel,
+/** How programs attach to `netns` hooks. */
+export const netns: AttachMethod<"netns", NetnsOptions> = new AttachMethod<"netns", NetnsOptions>({
+  kind: "netns",
+  options: {
+    netns: TEXT_OR_NUMBER,
+  },
+  attach,
+});
+
+/**
+ * Attaches to a network namespace. Minimum kernel: Linux 5.8 (flow_dissector), 5.9 (sk_lookup).
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachNetns } from "@skep/skep/attach";
+ *
+ * using link = attachNetns(object.programs.get("lookup"), { netns: "/run/netns/blue" });
+ * ```
+ */
+export function attachNetns(program: AttachableProgram, options: NetnsOptions = {}): Link {
+  return netns.attach(program, options);
+}
+
+function attach(
   program: AttachableProgram,
-  hook: "sk_lookup" | "flow_dissector",
   options: NetnsOptions,
+  spec: NetnsAttachSpec | undefined,
 ): Link {
+  const { kernel } = program;
+  const hook = spec?.hook ??
+    (program.spec.type === "flow_dissector" ? "flow_dissector" : "sk_lookup");
   const fd = withTarget(
     kernel,
     program.name,

@@ -4,23 +4,30 @@
  * @module
  */
 
+import { BIGINT, BOOLEAN, type Expectations, givenOptions } from "./options.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { AttachType } from "../../uapi/enums.ts";
-import { checkAttach } from "./error.ts";
-import { type AttachableProgram, Link } from "./link.ts";
+import { attachError, checkAttach } from "./error.ts";
+import type { AttachableProgram } from "./attachable.ts";
+import { Link } from "./link.ts";
 import {
   PERF_EVENT_IOC_DISABLE,
   PERF_EVENT_IOC_ENABLE,
   PERF_EVENT_IOC_SET_BPF,
 } from "../../uapi/perf.ts";
 
+const EVENT_SOURCES = "/sys/bus/event_source/devices";
+
 /** How a program is bound to a perf event. */
 export interface PerfLinkOptions {
   /** What `bpf_get_attach_cookie` answers in the program (Linux 5.15). */
-  readonly cookie?: bigint;
+  readonly cookie?: bigint | undefined;
   /** Binds by ioctl, the only way before Linux 5.15, instead of by a link. */
-  readonly forceIoctl?: boolean;
+  readonly forceIoctl?: boolean | undefined;
 }
+
+/** What these options may be. */
+export const PERF: Expectations<PerfLinkOptions> = { cookie: BIGINT, forceIoctl: BOOLEAN };
 
 /**
  * Binds a program to a perf event and switches the event on. Takes over the descriptor, also when it
@@ -102,5 +109,36 @@ export function checkPerfOpen(
         fix: "use raw_tp, tp_btf, kprobe.multi or uprobe.multi, or give CAP_PERFMON",
       }
       : {}),
+  });
+}
+
+/** A kind of perf event that the kernel has in sysfs: its number, and the config bit of return probes. */
+export function eventSource(
+  kernel: Kernel,
+  name: "kprobe" | "uprobe",
+): { readonly number: number; readonly returns: bigint } | undefined {
+  const type = kernel.readFile(`${EVENT_SOURCES}/${name}/type`);
+  if (type.result < 0) return undefined;
+  const format = kernel.readFile(`${EVENT_SOURCES}/${name}/format/retprobe`);
+  const text = new TextDecoder().decode(format.bytes);
+  const bit = /config:(\d+)/.exec(text)?.[1] ?? "0";
+  return {
+    number: Number(new TextDecoder().decode(type.bytes).trim()),
+    returns: 1n << BigInt(bit),
+  };
+}
+
+/** Refuses options that only a perf event reads, for a program that was loaded for another form. */
+export function refusePerfOptions(
+  program: AttachableProgram,
+  form: string,
+  options: { readonly [option: string]: unknown },
+): void {
+  const [option] = givenOptions(options);
+  if (option === undefined) return;
+  throw attachError(program.name, `it was loaded for ${form}, which reads no option "${option}"`, {
+    errno: "EINVAL",
+    fix: 'leave the option out, or load with rewrite: "never" and attach as root',
+    data: { option, form },
   });
 }

@@ -4,10 +4,12 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
+import { AttachMethod } from "./kind.ts";
+import { BIGINT, type Expected, INTEGER, isObject, oneOf } from "./options.ts";
 import { attachError } from "./error.ts";
-import { type AttachableProgram, Link } from "./link.ts";
-import { attachToPerfEvent, checkPerfOpen, type PerfLinkOptions } from "./perf.ts";
+import type { AttachableProgram } from "./attachable.ts";
+import { Link } from "./link.ts";
+import { attachToPerfEvent, checkPerfOpen, PERF, type PerfLinkOptions } from "./perf.ts";
 
 /** A perf event by its name in `include/uapi/linux/perf_event.h`, without the prefix. */
 export type PerfEventName =
@@ -47,25 +49,64 @@ const EVENTS: { readonly [name in PerfEventName]: readonly [type: number, config
 /** Where a perf_event program goes. */
 export interface PerfEventOptions extends PerfLinkOptions {
   /** The event, by name or by its type and config. */
-  readonly event?: PerfEventName | { readonly type: number; readonly config: bigint };
+  readonly event?: PerfEventName | { readonly type: number; readonly config: bigint } | undefined;
   /** Runs the program at each so many events. */
-  readonly period?: number;
+  readonly period?: number | undefined;
   /** Runs the program about so many times per second. */
-  readonly frequency?: number;
+  readonly frequency?: number | undefined;
   /** A thread by its number (a process's number is its first thread's); -1 is all. @default {-1} */
-  readonly pid?: number;
+  readonly pid?: number | undefined;
   /** A CPU; without it all that are on. */
-  readonly cpu?: number;
+  readonly cpu?: number | undefined;
   /** An event that was opened elsewhere: its descriptor, which stays the caller's. */
-  readonly eventFd?: number;
+  readonly eventFd?: number | undefined;
 }
 
-/** Attaches to perf events, one per CPU. Minimum kernel: Linux 4.9. */
-export function attachPerfEvent(
-  kernel: Kernel,
-  program: AttachableProgram,
-  options: PerfEventOptions,
-): Link {
+const NAME = oneOf(EVENTS);
+const EVENT: Expected<PerfEventName | { readonly type: number; readonly config: bigint }> = {
+  text: `${NAME.text}, or { type, config }`,
+  words: Object.keys(EVENTS),
+  accepts: (value): value is PerfEventName | { readonly type: number; readonly config: bigint } =>
+    NAME.accepts(value) ||
+    isObject(value) && INTEGER.accepts(value["type"]) && BIGINT.accepts(value["config"]),
+};
+
+/** How programs attach to `perf_event` hooks. */
+export const perfEvent: AttachMethod<"perf_event", PerfEventOptions> = new AttachMethod<
+  "perf_event",
+  PerfEventOptions
+>({
+  kind: "perf_event",
+  options: {
+    ...PERF,
+    event: EVENT,
+    period: INTEGER,
+    frequency: INTEGER,
+    pid: INTEGER,
+    cpu: INTEGER,
+    eventFd: INTEGER,
+  },
+  attach,
+});
+
+/**
+ * Attaches to perf events, one per CPU. Minimum kernel: Linux 4.9.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachPerfEvent } from "@skep/skep/attach";
+ *
+ * const program = object.programs.get("sample");
+ * using link = attachPerfEvent(program, { event: "cpu_clock", frequency: 99 });
+ * ```
+ */
+export function attachPerfEvent(program: AttachableProgram, options: PerfEventOptions = {}): Link {
+  return perfEvent.attach(program, options);
+}
+
+function attach(program: AttachableProgram, options: PerfEventOptions): Link {
+  const { kernel } = program;
   if (options.eventFd !== undefined) {
     const fd = kernel.dup(options.eventFd);
     checkPerfOpen(fd, program.name, { eventFd: options.eventFd });
@@ -77,13 +118,6 @@ export function attachPerfEvent(
     throw attachError(program.name, "an event, and either a period or a frequency, must be given", {
       errno: "EINVAL",
       fix: 'attach({ event: "cpu_clock", frequency: 99 })',
-    });
-  }
-  const named = typeof event === "string" ? EVENTS[event] : undefined;
-  if (typeof event === "string" && named === undefined) {
-    throw attachError(program.name, `there is no perf event "${event}"`, {
-      errno: "ENOENT",
-      fix: `use one of ${Object.keys(EVENTS).join(", ")}`,
     });
   }
   const { type, config } = typeof event === "string"

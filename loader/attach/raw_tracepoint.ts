@@ -4,33 +4,77 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
+import { AttachMethod } from "./kind.ts";
+import { BIGINT, TEXT } from "./options.ts";
+import type { RawTracepointAttachSpec } from "../../object/section/attach_spec.ts";
 import { attachError, checkAttach, noSuchTarget } from "./error.ts";
-import { type AttachableProgram, Link } from "./link.ts";
+import type { AttachableProgram } from "./attachable.ts";
+import { Link } from "./link.ts";
 import { nearestTracepoints } from "./nearest.ts";
 
 /** Where a raw tracepoint program goes. */
 export interface RawTracepointOptions {
   /** The tracepoint without its category: `"sched_switch"`. */
-  readonly tracepoint?: string;
+  readonly tracepoint?: string | undefined;
   /** What `bpf_get_attach_cookie` answers in the program (Linux 6.10). */
-  readonly cookie?: bigint;
+  readonly cookie?: bigint | undefined;
 }
 
-/** Attaches to a raw tracepoint, with BPF_RAW_TRACEPOINT_OPEN. Minimum kernel: Linux 4.17. */
+/** How programs attach to `raw_tracepoint` hooks. */
+export const rawTracepoint: AttachMethod<"raw_tracepoint", RawTracepointOptions> = new AttachMethod<
+  "raw_tracepoint",
+  RawTracepointOptions
+>(
+  {
+    kind: "raw_tracepoint",
+    options: {
+      tracepoint: TEXT,
+      cookie: BIGINT,
+    },
+    attach,
+  },
+);
+
+/**
+ * Attaches to a raw tracepoint, with BPF_RAW_TRACEPOINT_OPEN. Minimum kernel: Linux 4.17.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachRawTracepoint } from "@skep/skep/attach";
+ *
+ * using link = attachRawTracepoint(object.programs.get("trace"), { tracepoint: "sched_switch" });
+ * ```
+ */
 export function attachRawTracepoint(
-  kernel: Kernel,
   program: AttachableProgram,
-  options: RawTracepointOptions,
+  options: RawTracepointOptions = {},
 ): Link {
-  const name = options.tracepoint;
+  return rawTracepoint.attach(program, options);
+}
+
+function attach(
+  program: AttachableProgram,
+  { tracepoint, cookie }: RawTracepointOptions,
+  spec: RawTracepointAttachSpec | undefined,
+): Link {
+  return attachToRawTracepoint(program, tracepoint ?? spec?.name, cookie);
+}
+
+/** Attaches to the raw tracepoint of a name. */
+export function attachToRawTracepoint(
+  program: AttachableProgram,
+  name: string | undefined,
+  cookie: bigint | undefined,
+): Link {
+  const { kernel } = program;
   if (name === undefined) {
     throw attachError(program.name, "no tracepoint was given", {
       errno: "EINVAL",
       fix: 'attach({ tracepoint: "NAME" }), or name it in the section: raw_tp/NAME',
     });
   }
-  const fd = kernel.rawTracepointOpen(program.fd, name, options.cookie);
+  const fd = kernel.rawTracepointOpen(program.fd, name, cookie);
   if (fd === -2) {
     throw noSuchTarget(program.name, "raw tracepoint", name, nearestTracepoints(kernel, name));
   }

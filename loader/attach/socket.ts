@@ -4,9 +4,11 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
+import { AttachMethod } from "./kind.ts";
+import { INTEGER } from "./options.ts";
 import { attachError, checkAttach } from "./error.ts";
-import { type AttachableProgram, Link } from "./link.ts";
+import type { AttachableProgram } from "./attachable.ts";
+import { Link } from "./link.ts";
 import {
   SO_ATTACH_BPF,
   SO_ATTACH_REUSEPORT_EBPF,
@@ -17,42 +19,81 @@ import {
 /** Where a socket program goes. */
 export interface SocketOptions {
   /** A descriptor of the socket, which stays the caller's. */
-  readonly socket?: number;
+  readonly socket?: number | undefined;
 }
 
-/** Puts a filter on a socket. It stays until it is taken away or the socket is closed. Minimum kernel: Linux 3.19. */
-export function attachSocketFilter(
-  kernel: Kernel,
-  program: AttachableProgram,
-  options: SocketOptions,
-): Link {
-  return attachToSocket(kernel, program, options, "socket", SO_ATTACH_BPF, SO_DETACH_FILTER);
+/** How programs attach to `socket` hooks. */
+export const socket: AttachMethod<"socket", SocketOptions> = new AttachMethod<
+  "socket",
+  SocketOptions
+>({
+  kind: "socket",
+  options: {
+    socket: INTEGER,
+  },
+  attach: (program, options) =>
+    attachToSocket(program, options, "socket", SO_ATTACH_BPF, SO_DETACH_FILTER),
+});
+
+/** How programs attach to `reuseport` hooks. */
+export const reuseport: AttachMethod<"reuseport", SocketOptions> = new AttachMethod<
+  "reuseport",
+  SocketOptions
+>({
+  kind: "reuseport",
+  options: {
+    socket: INTEGER,
+  },
+  attach: (program, options) =>
+    attachToSocket(
+      program,
+      options,
+      "reuseport",
+      SO_ATTACH_REUSEPORT_EBPF,
+      SO_DETACH_REUSEPORT_BPF,
+    ),
+});
+
+/**
+ * Puts a filter on a socket. It stays until it is taken away or the socket is closed.
+ *
+ * Minimum kernel: Linux 3.19.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachSocket } from "@skep/skep/attach";
+ *
+ * using link = attachSocket(object.programs.get("filter"), { socket: descriptor });
+ * ```
+ */
+export function attachSocket(program: AttachableProgram, options: SocketOptions = {}): Link {
+  return socket.attach(program, options);
 }
 
-/** Lets a program choose among the sockets of a SO_REUSEPORT group. Minimum kernel: Linux 4.19. */
-export function attachReuseport(
-  kernel: Kernel,
-  program: AttachableProgram,
-  options: SocketOptions,
-): Link {
-  return attachToSocket(
-    kernel,
-    program,
-    options,
-    "reuseport",
-    SO_ATTACH_REUSEPORT_EBPF,
-    SO_DETACH_REUSEPORT_BPF,
-  );
+/**
+ * Lets a program choose among the sockets of a SO_REUSEPORT group. Minimum kernel: Linux 4.19.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachReuseport } from "@skep/skep/attach";
+ *
+ * using link = attachReuseport(object.programs.get("choose"), { socket: descriptor });
+ * ```
+ */
+export function attachReuseport(program: AttachableProgram, options: SocketOptions = {}): Link {
+  return reuseport.attach(program, options);
 }
 
 function attachToSocket(
-  kernel: Kernel,
   program: AttachableProgram,
   options: SocketOptions,
   kind: "socket" | "reuseport",
   attach: number,
   detach: number,
 ): Link {
+  const { kernel } = program;
   if (options.socket === undefined) {
     throw attachError(program.name, "no socket was given", {
       errno: "EINVAL",

@@ -4,28 +4,79 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
+import { AttachMethod } from "./kind.ts";
+import { LINK_OR_COMMAND, WITH_DESCRIPTOR } from "./options.ts";
 import { AttachType } from "../../uapi/enums.ts";
 import { attachByCommand } from "./command.ts";
 import { attachError, checkAttach } from "./error.ts";
-import { type AttachableProgram, Link } from "./link.ts";
+import { type AttachableProgram, loadedFor } from "./attachable.ts";
+import { Link } from "./link.ts";
 
 /** Where a sockmap program goes. */
 export interface SockmapOptions {
   /** The sockmap or sockhash. */
-  readonly map?: { readonly fd: number };
+  readonly map?: { readonly fd: number } | undefined;
   /** `"command"` attaches without a link (BPF_PROG_ATTACH), as kernels before Linux 6.10 need. Default: a link where the kernel has it. */
-  readonly via?: "link" | "command";
+  readonly via?: "link" | "command" | undefined;
 }
 
-/** Attaches to the sockets of a map. Minimum kernel: Linux 4.14; as a link: 6.10. */
-export function attachSockmap(
-  kernel: Kernel,
-  program: AttachableProgram,
-  options: SockmapOptions,
-): Link {
+/** How programs attach to `sockmap` hooks. */
+export const sockmap: AttachMethod<"sockmap", SockmapOptions> = new AttachMethod<
+  "sockmap",
+  SockmapOptions
+>({
+  kind: "sockmap",
+  options: {
+    map: WITH_DESCRIPTOR,
+    via: LINK_OR_COMMAND,
+  },
+  attach,
+});
+
+/** How programs attach to `sk_msg` hooks. */
+export const skMsg: AttachMethod<"sk_msg", SockmapOptions> = new AttachMethod<
+  "sk_msg",
+  SockmapOptions
+>({
+  kind: "sk_msg",
+  options: sockmap.options,
+  attach,
+});
+
+/**
+ * Attaches to what the sockets of a map receive. Minimum kernel: Linux 4.14; as a link: 6.10.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachSockmap } from "@skep/skep/attach";
+ *
+ * using link = attachSockmap(object.programs.get("verdict"), { map: object.maps.get("sockets") });
+ * ```
+ */
+export function attachSockmap(program: AttachableProgram, options: SockmapOptions = {}): Link {
+  return sockmap.attach(program, options);
+}
+
+/**
+ * Attaches to what the sockets of a map send. Minimum kernel: Linux 4.17; as a link: 6.10.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachSkMsg } from "@skep/skep/attach";
+ *
+ * using link = attachSkMsg(object.programs.get("verdict"), { map: object.maps.get("sockets") });
+ * ```
+ */
+export function attachSkMsg(program: AttachableProgram, options: SockmapOptions = {}): Link {
+  return skMsg.attach(program, options);
+}
+
+function attach(program: AttachableProgram, options: SockmapOptions): Link {
+  const { kernel } = program;
   const { map } = options;
-  const name = program.spec.expectedAttachType;
+  const name = loadedFor(program);
   if (name === undefined) {
     throw attachError(program.name, `section "${program.spec.section}" leaves the hook open`, {
       errno: "EINVAL",

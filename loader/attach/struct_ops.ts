@@ -12,6 +12,8 @@ import { BPF_F_LINK } from "../../uapi/bpf_flags.ts";
 
 /** A struct_ops map, loaded and with its value prepared. */
 export interface StructOpsMap {
+  /** The kernel that it is in. */
+  readonly kernel: Kernel;
   /** The map. */
   readonly fd: number;
   /** The map's name. */
@@ -28,10 +30,11 @@ export interface StructOpsMap {
  * A map from `SEC(".struct_ops.link")` is registered by a link (Linux 6.4), one from
  * `SEC(".struct_ops")` by its update, and then stays until it is deleted.
  */
-export function attachStructOps(kernel: Kernel, map: StructOpsMap): Link {
+export function attachStructOps(map: StructOpsMap): Link {
+  const { kernel } = map;
   const parts = { kind: "struct_ops", program: map.name, target: map.name };
   if ((map.flags & BPF_F_LINK) !== 0) {
-    put(kernel, map);
+    put(map);
     const fd = kernel.linkCreate({
       programFd: map.fd,
       target: 0,
@@ -40,7 +43,7 @@ export function attachStructOps(kernel: Kernel, map: StructOpsMap): Link {
     checkAttach(fd, map.name, "BPF_LINK_CREATE");
     return new Link(kernel, { ...parts, fd });
   }
-  put(kernel, map);
+  put(map);
   const own = checkAttach(kernel.dup(map.fd), map.name, "fcntl");
   return new Link(kernel, {
     ...parts,
@@ -56,8 +59,8 @@ export function attachStructOps(kernel: Kernel, map: StructOpsMap): Link {
 }
 
 /** Writes the value into the map's only slot: for a map without BPF_F_LINK, this registers it. */
-function put(kernel: Kernel, map: StructOpsMap): void {
-  using element = kernel.mapElements(map.fd, 4, map.value.length);
+function put(map: StructOpsMap): void {
+  using element = map.kernel.mapElements(map.fd, 4, map.value.length);
   element.value.set(map.value);
   const result = element.update();
   // EBUSY: a map that a link can register keeps its first value, which is this one.

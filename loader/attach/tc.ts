@@ -4,9 +4,12 @@
  * @module
  */
 
+import { AttachMethod } from "./kind.ts";
+import { INTEGER, oneOf, TEXT_OR_NUMBER } from "./options.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { attachError, checkAttach } from "./error.ts";
-import { type AttachableProgram, Link } from "./link.ts";
+import type { AttachableProgram } from "./attachable.ts";
+import { Link } from "./link.ts";
 import { attributes, NetlinkMessage, REQUEST_ACK } from "./netlink.ts";
 import { interfaceIndex } from "./targets.ts";
 import {
@@ -15,7 +18,6 @@ import {
   NLM_F_ECHO,
   NLM_F_EXCL,
   NLM_F_REPLACE,
-  RTM_DELQDISC,
   RTM_DELTFILTER,
   RTM_NEWQDISC,
   RTM_NEWTFILTER,
@@ -40,14 +42,26 @@ const ETH_P_ALL_BE = ETH_P_ALL << 8;
 /** Where a classic tc program goes. */
 export interface TcOptions {
   /** The network interface, by name or index. */
-  readonly interface?: string | number;
+  readonly interface?: string | number | undefined;
   /** Packets coming in or going out. @default {"ingress"} */
-  readonly direction?: "ingress" | "egress";
+  readonly direction?: "ingress" | "egress" | undefined;
   /** The filter's preference, 1 to 65535: lower runs earlier. Default: the kernel chooses. */
-  readonly priority?: number;
+  readonly priority?: number | undefined;
   /** The filter's handle. Default: the kernel chooses. */
-  readonly handle?: number;
+  readonly handle?: number | undefined;
 }
+
+/** How programs attach to `tc` hooks. */
+export const tc: AttachMethod<"tc", TcOptions> = new AttachMethod<"tc", TcOptions>({
+  kind: "tc",
+  options: {
+    interface: TEXT_OR_NUMBER,
+    direction: oneOf(PARENTS),
+    priority: INTEGER,
+    handle: INTEGER,
+  },
+  attach,
+});
 
 /**
  * Attaches to a network interface as a direct-action filter of its clsact qdisc, which is made if it is
@@ -55,16 +69,23 @@ export interface TcOptions {
  *
  * There is no link: the filter stays until it is taken away or the interface goes. Prefer
  * `SEC("tcx/ingress")` on Linux 6.6 and later. Minimum kernel: Linux 4.5.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachTc } from "@skep/skep/attach";
+ *
+ * using link = attachTc(object.programs.get("filter"), { interface: "veth0", direction: "egress" });
+ * ```
  */
-export function attachTc(kernel: Kernel, program: AttachableProgram, options: TcOptions): Link {
+export function attachTc(program: AttachableProgram, options: TcOptions = {}): Link {
+  return tc.attach(program, options);
+}
+
+function attach(program: AttachableProgram, options: TcOptions): Link {
+  const { kernel } = program;
   const index = interfaceIndex(kernel, program.name, options.interface);
   const { direction = "ingress", priority = 0, handle = 0 } = options;
-  if (!Object.hasOwn(PARENTS, direction)) {
-    throw attachError(program.name, `there is no direction "${direction}"`, {
-      errno: "EINVAL",
-      fix: "use ingress or egress",
-    });
-  }
   if (priority < 0 || priority > 0xffff || !Number.isInteger(priority)) {
     throw attachError(program.name, `${priority} is no priority from 1 to 65535`, {
       errno: "EINVAL",
@@ -115,15 +136,6 @@ export function attachTc(kernel: Kernel, program: AttachableProgram, options: Tc
       update: (programFd) => filter(programFd, NLM_F_REPLACE, place).result,
     },
   });
-}
-
-/** Takes the clsact qdisc of an interface away, with all filters on it. Answers zero or `-errno`. */
-export function removeClsact(kernel: Kernel, index: number): number {
-  return kernel.netlink(
-    new NetlinkMessage(RTM_DELQDISC, REQUEST_ACK)
-      .u8(0, 0, 0, 0).u32(index, TC_H_CLSACT_HANDLE, TC_H_CLSACT, 0)
-      .attributeText(TCA_KIND, "clsact").build(),
-  ).result;
 }
 
 interface Filter {

@@ -4,11 +4,14 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
+import { AttachMethod } from "./kind.ts";
+import { LINK_OR_COMMAND, oneOf, TEXT_OR_NUMBER } from "./options.ts";
+import type { TcxAttachSpec } from "../../object/section/attach_spec.ts";
 import { AttachType } from "../../uapi/enums.ts";
-import type { AnchorOptions } from "./anchor.ts";
+import { ANCHOR, type AnchorOptions } from "./anchor.ts";
 import { attachToInterface } from "./interface_hook.ts";
-import type { AttachableProgram, Link } from "./link.ts";
+import { type AttachableProgram, loadedFor } from "./attachable.ts";
+import type { Link } from "./link.ts";
 import { interfaceIndex } from "./targets.ts";
 
 const EINVAL = -22;
@@ -16,18 +19,49 @@ const EINVAL = -22;
 /** Where a tcx program goes. */
 export interface TcxOptions extends AnchorOptions {
   /** The network interface, by name or index. */
-  readonly interface?: string | number;
+  readonly interface?: string | number | undefined;
   /** Packets coming in or going out. */
-  readonly direction?: "ingress" | "egress";
+  readonly direction?: "ingress" | "egress" | undefined;
   /** `"command"` attaches without a link (BPF_PROG_ATTACH): it stays when the process ends. */
-  readonly via?: "link" | "command";
+  readonly via?: "link" | "command" | undefined;
 }
 
-/** Attaches to a network interface's traffic control hook. Minimum kernel: Linux 6.6. */
-export function attachTcx(kernel: Kernel, program: AttachableProgram, options: TcxOptions): Link {
+/** How programs attach to `tcx` hooks. */
+export const tcx: AttachMethod<"tcx", TcxOptions> = new AttachMethod<"tcx", TcxOptions>({
+  kind: "tcx",
+  options: {
+    ...ANCHOR,
+    interface: TEXT_OR_NUMBER,
+    direction: oneOf({ ingress: true, egress: true }),
+    via: LINK_OR_COMMAND,
+  },
+  attach,
+});
+
+/**
+ * Attaches to a network interface's traffic control hook. Minimum kernel: Linux 6.6.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachTcx } from "@skep/skep/attach";
+ *
+ * using link = attachTcx(object.programs.get("filter"), { interface: "veth0", before: "all" });
+ * ```
+ */
+export function attachTcx(program: AttachableProgram, options: TcxOptions = {}): Link {
+  return tcx.attach(program, options);
+}
+
+function attach(
+  program: AttachableProgram,
+  options: TcxOptions,
+  spec: TcxAttachSpec | undefined,
+): Link {
+  const { kernel } = program;
   const index = interfaceIndex(kernel, program.name, options.interface);
-  const direction = options.direction ??
-    (program.spec.expectedAttachType === "tcx_egress" ? "egress" : "ingress");
+  const direction = options.direction ?? spec?.direction ??
+    (loadedFor(program) === "tcx_egress" ? "egress" : "ingress");
   const target = `${options.interface} ${direction}`;
   const attachType = direction === "egress" ? AttachType.tcx_egress : AttachType.tcx_ingress;
   return attachToInterface(kernel, program, {

@@ -4,29 +4,80 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
+import { AttachMethod } from "./kind.ts";
+import { TEXT } from "./options.ts";
+import type { TracepointAttachSpec } from "../../object/section/attach_spec.ts";
 import { attachError, checkAttach, noSuchTarget } from "./error.ts";
-import type { AttachableProgram, Link } from "./link.ts";
+import type { AttachableProgram } from "./attachable.ts";
+import type { Link } from "./link.ts";
 import { nearestEvents, tracefs } from "./nearest.ts";
-import { attachToPerfEvent, checkPerfOpen, type PerfLinkOptions } from "./perf.ts";
+import {
+  attachToPerfEvent,
+  checkPerfOpen,
+  PERF,
+  type PerfLinkOptions,
+  refusePerfOptions,
+} from "./perf.ts";
+import { attachToRawTracepoint } from "./raw_tracepoint.ts";
 import { PERF_TYPE_TRACEPOINT } from "../../uapi/perf.ts";
 
 /** Where a tracepoint program goes. */
 export interface TracepointOptions extends PerfLinkOptions {
   /** `sched` of `sched/sched_switch`. */
-  readonly category?: string;
+  readonly category?: string | undefined;
   /** `sched_switch`; with its category in front, `category` can be left out. */
-  readonly tracepoint?: string;
+  readonly tracepoint?: string | undefined;
 }
 
-/** Attaches to a tracepoint. Needs a tracefs that can be read. Minimum kernel: Linux 4.7. */
+/** How programs attach to `tracepoint` hooks. */
+export const tracepoint: AttachMethod<"tracepoint", TracepointOptions> = new AttachMethod<
+  "tracepoint",
+  TracepointOptions
+>({
+  kind: "tracepoint",
+  options: {
+    ...PERF,
+    category: TEXT,
+    tracepoint: TEXT,
+  },
+  attach,
+});
+
+/**
+ * Attaches to a tracepoint by a perf event. Needs a tracefs that can be read.
+ *
+ * A program that was loaded as a raw tracepoint, as with a token, is attached to that. Minimum kernel:
+ * Linux 4.7.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachTracepoint } from "@skep/skep/attach";
+ *
+ * using link = attachTracepoint(object.programs.get("trace"), { tracepoint: "sched/sched_switch" });
+ * ```
+ */
 export function attachTracepoint(
-  kernel: Kernel,
+  program: AttachableProgram,
+  options: TracepointOptions = {},
+): Link {
+  return tracepoint.attach(program, options);
+}
+
+function attach(
   program: AttachableProgram,
   options: TracepointOptions,
+  spec: TracepointAttachSpec | undefined,
 ): Link {
-  const { category, name } = split(program.name, options);
-  const target = `${category}/${name}`;
+  const { kernel } = program;
+  const { category = spec?.category, tracepoint = spec?.name, cookie, forceIoctl } = options;
+  // Loaded with a token, a program that does not look at its context is one for raw tracepoints.
+  if (program.spec.type === "raw_tracepoint") {
+    refusePerfOptions(program, "raw_tp", { forceIoctl });
+    return attachToRawTracepoint(program, tracepoint?.replace(/^.*\//, ""), cookie);
+  }
+  const { group, name } = split(program.name, category, tracepoint);
+  const target = `${group}/${name}`;
   const root = tracefs(kernel);
   if (root === undefined) {
     throw attachError(program.name, "the list of tracepoints (tracefs) cannot be read", {
@@ -41,7 +92,7 @@ export function attachTracepoint(
       program.name,
       "tracepoint",
       target,
-      nearestEvents(kernel, category, name),
+      nearestEvents(kernel, group, name),
     );
   }
   checkAttach(file.result, program.name, "read", { data: { path: `${root}/events/${target}/id` } });
@@ -53,15 +104,20 @@ export function attachTracepoint(
     cpu: 0,
   });
   checkPerfOpen(fd, program.name, { target });
-  return attachToPerfEvent(kernel, program, { fd, kind: "tracepoint", target }, options);
+  return attachToPerfEvent(kernel, program, { fd, kind: "tracepoint", target }, {
+    cookie,
+    forceIoctl,
+  });
 }
 
 function split(
   program: string,
-  options: TracepointOptions,
-): { readonly category: string; readonly name: string } {
-  const { category, tracepoint } = options;
-  if (tracepoint !== undefined && category !== undefined) return { category, name: tracepoint };
+  category: string | undefined,
+  tracepoint: string | undefined,
+): { readonly group: string; readonly name: string } {
+  if (tracepoint !== undefined && category !== undefined) {
+    return { group: category, name: tracepoint };
+  }
   const slash = tracepoint?.indexOf("/") ?? -1;
   if (tracepoint === undefined || slash <= 0) {
     throw attachError(program, "no tracepoint was given as category/name", {
@@ -69,5 +125,5 @@ function split(
       fix: 'attach({ tracepoint: "sched/sched_switch" })',
     });
   }
-  return { category: tracepoint.slice(0, slash), name: tracepoint.slice(slash + 1) };
+  return { group: tracepoint.slice(0, slash), name: tracepoint.slice(slash + 1) };
 }

@@ -5,34 +5,175 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
+import { AttachMethod } from "./kind.ts";
+import { BIGINT } from "./options.ts";
+import type { AttachSpecOf } from "../../object/section/attach_spec.ts";
 import { AttachType } from "../../uapi/enums.ts";
 import { checkAttach } from "./error.ts";
-import { type AttachableProgram, Link } from "./link.ts";
+import { type AttachableProgram, loadedFor } from "./attachable.ts";
+import { Link } from "./link.ts";
 
 /** How a tracing program attaches. */
 export interface TracingOptions {
   /** What `bpf_get_attach_cookie` answers in the program (Linux 5.19). */
-  readonly cookie?: bigint;
+  readonly cookie?: bigint | undefined;
+}
+
+type TracingKind = "tp_btf" | "fentry" | "fexit" | "fmod_ret" | "fsession" | "lsm";
+
+/** The method of one kind; `named` gives the function or hook, for messages. */
+function tracing<Kind extends TracingKind>(
+  kind: Kind,
+  named: (spec: AttachSpecOf<Kind>) => string | undefined,
+): AttachMethod<Kind, TracingOptions> {
+  return new AttachMethod<Kind, TracingOptions>({
+    kind,
+    options: { cookie: BIGINT },
+    attach: (program, options, spec) =>
+      attach(program, kind, spec === undefined ? "" : named(spec) ?? "", options),
+  });
+}
+
+/** How programs attach to `tp_btf` hooks. */
+export const tpBtf: AttachMethod<"tp_btf", TracingOptions> = tracing("tp_btf", ({ name }) => name);
+
+/** How programs attach to `fentry` hooks. */
+export const fentry: AttachMethod<"fentry", TracingOptions> = tracing(
+  "fentry",
+  ({ function: name }) => name,
+);
+
+/** How programs attach to `fexit` hooks. */
+export const fexit: AttachMethod<"fexit", TracingOptions> = tracing(
+  "fexit",
+  ({ function: name }) => name,
+);
+
+/** How programs attach to `fmod_ret` hooks. */
+export const fmodRet: AttachMethod<"fmod_ret", TracingOptions> = tracing(
+  "fmod_ret",
+  ({ function: name }) => name,
+);
+
+/** How programs attach to `fsession` hooks. */
+export const fsession: AttachMethod<"fsession", TracingOptions> = tracing(
+  "fsession",
+  ({ function: name }) => name,
+);
+
+/** How programs attach to `lsm` hooks. */
+export const lsm: AttachMethod<"lsm", TracingOptions> = tracing("lsm", ({ hook }) => hook);
+
+/**
+ * Attaches a program to a tracepoint with typed arguments: the one that it was loaded for.
+ *
+ * Minimum kernel: Linux 5.5; cookies: 6.10.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachTpBtf } from "@skep/skep/attach";
+ *
+ * using link = attachTpBtf(object.programs.get("trace"));
+ * ```
+ */
+export function attachTpBtf(program: AttachableProgram, options: TracingOptions = {}): Link {
+  return tpBtf.attach(program, options);
 }
 
 /**
- * Attaches a program to the function, tracepoint or LSM hook that it was loaded for.
+ * Attaches a program to a function's entry: the one that it was loaded for.
  *
- * Minimum kernel: Linux 5.5 (tp_btf, fentry, fexit), 5.7 (LSM, fmod_ret).
+ * Minimum kernel: Linux 5.5.
  *
- * @param kind What the link is called: the section's first word.
- * @param target The function or hook, for messages.
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachFentry } from "@skep/skep/attach";
+ *
+ * using link = attachFentry(object.programs.get("trace"));
+ * ```
  */
-export function attachTracing(
-  kernel: Kernel,
+export function attachFentry(program: AttachableProgram, options: TracingOptions = {}): Link {
+  return fentry.attach(program, options);
+}
+
+/**
+ * Attaches a program to a function's return: the one that it was loaded for.
+ *
+ * Minimum kernel: Linux 5.5.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachFexit } from "@skep/skep/attach";
+ *
+ * using link = attachFexit(object.programs.get("trace"));
+ * ```
+ */
+export function attachFexit(program: AttachableProgram, options: TracingOptions = {}): Link {
+  return fexit.attach(program, options);
+}
+
+/**
+ * Attaches a program to a function whose return value it may replace: the one that it was loaded for.
+ *
+ * Minimum kernel: Linux 5.7.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachFmodRet } from "@skep/skep/attach";
+ *
+ * using link = attachFmodRet(object.programs.get("trace"));
+ * ```
+ */
+export function attachFmodRet(program: AttachableProgram, options: TracingOptions = {}): Link {
+  return fmodRet.attach(program, options);
+}
+
+/**
+ * Attaches a program to a function's entry and return: the one that it was loaded for.
+ *
+ * Minimum kernel: Linux 7.0.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachFsession } from "@skep/skep/attach";
+ *
+ * using link = attachFsession(object.programs.get("trace"));
+ * ```
+ */
+export function attachFsession(program: AttachableProgram, options: TracingOptions = {}): Link {
+  return fsession.attach(program, options);
+}
+
+/**
+ * Attaches a program to an LSM hook: the one that it was loaded for.
+ *
+ * Minimum kernel: Linux 5.7.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachLsm } from "@skep/skep/attach";
+ *
+ * using link = attachLsm(object.programs.get("trace"));
+ * ```
+ */
+export function attachLsm(program: AttachableProgram, options: TracingOptions = {}): Link {
+  return lsm.attach(program, options);
+}
+
+function attach(
   program: AttachableProgram,
-  kind: string,
+  kind: TracingKind,
   target: string,
-  options: TracingOptions = {},
+  { cookie }: TracingOptions,
 ): Link {
-  const { cookie } = options;
-  const attachType = program.spec.expectedAttachType;
+  const { kernel } = program;
+  const attachType = loadedFor(program);
   let fd: number;
   let command: string;
   if (cookie !== undefined && cookie !== 0n && attachType !== undefined) {

@@ -4,44 +4,108 @@
  * @module
  */
 
+import type { UprobeMultiAttachSpec } from "../../object/section/attach_spec.ts";
+import { AttachMethod } from "./kind.ts";
+import { BIGINTS, BOOLEAN, INTEGER, TEXT, TEXTS } from "./options.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { AttachType } from "../../uapi/enums.ts";
 import { attachError, checkAttach } from "./error.ts";
-import { functionPlace, matchingFunctions, withExecutable } from "./executable.ts";
+import { functionPlace, matchingFunctions, requirePath, withExecutable } from "./executable.ts";
 import { isGlob } from "./glob.ts";
-import { type AttachableProgram, Link } from "./link.ts";
-import { requirePath } from "./uprobe.ts";
+import { type AttachableProgram, loadedFor } from "./attachable.ts";
+import { Link } from "./link.ts";
 import { BPF_F_UPROBE_MULTI_RETURN } from "../../uapi/bpf_flags.ts";
 
 /** Where a uprobe.multi program goes: exactly one of pattern, functions and offsets. */
 export interface UprobeMultiOptions {
   /** The file: a path, or a name that is looked for in PATH or among the libraries. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** A function's name with `*` and `?`. */
-  readonly pattern?: string;
+  readonly pattern?: string | undefined;
   /** Functions by name. */
-  readonly functions?: readonly string[];
+  readonly functions?: readonly string[] | undefined;
   /** Bytes from the start of the file. */
-  readonly offsets?: readonly bigint[];
+  readonly offsets?: readonly bigint[] | undefined;
   /** What `bpf_get_attach_cookie` answers, one for each function or offset. */
-  readonly cookies?: readonly bigint[];
+  readonly cookies?: readonly bigint[] | undefined;
   /** Counters in the file that the kernel raises while a probe is there, one for each offset. */
-  readonly referenceCounterOffsets?: readonly bigint[];
+  readonly referenceCounterOffsets?: readonly bigint[] | undefined;
   /** A process; 0 is this one, -1 all that run the file. @default {-1} */
-  readonly pid?: number;
+  readonly pid?: number | undefined;
   /** On return instead of entry; the section says it. */
-  readonly returns?: boolean;
-  /** On both; the section says it (Linux 6.13). */
-  readonly session?: boolean;
+  readonly returns?: boolean | undefined;
 }
 
-/** Attaches to many functions of a file. Minimum kernel: Linux 6.6. */
+/** How programs attach to `uprobe_multi` hooks. */
+export const uprobeMulti: AttachMethod<"uprobe_multi", UprobeMultiOptions> = new AttachMethod<
+  "uprobe_multi",
+  UprobeMultiOptions
+>({
+  kind: "uprobe_multi",
+  options: {
+    path: TEXT,
+    pattern: TEXT,
+    functions: TEXTS,
+    offsets: BIGINTS,
+    cookies: BIGINTS,
+    referenceCounterOffsets: BIGINTS,
+    pid: INTEGER,
+    returns: BOOLEAN,
+  },
+  abilities: (program) => isSession(program) ? ["uprobe_session"] : [],
+  attach,
+});
+
+/**
+ * Attaches to many functions of an executable or library with one link.
+ *
+ * A program that was loaded for uprobe.session (Linux 6.13) runs on entry and on return. Minimum kernel:
+ * Linux 6.6.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachUprobeMulti } from "@skep/skep/attach";
+ *
+ * const program = object.programs.get("trace");
+ * using link = attachUprobeMulti(program, { path: "libc.so.6", pattern: "malloc*" });
+ * ```
+ */
 export function attachUprobeMulti(
-  kernel: Kernel,
+  program: AttachableProgram,
+  options: UprobeMultiOptions = {},
+): Link {
+  return uprobeMulti.attach(program, options);
+}
+
+function attach(
   program: AttachableProgram,
   options: UprobeMultiOptions,
+  spec: UprobeMultiAttachSpec | undefined,
 ): Link {
-  const { cookies, referenceCounterOffsets, returns = false, session = false } = options;
+  const { functions, offsets, cookies, referenceCounterOffsets, pid } = options;
+  const named = functions !== undefined || offsets !== undefined;
+  return attachToFile(program, {
+    functions,
+    offsets,
+    cookies,
+    referenceCounterOffsets,
+    pid,
+    path: options.path ?? spec?.path,
+    pattern: options.pattern ?? (named ? undefined : spec?.pattern),
+    returns: options.returns ?? spec?.returns,
+  });
+}
+
+function isSession(program: AttachableProgram): boolean {
+  return loadedFor(program) === "trace_uprobe_session";
+}
+
+/** Attaches to exactly one of pattern, functions and offsets of a file. */
+export function attachToFile(program: AttachableProgram, options: UprobeMultiOptions): Link {
+  const { kernel } = program;
+  const { cookies, referenceCounterOffsets, returns = false } = options;
+  const session = isSession(program);
   const path = requirePath(kernel, program, options.path);
   const offsets = offsetsOf(kernel, program, path, options);
   // The kernel's 0 means all; ours means this process, as for other uprobes.
@@ -64,9 +128,9 @@ export function attachUprobeMulti(
       flags: returns ? BPF_F_UPROBE_MULTI_RETURN : 0,
       path,
       offsets,
-      ...(cookies === undefined ? {} : { cookies }),
-      ...(referenceCounterOffsets === undefined ? {} : { referenceCounterOffsets }),
-      ...(pid < 0 ? {} : { pid }),
+      cookies,
+      referenceCounterOffsets,
+      pid: pid < 0 ? undefined : pid,
     },
   });
   const target = `${path}:${options.pattern ?? options.functions?.join(",") ?? offsets.join(",")}`;

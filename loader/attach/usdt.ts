@@ -4,13 +4,17 @@
  * @module
  */
 
+import type { UsdtAttachSpec } from "../../object/section/attach_spec.ts";
+import { AttachMethod } from "./kind.ts";
+import { BIGINT, INTEGER, TEXT } from "./options.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { nearestNames } from "../../object/spec/named.ts";
 import { attachError, checkAttach, noSuchTarget } from "./error.ts";
-import { withExecutable } from "./executable.ts";
-import { type AttachableProgram, Link } from "./link.ts";
-import { attachUprobeAt, requirePath } from "./uprobe.ts";
-import { attachUprobeMulti } from "./uprobe_multi.ts";
+import { requirePath, withExecutable } from "./executable.ts";
+import { type AttachableProgram, loadedFor } from "./attachable.ts";
+import { Link } from "./link.ts";
+import { attachUprobeAt } from "./uprobe_perf.ts";
+import { attachToFile } from "./uprobe_multi.ts";
 import { encodeUsdtSpec, parseUsdtArguments, USDT_SPEC_SIZES } from "./usdt_arguments.ts";
 import { type UsdtNote, usdtNotes } from "./usdt_notes.ts";
 import { numbersOf, type SpecNumbers } from "./usdt_numbers.ts";
@@ -23,30 +27,57 @@ const SPECS = "__bpf_usdt_specs";
 /** Where a USDT program goes. */
 export interface UsdtOptions {
   /** The file: a path, or a name that is looked for in PATH or among the libraries. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** The provider. */
-  readonly provider?: string;
+  readonly provider?: string | undefined;
   /** The probe's name. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** What `bpf_usdt_cookie` answers in the program. */
-  readonly cookie?: bigint;
+  readonly cookie?: bigint | undefined;
   /** A process; -1 is all that run the file. @default {-1} */
-  readonly pid?: number;
+  readonly pid?: number | undefined;
 }
+
+/** How programs attach to `usdt` hooks. */
+export const usdt: AttachMethod<"usdt", UsdtOptions> = new AttachMethod<"usdt", UsdtOptions>({
+  kind: "usdt",
+  options: {
+    path: TEXT,
+    provider: TEXT,
+    name: TEXT,
+    cookie: BIGINT,
+    pid: INTEGER,
+  },
+  attach,
+});
 
 /**
  * Attaches to every place of a USDT probe.
  *
  * The program must be built with libbpf's `usdt.bpf.h`, whose map tells it where the arguments are.
  * Minimum kernel: Linux 5.15 (cookies); a semaphore needs 4.20.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachUsdt } from "@skep/skep/attach";
+ *
+ * const program = object.programs.get("trace");
+ * using link = attachUsdt(program, { path: "libc.so.6", provider: "libc", name: "setjmp" });
+ * ```
  */
-export function attachUsdt(
-  kernel: Kernel,
+export function attachUsdt(program: AttachableProgram, options: UsdtOptions = {}): Link {
+  return usdt.attach(program, options);
+}
+
+function attach(
   program: AttachableProgram,
   options: UsdtOptions,
+  spec: UsdtAttachSpec | undefined,
 ): Link {
-  const { provider, name, cookie = 0n } = options;
-  const path = requirePath(kernel, program, options.path);
+  const { kernel } = program;
+  const { provider = spec?.provider, name = spec?.name, cookie = 0n, pid } = options;
+  const path = requirePath(kernel, program, options.path ?? spec?.path);
   if (provider === undefined || name === undefined) {
     throw attachError(program.name, "no USDT probe was given as provider and name", {
       errno: "EINVAL",
@@ -74,7 +105,8 @@ export function attachUsdt(
   };
   try {
     const cookies = specIds(kernel, program, specs, notes, cookie, ids);
-    return join(kernel, program, path, notes, cookies, options, release);
+    const target = `${path}:${provider}:${name}`;
+    return join(program, path, notes, cookies, { target, pid, release });
   } catch (error) {
     release();
     throw error;
@@ -188,31 +220,30 @@ function specOf(
 
 /** One link for all places where the kernel can, else one for each. */
 function join(
-  kernel: Kernel,
   program: AttachableProgram,
   path: string,
   notes: readonly UsdtNote[],
   cookies: readonly bigint[],
-  options: UsdtOptions,
-  release: () => void,
+  { target, pid = -1, release }: {
+    readonly target: string;
+    readonly pid: number | undefined;
+    readonly release: () => void;
+  },
 ): Link {
-  const target = `${path}:${options.provider}:${options.name}`;
   const parts: Link[] = [];
-  const pid = options.pid ?? -1;
-  if (program.spec.expectedAttachType === "trace_uprobe_multi") {
-    parts.push(attachUprobeMulti(kernel, program, {
+  if (loadedFor(program) === "trace_uprobe_multi") {
+    const semaphores = notes.map(({ semaphoreOffset }) => semaphoreOffset);
+    parts.push(attachToFile(program, {
       path,
       offsets: notes.map(({ offset }) => offset),
       cookies,
-      ...(notes.some(({ semaphoreOffset }) => semaphoreOffset !== 0n)
-        ? { referenceCounterOffsets: notes.map(({ semaphoreOffset }) => semaphoreOffset) }
-        : {}),
-      ...(pid < 0 ? {} : { pid }),
+      referenceCounterOffsets: semaphores.some((offset) => offset !== 0n) ? semaphores : undefined,
+      pid: pid < 0 ? undefined : pid,
     }));
   } else {
     try {
       for (const [index, { offset, semaphoreOffset }] of notes.entries()) {
-        parts.push(attachUprobeAt(kernel, program, path, offset, target, {
+        parts.push(attachUprobeAt(program, path, offset, target, {
           cookie: cookies[index] as bigint,
           pid,
           referenceCounterOffset: Number(semaphoreOffset),
@@ -223,7 +254,7 @@ function join(
       throw error;
     }
   }
-  return new Link(kernel, {
+  return new Link(program.kernel, {
     kind: "usdt",
     program: program.name,
     target,

@@ -4,10 +4,14 @@
  * @module
  */
 
+import { AttachMethod } from "./kind.ts";
+import { oneOf, TEXT_OR_NUMBER } from "./options.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
+import type { XdpAttachSpec } from "../../object/section/attach_spec.ts";
 import { AttachType } from "../../uapi/enums.ts";
 import { attachError, checkAttach } from "./error.ts";
-import { type AttachableProgram, Link } from "./link.ts";
+import type { AttachableProgram } from "./attachable.ts";
+import { Link } from "./link.ts";
 import { NetlinkMessage, REQUEST_ACK } from "./netlink.ts";
 import { interfaceIndex } from "./targets.ts";
 import {
@@ -35,27 +39,56 @@ const MODES: { readonly [mode in XdpMode]: number } = {
 /** Where an XDP program goes. */
 export interface XdpOptions {
   /** The network interface, by name or index. */
-  readonly interface?: string | number;
+  readonly interface?: string | number | undefined;
   /** Default: the driver where it can, else generic. */
-  readonly mode?: XdpMode;
+  readonly mode?: XdpMode | undefined;
   /**
    * `"netlink"` attaches without a link, the only way before Linux 5.9: the program stays on the
    * device until it is taken away, also after the process has ended. Default: a link.
    */
-  readonly via?: "link" | "netlink";
+  readonly via?: "link" | "netlink" | undefined;
 }
 
-/** Attaches to a network interface. Minimum kernel: Linux 5.9 for a link, 4.8 by netlink. */
-export function attachXdp(kernel: Kernel, program: AttachableProgram, options: XdpOptions): Link {
+/** How programs attach to `xdp` hooks. */
+export const xdp: AttachMethod<"xdp", XdpOptions> = new AttachMethod<"xdp", XdpOptions>({
+  kind: "xdp",
+  options: {
+    interface: TEXT_OR_NUMBER,
+    mode: oneOf(MODES),
+    via: oneOf({ link: true, netlink: true }),
+  },
+  attach,
+});
+
+/**
+ * Attaches to a network interface. Minimum kernel: Linux 5.9 for a link, 4.8 by netlink.
+ *
+ * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @example
+ * ```ts ignore
+ * import { attachXdp } from "@skep/skep/attach";
+ *
+ * using link = attachXdp(object.programs.get("count"), { interface: "veth0", mode: "generic" });
+ * ```
+ */
+export function attachXdp(program: AttachableProgram, options: XdpOptions = {}): Link {
+  return xdp.attach(program, options);
+}
+
+function attach(
+  program: AttachableProgram,
+  options: XdpOptions,
+  spec: XdpAttachSpec | undefined,
+): Link {
+  const { kernel } = program;
+  if (spec !== undefined && spec.at !== "device") {
+    throw attachError(program.name, `it runs from a ${spec.at}: put it into the map's value`, {
+      errno: "EOPNOTSUPP",
+    });
+  }
   const index = interfaceIndex(kernel, program.name, options.interface);
   const target = String(options.interface);
   const flags = options.mode === undefined ? 0 : MODES[options.mode];
-  if (flags === undefined) {
-    throw attachError(program.name, `there is no XDP mode "${options.mode}"`, {
-      errno: "EINVAL",
-      fix: "use generic, driver or offload",
-    });
-  }
   const data = { interface: index, mode: options.mode ?? "default" };
   if (options.via === "netlink") return attachByNetlink(kernel, program, index, target, flags);
   const fd = kernel.linkCreate({

@@ -32,7 +32,6 @@ import { runPool } from "./pool.ts";
 import {
   checkProgram,
   expectedAttachType,
-  type LoadCall,
   loadProgram,
   type ProgramLoaded,
 } from "./load_program.ts";
@@ -52,12 +51,14 @@ export interface RunOptions {
   readonly onError: "throw" | "collect";
   /** Which programs are loaded. */
   readonly wanted: (program: ProgramSpec) => boolean;
-  /** How many programs are verified at once. */
-  readonly jobs: number;
+  /**
+   * How many programs are verified at once.
+   *
+   * @default one for each CPU that is online, at most 8
+   */
+  readonly jobs?: number | undefined;
   /** Whether programs are changed to what can be attached with a token, or refused when nothing can. */
   readonly forToken?: boolean | undefined;
-  /** Loads one program. */
-  readonly call: LoadCall;
   /** Ends the load. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -88,18 +89,6 @@ export interface Loaded {
   readonly attachDecisions: readonly AttachDecision[];
 }
 
-/**
- * Loads an object. What it opens and pins is in `cleanup`: on an error, the caller disposes of both stacks.
- */
-export async function runLoad(
-  state: LoadContext,
-  options: RunOptions,
-  cleanup: Cleanup,
-): Promise<Loaded> {
-  using run = new LoadRun(state, options, cleanup);
-  return await run.all();
-}
-
 /** What is known of a program while the load goes on. */
 interface Pending {
   /** As the object has it. */
@@ -110,7 +99,11 @@ interface Pending {
   readonly linked: RelocatedProgram;
 }
 
-/** One load, step by step. Disposing of it closes what only the load itself needed. */
+/**
+ * One load, step by step. Disposing of it closes what only the load itself needed.
+ *
+ * What it opens and pins is in `cleanup`: on an error, the caller disposes of both stacks.
+ */
 export class LoadRun implements Disposable {
   readonly #state: LoadContext;
   readonly #options: RunOptions;
@@ -176,7 +169,7 @@ export class LoadRun implements Disposable {
         structOps: member,
         descriptors: this.#modules.array,
         poison: poisonReader(this.#state.spec, linked),
-      }, this.#options.call);
+      }, (attributes) => this.#state.kernel.programLoad(attributes));
       this.#bindData(linked, loaded.descriptor.fd, maps);
       return loaded;
     });
@@ -324,7 +317,10 @@ export class LoadRun implements Disposable {
   ): Promise<void> {
     const failed: { index: number; error: SkepError }[] = [];
     const loaded: (ProgramLoaded & { index: number; item: Pending })[] = [];
-    await runPool(pending, this.#options.jobs, async (item, index) => {
+    const { kernel } = this.#state;
+    const jobs = this.#options.jobs ??
+      (pending.length < 2 ? 1 : Math.min(8, kernel.machine.onlineCpus.length));
+    await runPool(pending, jobs, async (item, index) => {
       this.#abortable();
       try {
         const { descriptor, log } = await load(item);

@@ -10,7 +10,6 @@ import { check } from "../../errors/kernel_error.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
-import { attachTypeName } from "../../uapi/enums.ts";
 import type { ProgramSpec, RelocatedProgram } from "../../object/spec/spec.ts";
 import { attachProgram } from "../attach/attach.ts";
 import type { AttachOptions } from "../attach/attach.ts";
@@ -247,26 +246,11 @@ export class Program implements Disposable {
 
   /**
    * Attaches it where its section or `options` say, and gives the link: attached until that is disposed of.
+   *
+   * @throws AttachError for an option that programs of its kind do not read.
    */
   attach(options: AttachOptions = {}): Link {
-    const { section, type, expectedAttachType: written, attach } = this.spec;
-    const expected = written ??
-      (this.expectedAttachType === 0 ? undefined : attachTypeName(this.expectedAttachType));
-    return attachProgram(
-      this.#kernel,
-      {
-        fd: this.fd,
-        name: this.name,
-        spec: {
-          section,
-          type,
-          expectedAttachType: expected,
-        },
-        maps: this.maps,
-      },
-      attach,
-      options,
-    );
+    return attachProgram(this, options);
   }
 
   /** Pins it in a BPF file system: it outlives this process until the file is removed. */

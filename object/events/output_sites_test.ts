@@ -9,7 +9,7 @@ type Row = readonly [
   immediate: number,
 ];
 
-function code(...rows: readonly Row[]): Uint8Array {
+function assemble(...rows: readonly Row[]): Uint8Array {
   const bytes = new Uint8Array(rows.length * 8);
   const view = new DataView(bytes.buffer);
   for (const [index, [opcode, destination, source, offset, immediate]] of rows.entries()) {
@@ -30,7 +30,7 @@ const RESERVE = 131;
 const PERF_OUTPUT = 25;
 
 Deno.test("outputSites tells the size of a straight reservation", () => {
-  const bytes = code(...load(1), move(2, 64), move(3, 0), call(RESERVE), exit);
+  const bytes = assemble(...load(1), move(2, 64), move(3, 0), call(RESERVE), exit);
   assertEquals(outputSites(bytes, new Map([[0, "events"]])), [
     { map: "events", instruction: 4, size: 64 },
   ]);
@@ -38,7 +38,7 @@ Deno.test("outputSites tells the size of a straight reservation", () => {
 
 Deno.test("outputSites follows moves and both ways of a branch", () => {
   // if (r6) r2 = 64; else r2 = r7 (which is 64 too); reserve(map, r2)
-  const bytes = code(
+  const bytes = assemble(
     move(7, 64), // 0
     ...load(8), // 1, 2
     [0x15, 6, 0, 2, 0], // 3: if r6 == 0 goto 6
@@ -55,7 +55,7 @@ Deno.test("outputSites follows moves and both ways of a branch", () => {
 });
 
 Deno.test("outputSites knows no size where two ways differ", () => {
-  const bytes = code(
+  const bytes = assemble(
     ...load(1),
     move(2, 64),
     [0x15, 6, 0, 1, 0],
@@ -71,7 +71,7 @@ Deno.test("outputSites knows no size where two ways differ", () => {
 Deno.test("outputSites forgets registers that a call, a load or arithmetic changes", () => {
   const after = (row: Row): number | undefined =>
     outputSites(
-      code(...load(8), move(5, 40), row, copy(2, 8), call(PERF_OUTPUT), exit),
+      assemble(...load(8), move(5, 40), row, copy(2, 8), call(PERF_OUTPUT), exit),
       new Map([[0, "events"]]),
     )[0]?.size;
   assertEquals(after(move(4, 1)), 40);
@@ -81,7 +81,7 @@ Deno.test("outputSites forgets registers that a call, a load or arithmetic chang
 });
 
 Deno.test("outputSites ends on a loop, and leaves out calls with a map that it cannot tell", () => {
-  const bytes = code(
+  const bytes = assemble(
     move(2, 8),
     [0x15, 6, 0, -2, 0],
     [0x79, 1, 10, -8, 0],

@@ -61,6 +61,8 @@ export interface ExerciseOptions {
   readonly sample?: Random;
   /** Measures each step. */
   readonly timed?: boolean;
+  /** Takes the dear steps too, each once. */
+  readonly everything?: boolean;
 }
 
 /** Types that a sample tries. */
@@ -68,7 +70,7 @@ const SAMPLE = 8;
 
 /** Takes an object through every layer; each step is tried whatever became of the others. */
 export function exercise(bytes: Uint8Array, options: ExerciseOptions = {}): Outcomes {
-  const { sample, timed = false } = options;
+  const { sample, timed = false, everything = false } = options;
   const outcomes = new Outcomes();
   const attempt = <Result>(step: string, work: () => Result): Result | undefined => {
     let counts = outcomes.steps.get(step);
@@ -102,11 +104,14 @@ export function exercise(bytes: Uint8Array, options: ExerciseOptions = {}): Outc
   }
   const types = elf?.section(".BTF");
   const btf = types && attempt("btf", () => Btf.parse(types.data));
-  if (btf !== undefined) exerciseTypes(btf, attempt, sample);
-  // What is wrong shows at use then.
-  if (types !== undefined && (sample === undefined || btf === undefined || sample.below(8) === 0)) {
+  if (btf !== undefined) exerciseTypes(btf, attempt, sample, everything);
+  // What is wrong shows at use then. Time is no matter: it is for the kernel's own types.
+  if (
+    types !== undefined && !everything &&
+    (sample === undefined || btf === undefined || sample.below(8) === 0)
+  ) {
     const trusted = attempt("trusted btf", () => Btf.parse(types.data, { trusted: true }));
-    if (trusted !== undefined) exerciseTypes(trusted, attempt, sample);
+    if (trusted !== undefined) exerciseTypes(trusted, attempt, sample, everything);
   }
   const ext = elf?.section(".BTF.ext");
   if (btf !== undefined && ext !== undefined) {
@@ -122,7 +127,7 @@ export function exercise(bytes: Uint8Array, options: ExerciseOptions = {}): Outc
       }
     });
   }
-  exerciseObject(bytes, attempt, sample);
+  exerciseObject(bytes, attempt, sample, everything);
   return outcomes;
 }
 
@@ -146,7 +151,12 @@ export function idsOf(btf: Btf, every: number, sample: Random | undefined): numb
   return ids;
 }
 
-function exerciseTypes(btf: Btf, attempt: Attempt, sample: Random | undefined): void {
+function exerciseTypes(
+  btf: Btf,
+  attempt: Attempt,
+  sample: Random | undefined,
+  everything: boolean,
+): void {
   const few = new Set(idsOf(btf, 4, sample));
   for (const id of idsOf(btf, 1, sample)) {
     attempt("type", () => btf.type(id));
@@ -167,7 +177,7 @@ function exerciseTypes(btf: Btf, attempt: Attempt, sample: Random | undefined): 
     exerciseCore(btf, btf, idsOf(btf, 1, sample), attempt);
   }
   exerciseCodecs(btf, idsOf(btf, 3, sample), attempt);
-  const turn = sample?.below(8);
+  const turn = everything ? undefined : sample?.below(8);
   if (turn === undefined || turn === 0) attempt("c", () => printAllC(btf));
   if (turn === undefined || turn === 1) attempt("cut", () => cutBtf(btf, [btf.endId - 1]));
   if (turn === undefined || turn === 2) attempt("builder", () => BtfBuilder.from(btf).build());
@@ -176,10 +186,15 @@ function exerciseTypes(btf: Btf, attempt: Attempt, sample: Random | undefined): 
   }
 }
 
-function exerciseObject(bytes: Uint8Array, attempt: Attempt, sample: Random | undefined): void {
+function exerciseObject(
+  bytes: Uint8Array,
+  attempt: Attempt,
+  sample: Random | undefined,
+  everything: boolean,
+): void {
   const spec = attempt("object", () => ObjectSpec.parse(bytes, { name: "fuzz.o" }));
   if (spec === undefined) return;
-  const turn = sample?.below(4);
+  const turn = everything ? undefined : sample?.below(4);
   if (turn === undefined || turn === 0) attempt("object as JSON", () => JSON.stringify(spec));
   if (turn === undefined || turn === 1) {
     attempt("skep types", () => objectTypes(spec, "@skep/skep"));

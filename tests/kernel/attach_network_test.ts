@@ -80,7 +80,7 @@ kernelTest("a closed attachment is neither updated nor comes back", root, async 
     assertThrows(
       () => hook.program.attach({ interface: "lo", direction: "up" as "egress" }),
       Error,
-      'there is no direction "up"; use ingress or egress',
+      'option direction cannot be "up"; it has to be one of "ingress", "egress"',
     );
     for (const index of [0, -1, 1.5, NaN]) {
       assertThrows(() => hook.program.attach({ interface: index }), Error, "is no index");

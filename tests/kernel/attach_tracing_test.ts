@@ -3,7 +3,6 @@ import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { tracefs } from "../../loader/attach/nearest.ts";
 import { callGetpgid, type Hook, linksOf, loadHook } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";
-import { enterTracefs, whyNoTracefs } from "../support/tracefs.ts";
 import { trampolines, trampolinesFor } from "../support/trampolines.ts";
 import type { AttachOptions } from "../../loader/attach/attach.ts";
 
@@ -56,18 +55,16 @@ kernelTest(
 
 kernelTest(
   "tracepoint sees a system call and its cookie",
-  { needs: { unless: whyNoTracefs } },
+  { needs: { tracefs: import.meta.url } },
   async () => {
-    using _tracefs = enterTracefs();
     await seesTheCall("tracepoint", { cookie: 3n }, { value: 3n });
   },
 );
 
 kernelTest(
   "tracepoint bound by ioctl sees a system call",
-  { needs: { unless: whyNoTracefs } },
+  { needs: { tracefs: import.meta.url } },
   async () => {
-    using _tracefs = enterTracefs();
     await seesTheCall("tracepoint", { forceIoctl: true });
   },
 );
@@ -82,9 +79,8 @@ for (const name of ["kprobe", "kretprobe", "ksyscall"]) {
 
 kernelTest(
   "kprobe by tracefs sees a system call, and its probe goes with the link",
-  { needs: { ...kprobes, unless: whyNoTracefs } },
+  { needs: { ...kprobes, tracefs: import.meta.url } },
   async () => {
-    using _tracefs = enterTracefs();
     await seesTheCall("kprobe", { probe: "tracefs" });
     await seesTheCall("kretprobe", { probe: "tracefs" });
     const { bytes } = kernel.readFile(`${tracefs(kernel)}/kprobe_events`);
@@ -117,9 +113,8 @@ kernelTest("raw_tp of a tracepoint that does not exist says so", async () => {
 
 kernelTest(
   "tracepoint of a name that does not exist names the nearest ones",
-  { needs: { unless: whyNoTracefs } },
+  { needs: { tracefs: import.meta.url } },
   async () => {
-    using _tracefs = enterTracefs();
     using hook = await loadHook("tracepoint");
     assertThrows(
       () => hook.program.attach({ category: "raw_syscalls", tracepoint: "sys_entr" }),

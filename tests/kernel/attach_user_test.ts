@@ -169,7 +169,7 @@ kernelTest("perf_event runs by the clock, in this process", { needs: { root: tru
   assertThrows(
     () => hook.program.attach({ event: "cpu_clok" as "cpu_clock", period: 1 }),
     Error,
-    'there is no perf event "cpu_clok"',
+    'option event cannot be "cpu_clok"; did you mean "cpu_clock"?',
   );
 });
 

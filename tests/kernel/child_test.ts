@@ -6,9 +6,11 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { ChildProgram } from "../../kernel/process/child_program.ts";
+import { closeAllBut } from "../../kernel/process/child_steps.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
-import { runSteps, startChild } from "../../kernel/process/process.ts";
+import { type ChildProcess, startChild } from "../../kernel/process/process.ts";
+import { isFailedStep } from "../../kernel/processes.ts";
 import {
   acceptConnection,
   connectTo,
@@ -19,12 +21,18 @@ import {
   sendMessage,
 } from "../../kernel/process/sockets.ts";
 import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
+import { AT_FDCWD } from "../../uapi/files.ts";
 import { kernelTest } from "../support/kernel.ts";
 import { openPipe, socketPair, waitForMessage } from "../support/processes.ts";
-import { AT_FDCWD, O_CLOEXEC } from "../../uapi/files.ts";
 
 const kernel = linuxKernel();
 const unprivileged = { unprivileged: true } as const;
+
+function started(program: ChildProgram): ChildProcess {
+  const child = startChild(kernel, program);
+  assert(!isFailedStep(child));
+  return child;
+}
 
 kernelTest("a child runs its steps and becomes a program", unprivileged, async () => {
   const [reading, writing] = openPipe();
@@ -36,7 +44,7 @@ kernelTest("a child runs its steps and becomes a program", unprivileged, async (
     program.texts(["sh", "-c", "echo $0 $A; exit 7"]),
     program.texts(["A=b"]),
   ]);
-  using child = startChild(kernel, program);
+  using child = started(program);
   kernel.close(writing);
   const status = await child.wait();
   assertEquals(status, { code: 7, signal: 0 });
@@ -46,43 +54,47 @@ kernelTest("a child runs its steps and becomes a program", unprivileged, async (
   kernel.close(reading);
 });
 
-kernelTest("a child hands a result on to later steps, as often as asked", unprivileged, () => {
-  const program = new ChildProgram();
-  const opened = program.step("openat", systemCalls.openat, [AT_FDCWD, "/dev/null", 0, 0]);
-  program.step("fcntl", systemCalls.fcntl, [opened, 1, 0]);
-  program.step("close", systemCalls.close, [opened]);
-  program.step("fcntl", systemCalls.fcntl, [opened, 1, 0], { tolerate: true });
-  using child = startChild(kernel, program);
-  assertEquals(child.waitSync(), { code: 0, signal: 0 });
-  assertEquals(child.outcomes().slice(1).map(({ result }) => result), [0, 0, -Errno.EBADF]);
-});
+kernelTest(
+  "a child hands a result on to later steps, as often as asked",
+  unprivileged,
+  async () => {
+    const program = new ChildProgram();
+    const opened = program.step("openat", systemCalls.openat, [AT_FDCWD, "/dev/null", 0, 0]);
+    program.step("fcntl", systemCalls.fcntl, [opened, 1, 0]);
+    program.step("close", systemCalls.close, [opened]);
+    program.step("fcntl", systemCalls.fcntl, [opened, 1, 0], { tolerate: true });
+    using child = started(program);
+    assertEquals(await child.wait(), { code: 0, signal: 0 });
+    assertEquals(child.outcomes().slice(1).map(({ result }) => result), [0, 0, -Errno.EBADF]);
+  },
+);
 
-kernelTest("a step that fails ends the child, and is named", unprivileged, () => {
+kernelTest("a step that fails ends the child, and is named", unprivileged, async () => {
   const program = new ChildProgram();
   program.step("openat", systemCalls.openat, [AT_FDCWD, "/no/such/file", 0, 0]);
   program.step("getpid", systemCalls.getpid, []);
-  using child = startChild(kernel, program);
-  assertEquals(child.waitSync().code, 127);
+  using child = started(program);
+  assertEquals((await child.wait()).code, 127);
   assertEquals(child.failure(), { step: "openat", result: -Errno.ENOENT });
   assertEquals(child.outcomes()[1]?.result, undefined);
 });
 
-kernelTest("a read of nothing ends a child that waits for somebody", unprivileged, () => {
+kernelTest("a read of nothing ends a child that waits for somebody", unprivileged, async () => {
   const [reading, writing] = openPipe();
   const program = new ChildProgram();
   const place = program.room(8);
   program.step("close", systemCalls.close, [writing]);
   program.step("wait", systemCalls.read, [reading, place.address, 8], { stopAtZero: true });
   program.step("getpid", systemCalls.getpid, []);
-  using child = startChild(kernel, program);
+  using child = started(program);
   kernel.close(writing);
-  assertEquals(child.waitSync().code, 127);
+  assertEquals((await child.wait()).code, 127);
   assertEquals(child.failure(), { step: "wait", result: 0 });
   kernel.close(reading);
 });
 
 kernelTest("a signal ends a child, and disposal kills one that runs", unprivileged, async () => {
-  const start = (): ReturnType<typeof startChild> => {
+  const start = (): ChildProcess => {
     const program = new ChildProgram();
     const mask = program.room(8);
     program.step("rt_sigprocmask", systemCalls.rt_sigprocmask, [2, mask.address, 0, 8]);
@@ -91,7 +103,7 @@ kernelTest("a signal ends a child, and disposal kills one that runs", unprivileg
       program.texts(["sleep", "60"]),
       program.texts([]),
     ]);
-    return startChild(kernel, program);
+    return started(program);
   };
   const child = start();
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -104,17 +116,52 @@ kernelTest("a signal ends a child, and disposal kills one that runs", unprivileg
   assertEquals(kernel.stat(`/proc/${other.pid}`).result, -Errno.ENOENT);
 });
 
-kernelTest("runSteps shares descriptors: what the child opens is open here", unprivileged, () => {
+kernelTest(
+  "a child shares no descriptors: what it opens is not open here",
+  unprivileged,
+  async () => {
+    const program = new ChildProgram();
+    const opened = program.step("openat", systemCalls.openat, [AT_FDCWD, "/dev/zero", 0, 0]);
+    program.step("dup3", systemCalls.dup3, [opened, 900, 0]);
+    using child = started(program);
+    assertEquals(await child.wait(), { code: 0, signal: 0 });
+    assertEquals(kernel.stat(900).result, -Errno.EBADF);
+  },
+);
+
+kernelTest("closeAllBut leaves a child what is named", unprivileged, async () => {
+  const files = [0, 1, 2, 3].map(() => kernel.open("/dev/null"));
+  const [first = -1, second = -1, third = -1, fourth = -1] = files;
   const program = new ChildProgram();
-  program.step("openat", systemCalls.openat, [AT_FDCWD, "/dev/zero", O_CLOEXEC, 0]);
-  const fd = runSteps(kernel, program);
-  assert(typeof fd === "number");
-  assertEquals(kernel.read(fd, 4).bytes, new Uint8Array(4));
-  kernel.close(fd);
-  const failing = new ChildProgram();
-  failing.step("openat", systemCalls.openat, [AT_FDCWD, "/no/such", 0, 0]);
-  assertEquals(runSteps(kernel, failing), { step: "openat", result: -Errno.ENOENT });
+  closeAllBut(program, [third, first, third]);
+  for (const fd of [first, second, third, fourth, 0]) {
+    program.step("fcntl", systemCalls.fcntl, [fd, 1, 0], { tolerate: true });
+  }
+  using child = started(program);
+  await child.wait();
+  const answers = child.outcomes().filter(({ name }) => name === "fcntl");
+  const bad = -Errno.EBADF;
+  assertEquals(answers.map(({ result }) => result), [1, bad, 1, bad, bad]);
+  for (const fd of files) kernel.close(fd);
 });
+
+kernelTest(
+  "a stopped child is killed and reaped, without waiting on this thread",
+  unprivileged,
+  async () => {
+    const [reading, writing] = openPipe();
+    const program = new ChildProgram();
+    program.step("read", systemCalls.read, [reading, program.room(8).address, 8]);
+    const child = started(program);
+    const SIGSTOP = 19;
+    assertEquals(child.signal(SIGSTOP), 0);
+    assertEquals(child.stuckAt(-Errno.ETIMEDOUT), { step: "read", result: -Errno.ETIMEDOUT });
+    await child.end();
+    for (const fd of [reading, writing]) kernel.close(fd);
+    assertEquals(kernel.stat(`/proc/${child.pid}`).result, -Errno.ENOENT);
+    assertEquals(await child.wait(), { code: 137, signal: 9 });
+  },
+);
 
 kernelTest("messages carry bytes and descriptors, whole", unprivileged, async () => {
   const [left, right] = socketPair();

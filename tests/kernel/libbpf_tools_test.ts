@@ -7,7 +7,6 @@ import { BpfObject } from "../../loader/object.ts";
 import { PerfBuffer } from "../../loader/stream/perf_buffer.ts";
 import { inNetworkNamespace, until } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";
-import { enterTracefs, whyNoTracefs } from "../support/tracefs.ts";
 
 const kernel = linuxKernel();
 const FOLDER = new URL("../../../shared/corpus/objs/libbpf-tools.bookworm/", import.meta.url);
@@ -56,14 +55,13 @@ async function drive(
 }
 
 const tracepoints = {
-  needs: { root: true, unless: () => noCorpus() ?? whyNoTracefs() },
+  needs: { root: true, unless: noCorpus, tracefs: import.meta.url },
 } as const;
 
 kernelTest(
   "execsnoop of libbpf-tools tells of a program with its arguments",
   tracepoints,
   async () => {
-    using _tracefs = enterTracefs();
     // struct event { pid, ppid, uid, retval, args_count, args_size, comm[16], args[] }
     const event = await drive("execsnoop", {
       variables: { max_args: 20, ignore_failed: true },
@@ -81,7 +79,6 @@ kernelTest(
 );
 
 kernelTest("opensnoop of libbpf-tools tells of a file that is not there", tracepoints, async () => {
-  using _tracefs = enterTracefs();
   const path = `/no-such-file-${Deno.pid}`;
   // struct event { ts, pid, uid, ret, flags, callers[2], comm[16], fname[] }
   const event = await drive("opensnoop", {
@@ -96,7 +93,6 @@ kernelTest("opensnoop of libbpf-tools tells of a file that is not there", tracep
 });
 
 kernelTest("tcpstates of libbpf-tools tells of a connection's way", tracepoints, async () => {
-  using _tracefs = enterTracefs();
   let port = 0;
   // struct event { saddr[16], daddr[16], skaddr, ts_us, delta_us, pid, oldstate, newstate, family, sport, dport, task[16] }
   const LISTEN = 10;
@@ -118,9 +114,8 @@ const noKprobes = (): string | undefined =>
     : undefined;
 
 kernelTest("tcpconnect of libbpf-tools tells of a connection", {
-  needs: { root: true, unless: () => noCorpus() ?? noKprobes() ?? whyNoTracefs() },
+  needs: { root: true, unless: () => noCorpus() ?? noKprobes(), tracefs: import.meta.url },
 }, async () => {
-  using _tracefs = enterTracefs();
   let port = 0;
   // struct event { saddr, daddr (16 bytes each), task[16], ts_us, af, pid, uid, sport, dport }
   const event = await drive("tcpconnect", {

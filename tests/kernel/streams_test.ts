@@ -13,7 +13,6 @@ import { eventTypes } from "../../object/events/event_type.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 import { until } from "../support/hooks.ts";
 import { kernelTest, reasonToSkip } from "../support/kernel.ts";
-import { enterTracefs, whyNoTracefs } from "../support/tracefs.ts";
 
 const kernel = linuxKernel();
 
@@ -245,12 +244,11 @@ kernelTest(
   {
     needs: {
       root: true,
-      unless: whyNoTracefs,
+      tracefs: import.meta.url,
     },
   },
   async () => {
     using object = await load(["print"]);
-    using _tracefs = enterTracefs();
     const root = tracefs(kernel) as string;
     // The kernel switches the event on some time after a program with it is loaded: what is printed
     // before is lost.

@@ -15,6 +15,7 @@ import {
   type RequirementKind,
   requirementOf,
 } from "../../loader/features/requirements.ts";
+import { inTracefs, whyNoTracefs } from "./tracefs.ts";
 import { CAP_BPF, CAP_SYS_ADMIN } from "../../uapi/processes.ts";
 
 /** What a test needs besides CAP_BPF. */
@@ -33,6 +34,8 @@ export interface KernelNeeds {
   readonly features?: readonly (readonly [RequirementKind, string])[] | undefined;
   /** Further capabilities by number, CAP_… of `linux/capability.h`. */
   readonly capabilities?: readonly number[] | undefined;
+  /** tracefs: the URL of the test's file, which is run again where it is mounted. */
+  readonly tracefs?: string | undefined;
   /** The tests' own condition: the reason why not, or `undefined`. */
   readonly unless?: (() => string | undefined) | undefined;
 }
@@ -91,7 +94,7 @@ export function reasonToSkip(options: KernelTestOptions = {}): string | undefine
   }
   const option = needs.built?.find((option) => kernelOption(linuxKernel(), option) === false);
   if (option !== undefined) return `needs ${option}, without which this kernel is built`;
-  return needs.unless?.();
+  return needs.unless?.() ?? (needs.tracefs === undefined ? undefined : whyNoTracefs());
 }
 
 /** Why this kernel does not have a feature of `loader/requirements.ts`, or `undefined` when it has to. */
@@ -147,11 +150,13 @@ export function kernelTest(
     Deno.test({ name: `${name} [skipped: ${reason}]`, ignore: true, fn });
     return;
   }
+  const tracefs = options.needs?.tracefs;
   Deno.test(name, async () => {
     await (warm ??= warmUp());
     const before = openDescriptors();
     const blocks = native().memory.blocks;
-    await fn();
+    if (tracefs === undefined) await fn();
+    else await inTracefs(tracefs, name, fn);
     const after = openDescriptors();
     const left = [...after].filter(([fd]) => !before.has(fd)).map(([fd, to]) => `${fd}: ${to}`);
     assertEquals(left, [], "the test left descriptors open");

@@ -31,8 +31,6 @@ const pureFolders = ["uapi", "errors", "elf", "btf", "object", "plan", "explain"
 const otherFolders = ["kernel", "token", "loader", "cli", "examples", "tests", "bench"];
 /** Suites with a task of their own: they boot kernels. */
 const ownTask = /^tests\/vm\//;
-/** What other groups run. */
-const apart = /^(token\/plan|tests\/token)\//;
 
 const groups: readonly Group[] = [
   {
@@ -43,18 +41,7 @@ const groups: readonly Group[] = [
   {
     name: "system",
     permissions: ["--allow-all"],
-    paths: () =>
-      files(
-        otherFolders,
-        (path) => isTest(path) && !apart.test(path) && !ownTask.test(path),
-      ),
-  },
-  {
-    // In a process of its own: threads that a test of tracefs has taken to another mount namespace and
-    // back are used again, and were seen to be refused user namespaces (EPERM).
-    name: "token",
-    permissions: ["--allow-all"],
-    paths: () => files(["tests/token"], (path) => isTest(path)),
+    paths: () => files(otherFolders, (path) => isTest(path) && !ownTask.test(path)),
   },
   {
     name: "examples",

@@ -1,63 +1,71 @@
 /**
- * A tracefs for tests on machines that have not mounted one.
+ * Tests that need tracefs, on machines that have not mounted one.
  *
  * @module
  */
 
 import { linuxKernel } from "../../kernel/linux/linux.ts";
-import {
-  createFilesystem,
-  mountFilesystem,
-  moveMount,
-  openFilesystem,
-} from "../../kernel/process/mounts.ts";
-import { native } from "../../kernel/linux/ffi/native.ts";
 import { tracefs } from "../../loader/attach/nearest.ts";
-import { CLONE_NEWNS } from "../../uapi/processes.ts";
-import { MS_PRIVATE, MS_REC } from "../../uapi/mounts.ts";
-import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 
-/** Why there is no tracefs, and none can be mounted; undefined when there is. */
+/** Set in the child that has mounted one. */
+const MOUNTED = "SKEP_TEST_TRACEFS";
+const MOUNT = 'mount -t tracefs tracefs /sys/kernel/tracing && exec "$@"';
+
+/** A command line in a mount namespace of its own, where tracefs is mounted. */
+function withTracefs(command: readonly string[]): Deno.Command {
+  return new Deno.Command("unshare", {
+    args: ["--mount", "--propagation", "private", "sh", "-c", MOUNT, "sh", ...command],
+    env: { [MOUNTED]: "1", NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+let mountable: string | true | undefined;
+
+/** Why there is no tracefs, and none can be mounted for a child; undefined when there is. */
 export function whyNoTracefs(): string | undefined {
+  if (tracefs(linuxKernel()) !== undefined) return undefined;
+  if (Deno.env.get(MOUNTED) !== undefined) return "tracefs was mounted, and is not seen";
+  mountable ??= tryToMount();
+  return mountable === true ? undefined : `tracefs is not mounted, and cannot be: ${mountable}`;
+}
+
+function tryToMount(): string | true {
   try {
-    using _tracefs = enterTracefs();
-    return undefined;
+    const { success, stderr } = withTracefs(["true"]).outputSync();
+    return success || new TextDecoder().decode(stderr).trim().replaceAll("\n", "; ");
   } catch (error) {
     return (error as Error).message;
   }
 }
 
 /**
- * Makes sure that this thread sees a tracefs: where none is mounted, one is mounted in a mount
- * namespace of the thread's own. Disposing of it goes back.
+ * Runs a test's function where tracefs is: here when it is mounted, else in a process of its own.
+ *
+ * A thread that enters a mount namespace takes those along that it starts meanwhile: Deno's pool would
+ * keep threads in it, and with a shared `fs_struct` not even the thread itself can go back (setns says
+ * EINVAL). So no thread of this process changes its mount namespace.
+ *
+ * @param file The test's file, `import.meta.url`.
+ * @param name The test's name.
  */
-export function enterTracefs(): Disposable {
-  const kernel = linuxKernel();
-  if (tracefs(kernel) !== undefined) return { [Symbol.dispose](): void {} };
-  const before = kernel.open("/proc/thread-self/ns/mnt");
-  const unshared = before < 0 ? before : kernel.call(systemCalls.unshare, CLONE_NEWNS);
-  if (unshared < 0) {
-    if (before >= 0) kernel.close(before);
-    throw new Error(`tracefs is not mounted, and cannot be (${unshared})`);
+export async function inTracefs(
+  file: string,
+  name: string,
+  fn: () => void | Promise<void>,
+): Promise<void> {
+  if (tracefs(linuxKernel()) !== undefined) return await fn();
+  const filter = `/^${name.replace(/[^\w ]/g, "\\$&")}$/`;
+  const { success, stdout, stderr } = await withTracefs([
+    ...[Deno.execPath(), "test", "--no-check", "--allow-all"],
+    `--filter=${filter}`,
+    new URL(file).pathname,
+  ]).output();
+  const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  // A test that the child skips, or does not find, has not passed.
+  if (!success || !/^ok \| 1 passed \| 0 failed/m.test(said)) {
+    throw new Error(`in a process with tracefs:\n${said}`);
   }
-  const back = (): void => {
-    kernel.call(systemCalls.setns, before, CLONE_NEWNS);
-    kernel.close(before);
-  };
-  try {
-    {
-      // Nothing of what is mounted here may show elsewhere.
-      using frame = native().frame();
-      native().call(systemCalls.mount, 0, frame.text("/"), 0, MS_REC | MS_PRIVATE, 0);
-    }
-    const context = openFilesystem("tracefs");
-    const mount = context < 0 || createFilesystem(context) < 0 ? -1 : mountFilesystem(context);
-    const moved = mount < 0 ? mount : moveMount(mount, "/sys/kernel/tracing");
-    for (const fd of [context, mount]) if (fd >= 0) kernel.close(fd);
-    if (moved < 0) throw new Error(`tracefs is not mounted, and cannot be (${moved})`);
-  } catch (error) {
-    back();
-    throw error;
-  }
-  return { [Symbol.dispose]: back };
 }

@@ -58,7 +58,10 @@ export const families: readonly Family[] = [
           F_SETFD F_DUPFD_CLOEXEC AT_FDCWD AT_EMPTY_PATH AT_REMOVEDIR AT_RECURSIVE`,
       },
       { header: "linux/fs.h", names: "SEEK_END" },
-      { header: "linux/stat.h", names: "S_IFMT S_IFREG S_IFDIR S_IFSOCK STATX_BASIC_STATS" },
+      {
+        header: "linux/stat.h",
+        names: "S_IFMT S_IFREG S_IFDIR S_IFSOCK S_IFIFO S_IFCHR STATX_BASIC_STATS",
+      },
       { header: "linux/magic.h", names: "BPF_FS_MAGIC TMPFS_MAGIC" },
       { header: "linux/limits.h", names: "PATH_MAX" },
       { header: "linux/close_range.h", names: "CLOSE_RANGE_CLOEXEC" },
@@ -95,12 +98,14 @@ export const families: readonly Family[] = [
       { header: "asm/siginfo.h", names: "CLD_EXITED" },
       {
         header: "linux/prctl.h",
-        names: `PR_SET_PDEATHSIG PR_SET_DUMPABLE PR_CAPBSET_DROP PR_SET_NO_NEW_PRIVS PR_CAP_AMBIENT
+        names:
+          `PR_SET_PDEATHSIG PR_SET_DUMPABLE PR_SET_KEEPCAPS PR_CAPBSET_DROP PR_SET_NO_NEW_PRIVS PR_CAP_AMBIENT
           PR_CAP_AMBIENT_CLEAR_ALL`,
       },
       {
         header: "linux/capability.h",
-        names: `_LINUX_CAPABILITY_VERSION_3 CAP_NET_ADMIN CAP_SYS_ADMIN CAP_PERFMON CAP_BPF
+        names:
+          `_LINUX_CAPABILITY_VERSION_3 CAP_NET_ADMIN CAP_SYS_PTRACE CAP_SYS_ADMIN CAP_PERFMON CAP_BPF
           CAP_LAST_CAP`,
       },
       {
@@ -141,7 +146,8 @@ export const families: readonly Family[] = [
       },
       {
         header: "asm/socket.h",
-        names: `SO_REUSEPORT SO_PEERCRED SO_RCVTIMEO SO_DETACH_FILTER SO_ATTACH_BPF
+        names:
+          `SO_TYPE SO_REUSEPORT SO_PEERCRED SO_ACCEPTCONN SO_DOMAIN SO_RCVTIMEO SO_DETACH_FILTER SO_ATTACH_BPF
           SO_ATTACH_REUSEPORT_EBPF SO_DETACH_REUSEPORT_BPF SO_PEERPIDFD`,
       },
       { header: "linux/if_xdp.h", names: "XDP_RX_RING" },
@@ -190,9 +196,9 @@ export const families: readonly Family[] = [
 
 /** The system calls that skep and its tests make: `__NR_…` of `asm/unistd.h`. */
 export const systemCallNames: readonly string[] = `accept4 bind bpf capset chdir close close_range
-  connect dup3 epoll_create1 epoll_ctl epoll_pwait eventfd2 execve fchmodat fcntl fsconfig fsmount
+  connect dup3 epoll_create1 epoll_ctl epoll_pwait eventfd2 execve fchdir fchmodat fchownat fcntl fsconfig fsmount
   fsopen fspick fstatfs getdents64 getpgid getpid getsockopt ioctl listen lseek memfd_create mkdirat
   mmap mount mount_setattr move_mount mprotect munmap open_tree openat perf_event_open pidfd_open
-  pidfd_send_signal pipe2 ppoll prctl read readlinkat recvfrom recvmsg rt_sigaction rt_sigprocmask
+  pidfd_send_signal pipe2 pivot_root ppoll prctl read readlinkat recvfrom recvmsg rt_sigaction rt_sigprocmask
   sendmsg sendto setgroups setns setresgid setresuid setsockopt socket socketpair statfs statx umount2
   uname unlinkat unshare waitid wait4 clone3 exit_group flock keyctl setsid write`.split(/\s+/);

@@ -90,7 +90,9 @@ function refused(result: number, refusal: Omit<Refusal, "doing" | "subject" | "e
 const EXIT_0: readonly number[] = [0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0];
 
 /** Instructions: opcode, registers, offset, immediate. */
-function code(...instructions: readonly (readonly [number, number, number, number])[]): Uint8Array {
+function assemble(
+  ...instructions: readonly (readonly [number, number, number, number])[]
+): Uint8Array {
   const bytes = new Uint8Array(instructions.length * 8);
   const view = new DataView(bytes.buffer);
   instructions.forEach(([opcode, registers, offset, immediate], index) => {
@@ -199,7 +201,7 @@ function perfEventOpen(): RowAnswer {
 const { socket_filter, xdp, raw_tracepoint, cgroup_skb, tracing, kprobe } = ProgramType;
 
 /** A loop of ten rounds that counts something else beside. */
-const LOOP = code(
+const LOOP = assemble(
   [0xb7, 6, 0, 0], // r6 = 0
   [0xb7, 7, 0, 0], // r7 = 0
   [0x07, 7, 0, 2], // r7 += 2
@@ -209,7 +211,7 @@ const LOOP = code(
 );
 
 /** A loop of ten rounds with a call in it. */
-const CALLING_LOOP = code(
+const CALLING_LOOP = assemble(
   [0xb7, 6, 0, 0], // r6 = 0
   [0x85, 0, 0, 7], // call get_prandom_u32
   [0x07, 6, 0, 1], // r6 += 1
@@ -313,7 +315,7 @@ const rows: { readonly [name: string]: () => RowAnswer } = {
     withToken((token) =>
       load(
         program(socket_filter, 0, {
-          instructions: code(
+          instructions: assemble(
             [0xbf, 0xa1, 0, 0],
             [0x07, 1, 0, -8],
             [0x7a, 0x0a, -8, 0],
@@ -334,7 +336,7 @@ const rows: { readonly [name: string]: () => RowAnswer } = {
     withToken((token) =>
       load(
         program(socket_filter, 0, {
-          instructions: code(
+          instructions: assemble(
             [0xbf, 0xa1, 0, 0],
             [0x07, 1, 0, -8],
             [0xb7, 2, 0, 8],
@@ -354,14 +356,16 @@ const rows: { readonly [name: string]: () => RowAnswer } = {
   "verifier: pointer comparison": () =>
     withToken((token) =>
       load(
-        program(socket_filter, 0, { instructions: code([0x55, 1, 0, 5], ...RETURN) }),
+        program(socket_filter, 0, { instructions: assemble([0x55, 1, 0, 5], ...RETURN) }),
         token,
       )
     ),
   "verifier: uninitialised stack": () =>
     withToken((token) =>
       load(
-        program(socket_filter, 0, { instructions: code([0x79, 0xa0, -16, 0], [0x95, 0, 0, 0]) }),
+        program(socket_filter, 0, {
+          instructions: assemble([0x79, 0xa0, -16, 0], [0x95, 0, 0, 0]),
+        }),
         token,
       )
     ),
@@ -377,7 +381,7 @@ const rows: { readonly [name: string]: () => RowAnswer } = {
     withToken((token) =>
       load(
         program(kprobe, 0, {
-          instructions: code(
+          instructions: assemble(
             [0xb7, 1, 0, 0],
             [0xbf, 0xa2, 0, 0],
             [0x07, 2, 0, -8],
@@ -397,7 +401,7 @@ const rows: { readonly [name: string]: () => RowAnswer } = {
     ),
   "verifier: a mistake": () =>
     withToken((token) =>
-      load(program(socket_filter, 0, { instructions: code([0x95, 0, 0, 0]) }), token)
+      load(program(socket_filter, 0, { instructions: assemble([0x95, 0, 0, 0]) }), token)
     ),
 
   "attach: perf_event_open": perfEventOpen,

@@ -36,7 +36,7 @@ type Options = Omit<WithTokenOptions, "module" | "function" | "arguments">;
 
 const works: Expected = { errno: "0", reason: "none" };
 
-function is(errno: string, reason: string, says?: string, ...words: string[]): Expected {
+function refusedWith(errno: string, reason: string, says?: string, ...words: string[]): Expected {
   return {
     errno,
     reason,
@@ -49,7 +49,7 @@ function is(errno: string, reason: string, says?: string, ...words: string[]): E
 function btfById(expected: Expected): Expected {
   return missing("bpf") !== undefined || missingFeature("ability", "btf_by_id_token") === undefined
     ? expected
-    : is("EINVAL", "kernel-too-old", "6.15");
+    : refusedWith("EINVAL", "kernel-too-old", "6.15");
 }
 
 function compare(row: string, actual: RowAnswer | undefined, expected: Expected): void {
@@ -99,93 +99,93 @@ const narrow = Delegation.of({
 
 group("a narrow token", () => ({ delegation: narrow }), {
   "create: works": works,
-  "create: descriptor -1": is("EBADF", "bad-descriptor", "not open"),
-  "create: O_PATH descriptor": is("EBADF", "bad-descriptor", "O_PATH"),
-  "create: of fsmount's descriptor": is("EBADF", "bad-descriptor", "fsmount"),
-  "create: not a bpffs": is("EINVAL", "not-bpffs"),
-  "create: a file": is("EINVAL", "not-bpffs"),
-  "create: of a context": is("EINVAL", "not-bpffs"),
-  "create: below the root": is("EINVAL", "not-root-of-mount"),
-  "create: of a token": is("EINVAL", "not-root-of-mount"),
-  "create: no such directory": is("ENOENT", "path-not-opened"),
-  "create: not a directory": is("ENOTDIR", "path-not-opened"),
+  "create: descriptor -1": refusedWith("EBADF", "bad-descriptor", "not open"),
+  "create: O_PATH descriptor": refusedWith("EBADF", "bad-descriptor", "O_PATH"),
+  "create: of fsmount's descriptor": refusedWith("EBADF", "bad-descriptor", "fsmount"),
+  "create: not a bpffs": refusedWith("EINVAL", "not-bpffs"),
+  "create: a file": refusedWith("EINVAL", "not-bpffs"),
+  "create: of a context": refusedWith("EINVAL", "not-bpffs"),
+  "create: below the root": refusedWith("EINVAL", "not-root-of-mount"),
+  "create: of a token": refusedWith("EINVAL", "not-root-of-mount"),
+  "create: no such directory": refusedWith("ENOENT", "path-not-opened"),
+  "create: not a directory": refusedWith("ENOTDIR", "path-not-opened"),
 
   "map: works": works,
-  "map: closed token": is("EBADF", "token-closed"),
-  "map: descriptor -1": is("EBADF", "token-closed"),
-  "map: not a token": is("EINVAL", "not-a-token", "/status"),
-  "map: no token": is("EPERM", "no-token", "delegate_maps=hash"),
-  "map: type not delegated": is("EPERM", "word-missing", "array", "delegate_maps=array"),
-  "map: wrong key size": is("EINVAL", "invalid-arguments"),
-  "map: unknown type": is("EINVAL", "invalid-arguments"),
-  "map: unknown flags": is("EINVAL", "invalid-arguments"),
-  "map: zero seed": is("EPERM", "not-delegable", "BPF_F_ZERO_SEED"),
+  "map: closed token": refusedWith("EBADF", "token-closed"),
+  "map: descriptor -1": refusedWith("EBADF", "token-closed"),
+  "map: not a token": refusedWith("EINVAL", "not-a-token", "/status"),
+  "map: no token": refusedWith("EPERM", "no-token", "delegate_maps=hash"),
+  "map: type not delegated": refusedWith("EPERM", "word-missing", "array", "delegate_maps=array"),
+  "map: wrong key size": refusedWith("EINVAL", "invalid-arguments"),
+  "map: unknown type": refusedWith("EINVAL", "invalid-arguments"),
+  "map: unknown flags": refusedWith("EINVAL", "invalid-arguments"),
+  "map: zero seed": refusedWith("EPERM", "not-delegable", "BPF_F_ZERO_SEED"),
 
   "btf: works": works,
-  "btf: closed token": is("EBADF", "token-closed"),
-  "btf: not a token": is("EINVAL", "not-a-token"),
-  "btf: no token": is("EPERM", "no-token", "delegate_cmds=btf_load"),
+  "btf: closed token": refusedWith("EBADF", "token-closed"),
+  "btf: not a token": refusedWith("EINVAL", "not-a-token"),
+  "btf: no token": refusedWith("EPERM", "no-token", "delegate_cmds=btf_load"),
   "btf by id": btfById(
-    is("EPERM", "word-missing", undefined, "delegate_cmds=btf_get_fd_by_id"),
+    refusedWith("EPERM", "word-missing", undefined, "delegate_cmds=btf_get_fd_by_id"),
   ),
 
   "program: works": works,
-  "program: closed token": is("EBADF", "token-closed"),
-  "program: not a token": is("EINVAL", "not-a-token"),
-  "program: no token": is("EPERM", "no-token"),
-  "program: type not delegated": is(
+  "program: closed token": refusedWith("EBADF", "token-closed"),
+  "program: not a token": refusedWith("EINVAL", "not-a-token"),
+  "program: no token": refusedWith("EPERM", "no-token"),
+  "program: type not delegated": refusedWith(
     "EPERM",
     "word-missing",
     undefined,
     "delegate_progs=sched_cls",
   ),
-  "program: attach type not delegated": is(
+  "program: attach type not delegated": refusedWith(
     "EPERM",
     "word-missing",
     undefined,
     "delegate_attachs=xdp_devmap",
   ),
-  "program: attach type 0": is(
+  "program: attach type 0": refusedWith(
     "EPERM",
     "word-missing",
     "attach type 0",
     "delegate_attachs=cgroup_inet_ingress",
   ),
-  "program: unknown type": is("EPERM", "invalid-arguments", "program type 99"),
-  "program: unknown attach type": is("EPERM", "invalid-arguments", "attach type 99"),
-  "program: unknown flags": is("EINVAL", "invalid-arguments"),
-  "program: offload": is("EINVAL", "not-delegable"),
+  "program: unknown type": refusedWith("EPERM", "invalid-arguments", "program type 99"),
+  "program: unknown attach type": refusedWith("EPERM", "invalid-arguments", "attach type 99"),
+  "program: unknown flags": refusedWith("EINVAL", "invalid-arguments"),
+  "program: offload": refusedWith("EINVAL", "not-delegable"),
 
-  "attach: perf_event_open": is("EACCES", "perf-event-not-delegable", "kprobe.multi"),
-  "other: next program": is("EPERM", "not-delegable"),
-  "other: map by id": is("EPERM", "not-delegable"),
-  "other: statistics": is("EPERM", "not-delegable"),
+  "attach: perf_event_open": refusedWith("EACCES", "perf-event-not-delegable", "kprobe.multi"),
+  "other: next program": refusedWith("EPERM", "not-delegable"),
+  "other: map by id": refusedWith("EPERM", "not-delegable"),
+  "other: statistics": refusedWith("EPERM", "not-delegable"),
 });
 
 group("no command but btf_load delegated", () => ({
   delegation: Delegation.of({ ...narrowWords, commands: ["btf_load"] }),
 }), {
-  "map: works": is("EPERM", "word-missing", undefined, "delegate_cmds=map_create"),
-  "program: works": is("EPERM", "word-missing", undefined, "delegate_cmds=prog_load"),
+  "map: works": refusedWith("EPERM", "word-missing", undefined, "delegate_cmds=map_create"),
+  "program: works": refusedWith("EPERM", "word-missing", undefined, "delegate_cmds=prog_load"),
   "btf: works": works,
 });
 
 group("no command but map_create delegated", () => ({
   delegation: Delegation.of({ ...narrowWords, commands: ["map_create"] }),
 }), {
-  "btf: works": is("EPERM", "word-missing", undefined, "delegate_cmds=btf_load"),
+  "btf: works": refusedWith("EPERM", "word-missing", undefined, "delegate_cmds=btf_load"),
   "map: works": works,
 });
 
 group("nothing delegated", () => ({ delegation: Delegation.none }), {
-  "create: works": is("ENOENT", "nothing-delegated", "remounting changes nothing"),
+  "create: works": refusedWith("ENOENT", "nothing-delegated", "remounting changes nothing"),
 });
 
 group("CAP_BPF missing, CAP_SYS_ADMIN there", () => ({
   delegation: Delegation.any,
   capabilities: ["sys_admin", "net_admin", "perfmon"],
 }), {
-  "create: works": is("EPERM", "capability-missing", "CAP_BPF"),
+  "create: works": refusedWith("EPERM", "capability-missing", "CAP_BPF"),
 });
 
 group("CAP_NET_ADMIN missing", () => ({
@@ -193,10 +193,10 @@ group("CAP_NET_ADMIN missing", () => ({
   capabilities: ["bpf", "perfmon"],
 }), {
   "map: works": works,
-  "map: needs CAP_NET_ADMIN": is("EPERM", "capability-missing", "CAP_NET_ADMIN"),
-  "program: needs CAP_NET_ADMIN": is("EPERM", "capability-missing", "CAP_NET_ADMIN"),
+  "map: needs CAP_NET_ADMIN": refusedWith("EPERM", "capability-missing", "CAP_NET_ADMIN"),
+  "program: needs CAP_NET_ADMIN": refusedWith("EPERM", "capability-missing", "CAP_NET_ADMIN"),
   "program: needs CAP_PERFMON": works,
-  "btf by id": btfById(is("EPERM", "capability-missing", "CAP_SYS_ADMIN")),
+  "btf by id": btfById(refusedWith("EPERM", "capability-missing", "CAP_SYS_ADMIN")),
 });
 
 group("CAP_PERFMON missing", () => ({
@@ -204,15 +204,31 @@ group("CAP_PERFMON missing", () => ({
   capabilities: ["bpf", "net_admin"],
 }), {
   "program: needs CAP_NET_ADMIN": works,
-  "program: needs CAP_PERFMON": is("EPERM", "capability-missing", "CAP_PERFMON"),
-  "verifier: trace_printk": is("EINVAL", "verifier-needs-perfmon", "trace_printk"),
-  "verifier: probe_read_kernel": is("EINVAL", "verifier-needs-perfmon", "probe_read_kernel"),
-  "verifier: pointer comparison": is("EACCES", "verifier-needs-perfmon", "compares a pointer"),
-  "verifier: uninitialised stack": is("EACCES", "verifier-needs-perfmon", "stack"),
-  "verifier: bounded loop": is("E2BIG", "verifier-needs-perfmon", "speculation"),
-  "verifier: bounded loop, log cut off": is("ENOSPC", "verifier-needs-perfmon", "speculation"),
-  "verifier: bounded loop with a call": is("EINVAL", "verifier-needs-perfmon", "speculation"),
-  "verifier: a mistake": is("EACCES", "none"),
+  "program: needs CAP_PERFMON": refusedWith("EPERM", "capability-missing", "CAP_PERFMON"),
+  "verifier: trace_printk": refusedWith("EINVAL", "verifier-needs-perfmon", "trace_printk"),
+  "verifier: probe_read_kernel": refusedWith(
+    "EINVAL",
+    "verifier-needs-perfmon",
+    "probe_read_kernel",
+  ),
+  "verifier: pointer comparison": refusedWith(
+    "EACCES",
+    "verifier-needs-perfmon",
+    "compares a pointer",
+  ),
+  "verifier: uninitialised stack": refusedWith("EACCES", "verifier-needs-perfmon", "stack"),
+  "verifier: bounded loop": refusedWith("E2BIG", "verifier-needs-perfmon", "speculation"),
+  "verifier: bounded loop, log cut off": refusedWith(
+    "ENOSPC",
+    "verifier-needs-perfmon",
+    "speculation",
+  ),
+  "verifier: bounded loop with a call": refusedWith(
+    "EINVAL",
+    "verifier-needs-perfmon",
+    "speculation",
+  ),
+  "verifier: a mistake": refusedWith("EACCES", "none"),
 });
 
 group("every word and capability", () => ({ delegation: Delegation.any }), {
@@ -233,11 +249,11 @@ const noAdmin = {
 } as const;
 
 group("CAP_BPF dropped after the token was made, for maps", () => noAdmin, {
-  "map: CAP_BPF dropped": is("EPERM", "capability-missing", "CAP_BPF"),
+  "map: CAP_BPF dropped": refusedWith("EPERM", "capability-missing", "CAP_BPF"),
 });
 
 group("CAP_BPF dropped after the token was made, for programs", () => noAdmin, {
-  "program: CAP_BPF dropped": is("EPERM", "capability-missing", "CAP_BPF"),
+  "program: CAP_BPF dropped": refusedWith("EPERM", "capability-missing", "CAP_BPF"),
 });
 
 const narrowWords = {
@@ -258,7 +274,7 @@ testWith("tokens", "explains a bpffs of the initial namespace, from inside anoth
     compare(
       "OTHER",
       answers["create: of the directory in OTHER"],
-      is("EPERM", "wrong-user-namespace"),
+      refusedWith("EPERM", "wrong-user-namespace"),
     );
   });
 });
@@ -316,7 +332,7 @@ testWith("tokens", "explains that cgroup_skb takes CAP_NET_ADMIN at attach", asy
     compare(
       "cgroup",
       answers["attach: cgroup_skb"],
-      is("EPERM", "capability-missing", "at attach"),
+      refusedWith("EPERM", "capability-missing", "at attach"),
     );
   } finally {
     Deno.removeSync(cgroup);
@@ -359,7 +375,7 @@ function lockedDown(): boolean {
 
 if (lockedDown()) {
   group("lockdown", () => ({ delegation: Delegation.any }), {
-    "verifier: probe_write_user": is("EINVAL", "local-policy", "lockdown"),
+    "verifier: probe_write_user": refusedWith("EINVAL", "local-policy", "lockdown"),
   });
 }
 
@@ -378,6 +394,6 @@ function refusesTrampolines(): boolean {
 
 if (refusesTrampolines()) {
   group("a kernel that refuses it to root too", () => ({ delegation: Delegation.any }), {
-    "program: local policy": is("EPERM", "local-policy", "root would be refused too"),
+    "program: local policy": refusedWith("EPERM", "local-policy", "root would be refused too"),
   });
 }

@@ -7,7 +7,8 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { KernelError } from "../../errors/kernel_error.ts";
-import { DelegationError, type RefusalCause } from "./delegation_error.ts";
+import type { Finding } from "./case.ts";
+import { DelegationError } from "./delegation_error.ts";
 import { DELEGATION_OPTIONS } from "../../plan/delegation.ts";
 import { bpffsMounts } from "../facts/mounts.ts";
 import {
@@ -17,8 +18,6 @@ import {
   processFacts,
 } from "../facts/process.ts";
 import { BPF_FS_MAGIC, S_IFDIR, S_IFMT } from "../../uapi/files.ts";
-
-/** statfs(2)'s f_type of a bpffs. */
 
 /** A refused creation. */
 export interface RefusedCreation {
@@ -30,12 +29,6 @@ export interface RefusedCreation {
   readonly directoryFd?: number | undefined;
   /** What BPF_TOKEN_CREATE answered: `-errno`. */
   readonly errno?: number | undefined;
-}
-
-interface Finding {
-  readonly reason: RefusalCause;
-  readonly why: string;
-  readonly fix?: string | undefined;
 }
 
 /** Finds the cause of a refused token creation. The probes that it makes change nothing. */
@@ -62,7 +55,7 @@ export function explainTokenCreation(kernel: Kernel, refused: RefusedCreation): 
   const number = errno ?? -Errno.EINVAL;
   const facts = processFacts(kernel);
   const evidence: string[] = [];
-  const finding = decide(kernel, refused, number, facts, evidence);
+  const finding = causeOfNoToken(kernel, refused, number, facts, evidence);
   return new DelegationError({
     doing,
     subject,
@@ -73,7 +66,7 @@ export function explainTokenCreation(kernel: Kernel, refused: RefusedCreation): 
   });
 }
 
-function decide(
+function causeOfNoToken(
   kernel: Kernel,
   refused: RefusedCreation,
   number: number,

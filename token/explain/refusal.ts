@@ -59,7 +59,7 @@ export function explainRefusal(kernel: Kernel, refusal: Refusal): DelegationErro
   const tokenFd = refusal.token?.fd ?? refusal.tokenFd;
   const evidence: string[] = [];
   const one: Case = { kernel, refusal, facts, tokenFd, evidence };
-  const finding = refusal.command in TOKEN_COMMANDS ? decide(one) : explainAttach(one);
+  const finding = refusal.command in TOKEN_COMMANDS ? causeOfRefusal(one) : explainAttach(one);
   if (finding === undefined) return undefined;
   return new DelegationError({
     doing: refusal.doing,
@@ -72,7 +72,7 @@ export function explainRefusal(kernel: Kernel, refusal: Refusal): DelegationErro
   });
 }
 
-function decide(one: Case): Finding | undefined {
+function causeOfRefusal(one: Case): Finding | undefined {
   const { refusal: { errno, log = "" }, tokenFd } = one;
   switch (-errno) {
     case Errno.EBADF:

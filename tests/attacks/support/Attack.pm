@@ -237,7 +237,7 @@ sub insn {
 
 # BPF_PROG_LOAD with a token when one is given: the descriptor or minus the errno, and the verifier's log.
 sub program_load {
-  my ($token, $type, $attach_type, $instructions, $with_log) = @_;
+  my ($token, $type, $attach_type, $instructions, $with_log, $attach_id) = @_;
   my $license = "GPL\0";
   my $log = "\0" x 65536;
   my $attributes = "\0" x 160;
@@ -245,6 +245,7 @@ sub program_load {
   substr($attributes, 24, 16) = pack 'LLP', 1, length $log, $log if $with_log;
   substr($attributes, 44, 4) = pack 'L', $token >= 0 ? TOKEN_FLAG : 0;
   substr($attributes, 68, 4) = pack 'L', $attach_type;
+  substr($attributes, 108, 4) = pack 'L', $attach_id // 0;
   substr($attributes, 144, 4) = pack 'l', $token if $token >= 0;
   my $result = bpf(5, $attributes);
   $log =~ s/\0.*//s;

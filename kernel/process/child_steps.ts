@@ -1,0 +1,96 @@
+/**
+ * Steps that several child programs have in common: what a child gives up, and how it hands on a descriptor.
+ *
+ * @module
+ */
+
+import type { ChildProgram, StepResult } from "./child_program.ts";
+import { systemCalls } from "../linux/ffi/syscalls.ts";
+import {
+  _LINUX_CAPABILITY_VERSION_3,
+  PR_SET_DUMPABLE,
+  PR_SET_NO_NEW_PRIVS,
+  PR_SET_PDEATHSIG,
+  SIGKILL,
+} from "../../uapi/processes.ts";
+import { SCM_RIGHTS, SOL_SOCKET } from "../../uapi/sockets.ts";
+
+const LAST_DESCRIPTOR = 0xffffffff;
+
+/** Closes all descriptors but these. */
+export function closeAllBut(program: ChildProgram, kept: readonly number[]): void {
+  let from = 0;
+  for (const fd of [...new Set(kept)].sort((a, b) => a - b)) {
+    if (fd > from) program.step("close_range", systemCalls.close_range, [from, fd - 1, 0]);
+    from = fd + 1;
+  }
+  program.step("close_range", systemCalls.close_range, [from, LAST_DESCRIPTOR, 0]);
+}
+
+/**
+ * Nobody may trace the child, read its memory or its descriptors, and it ends with its parent.
+ *
+ * A change of credentials takes both back: commit_creds() sets dumpable to fs.suid_dumpable and clears the
+ * death signal when the ids change or the capabilities are not a subset of the old ones. So these steps come
+ * before such a change, and again after it.
+ */
+export function guard(program: ChildProgram): void {
+  const { prctl } = systemCalls;
+  program.step("prctl", prctl, [PR_SET_DUMPABLE, 0, 0, 0, 0]);
+  program.step("prctl", prctl, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+}
+
+/** No file that the child could execute would give it privileges. */
+export function setNoNewPrivileges(program: ChildProgram): void {
+  program.step("prctl", systemCalls.prctl, [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
+}
+
+/** Permitted and effective are these capabilities, none is inheritable. */
+export function keepCapabilities(program: ChildProgram, capabilities: readonly number[]): void {
+  const header = program.room(8);
+  view(header.bytes).setUint32(0, _LINUX_CAPABILITY_VERSION_3, true);
+  const data = program.room(24);
+  data.bytes.set(capabilitySets(capabilities));
+  program.step("capset", systemCalls.capset, [header.address, data.address]);
+}
+
+/** `struct __user_cap_data_struct[2]` with these permitted and effective, `inheritable` if said so. */
+export function capabilitySets(
+  capabilities: readonly number[],
+  inheritable: boolean = false,
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(24);
+  for (const number of capabilities) {
+    const at = (number >> 5) * 12;
+    for (const set of inheritable ? [0, 4, 8] : [0, 4]) {
+      const place = view(bytes);
+      place.setUint32(at + set, place.getUint32(at + set, true) | (1 << (number & 31)), true);
+    }
+  }
+  return bytes;
+}
+
+/** sendmsg(2) with one descriptor that only the child knows the number of. */
+export function sendDescriptor(program: ChildProgram, socket: number, fd: StepResult): void {
+  const data = program.room(8);
+  data.bytes[0] = 1;
+  const vector = program.room(16);
+  view(vector.bytes).setBigUint64(0, BigInt(data.address), true);
+  view(vector.bytes).setBigUint64(8, 1n, true);
+  const control = program.room(24);
+  view(control.bytes).setBigUint64(0, 20n, true);
+  view(control.bytes).setInt32(8, SOL_SOCKET, true);
+  view(control.bytes).setInt32(12, SCM_RIGHTS, true);
+  // Eight bytes are written where four are looked at: the rest is padding.
+  fd.stores.push(control.address + 16);
+  const header = program.room(56);
+  view(header.bytes).setBigUint64(16, BigInt(vector.address), true);
+  view(header.bytes).setBigUint64(24, 1n, true);
+  view(header.bytes).setBigUint64(32, BigInt(control.address), true);
+  view(header.bytes).setBigUint64(40, 24n, true);
+  program.step("sendmsg", systemCalls.sendmsg, [socket, header.address, 0]);
+}
+
+function view(bytes: Uint8Array<ArrayBuffer>): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

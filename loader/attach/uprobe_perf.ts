@@ -1,0 +1,61 @@
+/**
+ * Uprobes by perf events.
+ *
+ * @module
+ */
+
+import { attachError, checkAttach } from "./error.ts";
+import type { AttachableProgram } from "./attachable.ts";
+import type { Link } from "./link.ts";
+import { attachToPerfEvent, checkPerfOpen, eventSource, type PerfLinkOptions } from "./perf.ts";
+
+/** How a uprobe is made at a place. */
+export interface UprobeWay extends PerfLinkOptions {
+  /** On return instead of entry. */
+  readonly returns?: boolean | undefined;
+  /** A process; 0 is this one, -1 all that run the file. @default {-1} */
+  readonly pid?: number | undefined;
+  /** Where in the file a counter lies that the kernel raises while the probe is there. */
+  readonly referenceCounterOffset?: number | undefined;
+}
+
+/** Attaches at an offset of a file, by way of a perf event. */
+export function attachUprobeAt(
+  program: AttachableProgram,
+  path: string,
+  offset: bigint,
+  target: string,
+  options: UprobeWay,
+): Link {
+  const { kernel } = program;
+  const type = eventSource(kernel, "uprobe");
+  if (type === undefined) {
+    throw attachError(
+      program.name,
+      "this kernel has no uprobe perf events (CONFIG_UPROBE_EVENTS)",
+      {
+        errno: "EOPNOTSUPP",
+        fix: "use a uprobe.multi section",
+        data: { target },
+      },
+    );
+  }
+  const counter = BigInt(options.referenceCounterOffset ?? 0) << 32n;
+  const pid = options.pid ?? -1;
+  const fd = kernel.perfEventOpen({
+    type: type.number,
+    config: (options.returns === true ? type.returns : 0n) | counter,
+    name: path,
+    offset,
+    pid,
+    cpu: pid < 0 ? 0 : -1,
+  });
+  checkAttach(fd === -22 ? fd : 0, program.name, "perf_event_open", {
+    why:
+      `no instruction of "${path}" begins at ${offset}, or the file system does not allow uprobes`,
+    data: { target, offset: String(offset) },
+  });
+  checkPerfOpen(fd, program.name, { target });
+  const kind = options.returns === true ? "uretprobe" : "uprobe";
+  return attachToPerfEvent(kernel, program, { fd, kind, target }, options);
+}

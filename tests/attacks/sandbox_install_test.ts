@@ -1,0 +1,119 @@
+/**
+ * The documented line with the documented installation, and what else of Deno's cache is shown for it.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { attackTest } from "./support/attack_test.ts";
+import { shellText, withFolder } from "./support/sandbox.ts";
+import { type Ended, run, skep, tree } from "./support/under_test.ts";
+
+const folder = `${tree}/examples/execsnoop`;
+const object = "execsnoop.bpf.o";
+
+/** Where Deno keeps what it has downloaded, and the storage of programs. */
+async function cacheFolder(): Promise<string> {
+  const { stdout } = await run([Deno.execPath(), "info", "--json"]);
+  return JSON.parse(stdout).denoDir;
+}
+
+/** `skep sandbox --for … -- COMMAND`, by the installed `skep` that the PATH of both finds. */
+async function installed(
+  use: (line: (command: string) => Promise<Ended>) => Promise<void>,
+): Promise<void> {
+  await withFolder(async (root) => {
+    const { code, stderr } = await run(
+      [
+        ...[Deno.execPath(), "install", "--global", "--allow-all", "--name", "skep"],
+        ...["--config", "deno.json", "--root", root, "cli/mod.ts"],
+      ],
+      { directory: tree },
+    );
+    assertEquals(code, 0, stderr);
+    // As a login has it: Deno by its name, and what it installed.
+    const deno = Deno.execPath().replace(/\/[^/]*$/, "");
+    const environment = { PATH: `${root}/bin:${deno}:${Deno.env.get("PATH") ?? ""}` };
+    await use((command) =>
+      run(["sh", "-c", `skep sandbox --for ${object} -- ${command}`], {
+        directory: folder,
+        environment,
+        seconds: 18,
+      })
+    );
+  });
+}
+
+attackTest("tokens", "the documented line runs with the documented installation", async () => {
+  await installed(async (line) => {
+    const { code, stderr } = await line(`skep run ${object} --duration 1`);
+    assertEquals(code, 0, stderr);
+  });
+});
+
+attackTest("tokens", "the same line runs from a clone, by deno run", async () => {
+  const inner = shellText([...skep, "run", object, "--duration", "1"]);
+  const outer = shellText([...skep, "sandbox", "--for", object]);
+  const { code, stderr } = await run(["sh", "-c", `${outer} -- ${inner}`], { directory: folder });
+  assertEquals(code, 0, stderr);
+});
+
+/** Private files in Deno's cache while `use` runs, readable to all, so that only what is shown counts. */
+async function withSecrets(
+  use: (cache: string, places: readonly string[]) => Promise<void>,
+): Promise<void> {
+  const cache = await cacheFolder();
+  const places = ["location_data", "npm/registry.npmjs.org", "gen"]
+    .map((part) => `${cache}/${part}/skep-attack-${Deno.pid}`);
+  try {
+    for (const place of places) {
+      await Deno.mkdir(place, { recursive: true });
+      await Deno.writeTextFile(`${place}/secret`, "honey", { mode: 0o644 });
+    }
+    await use(cache, places);
+    for (const place of places) assertEquals(await Deno.readTextFile(`${place}/secret`), "honey");
+  } finally {
+    for (const place of places) await Deno.remove(place, { recursive: true }).catch(() => {});
+  }
+}
+
+attackTest("tokens", "what Deno keeps for other programs is not shown for it", async () => {
+  await withSecrets(async (cache, places) => {
+    await installed(async (line) => {
+      const script = [
+        ...places.map((place) => `cat ${place}/secret`),
+        `find ${cache} -name secret -path '*skep-attack*' 2>/dev/null | while read x; do cat "$x"; done`,
+        // Opened for writing, and nothing written.
+        `if : >> ${tree}/cli/mod.ts; then echo written; fi`,
+        `skep run ${object} --duration 1 > /dev/null && echo ran`,
+      ].join("; ");
+      const { stdout, stderr } = await line(shellText(["sh", "-c", script]));
+      assert(!stdout.includes("honey"), `private files of Deno's cache were read: ${stdout}`);
+      assert(!stdout.includes("written"), "the command changed what it is made of");
+      assert(stdout.includes("ran"), `the command does not run: ${stdout}${stderr}`);
+    });
+  });
+});
+
+attackTest("tokens", "nor to a function that runs with a token", async () => {
+  await withSecrets(async (_, places) => {
+    await withFolder(async (scratch) => {
+      await Deno.writeTextFile(
+        `${scratch}/caller.ts`,
+        `import { withToken, Delegation } from ${JSON.stringify(`${tree}/token/mod.ts`)};
+         export const read = (paths) => paths.map((path) => {
+           try { return Deno.readTextFileSync(path); } catch { return "closed"; }
+         });
+         if (import.meta.main) console.log(JSON.stringify(await withToken({
+           delegation: Delegation.of({ commands: ["map_create"], maps: ["hash"] }),
+           module: import.meta.url, function: "read", arguments: [Deno.args] })));`,
+      );
+      const { code, stdout, stderr } = await run([
+        ...[Deno.execPath(), "run", "-A", "--no-config", "--no-check", `${scratch}/caller.ts`],
+        ...places.map((place) => `${place}/secret`),
+      ], { directory: scratch });
+      assertEquals(code, 0, stderr);
+      assertEquals(JSON.parse(stdout), ["closed", "closed", "closed"]);
+    });
+  });
+});

@@ -1,0 +1,79 @@
+/**
+ * A command that writes more than a text can hold must not end who reads it.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { attackTest } from "./support/attack_test.ts";
+import { withFolder } from "./support/sandbox.ts";
+import { run, tree } from "./support/under_test.ts";
+
+/** Runs a sandbox with piped output, and says what came of it in one line of JSON. */
+const caller = `
+  const { runInSandbox, Delegation, SkepError } =
+    await import(${JSON.stringify(`file://${tree}/mod.ts`)});
+  const run = (script) => runInSandbox({
+    delegation: Delegation.of({ commands: ["map_create"], maps: ["hash"] }),
+    command: ["sh", "-c", script],
+    output: "piped",
+    input: "null",
+  });
+  const longest = (value, depth) => typeof value === "string"
+    ? value.length
+    : typeof value === "object" && value !== null && depth < 4
+    ? Math.max(0, ...Reflect.ownKeys(value).map((key) => longest(value[key], depth + 1)))
+    : 0;
+  const facts = {};
+  try {
+    const { stdout } = await run(Deno.args[0]);
+    facts.length = stdout.length;
+  } catch (error) {
+    facts.typed = error instanceof SkepError;
+    facts.message = error.message;
+    facts.kept = longest(error, 0);
+    facts.intact = error.message.length < 2000;
+  }
+  facts.after = (await run("echo still here")).stdout.trim();
+  facts.peak = Number(/VmHWM:\\s*(\\d+)/.exec(Deno.readTextFileSync("/proc/self/status"))[1]) * 1024;
+  console.log(JSON.stringify(facts));
+`;
+
+async function call(script: string): Promise<{ readonly [name: string]: unknown }> {
+  let facts: { readonly [name: string]: unknown } = {};
+  await withFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/caller.ts`, caller);
+    const { code, stdout, stderr } = await run(
+      [Deno.execPath(), "run", "-A", "--no-config", `${folder}/caller.ts`, script],
+      { seconds: 19 },
+    );
+    assertEquals(code, 0, `the caller was ended: ${stderr}`);
+    facts = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+  });
+  return facts;
+}
+
+const writers = {
+  "its output": "head -c 600000000 /dev/zero",
+  "its error output": "head -c 600000000 /dev/zero >&2",
+};
+
+for (const [which, script] of Object.entries(writers)) {
+  attackTest(
+    "tokens",
+    `600 MB in ${which} end in a typed error, with what came so far`,
+    async () => {
+      const facts = await call(script);
+      const seen = JSON.stringify(facts);
+      assertEquals([facts["typed"], facts["intact"]], [true, true], seen);
+      assert(Number(facts["kept"]) > 1000, `what came so far is not in the error: ${seen}`);
+      assert(Number(facts["peak"]) < 2e9, `it took ${facts["peak"]} bytes of memory`);
+      assertEquals(facts["after"], "still here");
+    },
+  );
+}
+
+attackTest("tokens", "a megabyte of output is given as it is", async () => {
+  const facts = await call("head -c 1000000 /dev/zero");
+  assertEquals([facts["length"], facts["after"]], [1_000_000, "still here"]);
+});

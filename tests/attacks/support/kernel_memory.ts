@@ -1,0 +1,47 @@
+/**
+ * Reading the kernel's memory by programs: what the attackers have to know of this kernel.
+ *
+ * @module
+ */
+
+import { Btf } from "../../../btf/mod.ts";
+
+/** What `read.pl` is told of this kernel. */
+export interface KernelMemory {
+  /** Its arguments. */
+  readonly args: readonly string[];
+}
+
+let known: KernelMemory | undefined;
+
+/** Looks an address and the types up; as root, whom kallsyms tells addresses. */
+export function kernelMemory(): KernelMemory {
+  return known ??= lookUp();
+}
+
+function lookUp(): KernelMemory {
+  const symbols = Deno.readTextFileSync("/proc/kallsyms");
+  const address = /^([0-9a-f]+) T (?:schedule|vprintk)$/m.exec(symbols)?.[1];
+  if (address === undefined || /^0+$/.test(address)) throw new Error("kallsyms has no addresses");
+  const btf = Btf.parse(Deno.readFileSync("/sys/kernel/btf/vmlinux"), { name: "vmlinux" });
+  const id = (name: string, kind: "func" | "struct" | "typedef"): number => {
+    const found = btf.find(name, kind);
+    if (found === undefined) throw new Error(`the kernel has no ${kind} ${name}`);
+    return found;
+  };
+  const task = btf.type(id("task_struct", "struct"));
+  if (task.kind !== "struct") throw new Error("task_struct is no struct");
+  const pid = task.members.find(({ name }) => name === "pid");
+  const numbers = [
+    BigInt(`0x${address}`),
+    id("bpf_rdonly_cast", "func"),
+    id("timespec64", "struct"),
+    id("btf_trace_sched_switch", "typedef"),
+    (pid?.bitOffset ?? 0) / 8,
+  ];
+  return { args: numbers.map(String) };
+}
+
+/** The ways, each also from a namespace within. */
+export const ways: readonly string[] = ["helper", "void", "struct", "pointer"]
+  .flatMap((way) => [way, `nested ${way}`]);
