@@ -20,6 +20,7 @@ export type JsonValue =
 
 /** What an error carries beside its text; members that are undefined are left out. */
 export interface ErrorData {
+  /** A fact by its name. */
   readonly [key: string]: JsonValue | undefined;
 }
 

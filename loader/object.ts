@@ -29,7 +29,7 @@ import { originTraits } from "../object/spec/map_traits.ts";
 import type { NamedMaps, ObjectTypes, OtherMap, OtherName } from "./object_types.ts";
 import type { ProgramOutcome } from "./load/outcome.ts";
 import { type LoadOptions, type ObjectInput, prepare, type Prepared } from "./load/prepare.ts";
-import { type Program, programFrom } from "./program/program.ts";
+import { Program } from "./program/program.ts";
 import type { CreatedMap } from "./load/load_context.ts";
 import { Variable } from "./map/variable.ts";
 
@@ -111,7 +111,7 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
     const named = new NamedList<AnyMap>("map", spec.name, maps);
     this.maps = new LoadedMaps<T["maps"]>(named);
     const programs = [...loaded.programs.values()].map(({ linked, descriptor, attachType, log }) =>
-      programFrom({
+      new Program({
         kernel,
         descriptor,
         spec: linked.program,

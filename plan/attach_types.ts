@@ -18,7 +18,7 @@ export interface AttachTypeFacts {
    */
   readonly loadedAs: ProgramTypeName | undefined;
   /** How far its programs reach, where that is less than their type does. */
-  readonly reach?: Reach;
+  readonly reach?: Reach | undefined;
 }
 
 const ATTACH_TYPES: { readonly [name in AttachTypeName]: AttachTypeFacts } = {

@@ -24,7 +24,7 @@ function program(section: string, instructions: Uint8Array<ArrayBuffer> = NOTHIN
     name: "probe",
     section,
     type,
-    ...(expectedAttachType === undefined ? {} : { expectedAttachType }),
+    expectedAttachType,
     flags,
     attach,
     autoload,

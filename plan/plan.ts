@@ -91,7 +91,11 @@ export class Plan implements PlanFacts {
   /** How each program that is loaded will be attached; empty when planned as written. */
   readonly attachDecisions: readonly AttachDecision[];
 
-  /** Takes over the facts. */
+  /**
+   * Takes over the facts.
+   *
+   * @internal
+   */
   constructor(facts: PlanFacts) {
     this.profile = facts.profile;
     this.delegation = facts.delegation;

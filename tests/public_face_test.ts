@@ -100,7 +100,13 @@ async function exported(): Promise<Exported[]> {
   return Object.values(nodes).flatMap(({ symbols }) => symbols);
 }
 
-/** Names of this package's types in a declaration, private and protected members left out. */
+/** Whether it is a constructor that the library alone calls: its documentation has the tag `@internal`. */
+function isInternalConstructor({ name, jsDoc }: { readonly [key: string]: Json }): boolean {
+  const tags = (jsDoc as { tags?: readonly { kind: string }[] } | undefined)?.tags;
+  return name === "constructor" && tags?.some(({ kind }) => kind === "internal") === true;
+}
+
+/** Names of this package's types in a declaration, but for what users cannot call. */
 function namedTypes(json: Json, found: Set<string> = new Set()): Set<string> {
   if (json === null || typeof json !== "object") return found;
   if (Array.isArray(json)) {
@@ -109,6 +115,7 @@ function namedTypes(json: Json, found: Set<string> = new Set()): Set<string> {
   }
   const node = json as { readonly [key: string]: Json };
   if (node.accessibility === "private" || node.accessibility === "protected") return found;
+  if (isInternalConstructor(node)) return found;
   if (node.kind === "typeRef") {
     const { typeName, resolution } = node.value as {
       typeName: string;
@@ -141,7 +148,14 @@ Deno.test("the reader of signatures sees every type that a caller meets", () => 
       reference("Uint8Array"),
       reference("T", { kind: "typeParam" }),
     ],
-    members: [{ accessibility: "private", tsType: reference("Hidden", { kind: "local" }) }],
+    members: [
+      { accessibility: "private", tsType: reference("Hidden", { kind: "local" }) },
+      {
+        name: "constructor",
+        jsDoc: { tags: [{ kind: "internal" }] },
+        tsType: reference("Parts", { kind: "local" }),
+      },
+    ],
     returns: { kind: "typeQuery", value: "TABLE" },
   });
   assertEquals([...found].sort(), ["Base", "Imported", "Kernel", "Own", "TABLE"]);

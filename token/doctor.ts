@@ -92,7 +92,11 @@ export class DoctorReport {
   /** How programs that attach through perf_event_open are attached with a token, by their section. */
   readonly attachForms: readonly { readonly section: string; readonly form: string }[];
 
-  /** Takes over what was found. */
+  /**
+   * Takes over what was found.
+   *
+   * @internal
+   */
   constructor(facts: Omit<DoctorReport, "lines" | "advice" | "toJSON">) {
     this.release = facts.release;
     this.tokensSupported = facts.tokensSupported;

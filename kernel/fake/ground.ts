@@ -30,13 +30,13 @@ export interface FakeObject {
   /** The name, or the path. */
   readonly name: string;
   /** The map, for maps. */
-  readonly map?: FakeMap;
+  readonly map?: FakeMap | undefined;
   /** What it was loaded or created with. */
   readonly attributes?: unknown;
   /** The contents of a file, the blob of a BTF. */
-  readonly bytes?: Uint8Array<ArrayBuffer>;
+  readonly bytes?: Uint8Array<ArrayBuffer> | undefined;
   /** What stat(2) gives as its inode, for namespaces. */
-  readonly inode?: bigint;
+  readonly inode?: bigint | undefined;
 }
 
 /** What the `FakeProcesses` needs of the fake kernel that it is part of. */
@@ -60,7 +60,7 @@ export interface FakeUserNamespace {
   /** The uid that owns it. */
   readonly owner: number;
   /** The one above; without it, it is out of sight. */
-  readonly parent?: FakeUserNamespace;
+  readonly parent?: FakeUserNamespace | undefined;
 }
 
 /** A process of the fake, as the other end of a socket or behind a pidfd. */

@@ -29,31 +29,35 @@ export interface Injection {
   /** What to answer. */
   readonly errno: ErrnoName;
   /** Only the nth matching call, counted from 1; every one without it. */
-  readonly nth?: number;
+  readonly nth?: number | undefined;
   /** Only where this holds of the command's attributes. */
-  readonly when?: (attributes: never) => boolean;
+  readonly when?: ((attributes: never) => boolean) | undefined;
   /** A log to give with the refusal of a load. */
-  readonly log?: string;
+  readonly log?: string | undefined;
 }
 
 /** How a {@linkcode FakeKernel} starts. */
 export interface FakeKernelOptions {
   /** Files by path; directories come from the paths. */
-  readonly files?: { readonly [path: string]: string | Uint8Array };
+  readonly files?: { readonly [path: string]: string | Uint8Array } | undefined;
   /** File system types by mount point, for `filesystemType`. */
-  readonly filesystems?: { readonly [path: string]: number };
+  readonly filesystems?: { readonly [path: string]: number } | undefined;
   /** Inodes by path, for the files of `/proc/PID/ns`. */
-  readonly inodes?: { readonly [path: string]: bigint };
+  readonly inodes?: { readonly [path: string]: bigint } | undefined;
   /** Facts of the machine that differ from the fake's own. */
-  readonly machine?: Partial<K.MachineFacts>;
+  readonly machine?: Partial<K.MachineFacts> | undefined;
   /** Interfaces by name. */
-  readonly interfaces?: { readonly [name: string]: number };
+  readonly interfaces?: { readonly [name: string]: number } | undefined;
   /** The verifier: what a load answers; without a result, a descriptor. */
-  readonly verify?: (program: K.ProgramLoad) => { result?: K.Result; log?: string } | undefined;
+  readonly verify?:
+    | ((
+      program: K.ProgramLoad,
+    ) => { result?: K.Result | undefined; log?: string | undefined } | undefined)
+    | undefined;
   /** What a test run answers. */
-  readonly testRun?: (run: K.TestRun) => Partial<K.TestRunResult>;
+  readonly testRun?: ((run: K.TestRun) => Partial<K.TestRunResult>) | undefined;
   /** What netlink answers. */
-  readonly netlink?: (message: Uint8Array) => ReturnType<K.Kernel["netlink"]>;
+  readonly netlink?: ((message: Uint8Array) => ReturnType<K.Kernel["netlink"]>) | undefined;
 }
 
 /** Descriptors begin here, so that a real one in their place is noticed. */
@@ -134,7 +138,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
   }
 
   /** Gives out the lowest free descriptor for an object of the test's own. */
-  addDescriptor(object: Omit<FakeObject, "id"> & { readonly id?: number }): number {
+  addDescriptor(object: Omit<FakeObject, "id"> & { readonly id?: number | undefined }): number {
     let fd = FIRST_DESCRIPTOR;
     while (this.descriptors.has(fd)) fd++;
     this.descriptors.set(fd, { ...object, id: object.id ?? 0 });
@@ -191,7 +195,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
       const directory = this.#directories.has(path) ||
         this.options.filesystems?.[path] !== undefined;
       if (bytes === undefined && !directory) return -Errno.ENOENT;
-      return this.addDescriptor({ kind: "file", name: path, ...(bytes ? { bytes } : {}) });
+      return this.addDescriptor({ kind: "file", name: path, bytes });
     });
   }
 

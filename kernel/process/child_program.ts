@@ -34,11 +34,11 @@ const CLONE_ARGS_SIZE = 64;
 /** How a step ends. */
 export interface StepOptions {
   /** Goes on after an error. */
-  readonly tolerate?: boolean;
+  readonly tolerate?: boolean | undefined;
   /** Takes the result 0 for an error: for read, where it is the end of the other side. */
-  readonly stopAtZero?: boolean;
+  readonly stopAtZero?: boolean | undefined;
   /** Repeats the call until it fails or returns the result of this earlier step; it has at most five arguments. */
-  readonly repeatUntil?: StepResult;
+  readonly repeatUntil?: StepResult | undefined;
 }
 
 /** An argument: a number, the address of a text, or what an earlier step answered. */
@@ -78,7 +78,7 @@ export interface SharedWord {
 /** How the process is made. */
 export interface StartOptions {
   /** Whether it is the init of a new pid namespace (needs CAP_SYS_ADMIN): its end kills every process in there. */
-  readonly newPidNamespace?: boolean;
+  readonly newPidNamespace?: boolean | undefined;
 }
 
 /** What a step answered. */

@@ -16,11 +16,11 @@ export class AttachError extends SkepError {
 /** The more that an attach error can say. */
 export interface AttachFacts {
   /** What to do about it. */
-  readonly fix?: string;
+  readonly fix?: string | undefined;
   /** The errno by name. */
-  readonly errno?: string;
+  readonly errno?: string | undefined;
   /** Candidates, paths, numbers. */
-  readonly data?: { readonly [key: string]: JsonValue };
+  readonly data?: { readonly [key: string]: JsonValue } | undefined;
 }
 
 /** An {@linkcode AttachError} about a program. */
@@ -39,7 +39,7 @@ export function noSuchTarget(
   const advice = nearest.length > 0 ? `nearest: ${nearest.join(", ")}` : fix;
   return attachError(program, `there is no ${what} "${name}"`, {
     errno: "ENOENT",
-    ...(advice === undefined ? {} : { fix: advice }),
+    fix: advice,
     data: { target: name, nearest },
   });
 }
@@ -50,9 +50,9 @@ export function checkAttach(
   program: string,
   command: string,
   facts: {
-    readonly why?: string;
-    readonly fix?: string;
-    readonly data?: { readonly [key: string]: JsonValue };
+    readonly why?: string | undefined;
+    readonly fix?: string | undefined;
+    readonly data?: { readonly [key: string]: JsonValue } | undefined;
   } = {},
 ): number {
   if (result >= 0) return result;

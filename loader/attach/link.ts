@@ -75,7 +75,11 @@ export class Link implements Disposable {
   #fd: number;
   #open = true;
 
-  /** Takes over the descriptors. Made by the attach functions. */
+  /**
+   * Takes over the descriptors. Made by the attach functions.
+   *
+   * @internal
+   */
   constructor(kernel: Kernel, parts: LinkParts) {
     this.#kernel = kernel;
     this.#parts = parts;

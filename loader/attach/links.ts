@@ -14,7 +14,7 @@ export interface SkippedAttachment {
   /** Why it was left out. */
   readonly reason: string;
   /** The refusal, when it was tried. */
-  readonly error?: SkepError;
+  readonly error?: SkepError | undefined;
 }
 
 /**
@@ -34,7 +34,11 @@ export class Links implements Disposable, Iterable<Link> {
   readonly skipped: readonly SkippedAttachment[];
   readonly #links: readonly Link[];
 
-  /** Takes over the links. */
+  /**
+   * Takes over the links.
+   *
+   * @internal
+   */
   constructor(links: readonly Link[], skipped: readonly SkippedAttachment[]) {
     this.#links = links;
     this.skipped = skipped;

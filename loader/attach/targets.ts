@@ -62,7 +62,7 @@ export function withTarget<T>(
     : kernel.open(given, what === "cgroup" ? O_DIRECTORY : 0);
   checkAttach(fd, program, what === "sockmap" ? "BPF_OBJ_GET" : "open", {
     data: { [what]: given },
-    ...(fd === -2 ? { why: `there is no ${what} at "${given}"` } : {}),
+    why: fd === -2 ? `there is no ${what} at "${given}"` : undefined,
   });
   try {
     return use(fd);

@@ -27,7 +27,11 @@ export class Features {
   readonly #kernel: Kernel;
   readonly #members = new Map<FeatureKind, ReadonlySet<string>>();
 
-  /** Looks nothing up yet. Use {@linkcode features}, which keeps one per kernel. */
+  /**
+   * Looks nothing up yet. Use {@linkcode features}, which keeps one per kernel.
+   *
+   * @internal
+   */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
   }

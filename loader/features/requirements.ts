@@ -25,9 +25,9 @@ export interface Requirement {
   /** The first release that has it. */
   readonly linux: LinuxVersion;
   /** Names of the options with which the kernel has to be built, with `CONFIG_`. */
-  readonly built?: readonly string[];
+  readonly built?: readonly string[] | undefined;
   /** What it is, where the name does not say it. */
-  readonly note?: string;
+  readonly note?: string | undefined;
 }
 
 /** The names of one kind of feature, with the release or the whole requirement. */

@@ -9,9 +9,7 @@ const RELEASE = "6.1.0-50-amd64";
 function kernelWith(release: string, configuration?: string): FakeKernel {
   return new FakeKernel({
     machine: { release },
-    ...(configuration === undefined
-      ? {}
-      : { files: { [`/boot/config-${release}`]: configuration } }),
+    files: configuration === undefined ? undefined : { [`/boot/config-${release}`]: configuration },
   });
 }
 

@@ -126,7 +126,7 @@ function createMap(
     spec,
     descriptor,
     reused: false,
-    ...(structOps !== undefined ? { structOps } : {}),
+    structOps,
   };
   if (mapTypeNumber(spec) === MapType.arena) {
     return { ...map, arena: stack.use(mapArena(state, spec, descriptor.fd)) };
@@ -208,7 +208,7 @@ function mapArena(state: LoadContext, spec: MapSpec, fd: number): Mapping {
   const address = spec.mapExtra;
   const mapping = state.kernel.map(fd, mappedSize(spec, state.kernel.machine), {
     writable: true,
-    ...(address !== 0n ? { address, fixed: true } : {}),
+    address: address || undefined,
   });
   if (!(mapping instanceof Mapping)) {
     throw new KernelError({
@@ -217,9 +217,9 @@ function mapArena(state: LoadContext, spec: MapSpec, fd: number): Mapping {
       command: "mmap",
       number: mapping,
       stage: "map",
-      ...(mapping === -Errno.EEXIST
-        ? { why: `another mapping of this process lies at 0x${address.toString(16)}` }
-        : {}),
+      why: mapping === -Errno.EEXIST
+        ? `another mapping of this process lies at 0x${address.toString(16)}`
+        : undefined,
     });
   }
   if (!spec.zeroed && spec.contents !== undefined) {

@@ -102,7 +102,7 @@ interface Ability {
   /** Why a map of another kind cannot, by its type with an article. */
   readonly why: (type: string) => string;
   /** Whether it is a property, not a method. */
-  readonly property?: boolean;
+  readonly property?: boolean | undefined;
 }
 
 const LISTED = ["keyed", "array", "per-cpu", "descriptors", "maps", "perf"] as const;

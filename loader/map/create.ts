@@ -83,17 +83,13 @@ export function createNewMap(kernel: Kernel, options: MapCreateOptions): MapPart
     maxEntries,
     flags,
     name,
-    ...(mapExtra !== 0n ? { mapExtra } : {}),
-    ...(numaNode !== undefined ? { numaNode } : {}),
-    ...(inner !== undefined ? { innerMapFd: inner.fd } : {}),
-    ...(btf !== undefined && cut !== undefined
-      ? {
-        btfFd: btf.fd,
-        keyTypeId: cut.ids.get(keyTypeId) ?? 0,
-        valueTypeId: cut.ids.get(valueTypeId) ?? 0,
-      }
-      : {}),
-    ...(tokenFd !== undefined ? { tokenFd } : {}),
+    mapExtra: mapExtra || undefined,
+    numaNode,
+    innerMapFd: inner?.fd,
+    btfFd: btf?.fd,
+    keyTypeId: btf && cut?.ids.get(keyTypeId),
+    valueTypeId: btf && cut?.ids.get(valueTypeId),
+    tokenFd,
   });
   if (result < 0) {
     throw explainRefused(kernel, token, {
@@ -125,7 +121,7 @@ export function createNewMap(kernel: Kernel, options: MapCreateOptions): MapPart
 }
 
 function loadBtf(kernel: Kernel, bytes: Uint8Array, tokenFd: number | undefined): Descriptor {
-  const { result } = kernel.btfLoad({ bytes, ...(tokenFd !== undefined ? { tokenFd } : {}) });
+  const { result } = kernel.btfLoad({ bytes, tokenFd });
   const facts = { doing: "load", subject: "BTF of the map's types", command: "BPF_BTF_LOAD" };
   return new Descriptor(kernel, check(result, { ...facts, stage: "btf" }));
 }

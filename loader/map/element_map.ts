@@ -29,7 +29,11 @@ export abstract class ElementMap<K, V, In = V> extends LiveMap {
   /** The element commands. */
   protected readonly elements: TypedElements;
 
-  /** Takes over the parts' descriptor. */
+  /**
+   * Takes over the parts' descriptor.
+   *
+   * @internal
+   */
   protected constructor(parts: MapParts) {
     super(parts);
     this.elements = new TypedElements(parts, this.subject);
@@ -96,7 +100,11 @@ export abstract class ElementMap<K, V, In = V> extends LiveMap {
  * ```
  */
 export class StorageMap<V> extends ElementMap<number | HasDescriptor, V> {
-  /** Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`. */
+  /**
+   * Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`.
+   *
+   * @internal
+   */
   constructor(parts: MapParts) {
     super(parts);
   }

@@ -60,7 +60,11 @@ function eventDecoder<T>({ btf, eventType }: MapParts): RecordsOptions<T> {
 export class RingBufferMap<E> extends LiveMap {
   readonly #readers = new Readers();
 
-  /** Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`. */
+  /**
+   * Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`.
+   *
+   * @internal
+   */
   constructor(parts: MapParts) {
     super(parts);
   }
@@ -133,7 +137,11 @@ export class PerfEventArray<E> extends DescriptorMap<number> {
 export class UserRingBufferMap<E = Uint8Array> extends LiveMap {
   readonly #writers = new Readers();
 
-  /** Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`. */
+  /**
+   * Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`.
+   *
+   * @internal
+   */
   constructor(parts: MapParts) {
     super(parts);
   }

@@ -38,7 +38,11 @@ export class DescriptorMap<K, Id extends number | bigint = number>
 export class MapOfMaps<K, Inner extends LiveMap = AnyMap> extends DescriptorMap<K> {
   readonly #open: (id: number) => LiveMap;
 
-  /** Takes over the parts' descriptor; `open` opens a map by its id. */
+  /**
+   * Takes over the parts' descriptor; `open` opens a map by its id.
+   *
+   * @internal
+   */
   constructor(parts: MapParts, open: (id: number) => LiveMap) {
     super(parts);
     this.#open = open;

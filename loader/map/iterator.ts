@@ -41,7 +41,11 @@ export class ElementIterator<T> extends Iterator<T, undefined, unknown> {
   #keys: DataView = EMPTY;
   #values: DataView = EMPTY;
 
-  /** Reads nothing yet. */
+  /**
+   * Reads nothing yet.
+   *
+   * @internal
+   */
   constructor(
     chunks: Generator<RawChunk, void, undefined>,
     codecs: ElementCodecs,

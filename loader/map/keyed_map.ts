@@ -34,7 +34,11 @@ import type { ChunkOptions } from "./raw.ts";
  * ```
  */
 export class KeyedMap<K, V, In = V> extends ElementMap<K, V, In> implements Iterable<[K, V]> {
-  /** Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`. */
+  /**
+   * Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`.
+   *
+   * @internal
+   */
   constructor(parts: MapParts) {
     super(parts);
   }

@@ -28,12 +28,16 @@ export abstract class LiveMap implements Disposable {
   /** BPF_F_…, as it was created with. */
   readonly flags: number;
   /** Its spec, when an object made it. */
-  readonly spec?: MapSpec;
+  readonly spec?: MapSpec | undefined;
 
   /** What it is made from. */
   protected readonly parts: MapParts;
 
-  /** Takes over the parts' descriptor. */
+  /**
+   * Takes over the parts' descriptor.
+   *
+   * @internal
+   */
   protected constructor(parts: MapParts) {
     this.parts = parts;
     this.name = parts.name;

@@ -32,7 +32,7 @@ export function mapMemory(map: MapParts): Mapping {
     : roundUp(roundUp(map.valueSize, 8) * maxEntries, pageSize);
   const mapping = kernel.map(descriptor.fd, size, {
     writable: (flags & BPF_F_RDONLY_PROG) === 0,
-    ...(arena && mapExtra !== 0n ? { address: mapExtra } : {}),
+    address: arena && mapExtra !== 0n ? mapExtra : undefined,
   });
   if (mapping instanceof Mapping) return mapping;
   throw new KernelError({ doing, subject: name, command: "mmap", number: mapping });

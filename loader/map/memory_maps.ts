@@ -49,7 +49,11 @@ export class ArrayMap<K, V> extends KeyedMap<K, V> {
 export class ArenaMap extends LiveMap {
   #memory: Mapping | undefined;
 
-  /** Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`. */
+  /**
+   * Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`.
+   *
+   * @internal
+   */
   constructor(parts: MapParts) {
     super(parts);
     this.#memory = parts.arena;

@@ -14,19 +14,19 @@ export type SetMode = "always" | "create" | "replace";
 /** How a value is set. */
 export interface SetOptions {
   /** `create` fails with EEXIST when the key is there, `replace` with ENOENT when it is not. */
-  readonly mode?: SetMode;
+  readonly mode?: SetMode | undefined;
   /** Takes the value's `bpf_spin_lock` meanwhile (BPF_F_LOCK, Linux 5.1). */
-  readonly lock?: boolean;
+  readonly lock?: boolean | undefined;
   /** BPF_F_… beside the mode. */
-  readonly flags?: number;
+  readonly flags?: number | undefined;
 }
 
 /** How a value is read. */
 export interface GetOptions {
   /** Takes the value's `bpf_spin_lock` meanwhile (BPF_F_LOCK, Linux 5.1). */
-  readonly lock?: boolean;
+  readonly lock?: boolean | undefined;
   /** BPF_F_… */
-  readonly flags?: number;
+  readonly flags?: number | undefined;
 }
 
 /**
@@ -47,7 +47,7 @@ export type OneCpu<V> = V extends readonly (infer One)[] ? One : V;
 /** How a value is pushed. */
 export interface PushOptions {
   /** Drops the oldest value when a queue or stack is full. @default {false} */
-  readonly force?: boolean;
+  readonly force?: boolean | undefined;
 }
 
 /** How a user ring buffer is written. */

@@ -18,7 +18,11 @@ export abstract class PushedMap<V> extends LiveMap {
   /** The element commands. */
   protected readonly elements: TypedElements;
 
-  /** Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`. */
+  /**
+   * Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`.
+   *
+   * @internal
+   */
   constructor(parts: MapParts) {
     super(parts);
     this.elements = new TypedElements(parts, this.subject);

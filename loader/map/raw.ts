@@ -25,7 +25,7 @@ export interface RawShape {
   /** Most elements. */
   readonly maxEntries: number;
   /** Whether a batch starts anew when the key that it stands on goes away, as tries do. */
-  readonly restarts?: boolean;
+  readonly restarts?: boolean | undefined;
 }
 
 /** A piece of a map, read by one system call. */
@@ -37,17 +37,17 @@ export interface RawChunk {
   /** The values, one after the other; overwritten by the next piece. */
   readonly values: Uint8Array<ArrayBuffer>;
   /** Why the values are zeroes: a type of map whose values cannot be read gives its keys alone. */
-  readonly unreadable?: KernelError;
+  readonly unreadable?: KernelError | undefined;
 }
 
 /** How a map is read piece by piece. */
 export interface ChunkOptions {
   /** Elements in a piece, about; more when the kernel has more in one bucket of a hash. */
-  readonly size?: number;
+  readonly size?: number | undefined;
   /** BPF_F_LOCK (4) takes each value's spin lock. */
-  readonly flags?: number;
+  readonly flags?: number | undefined;
   /** Deletes what it reads, in one step for each element (hash maps, Linux 5.6). */
-  readonly take?: boolean;
+  readonly take?: boolean | undefined;
 }
 
 /**
@@ -69,7 +69,11 @@ export class RawMap implements Disposable {
   #elements: MapElements | undefined;
   #closed = false;
 
-  /** Works on the map behind `fd`, which stays its owner's. */
+  /**
+   * Works on the map behind `fd`, which stays its owner's.
+   *
+   * @internal
+   */
   constructor(kernel: Kernel, fd: () => number, shape: RawShape) {
     this.#kernel = kernel;
     this.#fd = fd;

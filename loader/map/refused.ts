@@ -24,7 +24,7 @@ export function unreadable(error: KernelError, type: number): KernelError {
     command,
     number: error.number,
     why,
-    ...(sockets ? { fix: "give the map values of eight bytes" } : {}),
+    fix: sockets ? "give the map values of eight bytes" : undefined,
   }, { cause: error });
 }
 

@@ -31,7 +31,11 @@ export class TypedElements implements Disposable {
   #keyView: DataView | undefined;
   #valueView: DataView | undefined;
 
-  /** Works on the parts' descriptor, which stays the map's. */
+  /**
+   * Works on the parts' descriptor, which stays the map's.
+   *
+   * @internal
+   */
   constructor(parts: MapParts, subject: string) {
     const { kernel, type, keySize, valueSize, maxEntries, descriptor } = parts;
     this.#parts = parts;

@@ -47,7 +47,11 @@ export class Variable<T = BtfValue> {
   #codec: ValueCodec | undefined;
   #encoded: DataView<ArrayBuffer> | undefined;
 
-  /** A variable of `map`, whose section starts at `sectionOffset` there; made by `BpfObject.load`. */
+  /**
+   * A variable of `map`, whose section starts at `sectionOffset` there; made by `BpfObject.load`.
+   *
+   * @internal
+   */
   constructor(spec: VariableSpec, map: LiveMap, btf: Btf | undefined, sectionOffset: number = 0) {
     this.name = spec.name;
     this.spec = spec;

@@ -93,9 +93,6 @@ export interface ProgramParts {
   readonly maps?: { find(name: string): { readonly fd: number } | undefined } | undefined;
 }
 
-/** Makes a program of its parts; `BpfObject.load` calls it. It owns the descriptor from now on. */
-export let programFrom: (parts: ProgramParts) => Program;
-
 /**
  * A program in the kernel.
  *
@@ -131,11 +128,12 @@ export class Program implements Disposable {
   readonly #descriptor: Descriptor;
   readonly #btf: Btf | undefined;
 
-  static {
-    programFrom = (parts) => new Program(parts);
-  }
-
-  private constructor(parts: ProgramParts) {
+  /**
+   * Takes over the parts' descriptor. Made by `BpfObject.load`.
+   *
+   * @internal
+   */
+  constructor(parts: ProgramParts) {
     this.name = parts.spec.name;
     this.spec = parts.spec;
     this.linked = parts.linked;

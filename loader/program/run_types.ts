@@ -13,7 +13,7 @@ export interface RunType {
   /** Whether the context comes back; the others refuse room for it (`syscall` changes it in place). */
   readonly returnsContext: boolean;
   /** The field of the context that has to say where the packet ends. */
-  readonly packetEnd?: string;
+  readonly packetEnd?: string | undefined;
 }
 
 const RETURNED: RunType = { returnsContext: true };

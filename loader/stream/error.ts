@@ -14,7 +14,7 @@ export function streamError(doing: string, subject: string, why: string, fix?: s
     subject,
     why,
     stage: "stream",
-    ...(fix === undefined ? {} : { fix }),
+    fix,
   });
 }
 
@@ -32,6 +32,6 @@ export function refused(
     command,
     number,
     stage: "stream",
-    ...(why === undefined ? {} : { why }),
+    why,
   });
 }

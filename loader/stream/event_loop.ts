@@ -20,7 +20,9 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
 
 /** Lets timers and other events run once: 20 µs where the runtime has setImmediate, else some milliseconds. */
 export function turn(): Promise<void> {
-  const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
+  const { setImmediate } = globalThis as {
+    setImmediate?: ((callback: () => void) => unknown) | undefined;
+  };
   return new Promise((resolve) => {
     if (setImmediate === undefined) setTimeout(resolve, 0);
     else setImmediate(resolve);

@@ -23,15 +23,15 @@ import {
 /** How a perf buffer is opened. */
 export interface PerfBufferOptions<T> {
   /** What messages call it. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Turns a record into a value; without it, records are copies of their bytes. */
-  readonly decoder?: Decoder<T>;
+  readonly decoder?: Decoder<T> | undefined;
   /** Pages of data per CPU: a power of two. @default {64} */
-  readonly pages?: number;
+  readonly pages?: number | undefined;
   /** Events after which a waiting reader is woken; more make it cheaper and later. @default {1} */
-  readonly wakeup?: number;
+  readonly wakeup?: number | undefined;
   /** Told of each loss: how many events of a CPU found no room. */
-  readonly onLost?: (lost: { readonly cpu: number; readonly count: number }) => void;
+  readonly onLost?: ((lost: { readonly cpu: number; readonly count: number }) => void) | undefined;
 }
 
 /**

@@ -53,7 +53,7 @@ export async function* programOutput(
   stream: "stdout" | "stderr",
   options: ReadOptions & {
     /** Milliseconds between questions. @default {100} */
-    readonly interval?: number;
+    readonly interval?: number | undefined;
   } = {},
 ): AsyncGenerator<string, void, undefined> {
   const splitter = new LineSplitter();

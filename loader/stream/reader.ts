@@ -16,13 +16,13 @@ import { Turns } from "./event_loop.ts";
 /** How long to wait. */
 export interface WaitForRecords extends ReadOptions {
   /** Milliseconds after which to stop waiting. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
 }
 
 /** How batches are read. */
 export interface BatchOptions extends ReadOptions {
   /** Most records of one batch. @default {4096} */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
 }
 
 /**

@@ -10,11 +10,11 @@ import type { RecordReader } from "./reader.ts";
 /** How events are read. */
 export interface RecordsOptions<T> extends ReadOptions {
   /** Turns a record into a value; without it, records are copies of their bytes. */
-  readonly decoder?: Decoder<T>;
+  readonly decoder?: Decoder<T> | undefined;
   /** Perf buffers: pages of data per CPU, a power of two. @default {64} */
-  readonly pages?: number;
+  readonly pages?: number | undefined;
   /** Ring buffers: how many events the program could not write, by its own count. */
-  readonly lost?: () => number;
+  readonly lost?: (() => number) | undefined;
 }
 
 /**

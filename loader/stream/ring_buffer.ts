@@ -30,11 +30,11 @@ const TWO_32 = 0x1_0000_0000;
 /** How a ring buffer is opened. */
 export interface RingBufferOptions<T> {
   /** What messages call it. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Turns a record into a value; without it, records are copies of their bytes. */
-  readonly decoder?: Decoder<T>;
+  readonly decoder?: Decoder<T> | undefined;
   /** How many events the program could not write. Ring buffers do not count this themselves: a program's own counter does. */
-  readonly lost?: () => number;
+  readonly lost?: (() => number) | undefined;
 }
 
 /**
@@ -347,7 +347,11 @@ export class RingLease implements Disposable {
   #end: number;
   #released = false;
 
-  /** Made by {@linkcode RingBuffer.lease}. */
+  /**
+   * Made by {@linkcode RingBuffer.lease}.
+   *
+   * @internal
+   */
   constructor(
     view: DataView,
     words: Int32Array,

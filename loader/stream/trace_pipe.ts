@@ -24,9 +24,9 @@ export async function* traceLines(
   kernel: Kernel,
   options: ReadOptions & {
     /** Where tracefs is mounted. @default {"/sys/kernel/tracing"} */
-    readonly tracefs?: string;
+    readonly tracefs?: string | undefined;
     /** Milliseconds between questions. @default {100} */
-    readonly interval?: number;
+    readonly interval?: number | undefined;
   } = {},
 ): AsyncGenerator<string, void, undefined> {
   const path = `${options.tracefs ?? "/sys/kernel/tracing"}/trace_pipe`;

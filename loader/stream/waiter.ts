@@ -26,8 +26,8 @@ export class Waiter implements Disposable {
   async ready(
     options: {
       readonly signal?: AbortSignal | undefined;
-      readonly timeout?: number;
-      readonly writable?: boolean;
+      readonly timeout?: number | undefined;
+      readonly writable?: boolean | undefined;
     },
   ): Promise<boolean> {
     if (this.#closed || options.signal?.aborted) return false;
@@ -35,9 +35,9 @@ export class Waiter implements Disposable {
     try {
       const { signal, timeout, writable } = options;
       const wait = {
-        ...(signal === undefined ? {} : { signal }),
-        ...(timeout === undefined ? {} : { timeout }),
-        ...(writable === undefined ? {} : { writable }),
+        signal,
+        timeout,
+        writable,
       };
       return await this.#kernel.poller.wait(this.#fd, wait) && !this.#closed;
     } catch (error) {

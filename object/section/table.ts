@@ -54,8 +54,8 @@ interface Entry<Kind extends AttachKind = AttachKind> extends SectionEntry {
 }
 
 interface Extras {
-  readonly attach?: AttachTypeName;
-  readonly flags?: number;
+  readonly attach?: AttachTypeName | undefined;
+  readonly flags?: number | undefined;
 }
 
 type Rows<Kind extends AttachKind> = readonly Entry<Kind>[];

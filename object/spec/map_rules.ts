@@ -99,23 +99,23 @@ export interface MapCreateArguments {
   /** At most 15 characters. */
   readonly name: string;
   /** With BPF_F_NUMA_NODE. */
-  readonly numaNode?: number;
+  readonly numaNode?: number | undefined;
   /** Per-type extra. */
-  readonly mapExtra?: bigint;
+  readonly mapExtra?: bigint | undefined;
   /** The BTF that key and value types are in. */
-  readonly btfFd?: number;
+  readonly btfFd?: number | undefined;
   /** Type id of the key. */
-  readonly keyTypeId?: number;
+  readonly keyTypeId?: number | undefined;
   /** Type id of the value. */
-  readonly valueTypeId?: number;
+  readonly valueTypeId?: number | undefined;
   /** struct_ops: the value's type id in the kernel's BTF. */
-  readonly vmlinuxValueTypeId?: number;
+  readonly vmlinuxValueTypeId?: number | undefined;
   /** struct_ops: the module's BTF. */
-  readonly valueTypeBtfObjFd?: number;
+  readonly valueTypeBtfObjFd?: number | undefined;
   /** A map as the template of inner maps. */
-  readonly innerMapFd?: number;
+  readonly innerMapFd?: number | undefined;
   /** A BPF token. */
-  readonly tokenFd?: number;
+  readonly tokenFd?: number | undefined;
 }
 
 /** What creating a map takes beside its spec. */
@@ -148,19 +148,15 @@ export function mapCreateArguments(spec: MapSpec, context: MapContext): MapCreat
     maxEntries: effectiveMaxEntries(type, spec.maxEntries, machine),
     flags: (spec.flags | (moduleFd !== undefined ? BPF_F_VTYPE_BTF_OBJ_FD : 0)) >>> 0,
     name: spec.kernelName,
-    ...(spec.numaNode !== 0 ? { numaNode: spec.numaNode } : {}),
-    ...(spec.mapExtra !== 0n ? { mapExtra: spec.mapExtra } : {}),
-    ...(withBtf
-      ? {
-        btfFd,
-        keyTypeId: spec.keyTypeId,
-        valueTypeId: type === MapType.struct_ops ? 0 : spec.valueTypeId,
-      }
-      : {}),
-    ...(structOps !== undefined ? { vmlinuxValueTypeId: structOps.valueTypeId } : {}),
-    ...(moduleFd !== undefined ? { valueTypeBtfObjFd: moduleFd } : {}),
-    ...(innerMapFd !== undefined ? { innerMapFd } : {}),
-    ...(tokenFd !== undefined ? { tokenFd } : {}),
+    numaNode: spec.numaNode !== 0 ? spec.numaNode : undefined,
+    mapExtra: spec.mapExtra !== 0n ? spec.mapExtra : undefined,
+    btfFd: withBtf ? btfFd : undefined,
+    keyTypeId: withBtf ? spec.keyTypeId : undefined,
+    valueTypeId: withBtf ? type === MapType.struct_ops ? 0 : spec.valueTypeId : undefined,
+    vmlinuxValueTypeId: structOps !== undefined ? structOps.valueTypeId : undefined,
+    valueTypeBtfObjFd: moduleFd,
+    innerMapFd,
+    tokenFd,
   };
 }
 

@@ -133,9 +133,9 @@ export interface MapTraits {
   /** Whether BPF_MAP_CREATE takes BTF ids of key and value (libbpf's list; the kernel refuses the others). */
   readonly btf: boolean;
   /** Whether the map remembers the first program that uses it, and refuses those that are not like it. */
-  readonly bindsProgram?: boolean;
+  readonly bindsProgram?: boolean | undefined;
   /** Whether creating one needs CAP_NET_ADMIN too. */
-  readonly netAdmin?: boolean;
+  readonly netAdmin?: boolean | undefined;
 }
 
 const CGROUP_STORAGE = { key: "cgroup", value: "any", btf: true, bindsProgram: true } as const;

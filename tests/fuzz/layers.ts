@@ -58,11 +58,11 @@ export class Outcomes {
 /** How {@linkcode exercise} works. */
 export interface ExerciseOptions {
   /** Tries a few types by this choice rather than all, and the dear steps now and then. */
-  readonly sample?: Random;
+  readonly sample?: Random | undefined;
   /** Measures each step. */
-  readonly timed?: boolean;
+  readonly timed?: boolean | undefined;
   /** Takes the dear steps too, each once. */
-  readonly everything?: boolean;
+  readonly everything?: boolean | undefined;
 }
 
 /** Types that a sample tries. */

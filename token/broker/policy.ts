@@ -14,11 +14,11 @@ import { withoutComments } from "./json_comments.ts";
 /** Whom a rule is for: everything that is given has to hold. */
 export interface PolicyWho {
   /** Uids, as the broker sees them, of which one owns the peer's user namespace. The right of the token is theirs too. */
-  readonly owner?: readonly number[];
+  readonly owner?: readonly number[] | undefined;
   /** Uids, as the broker sees them, of which one is the peer's. */
-  readonly uid?: readonly number[];
+  readonly uid?: readonly number[] | undefined;
   /** The peer's cgroup: a path, or one that ends in a slash and a star for all below. */
-  readonly cgroup?: string;
+  readonly cgroup?: string | undefined;
 }
 
 /** A rule. */
@@ -259,9 +259,9 @@ class PolicyReader {
       throw this.#wrong(place, "has to name an owner, a uid or a cgroup");
     }
     return {
-      ...(owner === undefined ? {} : { owner }),
-      ...(uid === undefined ? {} : { uid }),
-      ...(cgroup === undefined ? {} : { cgroup }),
+      owner,
+      uid,
+      cgroup,
     };
   }
 

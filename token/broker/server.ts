@@ -35,11 +35,11 @@ export interface BrokerOptions {
   /** Gets a line of JSON for each decision and each reading of the policy. */
   readonly audit: (line: string) => void;
   /** Ends it. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Is told when clients can connect. */
-  readonly onReady?: () => void;
+  readonly onReady?: (() => void) | undefined;
   /** The kernel to speak to; default this machine's. */
-  readonly kernel?: Kernel;
+  readonly kernel?: Kernel | undefined;
 }
 
 /**
@@ -296,16 +296,18 @@ function listen(kernel: Kernel, path: string): number {
     } else if (other >= 0) kernel.close(other);
   }
   if (socket < 0) {
+    const taken = socket === -Errno.EADDRINUSE;
     throw new KernelError({
       doing: "listen at",
       subject: path,
       command: "bind",
       number: socket,
-      ...(socket !== -Errno.EADDRINUSE
-        ? {}
+      why: !taken
+        ? undefined
         : isSocket
-        ? { why: "another broker listens there" }
-        : { why: "something stands there that is no socket", fix: "name another path" }),
+        ? "another broker listens there"
+        : "something stands there that is no socket",
+      fix: taken && !isSocket ? "name another path" : undefined,
       stage: "usage",
     });
   }

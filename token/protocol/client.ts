@@ -62,7 +62,7 @@ function refusal(path: string, command: string, number: number, why?: string): K
     subject: `broker ${path}`,
     command,
     number,
-    ...(why === undefined ? {} : { why }),
+    why,
     stage: "token",
   });
 }

@@ -10,6 +10,7 @@
 
 import type { JsonValue } from "../../errors/skep_error.ts";
 import { Delegation, DELEGATION_SETS, type DelegationMasks } from "../../plan/delegation.ts";
+import { withoutUndefined } from "../../errors/without_undefined.ts";
 
 /** Most bytes of a message. */
 export const LONGEST_MESSAGE = 4096;
@@ -31,11 +32,11 @@ export type TokenAnswer =
 
 /** The bytes of a request. */
 export function encodeRequest(need: DelegationMasks | undefined, label: string): Uint8Array {
-  return encode({
+  return encode(withoutUndefined({
     version: 1,
-    ...(need === undefined ? {} : { need: masks(need) }),
+    need: need && masks(need),
     label: label.slice(0, LONGEST_LABEL),
-  });
+  }));
 }
 
 /** Reads a request; a text that says what is wrong with it, otherwise. Any bytes may be given. */

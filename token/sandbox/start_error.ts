@@ -23,7 +23,7 @@ export function startError(failed: FailedStep, command: IsolatedCommand): Kernel
 function explain(
   { step, result }: FailedStep,
   command: IsolatedCommand,
-): { readonly why: string; readonly fix?: string } {
+): { readonly why: string; readonly fix?: string | undefined } {
   if (step === "clone3") return { why: "the process ended before it came so far" };
   if (step === "execve") {
     if (result === -Errno.ENOENT) return { why: "there is no such program" };

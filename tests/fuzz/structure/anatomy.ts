@@ -36,7 +36,7 @@ export interface Piece {
   /** Bytes of an element; 0 where there are none. */
   readonly elementSize: number;
   /** Where the number of elements is written: into `vlen`, or the word at 4. */
-  readonly count?: "vlen" | "word";
+  readonly count?: "vlen" | "word" | undefined;
 }
 
 /** A section: its header and its pieces. */
@@ -132,7 +132,7 @@ function typePieces(data: Uint8Array, little: boolean): Piece[] {
       headSize,
       element,
       elementSize,
-      ...(elementSize === 0 ? {} : { count: "vlen" }),
+      count: elementSize === 0 ? undefined : "vlen",
     });
     at += size;
   }

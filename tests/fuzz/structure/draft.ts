@@ -243,7 +243,7 @@ export class Draft {
       headSize,
       element,
       elementSize,
-      ...(elementSize === 0 ? {} : { count: "vlen" }),
+      count: elementSize === 0 ? undefined : "vlen",
     };
     this.reached.push(`btf.${type.kind}: add`);
     this.#splice(part, at, 0, [added]);

@@ -29,7 +29,7 @@ export interface Field {
   /** What it means. */
   readonly role: Role;
   /** The lowest bit and the number of bits where it is a part of a number. */
-  readonly bits?: readonly [shift: number, width: number];
+  readonly bits?: readonly [shift: number, width: number] | undefined;
 }
 
 type Row = readonly [name: string, size: 1 | 2 | 4 | 8, role: Role];
