@@ -55,6 +55,8 @@ export interface Cover {
   readonly directories: readonly string[];
   /** Files to make in it, absolute. */
   readonly files: readonly string[];
+  /** Who owns it and may write in it; undefined is this process's user. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
 }
 
 /** What {@linkcode Children.startIsolated} starts. */
@@ -85,16 +87,25 @@ export interface IsolatedCommand {
   readonly standard: readonly (number | undefined)[];
   /** Other descriptors that stay open in it, under the same number. */
   readonly descriptors: readonly number[];
-  /** Numbers of the capabilities that it keeps in its user namespace; undefined keeps all. */
-  readonly capabilities: readonly number[] | undefined;
+  /** A descriptor that is the slave of a pseudo-terminal: the command's controlling terminal. */
+  readonly terminal: number | undefined;
+  /** Numbers of the capabilities that it has in its user namespace. It has no others, and cannot gain any. */
+  readonly capabilities: readonly number[];
 }
 
-/** A child in namespaces of its own that waits for its bpffs to be configured. */
+/**
+ * A child in namespaces of its own, pid namespace included, that waits for its bpffs to be configured. When
+ * the command ends, or this process does, every process in the pid namespace is killed.
+ */
 export interface IsolatedChild extends Child {
+  /** The pid of the init of its pid namespace. */
+  readonly pid: number;
   /** The context that it opened: fsconfig(2) it, with FSCONFIG_CMD_CREATE last. Closed by {@linkcode run} and disposal. */
   readonly contextFd: number;
-  /** Lets it go on to its command; the step at which it ended when it does not get there. */
-  run(): Promise<FailedStep | undefined>;
+  /** Lets it go on to its command: the command's pid, or the step at which it ended before. */
+  run(): Promise<number | FailedStep>;
+  /** Kills the command and every process that it has started: 0, or `-errno`. */
+  kill(): Result;
 }
 
 /** Child processes, made without any helper program. */
@@ -108,6 +119,8 @@ export interface Children {
   open(pid: number): Result;
   /** pidfd_send_signal(2). */
   signal(pidfd: number, number: number): Result;
+  /** flock(2) with LOCK_EX and LOCK_NB: 0, or EAGAIN when another open file holds the lock. */
+  lock(fd: number): Result;
   /** pipe2(2), close-on-exec: the end to read from and the end to write to. */
   pipe(): readonly [reading: number, writing: number] | Result;
 }
@@ -163,6 +176,21 @@ export interface Mounts {
   mount(contextFd: number): Result;
   /** move_mount(2): attaches a mount at a path. */
   move(mountFd: number, path: string): Result;
+}
+
+/** Terminals: the pseudo-terminal of an interactive command, and the settings of the caller's terminal. */
+export interface Terminals {
+  /**
+   * Opens a pseudo-terminal: the master, which does not block, and the slave, which the user owns.
+   * ENOENT where `/dev/ptmx` does not exist.
+   */
+  open(uid: number, gid: number): readonly [master: number, slave: number] | Result;
+  /** TCGETS: the bytes of `struct termios`; ENOTTY for a descriptor that is no terminal. */
+  settings(fd: number): Uint8Array<ArrayBuffer> | Result;
+  /** TCSETS: applies settings at once. */
+  setSettings(fd: number, settings: Uint8Array): Result;
+  /** TIOCGWINSZ and TIOCSWINSZ: gives one terminal the window size of another. */
+  copyWindowSize(from: number, to: number): Result;
 }
 
 /** A message. */
@@ -223,6 +251,8 @@ export interface Processes {
   readonly mounts: Mounts;
   /** Sockets that carry descriptors. */
   readonly sockets: Sockets;
+  /** Terminals. */
+  readonly terminals: Terminals;
 }
 
 /** Whether a command of several steps ended at one. */

@@ -10,6 +10,7 @@ export * from "./attachment_text.ts";
 export type * from "./attach_decision.ts";
 export * from "./attach_types.ts";
 export * from "./attachments.ts";
+export * from "./capabilities.ts";
 export * from "./delegation.ts";
 export * from "./notes.ts";
 export * from "./program_types.ts";

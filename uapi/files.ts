@@ -19,6 +19,8 @@ export const O_CREAT = 0o100;
 /** `linux/fcntl.h`. */
 export const O_APPEND = 0o2000;
 /** `linux/fcntl.h`. */
+export const O_NOCTTY = 0o400;
+/** `linux/fcntl.h`. */
 export const O_NONBLOCK = 0o4000;
 /** `linux/fcntl.h`. */
 export const O_CLOEXEC = 0o2000000;

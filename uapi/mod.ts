@@ -19,6 +19,7 @@ export * from "./perf.ts";
 export * from "./processes.ts";
 export * from "./sockets.ts";
 export * from "./system_layouts.ts";
+export * from "./terminals.ts";
 export * from "./system_calls.ts";
 export * from "./usdt.ts";
 export * from "./fields.ts";

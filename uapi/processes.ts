@@ -1,5 +1,5 @@
 /**
- * Processes: clone(2), waitid wait4 clone3 exit_group flock keyctl setsid(2), prctl(2), signals, capabilities, namespaces, pidfds.
+ * Processes: clone(2), waitid wait4 clone3 exit_group fchown flock keyctl setsid(2), prctl(2), signals, capabilities, namespaces, pidfds.
  *
  * Names and numbers are those of Linux's headers and of libc's, the same on x86-64 and aarch64.
  *
@@ -86,20 +86,6 @@ export const PIDFD_GET_USER_NAMESPACE = 0xff09;
 export const AT_PAGESZ = 6;
 /** `linux/keyctl.h`. */
 export const KEYCTL_JOIN_SESSION_KEYRING = 1;
-/** `asm/ioctls.h`. */
-export const TCGETS = 21505;
-/** `asm/ioctls.h`. */
-export const TCSETS = 21506;
-/** `asm/ioctls.h`. */
-export const TIOCSCTTY = 21518;
-/** `asm/ioctls.h`. */
-export const TIOCGWINSZ = 21523;
-/** `asm/ioctls.h`. */
-export const TIOCSWINSZ = 21524;
-/** `asm/ioctls.h`. */
-export const TIOCGPTPEER = 21569;
-/** `asm/ioctls.h`. */
-export const TIOCSPTLCK = 0x40045431;
 /** `sys/file.h`. */
 export const LOCK_EX = 2;
 /** `sys/file.h`. */

@@ -8,6 +8,7 @@ import { Errno } from "../../uapi/errno.ts";
 import type { FakeGround, FakeProcess, FakeUserNamespace } from "./ground.ts";
 import type * as P from "../processes.ts";
 import type { Result } from "../result.ts";
+import { SIGKILL } from "../../uapi/processes.ts";
 import { FakeSockets } from "./sockets.ts";
 
 /** A file system that was opened by fsopen(2) or {@linkcode P.Namespaces.openFilesystemIn}. */
@@ -37,6 +38,8 @@ export class FakeProcesses implements P.Processes {
   readonly mounts: P.Mounts;
   /** Sockets; the other ends can be played by other processes. */
   readonly sockets: FakeSockets;
+  /** Terminals. */
+  readonly terminals: P.Terminals;
 
   /** On the ground of a fake kernel. */
   constructor(ground: FakeGround) {
@@ -51,6 +54,7 @@ export class FakeProcesses implements P.Processes {
     this.namespaces = fakeNamespaces(ground);
     this.mounts = fakeMounts(ground);
     this.sockets = new FakeSockets(ground, self);
+    this.terminals = fakeTerminals(ground);
   }
 }
 
@@ -80,10 +84,14 @@ export class FakeChild implements P.IsolatedChild {
     this.#ground.poller.ready(this.pidfd);
   }
 
-  run(): Promise<P.FailedStep | undefined> {
+  run(): Promise<number | P.FailedStep> {
     this.#ground.close(this.contextFd);
     this.#ground.run("child_run", { pid: this.pid }, () => this.#refusal?.result ?? 0);
-    return Promise.resolve(this.#refusal);
+    return Promise.resolve(this.#refusal ?? this.pid);
+  }
+
+  kill(): Result {
+    return this.signal(SIGKILL);
   }
 
   wait(): Promise<P.ExitStatus> {
@@ -93,7 +101,7 @@ export class FakeChild implements P.IsolatedChild {
   signal(number: number): Result {
     return this.#ground.run("pidfd_send_signal", { pid: this.pid, number }, () => {
       this.signals.push(number);
-      if (number === 9) this.exit({ code: 137, signal: 9 });
+      if (number === SIGKILL) this.exit({ code: 128 + SIGKILL, signal: SIGKILL });
       return 0;
     });
   }
@@ -110,6 +118,8 @@ export class FakeChild implements P.IsolatedChild {
 export class FakeChildren implements P.Children {
   /** All that were started. */
   readonly started: FakeChild[] = [];
+  /** Names of the files that are locked. Closing a descriptor does not unlock here. */
+  readonly locked: Set<string> = new Set();
   /** Decides whether a command comes to run: the step at which it ends otherwise. */
   onStart: FakeStart = () => undefined;
   readonly #ground: FakeGround;
@@ -142,6 +152,16 @@ export class FakeChildren implements P.Children {
       { pidfd, number },
       () => process?.kind === "process" ? 0 : -Errno.EBADF,
     );
+  }
+
+  lock(fd: number): Result {
+    return this.#ground.run("flock", { fd }, () => {
+      const held = this.#ground.object(fd)?.name;
+      if (held === undefined) return -Errno.EBADF;
+      if (this.locked.has(held)) return -Errno.EAGAIN;
+      this.locked.add(held);
+      return 0;
+    });
   }
 
   pipe(): readonly [reading: number, writing: number] | Result {
@@ -268,5 +288,22 @@ function fakeMounts(ground: FakeGround): P.Mounts {
         { mountFd, path },
         () => ground.object(mountFd) === undefined ? -Errno.EBADF : 0,
       ),
+  };
+}
+
+/** No descriptor of the fake is a terminal, but pseudo-terminals can be opened. */
+function fakeTerminals(ground: FakeGround): P.Terminals {
+  return {
+    open: (uid, gid) => {
+      const result = ground.run("open_terminal", { uid, gid }, () => 0);
+      if (result < 0) return result;
+      return [
+        ground.add({ kind: "other", name: "master" }),
+        ground.add({ kind: "other", name: "slave" }),
+      ];
+    },
+    settings: (fd) => ground.run("tcgets", { fd }, () => -Errno.ENOTTY),
+    setSettings: (fd) => ground.run("tcsets", { fd }, () => -Errno.ENOTTY),
+    copyWindowSize: (from, to) => ground.run("tiocswinsz", { from, to }, () => -Errno.ENOTTY),
   };
 }

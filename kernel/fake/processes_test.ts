@@ -31,7 +31,8 @@ const command: IsolatedCommand = {
   ownerMapFd: undefined,
   standard: [],
   descriptors: [],
-  capabilities: undefined,
+  terminal: undefined,
+  capabilities: [],
 };
 
 Deno.test("FakeKernel's sockets carry messages with descriptors from one process to another", async () => {
@@ -100,7 +101,7 @@ Deno.test("FakeKernel's children end when they are told to, at a step or with a 
   const { children } = kernel.processes;
   const child = await children.startIsolated(command);
   assert(!isFailedStep(child));
-  assertEquals(await child.run(), undefined);
+  assertEquals(await child.run(), child.pid);
   assertEquals(child.signal(15), 0);
   children.started[0]?.exit({ code: 3, signal: 0 });
   assertEquals(await child.wait(), { code: 3, signal: 0 });

@@ -290,6 +290,7 @@ function childOf(
     run: () => call("run", []) as ReturnType<IsolatedChild["run"]>,
     wait: () => call("wait", []) as ReturnType<IsolatedChild["wait"]>,
     signal: (number) => call("signal", [number]) as number,
+    kill: () => call("kill", []) as number,
     [Symbol.dispose]: dispose,
   };
 }
@@ -320,6 +321,7 @@ function kernelOf(
     children: group("children"),
     namespaces: group("namespaces"),
     mounts: group("mounts"),
+    terminals: group("terminals"),
     sockets: group("sockets"),
   };
   return new Proxy(commands, {

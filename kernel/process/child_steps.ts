@@ -70,8 +70,16 @@ export function capabilitySets(
   return bytes;
 }
 
-/** sendmsg(2) with one descriptor that only the child knows the number of. */
-export function sendDescriptor(program: ChildProgram, socket: number, fd: StepResult): void {
+/** A message with one descriptor, whose number only the child will have. */
+export interface DescriptorMessage {
+  /** Where the number has to be written before the message is sent: four bytes. */
+  readonly descriptorAt: number;
+  /** Adds the step that sends it: sendmsg(2). */
+  readonly send: () => void;
+}
+
+/** Lays out a message with one descriptor. */
+export function descriptorMessage(program: ChildProgram, socket: number): DescriptorMessage {
   const data = program.room(8);
   data.bytes[0] = 1;
   const vector = program.room(16);
@@ -81,14 +89,25 @@ export function sendDescriptor(program: ChildProgram, socket: number, fd: StepRe
   view(control.bytes).setBigUint64(0, 20n, true);
   view(control.bytes).setInt32(8, SOL_SOCKET, true);
   view(control.bytes).setInt32(12, SCM_RIGHTS, true);
-  // Eight bytes are written where four are looked at: the rest is padding.
-  fd.stores.push(control.address + 16);
   const header = program.room(56);
   view(header.bytes).setBigUint64(16, BigInt(vector.address), true);
   view(header.bytes).setBigUint64(24, 1n, true);
   view(header.bytes).setBigUint64(32, BigInt(control.address), true);
   view(header.bytes).setBigUint64(40, 24n, true);
-  program.step("sendmsg", systemCalls.sendmsg, [socket, header.address, 0]);
+  return {
+    // The result of a step is eight bytes where sendmsg reads four: the rest is padding.
+    descriptorAt: control.address + 16,
+    send: () => {
+      program.step("sendmsg", systemCalls.sendmsg, [socket, header.address, 0]);
+    },
+  };
+}
+
+/** Sends a descriptor that an earlier step has opened: sendmsg(2). */
+export function sendDescriptor(program: ChildProgram, socket: number, fd: StepResult): void {
+  const message = descriptorMessage(program, socket);
+  fd.stores.push(message.descriptorAt);
+  message.send();
 }
 
 function view(bytes: Uint8Array<ArrayBuffer>): DataView {

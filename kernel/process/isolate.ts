@@ -1,19 +1,34 @@
 /**
  * A command in namespaces of its own: unprivileged outside, root inside.
  *
- * Everything between the clone and the execve is a list of system calls (`child_program.ts`), in four
- * parts: what needs the privileges of this process (mounts that make paths visible), giving them up,
- * the new namespaces with the context of their bpffs, and, when this process has configured that, its
- * mounting and the command.
+ * Two processes are made. The first is the init of a new pid namespace: it prepares everything, clones the
+ * command, waits for it, and by its own end kills whatever the command has left. Between its clone and the
+ * command's execve there are only system calls (`child_program.ts`), in this order:
+ *
+ * 1. with the privileges of this process: a mount namespace, in it the paths that are made visible and a
+ *    /proc of the pid namespace;
+ * 2. undumpable, and only then a new user namespace, which so belongs to this process's user: a process
+ *    outside that has the mapped uid cannot enter it;
+ * 3. the mapped user's credentials, undumpable and bound to this process's life again, since a change of
+ *    credentials resets both;
+ * 4. mount and network namespace, and the context of a bpffs, which this process configures;
+ * 5. the clone: init gives up descriptors and capabilities and waits, the other becomes the command.
  *
  * @module
  */
 
-import { ChildProgram, type StepResult } from "./child_program.ts";
-import { sendDescriptor } from "./child_steps.ts";
+import { ChildProgram, type SharedWord, type StepResult } from "./child_program.ts";
+import {
+  descriptorMessage,
+  guard,
+  keepCapabilities,
+  sendDescriptor,
+  setNoNewPrivileges,
+} from "./child_steps.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { Kernel } from "../kernel.ts";
 import {
+  type Cover,
   type ExitStatus,
   type FailedStep,
   isFailedStep,
@@ -21,9 +36,11 @@ import {
   type IsolatedCommand,
 } from "../processes.ts";
 import type { Result } from "../result.ts";
-import { type ChildProcess, startChild } from "./process.ts";
-import { receiveMessage, receiveWithin, sendMessage, socketPair } from "./sockets.ts";
+import { type ChildProcess, signalProcess, startChild } from "./process.ts";
+import { receiveWithin, sendMessage, socketPair } from "./sockets.ts";
+import { writeIdMaps } from "./user_namespace.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
+import { TIOCSCTTY } from "../../uapi/terminals.ts";
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -41,6 +58,7 @@ import {
   MOUNT_ATTR_SIZE_VER0,
   MOVE_MOUNT_F_EMPTY_PATH,
   MS_NODEV,
+  MS_NOEXEC,
   MS_NOSUID,
   MS_PRIVATE,
   MS_REC,
@@ -48,25 +66,28 @@ import {
   OPEN_TREE_CLONE,
 } from "../../uapi/mounts.ts";
 import {
+  __WALL,
+  type _LINUX_CAPABILITY_VERSION_3,
   CLONE_NEWNET,
   CLONE_NEWNS,
   CLONE_NEWUSER,
+  KEYCTL_JOIN_SESSION_KEYRING,
+  PR_CAP_AMBIENT,
+  PR_CAP_AMBIENT_CLEAR_ALL,
   PR_CAPBSET_DROP,
-  PR_SET_DUMPABLE,
-  PR_SET_PDEATHSIG,
   SIG_SETMASK,
   SIGKILL,
   SIGPIPE,
 } from "../../uapi/processes.ts";
 import { AF_INET, IFF_UP, SIOCSIFFLAGS, SOCK_CLOEXEC, SOCK_DGRAM } from "../../uapi/sockets.ts";
 
-const LAST_DESCRIPTOR = 0xffffffff;
-/** Capabilities that the kernel may know: more than there are today, the rest is EINVAL and tolerated. */
+/** Capabilities that the kernel may have: more than there are today; the rest is EINVAL, and tolerated. */
 const CAPABILITIES = 64;
+const EVERY_DESCRIPTOR = 0xffffffff;
 
 /**
- * Starts a child in new user, mount and (when asked) network namespaces and waits until it has opened
- * the context of a bpffs there.
+ * Starts the init of a new pid namespace and waits until it has opened the context of a bpffs in its new
+ * user and mount namespaces. Its id maps are written on the way.
  */
 export async function startIsolated(
   kernel: Kernel,
@@ -78,16 +99,23 @@ export async function startIsolated(
   let child: ChildProcess | undefined;
   let kept = false;
   try {
-    using program = isolationProgram(command, ours, theirs);
-    const started = startChild(kernel, program);
+    using program = new ChildProgram();
+    const status = program.shared();
+    addSteps(program, command, ours, theirs, status);
+    const started = startChild(kernel, program, { newPidNamespace: true });
     if (isFailedStep(started)) return started;
     child = started;
     kernel.close(theirs);
+    const entered = await receiveWithin(kernel, ours, 8);
+    if (typeof entered === "number" || entered.bytes.length === 0) return failedStep(child);
+    const unmapped = writeIdMaps(kernel, child.pid, command.uid, command.gid);
+    if (unmapped !== undefined) return unmapped;
+    sendMessage(ours, GO);
     const message = await receiveWithin(kernel, ours, 8);
     const contextFd = typeof message === "number" ? undefined : message.descriptors[0];
     if (contextFd === undefined) return failedStep(child);
     kept = true;
-    return new LinuxIsolatedChild(kernel, child, ours, contextFd);
+    return new LinuxIsolatedChild(kernel, child, ours, contextFd, status);
   } finally {
     if (child === undefined) kernel.close(theirs);
     if (!kept) {
@@ -98,44 +126,74 @@ export async function startIsolated(
   }
 }
 
+/** What init waits for. */
+const GO = new Uint8Array([1]);
+
 class LinuxIsolatedChild implements IsolatedChild {
   readonly pid: number;
   readonly pidfd: number;
   readonly contextFd: number;
   readonly #kernel: Kernel;
-  readonly #child: ChildProcess;
+  readonly #init: ChildProcess;
   readonly #socket: number;
+  readonly #status: SharedWord;
+  /** A descriptor of the command. */
+  #command: number | undefined;
   #open = true;
 
-  constructor(kernel: Kernel, child: ChildProcess, socket: number, contextFd: number) {
+  constructor(
+    kernel: Kernel,
+    init: ChildProcess,
+    socket: number,
+    contextFd: number,
+    status: SharedWord,
+  ) {
     this.#kernel = kernel;
-    this.#child = child;
+    this.#init = init;
     this.#socket = socket;
-    this.pid = child.pid;
-    this.pidfd = child.pidfd;
+    this.#status = status;
     this.contextFd = contextFd;
+    this.pid = init.pid;
+    this.pidfd = init.pidfd;
   }
 
-  async run(): Promise<FailedStep | undefined> {
-    sendMessage(this.#socket, new Uint8Array([1]));
-    // The socket is close-on-exec: its end says that the command runs, or that the child is gone.
-    await this.#kernel.poller.wait(this.#socket);
-    receiveMessage(this.#socket, 8);
+  async run(): Promise<number | FailedStep> {
+    sendMessage(this.#socket, GO);
+    const message = await receiveWithin(this.#kernel, this.#socket, 8);
+    const pidfd = typeof message === "number" ? undefined : message.descriptors[0];
+    this.#command = pidfd;
+    const pid = pidfd === undefined ? 0 : pidOf(this.#kernel, pidfd);
+    // The command's copy of the socket is close-on-exec: its end says that the command runs, or is gone.
+    if (pidfd !== undefined) await receiveWithin(this.#kernel, this.#socket, 8);
     this.#closeOurs();
-    return this.#child.failure() === undefined ? undefined : failedStep(this.#child);
+    return pidfd === undefined || this.#init.failure() !== undefined ? failedStep(this.#init) : pid;
   }
 
-  wait(): Promise<ExitStatus> {
-    return this.#child.wait();
+  async wait(): Promise<ExitStatus> {
+    const ended = await this.#init.wait();
+    // Killed, or it failed before it could wait for the command.
+    if (ended.code !== 0) return ended;
+    const status = Number(this.#init.sharedWord(this.#status)) & 0xffff;
+    const signal = status & 0x7f;
+    return signal === 0 ? { code: status >> 8, signal } : { code: 128 + signal, signal };
   }
 
   signal(number: number): Result {
-    return this.#child.signal(number);
+    if (this.#command === undefined) return this.#init.signal(number);
+    return signalProcess(this.#command, number);
+  }
+
+  kill(): Result {
+    return this.#init.signal(SIGKILL);
   }
 
   [Symbol.dispose](): void {
     this.#closeOurs();
-    this.#child[Symbol.dispose]();
+    if (this.#command !== undefined) {
+      this.#kernel.close(this.#command);
+      this.#command = undefined;
+    }
+    this.#init[Symbol.dispose]();
   }
 
   #closeOurs(): void {
@@ -145,6 +203,13 @@ class LinuxIsolatedChild implements IsolatedChild {
     this.#kernel.close(this.#socket);
     this.#kernel.close(this.contextFd);
   }
+}
+
+/** The pid that a process has in this process's pid namespace; 0 when it has been reaped. */
+function pidOf(kernel: Kernel, pidfd: number): number {
+  const { result, bytes } = kernel.readFile(`/proc/self/fdinfo/${pidfd}`, 4096);
+  const text = result < 0 ? "" : new TextDecoder().decode(bytes);
+  return Math.max(0, Number(/^Pid:\s*(-?\d+)/m.exec(text)?.[1] ?? 0));
 }
 
 /** The step at which the child ended. */
@@ -160,27 +225,30 @@ function failedStep(child: ChildProcess): FailedStep {
 }
 
 /** All the steps, in order. */
-function isolationProgram(command: IsolatedCommand, ours: number, theirs: number): ChildProgram {
-  const program = new ChildProgram();
-  try {
-    // With a copy of our end it would never see that we are gone.
-    program.step("close", systemCalls.close, [ours]);
-    makeVisible(program, command);
-    dropCredentials(program, command);
-    enterNamespaces(program, command, theirs);
-    mountAndRun(program, command);
-    return program;
-  } catch (error) {
-    program[Symbol.dispose]();
-    throw error;
-  }
-}
-
-/** With the privileges of this process: a mount namespace in which the paths can be reached. */
-function makeVisible(program: ChildProgram, command: IsolatedCommand): void {
-  if (command.visible.length === 0) return;
+function addSteps(
+  program: ChildProgram,
+  command: IsolatedCommand,
+  ours: number,
+  theirs: number,
+  status: SharedWord,
+): void {
+  // With a copy of our end it would never see that this process has ended.
+  program.step("close", systemCalls.close, [ours]);
+  program.step("keyctl", systemCalls.keyctl, [KEYCTL_JOIN_SESSION_KEYRING, 0], { tolerate: true });
+  program.step("setgroups", systemCalls.setgroups, [0, 0]);
   program.step("unshare the mount namespace", systemCalls.unshare, [CLONE_NEWNS]);
   privateMounts(program);
+  makeVisible(program, command);
+  const procFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  program.step("mount /proc", systemCalls.mount, ["proc", "/proc", "proc", procFlags, 0]);
+  enterUserNamespace(program, theirs);
+  openBpffs(program, command, theirs);
+  forkCommand(program, theirs, status);
+  runCommand(program, command);
+}
+
+/** With the privileges of this process: shows paths that the user could not reach. */
+function makeVisible(program: ChildProgram, command: IsolatedCommand): void {
   const trees = command.visible.map(({ path }) => {
     const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
     const tree = program.step("open_tree", systemCalls.open_tree, [AT_FDCWD, path, flags]);
@@ -192,22 +260,7 @@ function makeVisible(program: ChildProgram, command: IsolatedCommand): void {
     }
     return tree;
   });
-  for (const cover of command.covers) {
-    const options = program.text("mode=755,size=1m");
-    program.step("cover", systemCalls.mount, [
-      "skep",
-      cover.path,
-      "tmpfs",
-      MS_NOSUID | MS_NODEV,
-      options,
-    ]);
-    for (const path of cover.directories) {
-      program.step("mkdirat", systemCalls.mkdirat, [AT_FDCWD, path, 0o755], { tolerate: true });
-    }
-    for (const path of cover.files) {
-      program.step("openat", systemCalls.openat, [AT_FDCWD, path, O_CREAT | O_CLOEXEC, 0o644]);
-    }
-  }
+  for (const cover of command.covers) addCover(program, cover);
   command.visible.forEach(({ path }, index) => {
     const tree = trees[index] as StepResult;
     program.step("make visible", systemCalls.move_mount, [
@@ -218,6 +271,30 @@ function makeVisible(program: ChildProgram, command: IsolatedCommand): void {
       MOVE_MOUNT_F_EMPTY_PATH,
     ]);
   });
+}
+
+/** Mounts an empty directory over one, and makes in it what paths need that are mounted into it. */
+function addCover(program: ChildProgram, cover: Cover): void {
+  const { owner } = cover;
+  const options = owner === undefined
+    ? "mode=755,size=1m"
+    : `mode=700,uid=${owner.uid},gid=${owner.gid}`;
+  const flags = MS_NOSUID | MS_NODEV;
+  program.step("cover", systemCalls.mount, [
+    "skep",
+    cover.path,
+    "tmpfs",
+    flags,
+    program.text(options),
+  ]);
+  for (const path of cover.directories) {
+    program.step("mkdirat", systemCalls.mkdirat, [AT_FDCWD, path, 0o755], { tolerate: true });
+    if (owner === undefined) continue;
+    program.step("fchownat", systemCalls.fchownat, [AT_FDCWD, path, owner.uid, owner.gid, 0]);
+  }
+  for (const path of cover.files) {
+    program.step("openat", systemCalls.openat, [AT_FDCWD, path, O_CREAT | O_CLOEXEC, 0o644]);
+  }
 }
 
 function readOnlyAttributes(): { set: number; userNamespaceFd: number } {
@@ -244,26 +321,31 @@ function setAttributes(
   ], { tolerate });
 }
 
-/** From here on the child has the credentials of the user, and no capability. */
-function dropCredentials(program: ChildProgram, command: IsolatedCommand): void {
-  const { uid, gid } = command;
-  program.step("setgroups", systemCalls.setgroups, [0, 0]);
-  program.step("setresgid", systemCalls.setresgid, [gid, gid, gid]);
-  program.step("setresuid", systemCalls.setresuid, [uid, uid, uid]);
-  // Until execve its memory is a copy of ours: nobody of that uid may look at it, even with fs.suid_dumpable=1.
-  program.step("prctl", systemCalls.prctl, [PR_SET_DUMPABLE, 0, 0, 0, 0]);
+/** A user namespace that this process's user owns, and the credentials of the mapped user in it. */
+function enterUserNamespace(program: ChildProgram, socket: number): void {
+  // Its memory is a copy of this process's: before the first process of that namespace can exist.
+  guard(program);
+  program.step("unshare the user namespace", systemCalls.unshare, [CLONE_NEWUSER]);
+  const answer = program.room(8);
+  program.step("write", systemCalls.write, [socket, answer.address, 1]);
+  program.step("wait", systemCalls.read, [socket, answer.address, 8], { stopAtZero: true });
+  program.step("setresgid", systemCalls.setresgid, [0, 0, 0]);
+  program.step("setresuid", systemCalls.setresuid, [0, 0, 0]);
+  guard(program);
+  setNoNewPrivileges(program);
 }
 
-/** The namespaces, and the context that this process configures. */
-function enterNamespaces(program: ChildProgram, command: IsolatedCommand, socket: number): void {
-  program.step("unshare the user namespace", systemCalls.unshare, [CLONE_NEWUSER]);
+/**
+ * The other namespaces, and the bpffs that this process configures. This process answers only what was
+ * sent after the death signal was set: if it ends before, the wait reads the end of the socket.
+ */
+function openBpffs(program: ChildProgram, command: IsolatedCommand, socket: number): void {
   const rest = CLONE_NEWNS | (command.newNetwork ? CLONE_NEWNET : 0);
   program.step("unshare", systemCalls.unshare, [rest]);
   privateMounts(program);
   const context = program.step("fsopen", systemCalls.fsopen, ["bpf", 1]);
   sendDescriptor(program, socket, context);
   const answer = program.room(8);
-  // The other side writes the id maps and configures the context meanwhile.
   program.step("wait", systemCalls.read, [socket, answer.address, 8], { stopAtZero: true });
   const mount = program.step("fsmount", systemCalls.fsmount, [context, 1, 0]);
   program.step("move_mount", systemCalls.move_mount, [
@@ -274,6 +356,23 @@ function enterNamespaces(program: ChildProgram, command: IsolatedCommand, socket
     MOVE_MOUNT_F_EMPTY_PATH,
   ]);
   if (command.newNetwork) loopbackUp(program);
+}
+
+/** Clones the command; what follows here is done by init alone. */
+function forkCommand(
+  program: ChildProgram,
+  socket: number,
+  status: SharedWord,
+): void {
+  // Laid out before the clone, which writes the descriptor into it.
+  const message = descriptorMessage(program, socket);
+  program.fork("clone3 the command", message.descriptorAt, (pid) => {
+    message.send();
+    program.step("close_range", systemCalls.close_range, [0, EVERY_DESCRIPTOR, 0]);
+    keepCapabilities(program, []);
+    program.step("wait4", systemCalls.wait4, [-1, status.address, __WALL, 0], { repeatUntil: pid });
+    program.step("exit_group", systemCalls.exit_group, [0]);
+  });
 }
 
 function loopbackUp(program: ChildProgram): void {
@@ -288,30 +387,35 @@ function loopbackUp(program: ChildProgram): void {
   program.step("ioctl", systemCalls.ioctl, [socket, SIOCSIFFLAGS, request.address]);
 }
 
-/** Descriptors, signals, capabilities, and the command itself. */
-function mountAndRun(program: ChildProgram, command: IsolatedCommand): void {
+/** Session, descriptors, signals, capabilities, and the command itself. */
+function runCommand(program: ChildProgram, command: IsolatedCommand): void {
+  // In the caller's session TIOCSTI would type into the caller's terminal.
+  program.step("setsid", systemCalls.setsid, []);
   if (command.directory !== undefined) {
     program.step("chdir", systemCalls.chdir, [command.directory], { tolerate: true });
   }
   command.standard.forEach((fd, target) => {
     if (fd !== undefined) program.step("dup3", systemCalls.dup3, [fd, target, 0]);
   });
-  program.step("close_range", systemCalls.close_range, [3, LAST_DESCRIPTOR, CLOSE_RANGE_CLOEXEC]);
+  if (command.terminal !== undefined) {
+    program.step("ioctl", systemCalls.ioctl, [command.terminal, TIOCSCTTY, 0]);
+  }
+  program.step("close_range", systemCalls.close_range, [3, EVERY_DESCRIPTOR, CLOSE_RANGE_CLOEXEC]);
   for (const fd of command.descriptors) {
     program.step("fcntl", systemCalls.fcntl, [fd, F_SETFD, 0]);
   }
-  if (command.capabilities !== undefined) {
-    for (let number = 0; number < CAPABILITIES; number++) {
-      if (command.capabilities.includes(number)) continue;
-      program.step("prctl", systemCalls.prctl, [PR_CAPBSET_DROP, number, 0, 0, 0], {
-        tolerate: true,
-      });
-    }
+  // execve gives root of a user namespace what its bounding set has, and nothing else.
+  program.step("prctl", systemCalls.prctl, [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0]);
+  for (let number = 0; number < CAPABILITIES; number++) {
+    if (command.capabilities.includes(number)) continue;
+    program.step("prctl", systemCalls.prctl, [PR_CAPBSET_DROP, number, 0, 0, 0], {
+      tolerate: true,
+    });
   }
+  keepCapabilities(program, command.capabilities);
   // The runtime ignores SIGPIPE, which execve would hand on.
   const action = program.room(32);
   program.step("rt_sigaction", systemCalls.rt_sigaction, [SIGPIPE, action.address, 0, 8]);
-  program.step("prctl", systemCalls.prctl, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
   const mask = program.room(8);
   program.step("rt_sigprocmask", systemCalls.rt_sigprocmask, [SIG_SETMASK, mask.address, 0, 8]);
   const argv = program.texts(command.arguments);

@@ -8,8 +8,9 @@ import type { Kernel } from "../kernel.ts";
 import type { Processes } from "../processes.ts";
 import { startIsolated } from "./isolate.ts";
 import * as mounts from "./mounts.ts";
-import { openPipe, openProcess, signalProcess } from "./process.ts";
+import { lockFile, openPipe, openProcess, signalProcess } from "./process.ts";
 import * as sockets from "./sockets.ts";
+import * as terminals from "./terminal.ts";
 import * as namespaces from "./user_namespace.ts";
 
 /** The commands about other processes of this machine. */
@@ -19,6 +20,7 @@ export function linuxProcesses(kernel: Kernel): Processes {
       startIsolated: (command) => startIsolated(kernel, command),
       open: openProcess,
       signal: signalProcess,
+      lock: lockFile,
       pipe: openPipe,
     },
     namespaces: {
@@ -53,6 +55,12 @@ export function linuxProcesses(kernel: Kernel): Processes {
       peerCredentials: sockets.peerCredentials,
       peerProcess: sockets.peerProcess,
       setMode: sockets.setMode,
+    },
+    terminals: {
+      open: (uid, gid) => terminals.openTerminal(kernel, uid, gid),
+      settings: terminals.terminalSettings,
+      setSettings: terminals.setTerminalSettings,
+      copyWindowSize: terminals.copyWindowSize,
     },
   };
 }

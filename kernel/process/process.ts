@@ -5,7 +5,13 @@
  * @module
  */
 
-import type { ChildProgram, StartedChild, StepOutcome } from "./child_program.ts";
+import type {
+  ChildProgram,
+  SharedWord,
+  StartedChild,
+  StartOptions,
+  StepOutcome,
+} from "./child_program.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../kernel.ts";
@@ -14,7 +20,16 @@ import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
 import { O_CLOEXEC } from "../../uapi/files.ts";
-import { __WALL, CLD_EXITED, P_PIDFD, SIGKILL, WEXITED, WNOHANG } from "../../uapi/processes.ts";
+import {
+  __WALL,
+  CLD_EXITED,
+  LOCK_EX,
+  LOCK_NB,
+  P_PIDFD,
+  SIGKILL,
+  WEXITED,
+  WNOHANG,
+} from "../../uapi/processes.ts";
 
 const SIGINFO_SIZE = 128;
 /** Milliseconds that somebody waits for the end of a killed process; later it is reaped in the background. */
@@ -42,6 +57,11 @@ export class ChildProcess implements Child {
   /** What its steps have answered by now. */
   outcomes(): readonly StepOutcome[] {
     return this.#started.outcomes();
+  }
+
+  /** A word that the child shares with this process. */
+  sharedWord(word: SharedWord): bigint {
+    return this.#started.sharedWord(word);
   }
 
   /** The step that ended it, if one did. */
@@ -148,8 +168,12 @@ export class ChildProcess implements Child {
 }
 
 /** Starts a child that runs the steps; what clone3(2) refused, otherwise. */
-export function startChild(kernel: Kernel, program: ChildProgram): ChildProcess | FailedStep {
-  const started = program.start();
+export function startChild(
+  kernel: Kernel,
+  program: ChildProgram,
+  options?: StartOptions,
+): ChildProcess | FailedStep {
+  const started = program.start(options);
   return "step" in started ? started : new ChildProcess(kernel, started);
 }
 
@@ -161,6 +185,11 @@ export function openProcess(pid: number): Result {
 /** pidfd_send_signal(2): 0, or `-errno`. */
 export function signalProcess(pidfd: number, number: number): Result {
   return native().call(systemCalls.pidfd_send_signal, pidfd, number, 0, 0);
+}
+
+/** flock(2) with LOCK_EX and LOCK_NB: 0, or `-errno`. */
+export function lockFile(fd: number): Result {
+  return native().call(systemCalls.flock, fd, LOCK_EX | LOCK_NB);
 }
 
 /** pipe2(2), close-on-exec: the end to read from, the end to write to; or `-errno`. */

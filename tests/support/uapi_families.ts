@@ -54,7 +54,8 @@ export const families: readonly Family[] = [
     headers: [
       {
         header: "linux/fcntl.h",
-        names: `O_RDONLY O_WRONLY O_RDWR O_CREAT O_APPEND O_NONBLOCK O_CLOEXEC O_PATH O_DIRECTORY
+        names:
+          `O_RDONLY O_WRONLY O_RDWR O_CREAT O_APPEND O_NOCTTY O_NONBLOCK O_CLOEXEC O_PATH O_DIRECTORY
           F_SETFD F_DUPFD_CLOEXEC AT_FDCWD AT_EMPTY_PATH AT_REMOVEDIR AT_RECURSIVE`,
       },
       { header: "linux/fs.h", names: "SEEK_END" },
@@ -86,7 +87,7 @@ export const families: readonly Family[] = [
   {
     file: "processes",
     title:
-      "Processes: clone(2), waitid wait4 clone3 exit_group flock keyctl setsid(2), prctl(2), signals, capabilities, namespaces, pidfds.",
+      "Processes: clone(2), waitid wait4 clone3 exit_group fchown flock keyctl setsid(2), prctl(2), signals, capabilities, namespaces, pidfds.",
     headers: [
       {
         header: "linux/sched.h",
@@ -115,11 +116,23 @@ export const families: readonly Family[] = [
       { header: "linux/pidfd.h", names: "PIDFD_GET_NET_NAMESPACE PIDFD_GET_USER_NAMESPACE" },
       { header: "linux/auxvec.h", names: "AT_PAGESZ" },
       { header: "linux/keyctl.h", names: "KEYCTL_JOIN_SESSION_KEYRING" },
+      { header: "sys/file.h", names: "LOCK_EX LOCK_NB" },
+    ],
+  },
+  {
+    file: "terminals",
+    title: "Terminals: ioctl_tty(2) and the flags of struct termios.",
+    headers: [
       {
         header: "asm/ioctls.h",
         names: `TCGETS TCSETS TIOCSCTTY TIOCGWINSZ TIOCSWINSZ TIOCGPTPEER TIOCSPTLCK`,
       },
-      { header: "sys/file.h", names: "LOCK_EX LOCK_NB" },
+      {
+        header: "asm/termbits.h",
+        names:
+          `IGNBRK BRKINT PARMRK ISTRIP INLCR IGNCR ICRNL IXON OPOST ECHO ECHONL ICANON ISIG IEXTEN
+          CSIZE PARENB CS8 VMIN VTIME`,
+      },
     ],
   },
   {
@@ -201,4 +214,7 @@ export const systemCallNames: readonly string[] = `accept4 bind bpf capset chdir
   mmap mount mount_setattr move_mount mprotect munmap open_tree openat perf_event_open pidfd_open
   pidfd_send_signal pipe2 pivot_root ppoll prctl read readlinkat recvfrom recvmsg rt_sigaction rt_sigprocmask
   sendmsg sendto setgroups setns setresgid setresuid setsockopt socket socketpair statfs statx umount2
-  uname unlinkat unshare waitid wait4 clone3 exit_group flock keyctl setsid write`.split(/\s+/);
+  uname unlinkat unshare waitid wait4 clone3 exit_group fchown flock keyctl setsid write`
+  .split(
+    /\s+/,
+  );

@@ -7,6 +7,7 @@
 import type { Cover, VisiblePath } from "../../kernel/processes.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
+import { Errno } from "../../uapi/errno.ts";
 import { O_PATH, S_IFDIR, S_IFMT } from "../../uapi/files.ts";
 
 /** What {@linkcode coversFor} found. */
@@ -17,12 +18,19 @@ export interface Visibility {
   readonly covers: readonly Cover[];
 }
 
-/** Finds how to show paths to a user. Links are followed: a path is shown where it really is. */
+/**
+ * Finds how to show paths to a user, and where to put empty directories that the user may write. Links are
+ * followed: a path is shown where it really is.
+ *
+ * @throws {KernelError} for a path that does not exist, and for `/`, which cannot be mounted over itself.
+ */
 export function coversFor(
   kernel: Kernel,
   paths: readonly string[],
-  uid: number,
+  user: { readonly uid: number; readonly gid: number },
+  scratch: readonly string[] = [],
 ): Visibility {
+  const { uid } = user;
   const real = [...new Set(paths.map((path) => realPath(kernel, path)))].sort();
   const visible: VisiblePath[] = [];
   for (const path of real) {
@@ -30,12 +38,31 @@ export function coversFor(
     const directory = (kernel.stat(path).mode & S_IFMT) === S_IFDIR;
     visible.push({ path, directory });
   }
-  const covers = new Map<string, { directories: Set<string>; files: string[] }>();
+  const covers = new Map<string, Covered>();
+  for (const path of scratch) {
+    const closed = ancestors(path).find((ancestor) => !mayEnter(kernel, ancestor, uid));
+    const outer = closed === undefined ? undefined : coverOf(covers, closed);
+    for (const ancestor of [...ancestors(path), path]) {
+      if (closed !== undefined && ancestor !== closed && isWithin(ancestor, closed)) {
+        outer?.directories.add(ancestor);
+      }
+    }
+    covers.set(path, { directories: new Set(), files: [], owner: user });
+  }
   for (const { path, directory } of visible) {
+    const inner = scratch.find((place) => isWithin(path, place));
+    if (inner !== undefined) {
+      const cover = coverOf(covers, inner);
+      for (const ancestor of ancestors(path)) {
+        if (ancestor !== inner && isWithin(ancestor, inner)) cover.directories.add(ancestor);
+      }
+      if (directory) cover.directories.add(path);
+      else cover.files.push(path);
+      continue;
+    }
     const closed = ancestors(path).find((ancestor) => !mayEnter(kernel, ancestor, uid));
     if (closed === undefined) continue;
-    const cover = covers.get(closed) ?? { directories: new Set(), files: [] };
-    covers.set(closed, cover);
+    const cover = coverOf(covers, closed);
     for (const ancestor of ancestors(path)) {
       if (ancestor !== closed && isWithin(ancestor, closed)) cover.directories.add(ancestor);
     }
@@ -44,12 +71,25 @@ export function coversFor(
   }
   return {
     visible,
-    covers: [...covers].map(([path, { directories, files }]) => ({
-      path,
-      directories: [...directories],
-      files,
-    })),
+    // A scratch directory may lie within another cover: outer ones first.
+    covers: [...covers].sort(([a], [b]) => a < b ? -1 : 1).map((
+      [path, { directories, files, owner }],
+    ) => ({ path, directories: [...directories], files, owner })),
   };
+}
+
+type OwnedBy = NonNullable<Cover["owner"]>;
+
+interface Covered {
+  readonly directories: Set<string>;
+  readonly files: string[];
+  readonly owner?: OwnedBy;
+}
+
+function coverOf(covers: Map<string, Covered>, path: string): Covered {
+  const cover = covers.get(path) ?? { directories: new Set<string>(), files: [] };
+  covers.set(path, cover);
+  return cover;
 }
 
 /** The directories above a path, `/` not among them, topmost first. */
@@ -84,5 +124,16 @@ function realPath(kernel: Kernel, path: string): string {
   }
   const real = kernel.readLink(`/proc/self/fd/${fd}`);
   kernel.close(fd);
+  if (real === "/") {
+    throw new KernelError({
+      doing: "make readable",
+      subject: path,
+      command: "mount",
+      number: Errno.EINVAL,
+      why: "it is the root directory, which cannot be mounted over itself",
+      fix: "name the directories that the command reads",
+      stage: "usage",
+    });
+  }
   return real ?? path;
 }

@@ -6,6 +6,10 @@
 
 import type { Kernel } from "../../kernel/kernel.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
+import { SkepError } from "../../errors/skep_error.ts";
+
+/** Bytes of standard output, and of standard error, that are kept. @default */
+export const DEFAULT_MOST_OUTPUT: number = 64 * 1024 * 1024;
 
 /** The ends of a child's standard descriptors that this process holds. */
 export class Pipes implements Disposable {
@@ -42,10 +46,19 @@ export class Pipes implements Disposable {
     this.#childEnds = [];
   }
 
-  /** What is written to standard output and error, when all writers are gone. */
-  async read(): Promise<readonly [string, string]> {
-    const texts = await Promise.all(this.#reading.map((fd) => readToEnd(this.#kernel, fd)));
-    return [texts[0] ?? "", texts[1] ?? ""];
+  /**
+   * Reads standard output and error until all writers are gone. Of each, `most` bytes are kept; when one
+   * has more, `overflow` is called once and the rest is read and dropped, so that no writer blocks.
+   */
+  async read(most: number, overflow: () => void): Promise<PipedOutput> {
+    const read = await Promise.all(
+      this.#reading.map((fd) => readToEnd(this.#kernel, fd, most, overflow)),
+    );
+    return {
+      stdout: read[0]?.text ?? "",
+      stderr: read[1]?.text ?? "",
+      cut: read.some(({ cut }) => cut),
+    };
   }
 
   /** Closes what is open. */
@@ -66,14 +79,50 @@ export function openPipe(kernel: Kernel): readonly [reading: number, writing: nu
   throw new KernelError({ doing: "make", subject: "a pipe", command: "pipe2", number: pipe });
 }
 
-/** All that comes through a pipe until its writers are gone, as text. */
-export async function readToEnd(kernel: Kernel, fd: number): Promise<string> {
+/** What a command wrote. */
+export interface PipedOutput {
+  /** Standard output. */
+  readonly stdout: string;
+  /** Standard error. */
+  readonly stderr: string;
+  /** Whether one of the two was longer than what is kept. */
+  readonly cut: boolean;
+}
+
+/** The error for a command that wrote more than is kept: it was killed. */
+export function tooMuchOutput(subject: string, most: number, output: PipedOutput): SkepError {
+  return new SkepError({
+    doing: "run",
+    subject,
+    errno: "EFBIG",
+    stage: "token",
+    why: `it wrote more than ${most} bytes and was killed`,
+    fix: 'raise mostOutput, or let it write to a file (output: "inherit")',
+    data: { stdout: output.stdout, stderr: output.stderr },
+  });
+}
+
+/** Reads a pipe as text until its writers are gone, and keeps the first `most` bytes. */
+export async function readToEnd(
+  kernel: Kernel,
+  fd: number,
+  most: number,
+  overflow: () => void = () => {},
+): Promise<{ readonly text: string; readonly cut: boolean }> {
   const decoder = new TextDecoder();
-  let text = "";
+  const pieces: string[] = [];
+  let left = most;
+  let cut = false;
   while (await kernel.poller.wait(fd)) {
     const { result, bytes } = kernel.read(fd, 65536);
     if (result < 0 || bytes.length === 0) break;
-    text += decoder.decode(bytes, { stream: true });
+    pieces.push(decoder.decode(bytes.subarray(0, left), { stream: true }));
+    if (bytes.length > left && !cut) {
+      cut = true;
+      overflow();
+    }
+    left = Math.max(0, left - bytes.length);
   }
-  return text + decoder.decode();
+  pieces.push(decoder.decode());
+  return { text: pieces.join(""), cut };
 }

@@ -15,19 +15,19 @@ import {
 } from "../../kernel/processes.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { DelegationError } from "../explain/delegation_error.ts";
-import { endProcessesOf, userNamespaceOf } from "./namespace.ts";
-import { Pipes } from "./pipes.ts";
+import { DEFAULT_MOST_OUTPUT, Pipes, tooMuchOutput } from "./pipes.ts";
+import { Terminal } from "./terminal.ts";
+import { DEFAULT_USER_RANGE, lockUser, type SandboxUser, type UserRange } from "./user_range.ts";
 import { startError } from "./start_error.ts";
 import { Delegation, type DelegationMasks } from "../../plan/delegation.ts";
 import type { Plan } from "../../plan/plan.ts";
+import { delegationCapabilities } from "../../plan/capabilities.ts";
 import { type BpfCapability, CAPABILITY_NUMBERS } from "../../plan/reach.ts";
 import { processFacts } from "../facts/process.ts";
 import { processEnvironment, TOKEN_PATH_VARIABLE } from "../resolve.ts";
 import { DEFAULT_MOUNT } from "../facts/mounts.ts";
 import { coversFor } from "./bind_mounts.ts";
 
-/** uid and gid of `nobody`, the default. */
-const NOBODY = 65534;
 /** Milliseconds between SIGTERM and SIGKILL when a sandbox is aborted. */
 const GRACE = 5000;
 
@@ -37,8 +37,15 @@ export interface SandboxOptions {
   readonly command: readonly string[];
   /** What is delegated: a plan, or words. */
   readonly delegation: Plan | DelegationMasks;
-  /** The unprivileged user outside, who is root inside: a uid, or both ids; default 65534. */
+  /**
+   * The unprivileged user outside, who is root inside: a uid, or both ids.
+   *
+   * @default A uid of {@linkcode userRange} that no other task has. A uid that is shared with other processes
+   * lets them send signals to the command.
+   */
   readonly user?: number | { readonly uid: number; readonly gid: number } | undefined;
+  /** Where the default user comes from. @default 65,536 uids from 0x70000000 */
+  readonly userRange?: UserRange | undefined;
   /** `"new"` (default): a network namespace of its own with loopback up. `"keep"`: that of this process. */
   readonly network?: "new" | "keep" | undefined;
   /** Its whole environment; default that of this process. `LIBBPF_BPF_TOKEN_PATH` is set in either. */
@@ -54,9 +61,17 @@ export interface SandboxOptions {
   readonly mountAt?: string | undefined;
   /** `"inherit"` (default) the terminal or files of this process, or `"piped"` into the result. */
   readonly output?: "inherit" | "piped" | undefined;
+  /** Bytes of each of the two that are kept with `"piped"`; a command that writes more is killed. @default 64 MiB */
+  readonly mostOutput?: number | undefined;
+  /** Paths that are an empty, writable directory inside: a tmpfs of the command's user. */
+  readonly scratch?: readonly string[] | undefined;
   /** Standard input: `"inherit"` (default), `"null"`. */
   readonly input?: "inherit" | "null" | undefined;
-  /** Of the capabilities that BPF asks for, those that it keeps inside; default all of all kinds. */
+  /**
+   * The capabilities that the command has inside; it cannot gain others.
+   *
+   * @default Those that the plan names, or that the delegated map and program types can need.
+   */
   readonly capabilities?: readonly BpfCapability[] | undefined;
   /** Other descriptors that it inherits under the same number. */
   readonly descriptors?: readonly number[] | undefined;
@@ -88,11 +103,12 @@ export interface SandboxStatus {
  * Runs a command as an unprivileged user who is root of a new user namespace, with a bpffs that
  * delegates exactly what is given, at `/sys/fs/bpf`.
  *
- * It needs root (CAP_SYS_ADMIN in the initial user namespace) and Linux 6.9. Terminal, working directory
- * and exit status pass through. When the command has ended, so does every process that it left, and
- * nothing remains: mounts and namespaces go with the last of them. Should this process be killed
- * (SIGKILL), the kernel kills the command with it; what the command has started in the background then
- * keeps running in its namespaces, as it does when a shell is killed.
+ * It needs root (CAP_SYS_ADMIN in the initial user namespace) and Linux 6.9. Exit status and working
+ * directory pass through. The command is in a session, a session keyring and, where the caller has a
+ * terminal, on a pseudo-terminal of its own. Its user namespace belongs to root, so no other process of its uid can enter it,
+ * and it has exactly the planned capabilities. When the command ends, or this process does, by SIGKILL
+ * too, the kernel kills every process that it has started: they share a pid namespace, whose /proc shows no
+ * others.
  *
  * @example
  * ```ts ignore
@@ -108,46 +124,61 @@ export async function runInSandbox(options: SandboxOptions): Promise<SandboxStat
   const kernel = options.kernel ?? linuxKernel();
   mayDelegate(kernel, options);
   // First of all: a signal that comes while the namespaces are made is for the command too.
-  using forwarding = new Forwarding(options, kernel);
-  const isolated = isolatedCommand(kernel, options);
-  using pipes = new Pipes(kernel, options.output === "piped", options.input === "null");
+  using forwarding = new Forwarding(options);
+  using user = userOf(kernel, options);
+  const isolated = isolatedCommand(kernel, options, user);
+  const piped = options.output === "piped";
+  using pipes = new Pipes(kernel, piped, options.input === "null");
+  using terminal = piped ? undefined : Terminal.open(kernel, user.uid, user.gid);
   using owner = await ownerOf(kernel, isolated);
   using child = await startIsolated(kernel, {
     ...isolated,
     ownerMapFd: owner.fd,
-    standard: pipes.childEnds,
+    standard: [0, 1, 2].map((fd) => pipes.childEnds[fd] ?? terminal?.standard[fd]),
+    terminal: terminal?.slave,
   });
   const step = options.onStep ?? ((): void => {});
   const spaces = isolated.newNetwork
-    ? "user, mount and network namespace"
-    : "user and mount namespace";
+    ? "user, mount, pid and network namespace"
+    : "user, mount and pid namespace";
   step(`new ${spaces}: uid ${isolated.uid} outside, root inside, no capability outside`);
-  const { namespaces } = kernel.processes;
-  const unmapped = namespaces.writeIdMaps(child.pid, isolated.uid, isolated.gid);
-  if (unmapped !== undefined) throw startError(unmapped, isolated);
   const delegation = delegationOf(options);
   delegate(kernel, child.contextFd, delegation);
   step(`bpffs at ${isolated.mountAt} with ${delegation}`);
-  using namespace = userNamespaceOf(kernel, child.pid);
   pipes.closeChildEnds();
-  let ended = false;
-  try {
-    // Readers first: a command that writes much would wait for them otherwise.
-    const output = pipes.read();
-    const failed = await child.run();
-    if (failed !== undefined) throw startError(failed, isolated);
-    forwarding.start(child);
-    options.onStart?.(child.pid);
-    const status = await child.wait();
-    // What the command left running holds the pipes open.
-    await endProcessesOf(kernel, namespace);
-    ended = true;
-    const [stdout, stderr] = await output;
-    return { ...named(status), stdout, stderr };
-  } finally {
-    forwarding.stop();
-    if (!ended) await endProcessesOf(kernel, namespace);
-  }
+  terminal?.closeSlave();
+  const { mostOutput = DEFAULT_MOST_OUTPUT } = options;
+  // Readers first: a command that writes much would wait for them otherwise.
+  const reading = pipes.read(mostOutput, () => child.kill());
+  const relaying = terminal?.relay();
+  const pid = await child.run();
+  if (isFailedStep(pid)) throw startError(pid, isolated);
+  forwarding.start(child);
+  options.onStart?.(pid);
+  // When the command has ended, the kernel has killed every process of its pid namespace.
+  const status = await child.wait();
+  const output = await reading;
+  await relaying;
+  if (output.cut) throw tooMuchOutput(isolated.arguments[0] ?? "", mostOutput, output);
+  return { ...named(status), stdout: output.stdout, stderr: output.stderr };
+}
+
+/** The user that is asked for, or one that is locked for this sandbox. */
+function userOf(kernel: Kernel, options: SandboxOptions): SandboxUser {
+  const { user } = options;
+  if (user === undefined) return lockUser(kernel, options.userRange ?? DEFAULT_USER_RANGE);
+  const { uid, gid } = typeof user === "number" ? { uid: user, gid: user } : user;
+  return { uid, gid, [Symbol.dispose](): void {} };
+}
+
+/** Numbers of the capabilities that the command has. A token takes CAP_BPF itself. */
+function capabilitiesOf(options: SandboxOptions): number[] {
+  const { delegation } = options;
+  const names = options.capabilities ??
+    ("capabilities" in delegation
+      ? delegation.capabilities
+      : delegationCapabilities(new Delegation(delegation)));
+  return [...new Set<BpfCapability>(["bpf", ...names])].map((name) => CAPABILITY_NUMBERS[name]);
 }
 
 /** Refuses early, and in plain words, what would fail with EPERM somewhere on the way. */
@@ -180,12 +211,20 @@ function mayDelegate(kernel: Kernel, options: SandboxOptions): void {
   });
 }
 
-function isolatedCommand(kernel: Kernel, options: SandboxOptions): IsolatedCommand {
-  const { command, user = NOBODY, mountAt = DEFAULT_MOUNT } = options;
-  const { uid, gid } = typeof user === "number" ? { uid: user, gid: user } : user;
+function isolatedCommand(
+  kernel: Kernel,
+  options: SandboxOptions,
+  { uid, gid }: SandboxUser,
+): IsolatedCommand {
+  const { command, mountAt = DEFAULT_MOUNT } = options;
   const environment = options.environment ?? wholeEnvironment(kernel);
   const directory = options.directory ?? kernel.readLink("/proc/self/cwd");
-  const { visible, covers } = coversFor(kernel, options.readable ?? [], uid);
+  const { visible, covers } = coversFor(
+    kernel,
+    options.readable ?? [],
+    { uid, gid },
+    options.scratch ?? [],
+  );
   return {
     executables: executables(kernel, command[0] as string, environment["PATH"]),
     arguments: command,
@@ -201,7 +240,8 @@ function isolatedCommand(kernel: Kernel, options: SandboxOptions): IsolatedComma
     ownerMapFd: undefined,
     standard: [],
     descriptors: options.descriptors ?? [],
-    capabilities: options.capabilities?.map((name) => CAPABILITY_NUMBERS[name]),
+    terminal: undefined,
+    capabilities: capabilitiesOf(options),
   };
 }
 
@@ -306,15 +346,13 @@ class Forwarding implements Disposable {
   #child: Child | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(options: SandboxOptions, kernel: Kernel) {
+  constructor(options: SandboxOptions) {
     if (options.forwardSignals === true) {
-      // A terminal sends its signals to the whole foreground group: the command has them already.
-      const terminal = isTerminal(kernel);
+      // The command is in a session of its own: it gets none of the terminal's signals to this process.
       for (const [name, number] of FORWARDED) {
-        const fromTerminal = terminal && (name === "SIGINT" || name === "SIGQUIT");
         const listener = (): void => {
           if (this.#child === undefined) this.#early.push(number);
-          else if (!fromTerminal) this.#child.signal(number);
+          else this.#child.signal(number);
         };
         Deno.addSignalListener(name, listener);
         this.#listeners.push([name, listener]);
@@ -350,10 +388,6 @@ class Forwarding implements Disposable {
   [Symbol.dispose](): void {
     this.stop();
   }
-}
-
-function isTerminal(kernel: Kernel): boolean {
-  return /^\/dev\/(tty|pts\/)/.test(kernel.readLink("/proc/self/fd/0") ?? "");
 }
 
 const SIGNALS: { readonly [number: number]: string } = {

@@ -7,7 +7,7 @@
 import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
-import { openPipe, readToEnd } from "./pipes.ts";
+import { DEFAULT_MOST_OUTPUT, openPipe, readToEnd } from "./pipes.ts";
 import { processEnvironment } from "../resolve.ts";
 import { runInSandbox, type SandboxOptions } from "./sandbox.ts";
 
@@ -62,7 +62,8 @@ export async function withToken<Result = JsonValue>(options: WithTokenOptions): 
     const readable = [
       Deno.execPath(),
       ...(cache === undefined ? [] : [cache]),
-      Deno.cwd(),
+      // The root directory cannot be mounted over itself, and everybody sees it.
+      ...(Deno.cwd() === "/" ? [] : [Deno.cwd()]),
       ...directoryOf(url),
       ...directoryOf(runner),
       ...(options.readable ?? []),
@@ -88,7 +89,10 @@ export async function withToken<Result = JsonValue>(options: WithTokenOptions): 
         options.onStep?.(text);
       },
     });
-    const [status, text] = await Promise.all([running, readToEnd(kernel, reading)]);
+    const [status, { text }] = await Promise.all([
+      running,
+      readToEnd(kernel, reading, DEFAULT_MOST_OUTPUT),
+    ]);
     return resultOf<Result>(text, name, url, status.code);
   } finally {
     if (writingOpen) kernel.close(writing);
