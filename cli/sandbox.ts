@@ -5,7 +5,16 @@
  */
 
 import { dim } from "@std/fmt/colors";
-import { Delegation, DELEGATION_OPTIONS, runInSandbox, type SandboxOptions } from "../token/mod.ts";
+import { linuxKernel } from "../kernel/mod.ts";
+import {
+  BPF_CAPABILITIES,
+  type BpfCapability,
+  Delegation,
+  DELEGATION_OPTIONS,
+  type Plan,
+} from "../plan/mod.ts";
+import { runInSandbox, type SandboxOptions, type UserRange } from "../token/mod.ts";
+import { ownFiles } from "./own_files.ts";
 import type { Command } from "./command.ts";
 import { type Option, parseCount, type Parsed, UsageError } from "./options.ts";
 import { planFiles, profileOf } from "./plan_objects.ts";
@@ -47,7 +56,19 @@ export const sandbox: Command = {
       short: "u",
       kind: "value",
       placeholder: "UID[:GID]",
-      help: "The user outside; root inside (default 65534)",
+      help: "The user outside; root inside (default: a uid of the range that no other process has)",
+    },
+    {
+      name: "user-range",
+      kind: "value",
+      placeholder: "FIRST-LAST",
+      help: "Uids that sandboxes may take (default 1879048192-1879113727)",
+    },
+    {
+      name: "capabilities",
+      kind: "value",
+      placeholder: "NAME,…",
+      help: "The capabilities inside (default: those that the plan names); bpf is always one",
     },
     {
       name: "net",
@@ -67,8 +88,8 @@ export const sandbox: Command = {
     `Needs root and Linux 6.9. The command finds the delegated BPF filesystem at /sys/fs/bpf and in
 LIBBPF_BPF_TOKEN_PATH; it may be skep, bpftool, or any program
 with libbpf 1.5 or later (earlier ones know no tokens). Exit status, signals, terminal
-and working directory pass through, and nothing remains after it ends. (Killed by SIGKILL, skep takes the
-command with it, but cannot end what that left in the background.)
+and working directory pass through. On a terminal the command gets one of its own. When it ends, or skep
+does, every process that it has started is killed. It sees skep's own files and those of --for, read-only.
 
 Examples:
   skep sandbox --for execsnoop.bpf.o -- skep run execsnoop.bpf.o
@@ -79,18 +100,22 @@ Examples:
     if (command.length === 0) {
       throw new UsageError("skep sandbox", "no command is named", "write -- COMMAND…");
     }
-    const delegation = await delegationOf(parsed);
+    const { delegation, plan } = await delegationOf(parsed);
     if (parsed.has("verbose")) {
       const text = `delegated: ${delegation.empty ? "nothing" : delegation.toMountOptions()}`;
       io.error(`${io.errorColour ? dim(text) : text}\n`);
     }
     // A signal that came while files were read: from here on they are the command's.
     if (io.signal.aborted) return INTERRUPTED;
+    const own = ownFiles(linuxKernel(), command[0]);
     const { code } = await runInSandbox({
       command,
       delegation,
       network: networkOf(parsed.value("net") ?? "new"),
-      readable: parsed.list("readable"),
+      readable: [...parsed.list("readable"), ...parsed.list("for"), ...own.readable],
+      scratch: own.scratch,
+      capabilities: capabilitiesOf(parsed.value("capabilities")) ?? plan?.capabilities,
+      userRange: rangeOf(parsed.value("user-range")),
       forwardSignals: true,
       ...userOf(parsed.value("user")),
     });
@@ -98,7 +123,10 @@ Examples:
   },
 };
 
-async function delegationOf(parsed: Parsed): Promise<Delegation> {
+/** What is delegated, and the plan where that is all there is to it. */
+async function delegationOf(
+  parsed: Parsed,
+): Promise<{ readonly delegation: Delegation; readonly plan?: Plan | undefined }> {
   const profile = profileOf("sandbox", parsed.value("profile"));
   const options = wordOptions.flatMap(({ name }) =>
     parsed.list(name).map((words) => `${name.replace("-", "_")}=${words}`)
@@ -112,8 +140,32 @@ async function delegationOf(parsed: Parsed): Promise<Delegation> {
     );
   }
   const words = Delegation.parse(options.join(","));
-  if (files.length === 0) return words;
-  return words.union((await planFiles(files, profile)).delegation);
+  if (files.length === 0) return { delegation: words };
+  const plan = await planFiles(files, profile);
+  return { delegation: words.union(plan.delegation), plan: words.empty ? plan : undefined };
+}
+
+function capabilitiesOf(text: string | undefined): BpfCapability[] | undefined {
+  if (text === undefined) return undefined;
+  return text.split(",").filter((name) => name !== "").map((name) => {
+    const found = BPF_CAPABILITIES.find((known) =>
+      known === name.toLowerCase().replace(/^cap_/, "")
+    );
+    if (found !== undefined) return found;
+    throw new UsageError(
+      "skep sandbox",
+      `--capabilities has "${name}"`,
+      `write some of ${BPF_CAPABILITIES.join(",")}`,
+    );
+  });
+}
+
+function rangeOf(text: string | undefined): UserRange | undefined {
+  if (text === undefined) return undefined;
+  const [, low, high] = /^(\d+)-(\d+)$/.exec(text) ?? [];
+  const [first, last] = [Number(low), Number(high)];
+  if (first > 0 && last >= first && last <= HIGHEST_ID) return { first, count: last - first + 1 };
+  throw new UsageError("skep sandbox", `--user-range is "${text}"`, "write FIRST-LAST");
 }
 
 function networkOf(text: string): "new" | "keep" {

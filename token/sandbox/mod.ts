@@ -8,3 +8,4 @@
 
 export * from "./sandbox.ts";
 export * from "./with_token.ts";
+export type { UserRange } from "./user_range.ts";
