@@ -10,8 +10,11 @@ import { describeShape } from "./describe.ts";
 import { makeWriter, Misfit, type Writer } from "./encode.ts";
 import { generateReader, type Reader } from "./generate.ts";
 import { interpretReader } from "./interpret.ts";
-import { type Shape, shapeOf } from "./shape.ts";
+import { hasMoreMembers, type Shape, shapeOf } from "./shape.ts";
 import type { BtfValue, CodecOptions } from "./value.ts";
+
+/** Object literals with more properties are compiled slowly, and read no faster. */
+const MOST_GENERATED = 1024;
 
 /** How a value is encoded. */
 export interface EncodeOptions {
@@ -75,7 +78,7 @@ export class Codec<T = BtfValue> {
     this.#little = btf.littleEndian;
     this.#narrowed = options.bigints === "when-needed";
     const read: Reader =
-      (options.generate === false
+      (options.generate === false || hasMoreMembers(this.#shape, MOST_GENERATED)
         ? undefined
         : generateReader(this.#shape, this.#little, this.#narrowed)) ??
         interpretReader(this.#shape, this.#little, this.#narrowed);

@@ -4,41 +4,61 @@
  * @module
  */
 
+import { commentText, isIdentifier, stringLiteral } from "../../errors/escape.ts";
 import { flatFields, type Shape } from "./shape.ts";
 
+/** Members that are shown; structs after them are shown by name alone. */
+const MOST_SHOWN = 4096;
+
 /** Prints the TypeScript type of a shape's values on one line; `narrowed` as in the codec's options. */
-export function describeShape(shape: Shape, narrowed: boolean, depth = 0): string {
-  switch (shape.kind) {
-    case "int":
-      return shape.size <= 4 ? "number" : narrowed ? "number | bigint" : "bigint";
-    case "bool":
-      return "boolean";
-    case "float":
-      return "number";
-    case "enum": {
-      const number = shape.size < 8 ? "number" : narrowed ? "number | bigint" : "bigint";
-      const names = [...shape.values.keys()];
-      if (names.length === 0) return number;
-      const shown = names.slice(0, 6).map((name) => JSON.stringify(name)).join(" | ");
-      return names.length > 6 ? `string | ${number}` : `${shown} | ${number}`;
-    }
-    case "bits":
-      return describeShape(shape.of, narrowed, depth);
-    case "text":
-      return "string";
-    case "bytes":
-      return "Uint8Array";
-    case "array": {
-      const element = describeShape(shape.element, narrowed, depth + 1);
-      return element.includes(" | ") ? `(${element})[]` : `${element}[]`;
-    }
-    case "record": {
-      if (depth > 3) return shape.name || "object";
-      const members = flatFields(shape).map((field) => {
-        const key = /^[A-Za-z_$][\w$]*$/.test(field.name) ? field.name : JSON.stringify(field.name);
-        return `${key}: ${describeShape(field.shape, narrowed, depth + 1)}`;
-      });
-      return members.length === 0 ? "{}" : `{ ${members.join("; ")} }`;
+export function describeShape(shape: Shape, narrowed: boolean): string {
+  return new Describer(narrowed).describe(shape, 0);
+}
+
+class Describer {
+  readonly #narrowed: boolean;
+  #left = MOST_SHOWN;
+
+  constructor(narrowed: boolean) {
+    this.#narrowed = narrowed;
+  }
+
+  describe(shape: Shape, depth: number): string {
+    const wide = this.#narrowed ? "number | bigint" : "bigint";
+    switch (shape.kind) {
+      case "int":
+        return shape.size <= 4 ? "number" : wide;
+      case "bool":
+        return "boolean";
+      case "float":
+        return "number";
+      case "enum": {
+        const number = shape.size < 8 ? "number" : wide;
+        const names = [...shape.values.keys()];
+        if (names.length === 0) return number;
+        const shown = names.slice(0, 6).map(stringLiteral).join(" | ");
+        return names.length > 6 ? `string | ${number}` : `${shown} | ${number}`;
+      }
+      case "bits":
+        return this.describe(shape.of, depth);
+      case "text":
+        return "string";
+      case "bytes":
+        return "Uint8Array";
+      case "array": {
+        const element = this.describe(shape.element, depth + 1);
+        return element.includes(" | ") ? `(${element})[]` : `${element}[]`;
+      }
+      case "record": {
+        if (depth > 3 || this.#left <= 0) return commentText(shape.name) || "object";
+        const members = flatFields(shape);
+        this.#left -= members.length;
+        const shown = members.map(({ name, shape }) => {
+          const key = isIdentifier(name) ? name : stringLiteral(name);
+          return `${key}: ${this.describe(shape, depth + 1)}`;
+        });
+        return shown.length === 0 ? "{}" : `{ ${shown.join("; ")} }`;
+      }
     }
   }
 }

@@ -196,6 +196,7 @@ class WriterMaker {
           return {
             label: own.join(", "),
             given: own.some((name) => Object.hasOwn(record, name)),
+            from: field.offset,
             size: inner.size,
             write: this.#mixed(inner, base + field.offset, members, places),
           };
@@ -205,6 +206,7 @@ class WriterMaker {
         return {
           label: field.name,
           given: Object.hasOwn(record, field.name),
+          from: field.offset,
           size: sizeOf(inner),
           write: (record: Fields, view: DataView, at: number, end: number): void => {
             write?.(record, view, at, end, this.#partial);
@@ -229,10 +231,16 @@ class WriterMaker {
       const start = at + base;
       const length = Math.min(shape.size, view.byteLength - start);
       const before = new Uint8Array(view.buffer, view.byteOffset + start, length).slice();
+      const after = new Uint8Array(view.buffer, view.byteOffset + start, length);
       for (const other of others) {
         other.write(record, view, at, end);
-        const after = new Uint8Array(view.buffer, view.byteOffset + start, length);
-        if (before.some((byte, index) => byte !== after[index])) {
+        // It can have written nothing else; a flexible array has all that is left.
+        const to = other.size === 0 ? length : Math.min(length, other.from + other.size);
+        let same = true;
+        for (let index = other.from; index < to && same; index++) {
+          same = before[index] === after[index];
+        }
+        if (!same) {
           throw new Misfit(
             `the union's members ${first.label} and ${other.label} disagree; give one of them`,
           );

@@ -106,6 +106,12 @@ export type Shape =
 /** Levels of structs and arrays that a type may nest. */
 const MAX_DEPTH = 32;
 
+/**
+ * Members that the structs of one type may have together: as many as a type of BTF had room for until Linux
+ * 7.1, and hundreds of times those of the kernel's biggest.
+ */
+const MOST_MEMBERS = 65_535;
+
 /** Works out the shape of a type. */
 export function shapeOf(btf: Btf, typeId: number): Shape {
   return new Shaper(btf).root(typeId);
@@ -125,6 +131,28 @@ export function flatFields(record: RecordShape): readonly FlatField[] {
   return fields;
 }
 
+/** Whether some record within a shape has more members than that, those of anonymous ones counted. */
+export function hasMoreMembers(shape: Shape, limit: number): boolean {
+  const known = new Map<Shape, number>();
+  const count = (shape: Shape): number => {
+    if (shape.kind === "array") return count(shape.element) > limit ? limit + 1 : 1;
+    if (shape.kind !== "record") return 1;
+    const found = known.get(shape);
+    if (found !== undefined) return found;
+    let members = 0;
+    let above = false;
+    for (const field of shape.fields) {
+      const own = count(field.shape);
+      if (own > limit) above = true;
+      members += field.name === "" ? own : 1;
+    }
+    if (above) members = limit + 1;
+    known.set(shape, members);
+    return members;
+  };
+  return count(shape) > limit;
+}
+
 function collect(record: RecordShape, base: number, into: FlatField[]): void {
   for (const { name, offset, shape } of record.fields) {
     if (name === "" && shape.kind === "record") collect(shape, base + offset, into);
@@ -135,8 +163,11 @@ function collect(record: RecordShape, base: number, into: FlatField[]): void {
 class Shaper {
   readonly #btf: Btf;
   readonly #known = new Map<number, Shape>();
-  /** Values within a type, all members of unions counted: hostile BTF can make 2³² of them. */
+  /** Values and bytes within a type, all members of unions counted: hostile BTF can make 2³² of them. */
   readonly #weights = new Map<Shape, number>();
+  /** Members of each record, those of anonymous ones within counted. */
+  readonly #members = new Map<Shape, number>();
+  #allMembers = 0;
 
   constructor(btf: Btf) {
     this.#btf = btf;
@@ -144,7 +175,7 @@ class Shaper {
 
   root(typeId: number): Shape {
     const shape = this.shape(typeId, 0, undefined);
-    const weight = this.#weights.get(shape) ?? 1;
+    const weight = this.#weight(shape);
     if (weight > 4096 + 64 * this.#btf.size(typeId)) {
       throw this.#refuse(
         typeId,
@@ -200,7 +231,7 @@ class Shaper {
           }
           return { name: this.#btf.nameOf(variable), offset, shape };
         });
-        return this.#weigh({
+        return this.#countMembers(id, {
           kind: "record",
           name: type.name,
           union: false,
@@ -260,13 +291,26 @@ class Shaper {
       const field = this.#member(id, type, member, depth);
       if (field !== undefined) fields.push(field);
     }
-    return this.#weigh({
+    return this.#countMembers(id, {
       kind: "record",
       name: type.name,
       union: type.kind === "union",
       size: type.size,
       fields,
     });
+  }
+
+  #countMembers(id: number, shape: RecordShape): RecordShape {
+    let members = 0;
+    for (const field of shape.fields) {
+      members += field.name === "" ? this.#members.get(field.shape) ?? 1 : 1;
+    }
+    this.#members.set(shape, members);
+    this.#allMembers += members;
+    if (this.#allMembers > MOST_MEMBERS) {
+      throw this.#refuse(id, `with its structs it has more than ${MOST_MEMBERS} members`, "E2BIG");
+    }
+    return this.#weigh(shape);
   }
 
   #member(
@@ -304,12 +348,17 @@ class Shaper {
     return { name: member.name, offset, shape: { kind: "bits", shift: at % 8, bits, of: shape } };
   }
 
+  #weight(shape: Shape): number {
+    if (shape.kind === "text" || shape.kind === "bytes") return 1 + shape.length;
+    return this.#weights.get(shape) ?? 1;
+  }
+
   #weigh<T extends ArrayShape | RecordShape>(shape: T): T {
     let weight = 1;
     if (shape.kind === "array") {
-      weight += shape.length * (this.#weights.get(shape.element) ?? 1);
+      weight += shape.length * this.#weight(shape.element);
     } else {
-      for (const field of shape.fields) weight += this.#weights.get(field.shape) ?? 1;
+      for (const field of shape.fields) weight += this.#weight(field.shape);
     }
     this.#weights.set(shape, weight);
     return shape;

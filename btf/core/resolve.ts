@@ -142,9 +142,7 @@ function explainPoison(
   if (outcome.kind === "value") return outcome;
   const reason = candidates.length === 0
     ? "this kernel has no type of that name and kind"
-    : candidates.map((candidate) => candidate.outcome).filter((why, index, all) =>
-      all.indexOf(why) === index
-    ).join("; ");
+    : [...new Set(candidates.map((candidate) => candidate.outcome))].join("; ");
   return { kind: "poison", reason };
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Btf } from "../btf.ts";
+import { BtfError } from "../error.ts";
 import { essentialName } from "../essential_name.ts";
 import type { KindName } from "../types.ts";
 
@@ -15,6 +16,9 @@ export interface CoreTarget {
   /** Its id there. */
   readonly typeId: number;
 }
+
+/** Types of one name that a BTF may have: each relocation looks at all of them. */
+const MOST_CANDIDATES = 4096;
 
 /** Where candidates come from besides the main BTF. */
 export interface CoreTargetsOptions {
@@ -50,6 +54,8 @@ export class CoreTargets {
    * Types of a kind whose name is the same up to a `___flavor`, in the order of their ids.
    *
    * Modules are asked only when the main BTF has none; `enum` and `enum64` are one kind.
+   *
+   * @throws {BtfError} E2BIG when there are more than 4,096.
    */
   candidates(name: string, kind: KindName | "unknown"): readonly CoreTarget[] {
     const wanted = essentialName(name);
@@ -60,6 +66,16 @@ export class CoreTargets {
     if (found === undefined) {
       found = search([this.main], wanted, group);
       if (found.length === 0) found = search(this.modules, wanted, group);
+      if (found.length > MOST_CANDIDATES) {
+        throw new BtfError({
+          doing: "relocate",
+          subject: `${group} ${wanted}`,
+          errno: "E2BIG",
+          stage: "relocate",
+          why: `${this.main.name} has ${found.length} types of that name, more than the ` +
+            `${MOST_CANDIDATES} that are compared`,
+        });
+      }
       this.#candidates.set(key, found);
     }
     return found;

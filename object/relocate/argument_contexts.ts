@@ -119,23 +119,27 @@ function withContexts(linked: RelocatedProgram, clones: Clones): RelocatedProgra
   return changed ? { ...linked, funcInfo: { ...funcInfo, records } } : linked;
 }
 
+/** Registers that hold arguments, and what the stack may hold of them some day. */
+const MOST_PARAMETERS = 12;
+
 /** Global functions with tagged parameters: which parameters, counted from 0. */
-function taggedFunctions(spec: ObjectSpec, btf: Btf): Map<number, number[]> {
+function taggedFunctions(spec: ObjectSpec, btf: Btf): Map<number, Set<number>> {
   const { units } = parsedObject(spec);
   const hidden = new Set(units.all.filter(({ hidden }) => hidden).map(({ name }) => name));
-  const tagged = new Map<number, number[]>();
+  const tagged = new Map<number, Set<number>>();
   for (const id of btf.findAll(TAG, ["decl_tag"])) {
     const tag = btf.type(id);
     if (tag.kind !== "decl_tag") continue;
     const func = btf.type(tag.type);
     if (func.kind !== "func" || func.linkage !== "global" || hidden.has(func.name)) continue;
     const prototype = btf.type(func.type);
-    if (prototype.kind !== "func_proto") continue;
+    // What has more parameters than registers no kernel takes.
+    if (prototype.kind !== "func_proto" || prototype.parameters.length > MOST_PARAMETERS) continue;
     const parameter = tag.componentIndex;
     if (parameter < 0 || parameter >= prototype.parameters.length) continue;
     const parameters = tagged.get(tag.type);
-    if (parameters === undefined) tagged.set(tag.type, [parameter]);
-    else parameters.push(parameter);
+    if (parameters === undefined) tagged.set(tag.type, new Set([parameter]));
+    else parameters.add(parameter);
   }
   return tagged;
 }
@@ -144,11 +148,11 @@ function taggedFunctions(spec: ObjectSpec, btf: Btf): Map<number, number[]> {
 class Clones {
   readonly types: TypeDefinition[] = [];
   readonly #btf: Btf;
-  readonly #tagged: ReadonlyMap<number, readonly number[]>;
+  readonly #tagged: ReadonlyMap<number, ReadonlySet<number>>;
   readonly #made = new Map<string, number>();
   readonly #pointers = new Map<string, number>();
 
-  constructor(btf: Btf, tagged: ReadonlyMap<number, readonly number[]>) {
+  constructor(btf: Btf, tagged: ReadonlyMap<number, ReadonlySet<number>>) {
     this.#btf = btf;
     this.#tagged = tagged;
   }
@@ -163,11 +167,11 @@ class Clones {
     return clone;
   }
 
-  #make(id: number, tagged: readonly number[], context: string): number {
+  #make(id: number, tagged: ReadonlySet<number>, context: string): number {
     const btf = this.#btf;
     const func = btf.type(id) as FuncType;
     const prototype = btf.type(func.type) as FuncProtoType;
-    const wanted = tagged.filter((index) =>
+    const wanted = [...tagged].filter((index) =>
       needsContext(btf, prototype.parameters[index]?.type ?? 0, context)
     );
     if (wanted.length === 0) return id;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Btf } from "../../btf/btf.ts";
 import { Kind } from "../../btf/types.ts";
 import type { CodeUnit, Relocation } from "../code/functions.ts";
 import { RelocationError } from "../spec/error.ts";
@@ -100,43 +101,80 @@ function targetOf(
 
 const CALLBACK_TAG = "exception_callback:";
 
-/**
- * The function that an entry program names as its exception callback.
- *
- * Undefined where there is none, and where there are two: the verifier refuses those.
- *
- * @throws {RelocationError} EINVAL for one that is static or hidden, or is named on something else than a
- * program, ENOENT for one that is not there.
- */
-export function exceptionCallback(spec: ObjectSpec, unit: CodeUnit): CodeUnit | undefined {
-  const { btf } = spec;
-  const { units } = parsedObject(spec);
-  if (btf === undefined) return undefined;
-  let found: CodeUnit | undefined;
+/** What the tags of an object say of exception callbacks, found once per object. */
+interface CallbackTags {
+  /** By the program's name, the names of its callbacks in the order of their tags. */
+  readonly byProgram: ReadonlyMap<string, readonly string[]>;
+  /** The callback of the first tag that is not on a program. */
+  readonly misplaced?: string | undefined;
+  /** The first subprogram of each name. */
+  readonly subprograms: ReadonlyMap<string, CodeUnit>;
+}
+
+const tagsOf = new WeakMap<ObjectSpec, CallbackTags>();
+
+function callbackTags(spec: ObjectSpec, btf: Btf): CallbackTags {
+  let tags = tagsOf.get(spec);
+  if (tags === undefined) tagsOf.set(spec, tags = findCallbackTags(spec, btf));
+  return tags;
+}
+
+function findCallbackTags(spec: ObjectSpec, btf: Btf): CallbackTags {
+  const byProgram = new Map<string, string[]>();
+  let misplaced: string | undefined;
   for (let id = btf.firstId; id < btf.endId; id++) {
     if (btf.kind(id) !== Kind.decl_tag) continue;
     const tag = btf.type(id);
     if (tag.kind !== "decl_tag" || tag.componentIndex !== -1) continue;
     if (!tag.name.startsWith(CALLBACK_TAG)) continue;
     const tagged = btf.type(tag.type);
-    const name = tag.name.slice(CALLBACK_TAG.length);
-    const fail = (errno: string, why: string): RelocationError =>
-      new RelocationError({
-        doing: "link",
-        subject: `program ${unit.name}`,
-        errno,
-        why: `its exception callback ${name} ${why}`,
-      });
+    const callback = tag.name.slice(CALLBACK_TAG.length);
     if (tagged.kind !== "func" || tagged.linkage !== "global") {
-      throw fail("EINVAL", "is named on something else than a program");
+      misplaced ??= callback;
+      continue;
     }
-    if (tagged.name !== unit.name) continue;
-    // Which of two is meant nobody can say: the verifier refuses them, as it does for libbpf (EEXIST).
-    if (found !== undefined) return undefined;
-    const callback = units.all.find((other) => units.isSubprogram(other) && other.name === name);
-    if (callback === undefined) throw fail("ENOENT", "is not there");
-    if (!callback.global || callback.hidden) throw fail("EINVAL", "must be global and not hidden");
-    found = callback;
+    const callbacks = byProgram.get(tagged.name);
+    if (callbacks === undefined) byProgram.set(tagged.name, [callback]);
+    else callbacks.push(callback);
   }
-  return found;
+  const subprograms = new Map<string, CodeUnit>();
+  if (byProgram.size > 0) {
+    const { units } = parsedObject(spec);
+    for (const unit of units.all) {
+      if (units.isSubprogram(unit) && !subprograms.has(unit.name)) subprograms.set(unit.name, unit);
+    }
+  }
+  return { byProgram, misplaced, subprograms };
+}
+
+/**
+ * The function that an entry program names as its exception callback.
+ *
+ * Undefined where there is none, and where there are two: the verifier refuses those.
+ *
+ * @throws {RelocationError} EINVAL for one that is static or hidden, and for every program where a tag is
+ * on something else than one; ENOENT for one that is not there.
+ */
+export function exceptionCallback(spec: ObjectSpec, unit: CodeUnit): CodeUnit | undefined {
+  if (spec.btf === undefined) return undefined;
+  const { byProgram, misplaced, subprograms } = callbackTags(spec, spec.btf);
+  const fail = (name: string, errno: string, why: string): RelocationError =>
+    new RelocationError({
+      doing: "link",
+      subject: `program ${unit.name}`,
+      errno,
+      why: `its exception callback ${name} ${why}`,
+    });
+  if (misplaced !== undefined) {
+    throw fail(misplaced, "EINVAL", "is named on something else than a program");
+  }
+  const [name, second] = byProgram.get(unit.name) ?? [];
+  if (name === undefined) return undefined;
+  const callback = subprograms.get(name);
+  if (callback === undefined) throw fail(name, "ENOENT", "is not there");
+  if (!callback.global || callback.hidden) {
+    throw fail(name, "EINVAL", "must be global and not hidden");
+  }
+  // Which of two is meant nobody can say: the verifier refuses them, as it does for libbpf (EEXIST).
+  return second === undefined ? callback : undefined;
 }

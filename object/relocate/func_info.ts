@@ -50,17 +50,18 @@ function collect(
   placed: readonly Placed[],
   what: string,
 ): Info | undefined {
-  const { elf } = parsedObject(spec).sections;
+  const bySection = indexOf(spec, sections, what);
   const ranges: { section: Section; from: number; to: number; shift: number }[] = [];
   let length = 0;
   for (const { unit, start } of placed) {
-    let range: readonly [number, number] | undefined;
-    const section = sections.find((section) => {
-      if (elf.section(section.section)?.index !== unit.sectionIndex) return false;
-      range = recordsOf(section, unit);
-      return range !== undefined;
-    });
-    if (section === undefined || range === undefined) {
+    let found: { section: Section; from: number; to: number } | undefined;
+    for (const records of bySection.get(unit.sectionIndex) ?? []) {
+      const range = recordsOf(records, unit);
+      if (range === undefined) continue;
+      found = { section: records.section, from: range[0], to: range[1] };
+      break;
+    }
+    if (found === undefined) {
       if (ranges.length === 0) return undefined;
       throw new RelocationError({
         doing: "link",
@@ -69,9 +70,8 @@ function collect(
         why: `.BTF.ext has no ${what} record for it, but some for its program`,
       });
     }
-    const [from, to] = range;
-    length += (to - from) * section.recordSize;
-    ranges.push({ section, from, to, shift: start - unit.start });
+    length += (found.to - found.from) * found.section.recordSize;
+    ranges.push({ ...found, shift: start - unit.start });
   }
   const recordSize = ranges[0]?.section.recordSize ?? 0;
   const words = new Uint32Array(length / 4);
@@ -86,41 +86,86 @@ function collect(
   return { recordSize, records: new Uint8Array(words.buffer) };
 }
 
-/** Whether a section's records ascend, which compilers see to: found once. */
-const ascending = new WeakMap<Section, boolean>();
+/** Parts of `.BTF.ext` that may belong to one code section; a compiler writes one. */
+const MOST_PARTS = 256;
 
-/** The first record of a function and the one after its last, or undefined when it has none. */
-function recordsOf(section: Section, unit: CodeUnit): readonly [number, number] | undefined {
-  const { words, count } = section;
-  const step = section.recordSize / 4;
-  const instruction = (record: number): number =>
-    (words[record * step] as number) / INSTRUCTION_SIZE >>> 0;
-  let sorted = ascending.get(section);
-  if (sorted === undefined) {
-    sorted = true;
-    for (let record = 1; record < count && sorted; record++) {
-      sorted = instruction(record - 1) <= instruction(record);
+/** A section's records, to be searched by instruction. */
+interface Records {
+  readonly section: Section;
+  /** The greatest instruction of all records up to each: the records themselves where they ascend. */
+  readonly greatest: Uint32Array;
+}
+
+type Index = ReadonlyMap<number, readonly Records[]>;
+/** By the list of sections, which belongs to one object. */
+const indexes = new WeakMap<readonly Section[], Index>();
+
+/** The records by the index of their code section. */
+function indexOf(spec: ObjectSpec, sections: readonly Section[], what: string): Index {
+  const known = indexes.get(sections);
+  if (known !== undefined) return known;
+  const { elf } = parsedObject(spec).sections;
+  const index = new Map<number, Records[]>();
+  for (const section of sections) {
+    const at = elf.section(section.section)?.index;
+    if (at === undefined) continue;
+    const records = { section, greatest: greatestOf(section) };
+    const others = index.get(at);
+    if (others === undefined) {
+      index.set(at, [records]);
+      continue;
     }
-    ascending.set(section, sorted);
-  }
-  let from = 0;
-  if (sorted) {
-    let high = count;
-    while (from < high) {
-      const middle = (from + high) >>> 1;
-      if (instruction(middle) < unit.start) from = middle + 1;
-      else high = middle;
+    if (others.length === MOST_PARTS) {
+      throw new RelocationError({
+        doing: "link",
+        subject: spec.name,
+        errno: "E2BIG",
+        why:
+          `.BTF.ext has more than ${MOST_PARTS} parts with ${what} records of ${section.section}`,
+      });
     }
+    others.push(records);
   }
+  indexes.set(sections, index);
+  return index;
+}
+
+function greatestOf({ words, count, recordSize }: Section): Uint32Array {
+  const step = recordSize / 4;
+  const greatest = new Uint32Array(count);
+  let most = 0;
+  for (let record = 0; record < count; record++) {
+    const instruction = (words[record * step] as number) / INSTRUCTION_SIZE >>> 0;
+    if (instruction > most) most = instruction;
+    greatest[record] = most;
+  }
+  return greatest;
+}
+
+/**
+ * The first record of a function and the one after its last, or undefined when it has none.
+ *
+ * Where records do not ascend, those of earlier instructions between the two belong to it too, as for
+ * libbpf. What one function's search goes over, no other's does.
+ */
+function recordsOf({ section, greatest }: Records, unit: CodeUnit): [number, number] | undefined {
+  const first = firstFrom(greatest, unit.start);
   const end = unit.start + unit.count;
-  let first = -1;
-  let after = from;
-  for (let record = from; record < count; record++) {
-    const at = instruction(record);
-    if (at < unit.start) continue;
-    if (at >= end) break;
-    if (first < 0) first = record;
-    after = record + 1;
+  if (first === greatest.length || (greatest[first] as number) >= end) return undefined;
+  const step = section.recordSize / 4;
+  let last = firstFrom(greatest, end) - 1;
+  while ((section.words[last * step] as number) / INSTRUCTION_SIZE >>> 0 < unit.start) last--;
+  return [first, last + 1];
+}
+
+/** The first place whose number is not below. */
+function firstFrom(numbers: Uint32Array, least: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((numbers[middle] as number) < least) low = middle + 1;
+    else high = middle;
   }
-  return first < 0 ? undefined : [first, after];
+  return low;
 }

@@ -79,19 +79,36 @@ export function relocate(
 
 /** More instructions than any kernel takes. */
 const MOST_INSTRUCTIONS = 1_000_000;
+/**
+ * Instructions and records of all programs of an object together, after linking. Each program gets copies of
+ * the subprograms that it calls: without a limit a small object with many programs and one big subprogram
+ * would take all memory.
+ */
+const MOST_TOGETHER = 8 * MOST_INSTRUCTIONS;
 
 class Relocator {
   readonly #spec: ObjectSpec;
   readonly #options: RelocateOptions;
   readonly #core: CoreCode;
+  /** Programs that do not fit in any more. */
+  readonly #tooMany = new Set<ProgramSpec>();
+  #together = 0;
 
   constructor(spec: ObjectSpec, programs: readonly ProgramSpec[], options: RelocateOptions) {
     this.#spec = spec;
     this.#options = options;
     const used = new Set<CodeUnit>();
+    let together = 0;
     for (const program of programs) {
+      if (together > MOST_TOGETHER) {
+        this.#tooMany.add(program);
+        continue;
+      }
       try {
-        for (const { unit } of this.#place(program)) used.add(unit);
+        for (const { unit } of this.#place(program)) {
+          used.add(unit);
+          together += unit.count;
+        }
       } catch (error) {
         // It is thrown again, and told, when the program itself is linked.
         if (!(error instanceof SkepError)) throw error;
@@ -105,6 +122,16 @@ class Relocator {
   }
 
   relocate(program: ProgramSpec): RelocatedProgram {
+    if (this.#tooMany.has(program) || this.#together > MOST_TOGETHER) {
+      throw new RelocationError({
+        doing: "link",
+        subject: `program ${program.name}`,
+        errno: "E2BIG",
+        why: `the programs before it have more than ${MOST_TOGETHER} instructions and records ` +
+          "together, their copies of subprograms counted",
+        fix: "spread the programs over several objects",
+      });
+    }
     const placed = this.#place(program);
     const last = placed[placed.length - 1] as Placed;
     const code = new Uint8Array((last.start + last.unit.count) * INSTRUCTION_SIZE);
@@ -119,6 +146,7 @@ class Relocator {
       }
     }
     const references: Reference[] = [];
+    let targets = 0;
     for (const { unit, start } of placed) {
       for (const site of this.#sites(unit)) {
         const at = start + site.instruction;
@@ -127,14 +155,22 @@ class Relocator {
       }
       for (const relocation of unit.relocations) {
         const reference = this.#apply(code, start, unit, relocation, starts);
-        if (reference !== undefined) references.push(reference);
+        if (reference === undefined) continue;
+        references.push(reference);
+        if (reference.kind !== "jumptable") continue;
+        targets += reference.targets.length;
+        // A table has one entry at most for each instruction that it can lead to.
+        if (targets > MOST_INSTRUCTIONS) throw tooManyTargets(unit);
       }
     }
+    const info = linkInfo(this.#spec, placed);
+    this.#together += code.length / INSTRUCTION_SIZE + core.length + references.length + targets +
+      recordsIn(info.funcInfo) + recordsIn(info.lineInfo);
     return {
       program,
       instructions: code,
       references,
-      ...linkInfo(this.#spec, placed),
+      ...info,
       subprograms: placed.slice(1).map(({ unit, start }) => ({
         name: unit.name,
         instruction: start,
@@ -282,6 +318,19 @@ class Relocator {
       });
     });
   }
+}
+
+function tooManyTargets(unit: CodeUnit): RelocationError {
+  return new RelocationError({
+    doing: "link",
+    subject: `function ${unit.name}`,
+    errno: "E2BIG",
+    why: `its jump tables have more than ${MOST_INSTRUCTIONS} entries`,
+  });
+}
+
+function recordsIn(info: RelocatedProgram["funcInfo"]): number {
+  return info === undefined || info.recordSize === 0 ? 0 : info.records.length / info.recordSize;
 }
 
 function mapValue(

@@ -165,7 +165,7 @@ export function growthOf(one: GrowthCase): Growth[] {
   const smaller = grownObject(one, SMALLER);
   const larger = grownObject(one, SMALLER * 4);
   let suspects: Growth[] | undefined;
-  for (let turn = 0; turn < 3 && suspects?.length !== 0; turn++) {
+  for (let turn = 0; turn < 6 && suspects?.length !== 0; turn++) {
     const few = times(smaller);
     const many = times(larger);
     const found: Growth[] = [];
