@@ -157,7 +157,7 @@ export const dump: Command = {
       const ids = all ? Array.from(ownIds(btf)) : named;
       if (format === "typescript") {
         const typed = all ? ids.filter((id) => printable.has(btf.kindName(id))) : ids;
-        io.out(typed.map((id) => printTypeScript(btf, id)).join("\n"));
+        io.out(printTypeScript(btf, typed));
       } else if (format === "json") {
         io.out(`${stringify({ types: ids.map((id) => toJson(btf, id)) })}\n`);
       } else for (const id of ids) io.out(`${stringify(toJson(btf, id))}\n`);

@@ -9,7 +9,7 @@ import { doctor as examine } from "../token/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
 import { stringify } from "./json.ts";
 import { jsonOption } from "./options.ts";
-import { printable } from "./table.ts";
+import { terminalText } from "../errors/escape.ts";
 
 /** The command. */
 export const doctor: Command = {
@@ -25,7 +25,7 @@ program types with which attach types would load here.`,
     io.out(
       parsed.has("json")
         ? `${stringify(report, 2)}\n`
-        : report.lines.map((line) => `${printable(line)}\n`).join(""),
+        : report.lines.map((line) => `${terminalText(line)}\n`).join(""),
     );
     return exitStatus.ok;
   },

@@ -11,7 +11,8 @@ import { openObject } from "../loader/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
 import { stringify } from "./json.ts";
 import { jsonOption, UsageError } from "./options.ts";
-import { printable, table } from "./table.ts";
+import { terminalText } from "../errors/escape.ts";
+import { table } from "./table.ts";
 import { typeName } from "./type_name.ts";
 import { cell } from "./values.ts";
 
@@ -125,8 +126,8 @@ function headLine(spec: ObjectSpec, colour: boolean): string {
     spec.btf === undefined ? "no BTF" : `${spec.btf.endId - 1} types`,
     `${spec.btfExt?.core.reduce((sum, { count }) => sum + count, 0) ?? 0} CO-RE relocations`,
   ];
-  const name = printable(spec.name);
-  return `${colour ? bold(name) : name}: ${printable(facts.join(", "))}\n`;
+  const name = terminalText(spec.name);
+  return `${colour ? bold(name) : name}: ${terminalText(facts.join(", "))}\n`;
 }
 
 function sectionTable(spec: ObjectSpec, colour: boolean): string {
@@ -309,7 +310,7 @@ function programText(spec: ObjectSpec, program: ProgramSpec, colour: boolean): s
     section?.records.map((record) => [record.offset, `${record.line}: ${record.source.trim()}`]),
   );
   const head = `${program.name} (${program.section}):`;
-  const text = [colour ? bold(printable(head)) : printable(head)];
+  const text = [colour ? bold(terminalText(head)) : terminalText(head)];
   let last: string | undefined;
   for (const line of printInstructions(program.instructions)) {
     const index = Number(/^\s*(\d+)/.exec(line)?.[1] ?? Number.NaN);
@@ -317,10 +318,10 @@ function programText(spec: ObjectSpec, program: ProgramSpec, colour: boolean): s
     // One line of C is many records, one for each of its columns.
     if (source !== undefined && source !== last) {
       last = source;
-      const comment = printable(`; ${source}`);
+      const comment = terminalText(`; ${source}`);
       text.push(colour ? dim(comment) : comment);
     }
-    text.push(printable(line));
+    text.push(terminalText(line));
   }
   return `${text.join("\n")}\n`;
 }

@@ -7,6 +7,8 @@
  * @module
  */
 
+import { terminalLines } from "../errors/escape.ts";
+
 /** Where a command prints to, and what it knows of its terminal. */
 export interface Io {
   /** Prints to standard output, as it is: the caller ends lines. */
@@ -58,6 +60,18 @@ export function processIo(): ProcessIo {
     [Symbol.dispose]: () => {
       for (const signal of signals) Deno.removeSignalListener(signal, stop);
     },
+  };
+}
+
+/**
+ * The same with a last look at what is printed: names are escaped where they are put into lines, and what was
+ * missed there reaches no terminal here. Our own colours pass.
+ */
+export function guardedIo(io: Io): Io {
+  return {
+    ...io,
+    out: (text) => io.out(terminalLines(text, io.colour)),
+    error: (text) => io.error(terminalLines(text, io.errorColour)),
   };
 }
 

@@ -4,12 +4,15 @@
  * @module
  */
 
+import { safeJson } from "../errors/escape.ts";
+
 /**
  * `JSON.stringify` for facts and events. A bigint becomes a number where that loses nothing, else its
- * decimal text; a float that is no number becomes its name (`"NaN"`); bytes become an array of numbers; everything with `toJSON()` is asked.
+ * decimal text; a float that is no number becomes its name (`"NaN"`); bytes become an array of numbers; everything with `toJSON()` is asked. What a
+ * terminal would act upon is escaped.
  */
 export function stringify(value: unknown, indent?: number): string {
-  return JSON.stringify(value, (_key, member: unknown) => {
+  const json = JSON.stringify(value, (_key, member: unknown) => {
     if (typeof member === "bigint") {
       const number = Number(member);
       return Number.isSafeInteger(number) ? number : String(member);
@@ -21,4 +24,6 @@ export function stringify(value: unknown, indent?: number): string {
     if (member instanceof Map) return Object.fromEntries(member);
     return member;
   }, indent);
+  // Undefined for what has no JSON, as JSON.stringify() has it.
+  return json === undefined ? json : safeJson(json);
 }

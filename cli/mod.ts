@@ -19,9 +19,10 @@
  */
 
 import { bold, red } from "@std/fmt/colors";
+import { terminalText } from "../errors/escape.ts";
 import { SkepError } from "../errors/skep_error.ts";
 import { type Command, commandHelp, exitStatus } from "./command.ts";
-import { type Io, OutputClosed, processIo } from "./io.ts";
+import { guardedIo, type Io, OutputClosed, processIo } from "./io.ts";
 import { parseOptions, UsageError } from "./options.ts";
 import { stringify } from "./json.ts";
 
@@ -118,9 +119,9 @@ export type { Io } from "./io.ts";
 
 /** Runs one command line; prints to `io` (this process's, unless told) and answers the exit status. */
 export async function main(args: readonly string[], io?: Io): Promise<number> {
-  if (io !== undefined) return await dispatch(args, io);
+  if (io !== undefined) return await dispatch(args, guardedIo(io));
   using own = processIo();
-  return await dispatch(args, own);
+  return await dispatch(args, guardedIo(own));
 }
 
 async function dispatch(args: readonly string[], io: Io): Promise<number> {
@@ -201,7 +202,7 @@ function report(error: unknown, io: Io): number {
     return error instanceof UsageError ? exitStatus.usage : exitStatus.failed;
   }
   const text = error instanceof Error ? error.message : String(error);
-  io.error(`${label} ${text.replace(/\s+/g, " ")}\n`);
+  io.error(`${label} ${terminalText(text.replace(/\s+/g, " "))}\n`);
   if (debug && error instanceof Error) io.error(`${error.stack ?? ""}\n`);
   return exitStatus.failed;
 }

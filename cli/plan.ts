@@ -10,7 +10,8 @@ import { type Command, exitStatus } from "./command.ts";
 import { jsonOption, UsageError } from "./options.ts";
 import { stringify } from "./json.ts";
 import { planFiles, profileOf } from "./plan_objects.ts";
-import { printable, table } from "./table.ts";
+import { terminalText } from "../errors/escape.ts";
+import { table } from "./table.ts";
 
 const forms: { readonly [form: string]: (plan: Plan) => string } = {
   mount: (plan) => plan.toMountOptions(),
@@ -100,13 +101,13 @@ function planTable(plan: Plan, colour: boolean): string {
   });
   const lines = [
     table([{ head: "NEEDED" }, { head: "BY" }], words, { colour }),
-    `${colour ? bold("Mount options:") : "Mount options:"} ${printable(plan.toMountOptions())}`,
+    `${colour ? bold("Mount options:") : "Mount options:"} ${terminalText(plan.toMountOptions())}`,
     `${colour ? bold("Reach:") : "Reach:"} ${reaches[plan.reach] ?? plan.reach}`,
   ];
   for (const note of plan.notes) {
     const text = note.subject === undefined ? note.text : `${note.subject}: ${note.text}`;
     const label = note.level === "warning" ? "warning" : "note";
-    const shown = printable(text);
+    const shown = terminalText(text);
     lines.push(
       colour
         ? label === "warning" ? `${yellow(label)}: ${shown}` : dim(`${label}: ${shown}`)

@@ -13,7 +13,8 @@ import { EventPrinter } from "./events.ts";
 import type { Io } from "./io.ts";
 import { stringify } from "./json.ts";
 import { jsonOption, type Parsed, parseDuration, UsageError } from "./options.ts";
-import { printable, table } from "./table.ts";
+import { terminalText } from "../errors/escape.ts";
+import { table } from "./table.ts";
 import { tokenOf, tokenOption } from "./token_option.ts";
 import { cell, parseVariable } from "./values.ts";
 
@@ -90,7 +91,7 @@ async function runSpec(
 ): Promise<number> {
   const say = (text: string, warn = false): void => {
     if (parsed.has("quiet") && !warn) return;
-    const shown = printable(text);
+    const shown = terminalText(text);
     io.error(`${io.errorColour ? (warn ? yellow(shown) : dim(shown)) : shown}\n`);
   };
   using object = await BpfObject.load(spec, { token: tokenOf(parsed), signal: io.signal });

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { terminalText } from "../errors/escape.ts";
 import { bold } from "@std/fmt/colors";
 
 /** A column: its head, and to which side its cells lean. */
@@ -13,15 +14,6 @@ export interface Column {
   readonly head: string;
   /** Numbers lean right. */
   readonly align?: "left" | "right" | undefined;
-}
-
-/** Text without anything that moves a terminal's cursor: control characters are shown escaped. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Bidi_Control}]/gu, (character) => {
-    if (character === "\n") return "\\n";
-    if (character === "\t") return "\\t";
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
 }
 
 const wide =
@@ -46,7 +38,7 @@ export function table(
   options: { readonly colour?: boolean | undefined; readonly indent?: string | undefined } = {},
 ): string {
   const writer = new TableWriter(columns, options);
-  const cells = rows.map((row) => row.map(printable));
+  const cells = rows.map((row) => row.map(terminalText));
   writer.reserve(cells);
   return writer.head() + cells.map((row) => writer.row(row)).join("");
 }
@@ -99,7 +91,7 @@ export class TableWriter {
 
   /** One row. Cells are escaped. */
   row(cells: readonly string[]): string {
-    return `${this.#line(cells.map(printable))}\n`;
+    return `${this.#line(cells.map(terminalText))}\n`;
   }
 
   #line(cells: readonly string[]): string {

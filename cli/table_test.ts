@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { displayWidth, printable, table, TableWriter } from "./table.ts";
+import { displayWidth, table, TableWriter } from "./table.ts";
 
 Deno.test("table() aligns columns and leaves no spaces at the ends of lines", () => {
   const text = table(
@@ -12,7 +12,7 @@ Deno.test("table() aligns columns and leaves no spaces at the ends of lines", ()
 Deno.test("table() shows control characters instead of sending them to the terminal", () => {
   const text = table([{ head: "NAME" }], [["\x1b[31mred\n\u202e"]]);
   assertEquals(text, "NAME\n\\u001b[31mred\\n\\u202e\n");
-  assertEquals(printable("tab\there"), "tab\\there");
+  assertEquals(table([{ head: "A" }], [["tab\there"]]), "A\ntab\\there\n");
 });
 
 Deno.test("displayWidth() counts what a terminal shows", () => {

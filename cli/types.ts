@@ -5,6 +5,7 @@
  */
 
 import { pascalCase, typeScriptTypes } from "../btf/mod.ts";
+import { commentText, propertyKey, stringLiteral } from "../errors/escape.ts";
 import { openObject } from "../loader/mod.ts";
 import {
   eventTypes,
@@ -56,24 +57,41 @@ export function objectTypes(spec: ObjectSpec, module: string): string {
     ...maps.flatMap((map) => [...typeIds(map), events.get(map.name) ?? 0]),
     ...variables.map((variable) => variable.typeId),
   ].filter((id) => id !== 0);
-  const printed = spec.btf === undefined ? undefined : typeScriptTypes(spec.btf, ids);
+  const file = spec.name.replace(/^.*\//s, "");
+  const object = typeName(file);
+  const printed = spec.btf === undefined
+    ? undefined
+    : typeScriptTypes(spec.btf, ids, { taken: ["skep", object] });
   const typed = (id: number): string | undefined => printed?.expressions.get(id);
-  const mapLines = maps.map((map) =>
-    `    ${property(map.name)}: ${mapClass(map, typed, typed(events.get(map.name) ?? 0))};\n`
+  const mapLines = properties(
+    maps.map((map) => [map.name, mapClass(map, typed, typed(events.get(map.name) ?? 0))] as const),
   );
-  const variableLines = variables.map(({ name, typeId, size }) =>
-    `    ${property(name)}: ${typed(typeId) ?? bySize(size)};\n`
+  const variableLines = properties(
+    variables.map(({ name, typeId, size }) => [name, typed(typeId) ?? bySize(size)] as const),
   );
-  const file = spec.name.replace(/^.*\//, "");
   // Through a namespace: no struct of the object can have its name.
-  const from = maps.length > 0 ? `import type * as skep from ${JSON.stringify(module)};\n\n` : "";
+  const from = maps.length > 0 ? `import type * as skep from ${stringLiteral(module)};\n\n` : "";
   const declarations = printed === undefined || printed.declarations === ""
     ? ""
     : `${printed.declarations}\n`;
-  return `// Types of ${file}, written by skep types.\n\n${from}${declarations}` +
-    `/** The maps and variables of \`${file}\`: BpfObject.load<${typeName(file)}>(…). */\n` +
-    `export type ${typeName(file)} = {\n  maps: {\n${mapLines.join("")}  };\n  variables: {\n` +
-    `${variableLines.join("")}  };\n};\n`;
+  const shown = commentText(file);
+  return `// Types of ${shown}, written by skep types.\n\n${from}${declarations}` +
+    `/** The maps and variables of \`${shown}\`: BpfObject.load<${object}>(…). */\n` +
+    `export type ${object} = {\n  maps: {\n${mapLines}  };\n  variables: {\n` +
+    `${variableLines}  };\n};\n`;
+}
+
+/** Properties of an object type; several of one name are one of all their types. */
+function properties(all: readonly (readonly [name: string, type: string])[]): string {
+  const types = new Map<string, Set<string>>();
+  for (const [name, type] of all) {
+    const known = types.get(name);
+    if (known === undefined) types.set(name, new Set([type]));
+    else known.add(type);
+  }
+  let text = "";
+  for (const [name, of] of types) text += `    ${propertyKey(name)}: ${[...of].join(" | ")};\n`;
+  return text;
 }
 
 /** The types of a map and of the maps in it. */
@@ -152,11 +170,7 @@ function bySize(size: number): string {
   return size === 4 ? "number" : size === 8 ? "bigint" : BYTES;
 }
 
-function property(name: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name);
-}
-
+/** `tcp-connections.bpf.o` as `TcpConnectionsObject`. */
 function typeName(file: string): string {
-  const name = pascalCase(file.replace(/(\.bpf)?\.o$/, ""));
-  return `${/^[A-Za-z]/.test(name) ? name : `Bpf${name}`}Object`;
+  return `${pascalCase(file.replace(/(\.bpf)?\.o$/, "").replace(/[-. ]+/g, "_"))}Object`;
 }

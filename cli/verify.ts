@@ -9,7 +9,8 @@ import { type Verdict, verifyFiles, type VerifyReport } from "../loader/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
 import { stringify } from "./json.ts";
 import { jsonOption, parseCount, UsageError } from "./options.ts";
-import { printable, table } from "./table.ts";
+import { terminalText } from "../errors/escape.ts";
+import { table } from "./table.ts";
 import { tokenOf, tokenOption } from "./token_option.ts";
 
 /** The command. */
@@ -76,10 +77,10 @@ function verdictTable(verdict: VerifyReport, colour: boolean): string {
     : load.ok
     ? paint("loads", true)
     : `${paint("does not load", false)}: ${load.error}`;
-  const lines = [`${colour ? bold(printable(object)) : printable(object)}: ${state}\n`];
+  const lines = [`${colour ? bold(terminalText(object)) : terminalText(object)}: ${state}\n`];
   if (maps.length > 0) {
     lines.push(
-      `  maps: ${printable(maps.map(({ name, type }) => `${name} (${type})`).join(", "))}\n`,
+      `  maps: ${terminalText(maps.map(({ name, type }) => `${name} (${type})`).join(", "))}\n`,
     );
   }
   if (programs.length > 0) {
@@ -107,7 +108,7 @@ function verdictTable(verdict: VerifyReport, colour: boolean): string {
   }
   for (const { name, ok, error } of programs) {
     if (!ok && error !== load.error) {
-      lines.push(`  ${printable(name)}: ${printable(error ?? "")}\n`);
+      lines.push(`  ${terminalText(name)}: ${terminalText(error ?? "")}\n`);
     }
   }
   return lines.join("");

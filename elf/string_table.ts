@@ -4,7 +4,8 @@
  * @module
  */
 
-const utf8 = new TextDecoder();
+/** A byte order mark is a part of a name like any other. */
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Up to this size a table is decoded as a whole, once, and names are slices of that text. */
 const WHOLE = 1 << 18;

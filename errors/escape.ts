@@ -38,6 +38,22 @@ export function terminalText(text: string): string {
   return PLAIN.test(text) ? text : text.replace(EVERY_UNSAFE, escaped);
 }
 
+const PLAIN_LINES = /^[\x20-\x7e\n\t]*$/;
+// deno-lint-ignore no-control-regex
+const COLOUR = /(\x1b\[[0-9;]*m)/;
+
+/** Lines for a terminal: newlines and tabs stay, and sequences that set colours where `colour` says so. */
+export function terminalLines(text: string, colour: boolean): string {
+  if (PLAIN_LINES.test(text)) return text;
+  const parts = colour ? text.split(COLOUR) : [text];
+  return parts.map((part, index) =>
+    index % 2 === 1
+      ? part
+      : part.replace(EVERY_UNSAFE, (character) =>
+        character === "\n" || character === "\t" ? character : escaped(character))
+  ).join("");
+}
+
 /**
  * Text for a comment of C or TypeScript, of either form: it stays on its line and neither ends the comment
  * nor goes on with it on the next line.
@@ -97,4 +113,40 @@ export function identifierText(name: string): string {
     (character) => `_x${(character.codePointAt(0) ?? 0).toString(16)}_`,
   );
   return IDENTIFIER.test(clean) ? clean : `_${clean}`;
+}
+
+/** Words of C that no name may be, those of gnu11 counted. */
+const C_WORDS = new Set(
+  ("auto break case char const continue default do double else enum extern float for goto if inline int long " +
+    "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile " +
+    "while asm typeof _Alignas _Alignof _Atomic _Bool _Complex _Generic _Imaginary _Noreturn _Static_assert " +
+    "_Thread_local __asm__ __attribute__ __extension__ __typeof__ __inline__ __volatile__").split(
+      " ",
+    ),
+);
+
+/** Words of TypeScript that no type may be called. */
+const TYPESCRIPT_WORDS = new Set(
+  ("any as async await bigint boolean break case catch class const continue debugger declare default delete do " +
+    "else enum export extends false finally for function if implements import in instanceof interface let " +
+    "module namespace never new null number object package private protected public return static string " +
+    "super switch symbol this throw true try type typeof undefined unique unknown using var void while with " +
+    "yield").split(" "),
+);
+
+/** A name as an identifier of C; a word of the language gets a `_` behind it. */
+export function cIdentifier(name: string): string {
+  const text = identifierText(name);
+  return C_WORDS.has(text) ? `${text}_` : text;
+}
+
+/** A name as one of a TypeScript type; a word of the language gets a `_` behind it. */
+export function typeScriptIdentifier(name: string): string {
+  const text = identifierText(name);
+  return TYPESCRIPT_WORDS.has(text) ? `${text}_` : text;
+}
+
+/** A property of an object or interface: as it is where it can be, else as a string. */
+export function propertyKey(name: string): string {
+  return IDENTIFIER.test(name) ? name : stringLiteral(name);
 }

@@ -411,7 +411,7 @@ export class BtfBuilder {
   #readStrings(): Map<string, number> {
     const offsets = new Map<string, number>();
     const bytes = this.#keptStrings;
-    const decoder = new TextDecoder();
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     let from = 0;
     while (from < bytes.length) {
       const end = bytes.indexOf(0, from);

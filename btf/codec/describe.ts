@@ -4,7 +4,7 @@
  * @module
  */
 
-import { commentText, isIdentifier, stringLiteral } from "../../errors/escape.ts";
+import { commentText, propertyKey, stringLiteral } from "../../errors/escape.ts";
 import { flatFields, type Shape } from "./shape.ts";
 
 /** Members that are shown; structs after them are shown by name alone. */
@@ -54,8 +54,7 @@ class Describer {
         const members = flatFields(shape);
         this.#left -= members.length;
         const shown = members.map(({ name, shape }) => {
-          const key = isIdentifier(name) ? name : stringLiteral(name);
-          return `${key}: ${this.describe(shape, depth + 1)}`;
+          return `${propertyKey(name)}: ${this.describe(shape, depth + 1)}`;
         });
         return shown.length === 0 ? "{}" : `{ ${shown.join("; ")} }`;
       }

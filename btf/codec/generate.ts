@@ -4,6 +4,7 @@
  * @module
  */
 
+import { stringLiteral } from "../../errors/escape.ts";
 import { narrow, readBits, readBytes, readText, readWide } from "./text.ts";
 import {
   type ArrayShape,
@@ -108,7 +109,7 @@ class SourceWriter {
   #record(shape: RecordShape): string {
     const properties = flatFields(shape).map(({ name, offset, shape }) => {
       // Names are data from a file: quoted, and computed so that "__proto__" is a name like others.
-      const key = name === "__proto__" ? '["__proto__"]' : quote(name);
+      const key = name === "__proto__" ? '["__proto__"]' : stringLiteral(name);
       return `  ${key}: ${this.read(shape, offset === 0 ? "at" : `at + ${offset}`)},`;
     });
     return `  return {\n${properties.join("\n")}\n  };`;
@@ -197,9 +198,4 @@ function ${helper}(value) { return names${this.tables.length}.get(value) ?? ${
     const shifted = drop === 0 ? load.expression : `${load.expression} >>> ${drop}`;
     return bits === 32 ? `(${shifted} >>> 0)` : `((${shifted}) & ${2 ** bits - 1})`;
   }
-}
-
-/** A string literal that is also safe where line separators end a line. */
-function quote(text: string): string {
-  return JSON.stringify(text).replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
 }

@@ -1,7 +1,7 @@
 /**
  * Codecs: BTF types to JS values and back, compiled once per type.
  *
- * Imports: btf.
+ * Imports: errors, btf.
  *
  * @module
  */

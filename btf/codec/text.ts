@@ -4,7 +4,7 @@
  * @module
  */
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 const { fromCharCode } = String;
 

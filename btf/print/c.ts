@@ -6,10 +6,17 @@
 
 import { type Btf, rawTypes } from "../btf.ts";
 import { fillHole } from "./c_layout.ts";
-import { identifier, isBuiltIn, NameSpace } from "./c_names.ts";
+import { cIdentifier, cStringLiteral } from "../../errors/escape.ts";
+import { isBuiltIn, NameSpace } from "./c_names.ts";
 import { BtfError } from "../error.ts";
 import { forEachReference } from "../build/references.ts";
-import { type CompositeType, type EnumType, type FuncProtoType, Kind } from "../types.ts";
+import {
+  type CompositeType,
+  type EnumType,
+  type FuncProtoType,
+  Kind,
+  type Member,
+} from "../types.ts";
 
 /** How types are printed as C. */
 export interface PrintCOptions {
@@ -75,7 +82,7 @@ export function printAllC(btf: Btf, options: PrintCOptions = {}): string {
 
 function framed(text: string, { guard }: PrintCOptions): string {
   if (guard === undefined) return text;
-  const name = identifier(guard);
+  const name = cIdentifier(guard);
   return `#ifndef ${name}
 #define ${name}
 
@@ -113,8 +120,9 @@ function referencedTypes(btf: Btf): Set<number> {
 class Printer {
   readonly #btf: Btf;
   readonly #out: string[] = [];
-  readonly #tags: NameSpace = new NameSpace();
-  readonly #identifiers: NameSpace = new NameSpace();
+  readonly #tags: NameSpace = new NameSpace(cIdentifier);
+  // The compiler's own, of its own target: the kernel's is another and gets another name.
+  readonly #identifiers: NameSpace = new NameSpace(cIdentifier, ["__builtin_va_list"]);
   readonly #names: Map<number, string> = new Map();
   /** Types that are printed or being printed; the text of a forward declaration is kept apart. */
   readonly #defined: Set<number> = new Set();
@@ -126,8 +134,6 @@ class Printer {
 
   constructor(btf: Btf) {
     this.#btf = btf;
-    // The compiler's own, of its own target: the kernel's is another and gets another name.
-    this.#identifiers.claim("__builtin_va_list");
     let size = 0;
     for (let owner: Btf | undefined = btf; owner !== undefined; owner = owner.base) {
       size += owner.bytes.length;
@@ -277,7 +283,7 @@ class Printer {
     if (name === undefined) {
       const own = this.#btf.nameOf(id);
       // A forward declaration shares the name of what it declares.
-      name = this.#btf.kind(id) === Kind.fwd ? identifier(own) : this.#tags.claim(own);
+      name = this.#btf.kind(id) === Kind.fwd ? cIdentifier(own) : this.#tags.claim(own);
       this.#names.set(id, name);
     }
     return name;
@@ -358,9 +364,11 @@ class Printer {
   #parameters(type: FuncProtoType, level: number, depth: number): string {
     const { parameters } = type;
     if (parameters.length === 0) return "void";
+    const names = new NameSpace(cIdentifier);
     return parameters.map((parameter, index) => {
       if (parameter.type === 0 && index === parameters.length - 1) return "...";
-      return this.#declare(parameter.type, identifier(parameter.name), level, depth + 1);
+      const name = parameter.name === "" ? "" : names.claim(parameter.name);
+      return this.#declare(parameter.type, name, level, depth + 1);
     }).join(", ");
   }
 
@@ -392,7 +400,13 @@ class Printer {
     }
   }
 
-  #compositeBody(type: CompositeType, level: number, depth: number): string {
+  /** `scope` are the names of the struct around a nameless one, which share a name space. */
+  #compositeBody(
+    type: CompositeType,
+    level: number,
+    depth: number,
+    scope: NameSpace = new NameSpace(cIdentifier),
+  ): string {
     if (depth > DEEPEST) throw this.#refuse(type.id, "contains itself");
     const btf = this.#btf;
     const indent = "\t".repeat(level + 1);
@@ -411,9 +425,7 @@ class Printer {
         );
       }
       const width = member.bitSize > 0 ? `: ${member.bitSize}` : "";
-      lines.push(
-        `${this.#declare(member.type, identifier(member.name), level + 1, depth)}${width};`,
-      );
+      lines.push(`${this.#declareMember(member, level, depth, scope)}${width};`);
       bitfield = member.bitSize > 0;
       end = member.bitOffset + (bitfield ? member.bitSize : btf.size(member.type) * 8);
     }
@@ -425,6 +437,20 @@ class Printer {
     const text = `${type.kind}${name} {${body}}${packed ? " __attribute__((packed))" : ""}`;
     if (text.length > this.#budget) throw this.#refuse(type.id, "becomes too long a text");
     return text;
+  }
+
+  #declareMember(
+    { name, type: id }: Member,
+    level: number,
+    depth: number,
+    scope: NameSpace,
+  ): string {
+    if (name !== "") return this.#declare(id, scope.claim(name), level + 1, depth);
+    const type = this.#btf.type(id);
+    const isNested = (type.kind === "struct" || type.kind === "union") && type.name === "";
+    return isNested
+      ? this.#compositeBody(type, level + 1, depth + 1, scope)
+      : this.#declare(id, "", level + 1, depth);
   }
 
   #enumBody(type: EnumType, level: number): string {
@@ -483,8 +509,21 @@ function isPacked(btf: Btf, type: CompositeType): boolean {
   return type.size % alignment !== 0;
 }
 
-/** A tag's text as an attribute; the text comes from a file and must not end the string early. */
+/** A tag's text as an attribute; the text comes from a file and must not end the string or attribute early. */
 function attribute(text: string, plain: boolean): string {
-  if (plain) return /^[\w()", ]*$/.test(text) ? `__attribute__((${text}))` : "";
-  return `__attribute__((btf_type_tag(${JSON.stringify(text)})))`;
+  if (plain) return isBalanced(text) ? `__attribute__((${text}))` : "";
+  return `__attribute__((btf_type_tag(${cStringLiteral(text)})))`;
+}
+
+/** Whether text is words, commas and strings in brackets that all close after they open. */
+function isBalanced(text: string): boolean {
+  if (!/^[\w()", ]*$/.test(text)) return false;
+  let depth = 0;
+  let quoted = false;
+  for (const character of text) {
+    if (character === '"') quoted = !quoted;
+    else if (!quoted && character === "(") depth++;
+    else if (!quoted && character === ")" && --depth < 0) return false;
+  }
+  return depth === 0 && !quoted;
 }

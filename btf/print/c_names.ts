@@ -1,5 +1,5 @@
 /**
- * Names for C: what an identifier may be, and one name for one thing.
+ * Names of types: which C has already, and one name for one thing.
  *
  * @module
  */
@@ -13,19 +13,20 @@ export function isBuiltIn(name: string): boolean {
   return INTEGER.test(name) || FLOATS.has(name);
 }
 
-/** The name with everything that no C identifier may have replaced. */
-export function identifier(name: string): string {
-  const clean = name.replace(/[^A-Za-z0-9_$]/g, "_");
-  return /^[0-9]/.test(clean) ? `_${clean}` : clean;
-}
-
-/** One name space of C: a second thing of the same name becomes `name___2`. */
+/** One name space of a language: a second thing of the same name becomes `name___2`. */
 export class NameSpace {
   readonly #uses: Map<string, number> = new Map();
+  readonly #identifier: (name: string) => string;
+
+  /** `identifier` makes an identifier of the language of any text; `taken` are names that are in use. */
+  constructor(identifier: (name: string) => string, taken: readonly string[] = []) {
+    this.#identifier = identifier;
+    for (const name of taken) this.#uses.set(name, 1);
+  }
 
   /** A name that nothing else has; the same name is given the first time. */
   claim(name: string): string {
-    const clean = identifier(name);
+    const clean = this.#identifier(name);
     const uses = (this.#uses.get(clean) ?? 0) + 1;
     this.#uses.set(clean, uses);
     return uses === 1 ? clean : this.claim(`${clean}___${uses}`);

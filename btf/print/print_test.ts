@@ -111,7 +111,7 @@ Deno.test("printC writes pointers to arrays and functions, and types that C has 
 Deno.test("printC keeps hostile names inside the declaration", () => {
   const builder = new BtfBuilder();
   const id = builder.addStruct("x; int y", 0, []);
-  assertEquals(printC(Btf.parse(builder.build()), id), "struct x__int_y {};\n");
+  assertEquals(printC(Btf.parse(builder.build()), id), "struct x_x3b__x20_int_x20_y {};\n");
 });
 
 Deno.test("printC fills a huge hole with one array", () => {

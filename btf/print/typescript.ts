@@ -5,15 +5,28 @@
  */
 
 import type { Btf } from "../btf.ts";
+import {
+  commentText,
+  identifierText,
+  isIdentifier,
+  propertyKey,
+  stringLiteral,
+  typeScriptIdentifier,
+} from "../../errors/escape.ts";
 import { NameSpace } from "./c_names.ts";
 import { KERNEL_OWNED } from "../codec/encode.ts";
 import { BtfError } from "../error.ts";
-import type { ArrayType, CompositeType, EnumType, Member } from "../types.ts";
+import type { ArrayType, CompositeType, EnumType } from "../types.ts";
 
 /** How types are printed as TypeScript. */
 export interface PrintTypeScriptOptions {
-  /** How a type of the kernel is called; `exec_event` becomes `ExecEvent` unless told. */
+  /**
+   * How a type of the kernel is called; `exec_event` becomes `ExecEvent` unless told. What it gives is made an
+   * identifier, and a second type of that name gets another.
+   */
   readonly rename?: ((name: string) => string) | undefined;
+  /** Names that the text around uses: no type gets one. */
+  readonly taken?: readonly string[] | undefined;
 }
 
 const DEEPEST = 64;
@@ -51,7 +64,7 @@ export function printTypeScript(
   ids: number | Iterable<number>,
   options: PrintTypeScriptOptions = {},
 ): string {
-  const printer = new Printer(btf, options.rename ?? pascalCase);
+  const printer = new Printer(btf, options);
   for (const id of typeof ids === "number" ? [ids] : ids) printer.define(id);
   return printer.text();
 }
@@ -74,30 +87,38 @@ export function typeScriptTypes(
   ids: Iterable<number>,
   options: PrintTypeScriptOptions = {},
 ): TypeScriptTypes {
-  const printer = new Printer(btf, options.rename ?? pascalCase);
+  const printer = new Printer(btf, options);
   const expressions = new Map<number, string>();
   for (const id of ids) expressions.set(id, printer.use(id));
   return { declarations: printer.text(), expressions };
 }
 
-/** `exec_event` as `ExecEvent`. */
+/**
+ * `exec_event` as `ExecEvent`. What is no letter, digit or `_` becomes its number, so that names that differ
+ * stay different: `a b` is `AX20B`.
+ */
 export function pascalCase(name: string): string {
-  const words = name.split(/[^A-Za-z0-9]+/).filter((word) => word !== "");
-  return words.map((word) => (word[0] ?? "").toUpperCase() + word.slice(1)).join("");
+  const words = identifierText(name).split(/[_$]+/).filter((word) => word !== "");
+  const text = words.map((word) => (word[0] ?? "").toUpperCase() + word.slice(1)).join("");
+  return isIdentifier(text) ? text : `Type${text}`;
 }
+
+/** Types of the language that expressions name. */
+const USED_NAMES: readonly string[] = ["Uint8Array", "ArrayBuffer"];
 
 class Printer {
   readonly #btf: Btf;
   readonly #rename: (name: string) => string;
-  readonly #names: NameSpace = new NameSpace();
+  readonly #names: NameSpace;
   readonly #ids: Map<number, string> = new Map();
   readonly #out: string[] = [];
   readonly #todo: number[] = [];
   #budget: number;
 
-  constructor(btf: Btf, rename: (name: string) => string) {
+  constructor(btf: Btf, { rename = pascalCase, taken = [] }: PrintTypeScriptOptions) {
     this.#btf = btf;
     this.#rename = rename;
+    this.#names = new NameSpace(typeScriptIdentifier, [...USED_NAMES, ...taken]);
     this.#budget = 65536 + (btf.bytes.length + (btf.base?.bytes.length ?? 0)) * MOST_TEXT;
   }
 
@@ -121,7 +142,9 @@ class Printer {
         const expression = this.#expression(id, 0);
         const name = this.#names.claim(this.#rename(type.name));
         if (name !== expression) {
-          this.#print(`/** \`${type.name}\`. */\nexport type ${name} = ${expression};\n`);
+          this.#print(
+            `/** \`${commentText(type.name)}\`. */\nexport type ${name} = ${expression};\n`,
+          );
         }
       }
     } else {
@@ -162,10 +185,12 @@ class Printer {
       const title = type.name === "" ? type.kind : `${type.kind} ${type.name}`;
       const fields = this.#fields(type, "  ", 0);
       const body = fields === "" ? "{}" : `{\n${fields}}`;
-      this.#print(`/** \`${title}\`, ${type.size} bytes. */\nexport interface ${name} ${body}\n`);
+      this.#print(
+        `/** \`${commentText(title)}\`, ${type.size} bytes. */\nexport interface ${name} ${body}\n`,
+      );
     } else if (type.kind === "enum" || type.kind === "enum64") {
       const title = type.name === "" ? "enum" : `enum ${type.name}`;
-      this.#print(`/** \`${title}\`. */\nexport type ${name} = ${enumUnion(type)};\n`);
+      this.#print(`/** \`${commentText(title)}\`. */\nexport type ${name} = ${enumUnion(type)};\n`);
     }
   }
 
@@ -202,7 +227,7 @@ class Printer {
         return this.#expression(type.type, depth + 1);
       case "datasec": {
         const fields = type.variables.map(({ type: variable }) =>
-          `${key(this.#btf.nameOf(variable))}: ${this.#expression(variable, depth + 1)};`
+          `${propertyKey(this.#btf.nameOf(variable))}: ${this.#expression(variable, depth + 1)};`
         );
         return `{ ${fields.join(" ")} }`;
       }
@@ -223,23 +248,34 @@ class Printer {
   }
 
   #fields(type: CompositeType, indent: string, depth: number): string {
-    if (depth > DEEPEST) throw this.#refuse(type.id, "contains itself");
+    // Of several members of one name a decoded value has the last.
+    const fields = new Map<string, string>();
+    this.#collect(type, depth, fields);
     let text = "";
-    for (const member of type.members) text += this.#field(member, indent, depth);
+    for (const field of fields.values()) text += `${indent}${field}\n`;
     if (text.length > this.#budget) throw this.#refuse(type.id, "becomes too long a text");
     return text;
   }
 
-  #field(member: Member, indent: string, depth: number): string {
-    const target = this.#btf.type(this.#btf.resolve(member.type));
-    if (member.name === "") {
-      // An unnamed bitfield is a hole; an unnamed struct's members belong to the one around it.
-      return target.kind === "struct" || target.kind === "union"
-        ? this.#fields(target, indent, depth + 1)
-        : "";
+  #collect(type: CompositeType, depth: number, into: Map<string, string>): void {
+    if (depth > DEEPEST) throw this.#refuse(type.id, "contains itself");
+    for (const member of type.members) {
+      const target = this.#btf.type(this.#btf.resolve(member.type));
+      if (member.name !== "") {
+        const optional = target.kind === "struct" && KERNEL_OWNED.has(target.name) ? "?" : "";
+        const expression = this.#expression(member.type, depth);
+        into.set(member.name, `${propertyKey(member.name)}${optional}: ${expression};`);
+      } else if (target.kind === "struct" || target.kind === "union") {
+        // An unnamed struct's members belong to the one around it; an unnamed bitfield is a hole.
+        this.#collect(target, depth + 1, into);
+      }
+      this.#spend(type.id);
     }
-    const optional = target.kind === "struct" && KERNEL_OWNED.has(target.name) ? "?" : "";
-    return `${indent}${key(member.name)}${optional}: ${this.#expression(member.type, depth)};\n`;
+  }
+
+  /** Members that nameless structs share are printed anew for each: their number has an end. */
+  #spend(id: number): void {
+    if (--this.#budget < 0) throw this.#refuse(id, "becomes too long a text");
   }
 
   #print(text: string): void {
@@ -259,13 +295,9 @@ class Printer {
   }
 }
 
-function key(name: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name);
-}
-
 /** The names of an enumeration; a value without a name is a number. */
 function enumUnion(type: EnumType): string {
   const number = type.size > 4 ? "bigint" : "number";
-  const names = type.values.map(({ name }) => JSON.stringify(name));
+  const names = type.values.map(({ name }) => stringLiteral(name));
   return [...new Set(names), number].join(" | ");
 }
