@@ -64,13 +64,10 @@ export interface AttachOptions
   readonly via?: "link" | "netlink" | "command" | undefined;
 }
 
-/** Every option of any kind. */
-type OptionName = { [Kind in AttachKind]: keyof AttachOptionsByKind[Kind] }[AttachKind];
-
-/** A type error here: {@linkcode AttachOptions} lacks the options of a kind. */
-type Complete<Names extends keyof AttachOptions> = Names;
-/** The names of all options. */
-export type AttachOptionName = Complete<OptionName>;
+/** The names of the options of all kinds. */
+export type AttachOptionName = {
+  [Kind in AttachKind]: keyof AttachOptionsByKind[Kind];
+}[AttachKind];
 
 /**
  * Attaches a program as its section says, with what the options add.
@@ -80,5 +77,7 @@ export type AttachOptionName = Complete<OptionName>;
  * with privileges.
  */
 export function attachProgram(program: AttachableProgram, options: AttachOptions = {}): Link {
-  return attachKinds[program.spec.attach.kind].attach(program, options);
+  // A type error here: AttachOptions lacks the options of a kind.
+  const given: Pick<AttachOptions, AttachOptionName> = options;
+  return attachKinds[program.spec.attach.kind].attach(program, given);
 }
