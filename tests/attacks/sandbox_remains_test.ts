@@ -38,7 +38,7 @@ attackTest("tokens", "processes that hop from pid to pid do not outlive the sand
     await Deno.chmod(file, 0o666);
     const started = performance.now();
     const { code, stderr } = await run(
-      sandbox(["perl", `${folder}/hop.pl`, file, "12", "2"]),
+      sandbox(["perl", `${folder}/hop.pl`, file, "12", "8"]),
       { seconds: 18 },
     );
     assertEquals(code, 0, stderr);
