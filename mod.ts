@@ -228,6 +228,7 @@ export {
   type ExitStatus,
   type FailedStep,
   type Files,
+  type InsideOptions,
   type IsolatedChild,
   type IsolatedCommand,
   type Kernel,
