@@ -115,14 +115,15 @@ function attach(
         programFd: program.fd,
         target: cgroup,
         attachType,
-        ...(anchor === undefined ? {} : { flags: anchor.flags, extra: { kind: "anchor", anchor } }),
+        flags: anchor?.flags,
+        extra: anchor && { kind: "anchor", anchor },
       });
       checkAttach(fd, program.name, "BPF_LINK_CREATE", {
         data: { cgroup: target, attachType: attachTypeName },
-        ...(fd === -9 ? { why: `"${target}" is not a cgroup of version 2` } : {}),
-        ...(fd === -22 && anchor !== undefined
-          ? { fix: "a place among the programs of a cgroup needs Linux 6.17" }
-          : {}),
+        why: fd === -9 ? `"${target}" is not a cgroup of version 2` : undefined,
+        fix: fd === -22 && anchor !== undefined
+          ? "a place among the programs of a cgroup needs Linux 6.17"
+          : undefined,
       });
       return new Link(kernel, { kind, program: program.name, target, fd });
     }

@@ -23,11 +23,11 @@ export interface CommandPlace {
   /** The number of the attach type. */
   readonly attachType: number;
   /** BPF_F_ALLOW_MULTI and the like. */
-  readonly flags?: number;
+  readonly flags?: number | undefined;
   /** The place among others. */
-  readonly anchor?: AnchorOptions;
+  readonly anchor?: AnchorOptions | undefined;
   /** Whether the hook can put one program in the place of another. */
-  readonly replaces?: boolean;
+  readonly replaces?: boolean | undefined;
   /** For errors. */
   readonly data: { readonly [key: string]: JsonValue };
 }
@@ -55,8 +55,8 @@ export function attachByCommand(
       programFd,
       attachType,
       flags: replaced === undefined ? flags : flags | BPF_F_REPLACE,
-      ...(replaced === undefined ? {} : { replaceProgramFd: replaced }),
-      ...(anchor === undefined || replaced !== undefined ? {} : { anchor }),
+      replaceProgramFd: replaced,
+      anchor: replaced === undefined ? anchor : undefined,
     });
   const result = put(program.fd, replaceProgram?.fd);
   if (result < 0 && own !== undefined) kernel.close(own);
@@ -67,18 +67,16 @@ export function attachByCommand(
     program: program.name,
     target,
     fd: -1,
-    ...(own === undefined ? {} : { descriptors: [own] }),
+    descriptors: own === undefined ? undefined : [own],
     legacy: {
       detach: () => kernel.programDetach({ target: at, programFd, attachType }),
-      ...(place.replaces !== true ? {} : {
-        update: (newFd: number): number => {
-          const updated = put(newFd, programFd);
-          if (updated < 0) return updated;
-          kernel.close(programFd);
-          programFd = kernel.dup(newFd);
-          return updated;
-        },
-      }),
+      update: place.replaces !== true ? undefined : (newFd: number): number => {
+        const updated = put(newFd, programFd);
+        if (updated < 0) return updated;
+        kernel.close(programFd);
+        programFd = kernel.dup(newFd);
+        return updated;
+      },
     },
     closed: () => kernel.close(programFd),
   });

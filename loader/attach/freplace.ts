@@ -75,7 +75,7 @@ function attach(
     replace === undefined ? "BPF_RAW_TRACEPOINT_OPEN" : "BPF_LINK_CREATE",
     {
       data: { function: functionName },
-      ...(fd === -16 ? { why: `${functionName} is replaced already` } : {}),
+      why: fd === -16 ? `${functionName} is replaced already` : undefined,
     },
   );
   return new Link(kernel, { kind: "freplace", program: program.name, target, fd });

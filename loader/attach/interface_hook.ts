@@ -25,7 +25,10 @@ export interface InterfaceHook {
   readonly data: { readonly [key: string]: string | number };
   /** What the kernel means by the errnos that are the hook's own. */
   readonly refusals: {
-    readonly [result: number]: { readonly why?: string; readonly fix?: string };
+    readonly [result: number]: {
+      readonly why?: string | undefined;
+      readonly fix?: string | undefined;
+    };
   };
 }
 
@@ -56,12 +59,16 @@ export function attachToInterface(
     programFd: program.fd,
     target: index,
     attachType,
-    ...(anchor === undefined ? {} : { flags: anchor.flags, extra: { kind: "anchor", anchor } }),
+    flags: anchor?.flags,
+    extra: anchor && { kind: "anchor", anchor },
   });
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data,
-    ...(fd === ENOENT ? { why: `what it is to stand beside is not attached to ${target}` } : {}),
-    ...(fd === ESTALE ? { why: "the hook's programs have changed since the revision given" } : {}),
+    why: fd === ENOENT
+      ? `the program named by before/after is not attached to ${target}`
+      : fd === ESTALE
+      ? "the hook's programs have changed since the revision given"
+      : undefined,
     ...hook.refusals[fd],
   });
   return new Link(kernel, { kind, program: program.name, target, fd });

@@ -110,7 +110,7 @@ function attach(
       programFd: program.fd,
       target: 0,
       attachType: AttachType.trace_iter,
-      ...(info === undefined ? {} : { extra: { kind: "iter", info: new Uint8Array(info.buffer) } }),
+      extra: info === undefined ? undefined : { kind: "iter", info: new Uint8Array(info.buffer) },
     });
   let fd: number;
   if (cgroup !== undefined) {

@@ -121,16 +121,19 @@ export function attachToFunctions(program: AttachableProgram, options: KprobeMul
   const target = pattern ?? `${count} functions`;
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data: { target, functions: count },
-    ...(fd === -3 ? { why: "one of the functions does not exist, or cannot be probed" } : {}),
-    ...(fd === -95 ? { why: "this kernel has no kprobe.multi (CONFIG_FPROBE)" } : {}),
+    why: fd === -3
+      ? "one of the functions does not exist, or cannot be probed"
+      : fd === -95
+      ? "this kernel has no kprobe.multi (CONFIG_FPROBE)"
+      : undefined,
   });
   const kind = session ? "kprobe.session" : returns ? "kretprobe.multi" : "kprobe.multi";
   return new Link(kernel, { kind, program: program.name, target, fd });
 }
 
 interface Places {
-  readonly symbols?: readonly string[];
-  readonly addresses?: readonly bigint[];
+  readonly symbols?: readonly string[] | undefined;
+  readonly addresses?: readonly bigint[] | undefined;
 }
 
 function placesOf(

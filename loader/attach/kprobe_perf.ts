@@ -50,7 +50,7 @@ export function attachKprobeByPerf(
   const fd = kernel.perfEventOpen({
     type: type.number,
     config: returns ? type.returns : 0n,
-    ...(name === undefined ? {} : { name }),
+    name,
     offset: address ?? BigInt(offset),
     pid: -1,
     cpu: 0,

@@ -24,7 +24,7 @@ export interface Legacy {
   /** Takes the program away. Called once. Answers zero or `-errno`. */
   detach(): number;
   /** Puts another program in its place, where the hook can. Answers zero or `-errno`. */
-  update?(programFd: number): number;
+  readonly update?: ((programFd: number) => number) | undefined;
 }
 
 /** What a link is made of. */
@@ -38,13 +38,13 @@ export interface LinkParts {
   /** The kernel's link, or -1. */
   readonly fd: number;
   /** Descriptors that live as long as the link: perf events, tokens of a hook. */
-  readonly descriptors?: readonly number[];
+  readonly descriptors?: readonly number[] | undefined;
   /** Set where the kernel has no link for the hook. */
-  readonly legacy?: Legacy;
+  readonly legacy?: Legacy | undefined;
   /** Links that make up this one. */
-  readonly parts?: readonly Link[];
+  readonly parts?: readonly Link[] | undefined;
   /** Called once, after the program is gone. */
-  readonly closed?: () => void;
+  readonly closed?: (() => void) | undefined;
 }
 
 /**
@@ -143,7 +143,10 @@ export class Link implements Disposable {
    * @param program The new program, of the same type and attach type.
    * @param options `replace`: only if this program is still there (else EPERM).
    */
-  update(program: ProgramHandle, options: { readonly replace?: ProgramHandle } = {}): void {
+  update(
+    program: ProgramHandle,
+    options: { readonly replace?: ProgramHandle | undefined } = {},
+  ): void {
     this.#mustBeOpen("update");
     const { legacy, parts } = this.#parts;
     let result: number;

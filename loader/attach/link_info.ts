@@ -25,7 +25,7 @@ export interface LinkInfo {
   /** The program's id; 0 for struct_ops. */
   readonly programId: number;
   /** The hook, where the kind has attach types. */
-  readonly attachType?: AttachTypeName | number;
+  readonly attachType?: AttachTypeName | number | undefined;
   /** The kind's own fields, by the kernel's names. 64-bit ids and cookies are bigint, names and paths text. */
   readonly details: { readonly [field: string]: number | bigint | string };
 }
@@ -43,7 +43,7 @@ interface TextDetail {
 /** What the kernel says of one kind of link. */
 interface Details {
   readonly fields: readonly Detail[];
-  readonly text?: TextDetail;
+  readonly text?: TextDetail | undefined;
 }
 
 const info = structs.bpf_link_info;
@@ -238,7 +238,7 @@ export function parseLinkInfo(bytes: Uint8Array): LinkInfo {
     typeNumber,
     id: getNumber(view, info.id),
     programId: getNumber(view, info.prog_id),
-    ...(attachType === undefined ? {} : { attachType }),
+    attachType,
     details: found,
   };
 }

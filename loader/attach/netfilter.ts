@@ -90,8 +90,11 @@ function attach(program: AttachableProgram, options: NetfilterOptions): Link {
   });
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data: { family, hook, priority },
-    ...(fd === -16 ? { why: `another BPF program has the priority ${priority} at ${hook}` } : {}),
-    ...(fd === -97 ? { why: `this kernel has no netfilter hooks for ${family}` } : {}),
+    why: fd === -16
+      ? `another BPF program has the priority ${priority} at ${hook}`
+      : fd === -97
+      ? `this kernel has no netfilter hooks for ${family}`
+      : undefined,
   });
   return new Link(kernel, {
     kind: "netfilter",

@@ -61,12 +61,11 @@ function attach(
   );
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data: { netns: options.netns ?? null, hook },
-    ...(fd === -22 || fd === -9
-      ? { why: `"${options.netns}" is not a network namespace, or this kernel has no ${hook}` }
-      : {}),
-    ...(fd === -17 || fd === -7
-      ? { why: `the network namespace has a ${hook} program already` }
-      : {}),
+    why: fd === -22 || fd === -9
+      ? `"${options.netns}" is not a network namespace, or this kernel has no ${hook}`
+      : fd === -17 || fd === -7
+      ? `the network namespace has a ${hook} program already`
+      : undefined,
   });
   return new Link(kernel, { kind: hook, program: program.name, target: String(options.netns), fd });
 }

@@ -13,7 +13,7 @@ export interface Expected<T> {
   /** In words, for errors. */
   readonly text: string;
   /** The words that it may be, where it is one. */
-  readonly words?: readonly string[];
+  readonly words?: readonly string[] | undefined;
   /** Whether a value is one. */
   accepts(value: unknown): value is T;
 }

@@ -42,7 +42,7 @@ export function attachToPerfEvent(
     readonly fd: number;
     readonly kind: string;
     readonly target: string;
-    readonly closed?: () => void;
+    readonly closed?: (() => void) | undefined;
   },
   options: PerfLinkOptions = {},
 ): Link {
@@ -65,9 +65,9 @@ export function attachToPerfEvent(
     } else {
       checkAttach(fd, program.name, "BPF_LINK_CREATE", {
         data: { target },
-        ...(fd === -71
-          ? { why: "the perf event samples call chains in a way that the program cannot use" }
-          : {}),
+        why: fd === -71
+          ? "the perf event samples call chains in a way that the program cannot use"
+          : undefined,
       });
     }
     checkAttach(
@@ -90,8 +90,8 @@ export function attachToPerfEvent(
     target,
     fd,
     descriptors: [eventFd],
-    ...(fd >= 0 ? {} : { legacy: { detach: () => kernel.ioctl(eventFd, PERF_EVENT_IOC_DISABLE) } }),
-    ...(closed === undefined ? {} : { closed }),
+    legacy: fd >= 0 ? undefined : { detach: () => kernel.ioctl(eventFd, PERF_EVENT_IOC_DISABLE) },
+    closed,
   });
 }
 
@@ -103,12 +103,12 @@ export function checkPerfOpen(
 ): number {
   return checkAttach(result, program, "perf_event_open", {
     data,
-    ...(result === -13 || result === -1
-      ? {
-        why: "perf_event_open is not permitted here, and a BPF token cannot delegate it",
-        fix: "use raw_tp, tp_btf, kprobe.multi or uprobe.multi, or give CAP_PERFMON",
-      }
-      : {}),
+    why: result === -13 || result === -1
+      ? "perf_event_open is not permitted here, and a BPF token cannot delegate it"
+      : undefined,
+    fix: result === -13 || result === -1
+      ? "use raw_tp, tp_btf, kprobe.multi or uprobe.multi, or give CAP_PERFMON"
+      : undefined,
   });
 }
 

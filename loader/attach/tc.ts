@@ -115,9 +115,7 @@ function attach(program: AttachableProgram, options: TcOptions): Link {
   const made = filter(program.fd, NLM_F_EXCL, { priority, handle });
   checkAttach(made.result, program.name, "RTM_NEWTFILTER", {
     data: { interface: index, direction, priority, handle },
-    ...(made.result === -17
-      ? { why: "there is a filter of this priority and handle already" }
-      : {}),
+    why: made.result === -17 ? "there is a filter of this priority and handle already" : undefined,
   });
   const place = placeOf(made.answers) ?? { priority, handle };
   return new Link(kernel, {

@@ -191,7 +191,7 @@ function attach(
   }
   checkAttach(fd, program.name, command, {
     data: { target },
-    ...(fd === -16 ? { why: `something else is attached to ${target} that excludes it` } : {}),
+    why: fd === -16 ? `something else is attached to ${target} that excludes it` : undefined,
   });
   return new Link(kernel, { kind, program: program.name, target, fd });
 }

@@ -136,7 +136,7 @@ export function attachToFile(program: AttachableProgram, options: UprobeMultiOpt
   const target = `${path}:${options.pattern ?? options.functions?.join(",") ?? offsets.join(",")}`;
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data: { target, places: offsets.length },
-    ...(fd === -3 ? { why: `there is no process ${pid}` } : {}),
+    why: fd === -3 ? `there is no process ${pid}` : undefined,
   });
   const kind = session ? "uprobe.session" : returns ? "uretprobe.multi" : "uprobe.multi";
   return new Link(kernel, { kind, program: program.name, target, fd });

@@ -99,11 +99,13 @@ function attach(
   });
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data,
-    ...(fd === -22 && typeof options.interface === "number"
-      ? { why: `this network namespace has no interface ${target} that takes XDP` }
-      : {}),
-    ...(fd === -16 ? { why: `an XDP program is attached to ${target} already` } : {}),
-    ...(fd === -95 ? { why: `${target} cannot run XDP in the ${data.mode} mode` } : {}),
+    why: fd === -22 && typeof options.interface === "number"
+      ? `this network namespace has no interface ${target} that takes XDP`
+      : fd === -16
+      ? `an XDP program is attached to ${target} already`
+      : fd === -95
+      ? `${target} cannot run XDP in the ${data.mode} mode`
+      : undefined,
   });
   return new Link(kernel, { kind: "xdp", program: program.name, target, fd });
 }
@@ -118,9 +120,9 @@ function attachByNetlink(
   const result = setXdp(kernel, index, program.fd, mode | XDP_FLAGS_UPDATE_IF_NOEXIST);
   checkAttach(result, program.name, "RTM_SETLINK", {
     data: { interface: index },
-    ...(result === -16 || result === -17
-      ? { why: `an XDP program is attached to ${target} already` }
-      : {}),
+    why: result === -16 || result === -17
+      ? `an XDP program is attached to ${target} already`
+      : undefined,
   });
   // The expected program is named by a descriptor: our own copy, so that detaching can never take
   // away a program that somebody else has put there.

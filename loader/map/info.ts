@@ -17,7 +17,7 @@ export interface MapInfo {
   /** The number of the type. */
   readonly type: number;
   /** The type's name, where this version knows it. */
-  readonly typeName?: MapTypeName;
+  readonly typeName?: MapTypeName | undefined;
   /** At most 15 characters. */
   readonly name: string;
   /** Bytes. */
@@ -53,7 +53,7 @@ export function mapInfo(kernel: Kernel, fd: number, subject: string): MapInfo {
   return {
     id: info.number(field.id),
     type,
-    ...(typeName !== undefined ? { typeName } : {}),
+    typeName,
     name: info.text(field.name),
     keySize: info.number(field.key_size),
     valueSize: info.number(field.value_size),

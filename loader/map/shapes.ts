@@ -24,7 +24,7 @@ export interface DeviceTarget {
    * The program that runs when a frame gets there. Set as something with a descriptor; read as the
    * program's id, 0 for none. Left out for none.
    */
-  readonly program?: number | HasDescriptor;
+  readonly program?: number | HasDescriptor | undefined;
 }
 
 /** A value of a `cpumap`: how a CPU takes frames (`struct bpf_cpumap_val`). */
@@ -32,7 +32,7 @@ export interface CpuTarget {
   /** Frames that may wait for the CPU. */
   readonly queueSize: number;
   /** The program that runs there; as in {@linkcode DeviceTarget.program}. */
-  readonly program?: number | HasDescriptor;
+  readonly program?: number | HasDescriptor | undefined;
 }
 
 /** A key of an `lpm_trie` without BTF (`struct bpf_lpm_trie_key_u8`). */
@@ -54,7 +54,7 @@ export interface CgroupStorageKey {
 /** A frame of a stack that was recorded with BPF_F_STACK_BUILD_ID (`struct bpf_stack_build_id`). */
 export interface BuildIdFrame {
   /** Hexadecimal build id of the file; left out when the kernel could not find it. */
-  readonly buildId?: string;
+  readonly buildId?: string | undefined;
   /** Offset in the file, or the address where there is no build id. */
   readonly offset: bigint;
 }

@@ -22,11 +22,13 @@ export interface Trial {
   /** What happens while it is attached. */
   readonly trigger: "getpgid" | "library" | "target" | "none";
   /** Options of attach() that JSON can hold. */
-  readonly attach?: Pick<AttachOptions, "path" | "function" | "provider" | "name" | "tracepoint">;
+  readonly attach?:
+    | Pick<AttachOptions, "path" | "function" | "provider" | "name" | "tracepoint">
+    | undefined;
   /** The cookie. */
-  readonly cookie?: number;
+  readonly cookie?: number | undefined;
   /** Options of the load that JSON can hold. */
-  readonly load?: Pick<LoadOptions, "rewrite" | "onError">;
+  readonly load?: Pick<LoadOptions, "rewrite" | "onError"> | undefined;
 }
 
 /** What was seen. */
@@ -36,17 +38,17 @@ export interface Sight {
   /** Outcomes: `ok`, or the error's message. */
   readonly outcomes: { readonly [program: string]: string };
   /** The kind of link. */
-  readonly kind?: string;
+  readonly kind?: string | undefined;
   /** The program type that the kernel tells, by number. */
-  readonly type?: number;
+  readonly type?: number | undefined;
   /** How often the program ran. */
-  readonly hits?: number;
+  readonly hits?: number | undefined;
   /** How often it ran after the link was gone. */
-  readonly later?: number;
+  readonly later?: number | undefined;
   /** What it noted last. */
-  readonly value?: string;
+  readonly value?: string | undefined;
   /** Why it was not loaded or attached. */
-  readonly error?: JsonValue;
+  readonly error?: JsonValue | undefined;
 }
 
 /** Loads and attaches a program, lets it see its event, and tells what came of it. */
@@ -84,9 +86,8 @@ async function look(
   {
     using link = program.attach({
       ...trial.attach,
-      ...(trial.cookie === undefined ? {} : { cookie: BigInt(trial.cookie) }),
-      ...(target === undefined ? {} : { pid: target.pid }),
-      ...(trial.trigger === "library" ? { pid: 0 } : {}),
+      cookie: trial.cookie === undefined ? undefined : BigInt(trial.cookie),
+      pid: trial.trigger === "library" ? 0 : target?.pid,
     });
     sight.kind = link.kind;
     await fire(trial.trigger, target);

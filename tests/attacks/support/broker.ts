@@ -18,11 +18,11 @@ export interface BrokerOptions {
   /** Its rules. */
   readonly rules: readonly Rule[];
   /** Its bounds. */
-  readonly limits?: Limits;
+  readonly limits?: Limits | undefined;
   /** What the program is run by, `sh -c …` for example. */
-  readonly wrapper?: readonly string[];
+  readonly wrapper?: readonly string[] | undefined;
   /** A folder that exists, for its socket and policy; default one of its own. */
-  readonly folder?: string;
+  readonly folder?: string | undefined;
 }
 
 /** A broker that runs. */
@@ -201,7 +201,7 @@ export interface HonestOptions {
   /** Its request. */
   readonly request: string;
   /** Seconds that it waits for the answer. @default {5} */
-  readonly seconds?: number;
+  readonly seconds?: number | undefined;
 }
 
 /**

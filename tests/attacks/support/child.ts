@@ -21,15 +21,15 @@ export interface Ended {
 /** How a child runs. */
 export interface ChildOptions {
   /** What the script gets. */
-  readonly args?: readonly string[];
+  readonly args?: readonly string[] | undefined;
   /** Milliseconds after which it is killed. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** Where it runs. */
-  readonly cwd?: string;
+  readonly cwd?: string | undefined;
   /** Variables besides this process's. */
-  readonly env?: { readonly [name: string]: string };
+  readonly env?: { readonly [name: string]: string } | undefined;
   /** A command that starts it in namespaces of its own: {@linkcode ALONE}. */
-  readonly through?: readonly string[];
+  readonly through?: readonly string[] | undefined;
 }
 
 /** Network, mounts and process ids of its own; what it attaches or mounts ends with it. */
@@ -73,14 +73,15 @@ export async function runSkep(
 export async function runDeno(args: readonly string[], options: ChildOptions = {}): Promise<Ended> {
   const { timeout = 30_000, cwd, env = {}, through = [] } = options;
   const [command = "", ...rest] = [...through, Deno.execPath(), ...args];
-  const child = new Deno.Command(command, {
+  const described: Deno.CommandOptions = {
     args: rest,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
     env: { NO_COLOR: "1", ...env },
-    ...(cwd === undefined ? {} : { cwd }),
-  }).spawn();
+  };
+  if (cwd !== undefined) described.cwd = cwd;
+  const child = new Deno.Command(command, described).spawn();
   const timer = setTimeout(() => child.kill("SIGKILL"), timeout);
   try {
     const { code, signal, stdout, stderr } = await child.output();

@@ -12,25 +12,25 @@ export interface Rule {
   readonly name: string;
   /** Whom it is for. */
   readonly who: {
-    readonly owner?: readonly number[];
-    readonly uid?: readonly number[];
-    readonly cgroup?: string;
+    readonly owner?: readonly number[] | undefined;
+    readonly uid?: readonly number[] | undefined;
+    readonly cgroup?: string | undefined;
   };
   /** What it gives. */
   readonly delegate: { readonly [set: string]: readonly string[] | "any" };
   /** Whether the sentence stands there that trusts the holder of `prog_load`. @default {true} */
-  readonly trusted?: boolean;
+  readonly trusted?: boolean | undefined;
   /** Whether a network namespace is fine that the peer's user namespace does not own. */
-  readonly hostNetwork?: boolean;
+  readonly hostNetwork?: boolean | undefined;
   /** Whether user namespaces within others are served. */
-  readonly nested?: boolean;
+  readonly nested?: boolean | undefined;
 }
 
 /** Bounds. */
 export interface Limits {
-  readonly connections?: number;
-  readonly requestsPerMinute?: number;
-  readonly timeout?: number;
+  readonly connections?: number | undefined;
+  readonly requestsPerMinute?: number | undefined;
+  readonly timeout?: number | undefined;
 }
 
 interface Schema {
@@ -38,7 +38,10 @@ interface Schema {
   readonly $defs: {
     readonly rule: {
       readonly properties: {
-        readonly [name: string]: { readonly const?: unknown; readonly enum?: readonly unknown[] };
+        readonly [name: string]: {
+          readonly const?: unknown;
+          readonly enum?: readonly unknown[] | undefined;
+        };
       };
     };
   };
@@ -78,10 +81,10 @@ export function policyText(rules: readonly Rule[], limits: Limits = {}): string 
         .some((word) => word === "any" || word === "prog_load");
       return {
         ...rule,
-        ...(version === 1 && loads ? { reach: "host" } : {}),
-        ...(version !== 1 && loads && trusted ? trustWords() : {}),
-        ...(hostNetwork === true && "hostNetwork" in known ? { hostNetwork } : {}),
-        ...(nested === true && "nested" in known ? { nested } : {}),
+        reach: version === 1 && loads ? "host" : undefined,
+        ...(version !== 1 && loads && trusted ? trustWords() : undefined),
+        hostNetwork: hostNetwork === true && "hostNetwork" in known ? hostNetwork : undefined,
+        nested: nested === true && "nested" in known ? nested : undefined,
       };
     }),
     limits,

@@ -28,21 +28,22 @@ export interface Ended {
 export async function run(
   command: readonly string[],
   options: {
-    readonly seconds?: number;
-    readonly directory?: string;
-    readonly environment?: { readonly [name: string]: string };
+    readonly seconds?: number | undefined;
+    readonly directory?: string | undefined;
+    readonly environment?: { readonly [name: string]: string } | undefined;
   } = {},
 ): Promise<Ended> {
   const { seconds = 15, directory, environment } = options;
   const [program = "", ...args] = command;
-  const child = new Deno.Command(program, {
+  const described: Deno.CommandOptions = {
     args,
-    ...(directory === undefined ? {} : { cwd: directory }),
     env: { NO_COLOR: "1", ...environment },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-  }).spawn();
+  };
+  if (directory !== undefined) described.cwd = directory;
+  const child = new Deno.Command(program, described).spawn();
   const timer = setTimeout(() => kill(child.pid, "SIGKILL"), seconds * patience * 1000);
   try {
     const { code, stdout, stderr } = await child.output();
