@@ -7,15 +7,29 @@
 import { SkepError } from "../errors/skep_error.ts";
 import { Errno, errnoName } from "../uapi/errno.ts";
 import type { Kernel } from "./kernel.ts";
+import { bpffsComponentFault } from "./path_component.ts";
 import { BPF_FS_MAGIC } from "../uapi/files.ts";
 
 /**
  * Pins a descriptor at `path`, whose directory is made when it is missing (one level, mode 0700).
  *
- * Answers 0 or `-errno`; throws a {@linkcode SkepError} when the directory is not in a BPF file system.
+ * Answers 0 or `-errno`; throws a {@linkcode SkepError} for a name that no BPF file system takes, and when the
+ * directory is not in one.
  */
 export function pinDescriptor(kernel: Kernel, fd: number, path: string, subject: string): number {
-  const directory = path.slice(0, Math.max(1, path.lastIndexOf("/")));
+  const slash = path.lastIndexOf("/");
+  const directory = slash < 0 ? "." : path.slice(0, Math.max(1, slash));
+  const fault = bpffsComponentFault(path.slice(slash + 1));
+  if (fault !== undefined) {
+    throw new SkepError({
+      doing: "pin",
+      subject: `${subject} at ${path}`,
+      errno: errnoName(Errno.EINVAL),
+      stage: "map",
+      why: `the name of the pin ${fault}`,
+      fix: "name a file in a directory below a bpffs mount such as /sys/fs/bpf",
+    });
+  }
   const made = kernel.makeDirectory(directory, 0o700);
   if (made < 0 && made !== -Errno.EEXIST) return made;
   const magic = kernel.filesystemType(directory);

@@ -74,6 +74,13 @@ function attachByTracefs(
   kind: string,
 ): Link {
   const { kernel } = program;
+  // The file takes one probe a line: a name with a newline in it would make others.
+  if (!/^[\w.$+:@-]+$/.test(target)) {
+    throw attachError(program.name, `"${target}" is no name of a kernel function`, {
+      errno: "EINVAL",
+      data: { target },
+    });
+  }
   const root = tracefs(kernel);
   const path = `${root}/kprobe_events`;
   const file = root === undefined ? -2 : kernel.open(path, O_WRONLY | O_APPEND);

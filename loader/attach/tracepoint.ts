@@ -4,6 +4,7 @@
  * @module
  */
 
+import { componentFault } from "../../kernel/path_component.ts";
 import { AttachMethod } from "./kind.ts";
 import { TEXT } from "./options.ts";
 import type { TracepointAttachSpec } from "../../object/section/attach_spec.ts";
@@ -78,6 +79,16 @@ function attach(
   }
   const { group, name } = split(program.name, category, tracepoint);
   const target = `${group}/${name}`;
+  // Both are names of directories of tracefs; from a file they could lead to any other.
+  for (const part of [group, name]) {
+    const fault = componentFault(part);
+    if (fault === undefined) continue;
+    throw attachError(program.name, `${target} is no tracepoint: a part of its name ${fault}`, {
+      errno: "EINVAL",
+      fix: 'name it as category/name: "sched/sched_switch"',
+      data: { target },
+    });
+  }
   const root = tracefs(kernel);
   if (root === undefined) {
     throw attachError(program.name, "the list of tracepoints (tracefs) cannot be read", {

@@ -23,6 +23,7 @@ import {
 } from "../../object/spec/map_rules.ts";
 import { originTraits } from "../../object/spec/map_traits.ts";
 import { pinDescriptor } from "../../kernel/pin.ts";
+import { pinPathOf } from "./pin_names.ts";
 import { openPinned } from "./reuse_pinned_map.ts";
 import type { CreatedMap, LoadContext } from "./load_context.ts";
 import type { KernelStructOps } from "./struct_ops_layout.ts";
@@ -74,8 +75,7 @@ function pinOrCreate(
   options: MapStepOptions,
   cleanup: Cleanup,
 ): CreatedMap {
-  const pinPath = spec.pinPath ??
-    (spec.pinning === "by-name" ? `${state.pinRoot}/${spec.name}` : undefined);
+  const pinPath = pinPathOf(spec, state.pinRoot);
   if (pinPath === undefined) return createMap(state, spec, options, cleanup.owned);
   // Another process can pin a map between our look and our pin: look a second time, once.
   for (let attempt = 0;; attempt++) {

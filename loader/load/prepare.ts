@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkPinNames } from "./pin_names.ts";
 import { Btf } from "../../btf/btf.ts";
 import { SkepError } from "../../errors/skep_error.ts";
 import { ElfFile } from "../../elf/elf.ts";
@@ -83,6 +84,8 @@ export function prepareSpec(
   options: LoadOptions,
   stack: DisposableStack,
 ): Prepared {
+  // Before any system call: nothing of the object may be a path that its author chose.
+  checkPinNames(spec);
   const kernel = options.kernel ?? linuxKernel();
   const { token, owned, how } = resolveToken(
     kernel,

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { SkepError } from "../../../errors/skep_error.ts";
 import { Mapping } from "../../mapping.ts";
 
 /** Maps so many bytes of zeroes and gives their address, or throws. */
@@ -159,8 +160,21 @@ export class Frame implements Disposable {
     return room.address;
   }
 
-  /** Text in UTF-8 with its NUL. */
+  /**
+   * Text in UTF-8 with its NUL.
+   *
+   * @throws {SkepError} EINVAL for a NUL within: the kernel would read another path or name than was meant.
+   */
   text(text: string): number {
+    if (text.includes("\0")) {
+      throw new SkepError({
+        doing: "hand to the kernel",
+        subject: JSON.stringify(text),
+        errno: "EINVAL",
+        stage: "usage",
+        why: "no path and no name can have a NUL in it",
+      });
+    }
     const bytes = encoder.encode(text);
     const room = this.room(bytes.length + 1);
     room.bytes.set(bytes);
