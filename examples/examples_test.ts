@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { openObject, verifyFiles } from "@skep/skep";
+import { inNetworkNamespace } from "../tests/support/hooks.ts";
 import { kernelTest, reasonToSkip } from "../tests/support/kernel.ts";
 import { demo } from "./demo.ts";
 import * as tour from "./tour.ts";
@@ -188,6 +189,13 @@ kernelTest("the tour's steps with a kernel do what they say", async () => {
   ending.abort();
   assert(await reading >= 0);
   assertEquals(typeof await tour.findTokens(), "number");
+});
+
+kernelTest("the tour's steps attach where they say", { needs: { root: true } }, async () => {
+  await inNetworkNamespace(async () => {
+    assertEquals(await tour.attachTo("lo"), "xdp");
+    assertEquals(await tour.attachByKind("lo"), "lo");
+  });
 });
 
 kernelTest("the tour's sandbox gives back the command's exit status", {

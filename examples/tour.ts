@@ -22,6 +22,7 @@ import {
   SkepError,
   VerifierError,
 } from "@skep/skep";
+import { attachXdp } from "@skep/skep/attach";
 
 const execsnoop = new URL("execsnoop/execsnoop.bpf.o", import.meta.url);
 const xdpCount = new URL("xdp_count/xdp_count.bpf.o", import.meta.url);
@@ -162,6 +163,15 @@ export async function attachTo(name: string): Promise<string> {
   console.log(link.kind, link.target, link.info()?.id);
   // #endregion attach
   return link.kind;
+}
+
+/** Attaches by the function of the kind: its options alone compile. */
+export async function attachByKind(name: string): Promise<string> {
+  // #region attach-kind
+  using object = await BpfObject.load(xdpCount);
+  using link = attachXdp(object.programs.get("count"), { interface: name, mode: "generic" });
+  // #endregion attach-kind
+  return link.target;
 }
 
 /** Which BPF filesystems here delegate something, and can it be used? */

@@ -3,7 +3,7 @@ import { FakeKernel } from "../kernel/fake/fake.ts";
 import { ObjectSpec } from "../object/object_spec.ts";
 import { sectionPlan } from "../object/section/table.ts";
 import delegated from "../tests/fixtures/delegated.bpf.o" with { type: "bytes" };
-import { AttachError } from "./attach/error.ts";
+import { AttachError } from "./attach/target/error.ts";
 import { BpfObject } from "./object.ts";
 
 /** `counts_calls` as a raw tracepoint, and `entry_address` as an XDP program, which names no interface. */

@@ -7,7 +7,7 @@
 
 import { BIGINT, type Expectations, type Expected, INTEGER, isObject, PROGRAM } from "./options.ts";
 import type { Anchor } from "../../kernel/kernel.ts";
-import { attachError } from "./error.ts";
+import { attachError } from "./target/error.ts";
 import { Link, type ProgramHandle } from "./link.ts";
 import { BPF_F_AFTER, BPF_F_BEFORE, BPF_F_ID, BPF_F_LINK } from "../../uapi/bpf_flags.ts";
 

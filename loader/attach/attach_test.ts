@@ -5,7 +5,7 @@ import { KernelError } from "../../errors/kernel_error.ts";
 import { DelegationError } from "../../token/explain/delegation_error.ts";
 import { sectionPlan } from "../../object/section/table.ts";
 import { type AttachOptions, attachProgram } from "./attach.ts";
-import { AttachError } from "./error.ts";
+import { AttachError } from "./target/error.ts";
 import type { Link } from "./link.ts";
 import { attachPerfEvent } from "./perf_event.ts";
 

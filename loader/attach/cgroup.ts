@@ -9,10 +9,10 @@ import { type Expectations, LINK_OR_COMMAND, oneOf, TEXT_OR_NUMBER } from "./opt
 import { AttachType, type AttachTypeName } from "../../uapi/enums.ts";
 import { ANCHOR, anchorOf, type AnchorOptions } from "./anchor.ts";
 import { attachByCommand } from "./command.ts";
-import { attachError, checkAttach } from "./error.ts";
+import { attachError, checkAttach } from "./target/error.ts";
 import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import { Link } from "./link.ts";
-import { type PathOrDescriptor, withTarget } from "./targets.ts";
+import { type PathOrDescriptor, withTarget } from "./target/targets.ts";
 import { BPF_F_ALLOW_MULTI } from "../../uapi/bpf_flags.ts";
 
 /** Where a program of an LSM hook of one cgroup goes. */

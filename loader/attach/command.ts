@@ -7,7 +7,7 @@
 import type { Anchor, Kernel } from "../../kernel/kernel.ts";
 import type { JsonValue } from "../../errors/skep_error.ts";
 import { anchorOf, type AnchorOptions } from "./anchor.ts";
-import { checkAttach } from "./error.ts";
+import { checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { BPF_F_REPLACE } from "../../uapi/bpf_flags.ts";

@@ -7,7 +7,7 @@
 import { AttachMethod } from "./kind.ts";
 import { type Expected, INTEGER, isObject, PROGRAM } from "./options.ts";
 import type { FreplaceAttachSpec } from "../../object/section/attach_spec.ts";
-import { checkAttach } from "./error.ts";
+import { checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link, type ProgramHandle } from "./link.ts";
 

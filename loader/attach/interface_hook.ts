@@ -7,7 +7,7 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import { anchorOf, type AnchorOptions } from "./anchor.ts";
 import { attachByCommand } from "./command.ts";
-import { checkAttach } from "./error.ts";
+import { checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
 

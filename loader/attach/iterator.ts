@@ -8,10 +8,10 @@ import { AttachMethod } from "./kind.ts";
 import { givenOptions, INTEGER, oneOf, TEXT_OR_NUMBER, WITH_DESCRIPTOR } from "./options.ts";
 import type { IteratorAttachSpec } from "../../object/section/attach_spec.ts";
 import { AttachType } from "../../uapi/enums.ts";
-import { attachError, checkAttach } from "./error.ts";
+import { attachError, checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
-import { type PathOrDescriptor, withTarget } from "./targets.ts";
+import { type PathOrDescriptor, withTarget } from "./target/targets.ts";
 
 /** Which way an iterator goes through cgroups. */
 export type CgroupOrder =

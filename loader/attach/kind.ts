@@ -12,7 +12,7 @@ import { explainRefusal } from "../../token/explain/refusal.ts";
 import { explainUnavailable } from "../features/availability.ts";
 import type { AbilityName, HookName } from "../features/requirements.ts";
 import { type AttachableProgram, loadedFor } from "./attachable.ts";
-import { attachError } from "./error.ts";
+import { attachError } from "./target/error.ts";
 import type { Link } from "./link.ts";
 import { checkOptions, type Expectations } from "./options.ts";
 

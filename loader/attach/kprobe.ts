@@ -6,7 +6,7 @@
 
 import type { KprobeAttachSpec } from "../../object/section/attach_spec.ts";
 import { type AttachableProgram, loadedFor } from "./attachable.ts";
-import { attachError } from "./error.ts";
+import { attachError } from "./target/error.ts";
 import { AttachMethod } from "./kind.ts";
 import { attachToFunctions } from "./kprobe_multi.ts";
 import { attachKprobeByPerf } from "./kprobe_perf.ts";

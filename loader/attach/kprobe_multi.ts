@@ -9,11 +9,11 @@ import { AttachMethod } from "./kind.ts";
 import { BIGINTS, BOOLEAN, TEXT, TEXTS } from "./options.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { AttachType } from "../../uapi/enums.ts";
-import { attachError, checkAttach } from "./error.ts";
-import { globMatcher, isGlob } from "./glob.ts";
+import { attachError, checkAttach } from "./target/error.ts";
+import { globMatcher, isGlob } from "./target/glob.ts";
 import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import { Link } from "./link.ts";
-import { kernelFunctions, lines, noSuchFunction, tracefs } from "./nearest.ts";
+import { kernelFunctions, lines, noSuchFunction, tracefs } from "./target/nearest.ts";
 import { BPF_F_KPROBE_MULTI_RETURN } from "../../uapi/bpf_flags.ts";
 
 /** Where a kprobe.multi program goes: exactly one of pattern, functions and addresses. */

@@ -5,10 +5,10 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { attachError, checkAttach } from "./error.ts";
+import { attachError, checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import type { Link } from "./link.ts";
-import { nearestFunctions, noSuchFunction, tracefs } from "./nearest.ts";
+import { nearestFunctions, noSuchFunction, tracefs } from "./target/nearest.ts";
 import { attachToPerfEvent, checkPerfOpen, eventSource, type PerfLinkOptions } from "./perf.ts";
 import { PERF_TYPE_TRACEPOINT } from "../../uapi/perf.ts";
 import { O_APPEND, O_WRONLY } from "../../uapi/files.ts";

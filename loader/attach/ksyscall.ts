@@ -7,11 +7,11 @@
 import type { KsyscallAttachSpec } from "../../object/section/attach_spec.ts";
 import { nearestNames } from "../../object/spec/named.ts";
 import type { AttachableProgram } from "./attachable.ts";
-import { AttachError, attachError, noSuchTarget } from "./error.ts";
+import { AttachError, attachError, noSuchTarget } from "./target/error.ts";
 import { AttachMethod } from "./kind.ts";
 import { attachToFunction, PROBE_WAYS } from "./kprobe.ts";
 import type { Link } from "./link.ts";
-import { kernelFunctions } from "./nearest.ts";
+import { kernelFunctions } from "./target/nearest.ts";
 import { BOOLEAN, oneOf, TEXT } from "./options.ts";
 import { PERF, type PerfLinkOptions } from "./perf.ts";
 

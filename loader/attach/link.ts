@@ -7,7 +7,7 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
-import { attachError } from "./error.ts";
+import { attachError } from "./target/error.ts";
 import { type LinkInfo, parseLinkInfo, readLinkInfo } from "./link_info.ts";
 import { structSizes } from "../../uapi/layouts.ts";
 

@@ -10,7 +10,7 @@ import { AttachType } from "../../uapi/enums.ts";
 import { attachByCommand } from "./command.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import type { Link } from "./link.ts";
-import { type PathOrDescriptor, withTarget } from "./targets.ts";
+import { type PathOrDescriptor, withTarget } from "./target/targets.ts";
 
 /** Where an infrared decoder goes. */
 export interface LircOptions {

@@ -4,7 +4,7 @@
  * A function of a kind takes the options of that kind alone. What the program's section names need not be
  * given again; options override it.
  *
- * Imports: uapi, errors, elf, object, kernel, token, loader/features.
+ * Imports: uapi, errors, object, kernel, token, loader/features, loader/attach/target.
  *
  * @example
  * ```ts ignore
@@ -27,7 +27,6 @@ export {
   type CgroupOptions,
   type LsmCgroupOptions,
 } from "./cgroup.ts";
-export { AttachError } from "./error.ts";
 export { attachFreplace, type FreplaceOptions } from "./freplace.ts";
 export { attachIter, type CgroupOrder, type IteratorOptions } from "./iterator.ts";
 export type { AttachOptionsByKind, AttachOptionsOf, NoOptions } from "./kinds.ts";
@@ -47,7 +46,6 @@ export { attachRawTracepoint, type RawTracepointOptions } from "./raw_tracepoint
 export { attachReuseport, attachSocket, type SocketOptions } from "./socket.ts";
 export { attachSkMsg, attachSockmap, type SockmapOptions } from "./sockmap.ts";
 export { attachStructOps, type StructOpsMap } from "./struct_ops.ts";
-export type { PathOrDescriptor } from "./targets.ts";
 export { attachTc, type TcOptions } from "./tc.ts";
 export { attachTcx, type TcxOptions } from "./tcx.ts";
 export { attachTracepoint, type TracepointOptions } from "./tracepoint.ts";
@@ -63,6 +61,5 @@ export {
 export { attachUprobe, type UprobeOptions } from "./uprobe.ts";
 export { attachUprobeMulti, type UprobeMultiOptions } from "./uprobe_multi.ts";
 export { attachUsdt, type UsdtOptions } from "./usdt.ts";
-export { encodeUsdtSpec, parseUsdtArguments, type UsdtArgument } from "./usdt_arguments.ts";
-export { type UsdtNote, usdtNotes } from "./usdt_notes.ts";
+export * from "./target/mod.ts";
 export { attachXdp, type XdpMode, type XdpOptions } from "./xdp.ts";

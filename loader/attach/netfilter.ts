@@ -7,7 +7,7 @@
 import { AttachMethod } from "./kind.ts";
 import { BOOLEAN, INTEGER, oneOf } from "./options.ts";
 import { AttachType } from "../../uapi/enums.ts";
-import { attachError, checkAttach } from "./error.ts";
+import { attachError, checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { BPF_F_NETFILTER_IP_DEFRAG } from "../../uapi/bpf_flags.ts";

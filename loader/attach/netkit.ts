@@ -12,7 +12,7 @@ import { ANCHOR, type AnchorOptions } from "./anchor.ts";
 import { attachToInterface } from "./interface_hook.ts";
 import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import type { Link } from "./link.ts";
-import { interfaceIndex } from "./targets.ts";
+import { interfaceIndex } from "./target/targets.ts";
 
 const ENXIO = -6;
 const EACCES = -13;

@@ -8,10 +8,10 @@ import { AttachMethod } from "./kind.ts";
 import { TEXT_OR_NUMBER } from "./options.ts";
 import type { NetnsAttachSpec } from "../../object/section/attach_spec.ts";
 import { AttachType } from "../../uapi/enums.ts";
-import { checkAttach } from "./error.ts";
+import { checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
-import { type PathOrDescriptor, withTarget } from "./targets.ts";
+import { type PathOrDescriptor, withTarget } from "./target/targets.ts";
 
 /** Where an sk_lookup or flow_dissector program goes. */
 export interface NetnsOptions {

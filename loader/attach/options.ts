@@ -5,7 +5,7 @@
  */
 
 import { nearestNames } from "../../object/spec/named.ts";
-import { attachError } from "./error.ts";
+import { attachError } from "./target/error.ts";
 import type { ProgramHandle } from "./link.ts";
 
 /** What the value of an option may be. */

@@ -5,7 +5,7 @@ import type { AttachKind } from "../../object/section/attach_spec.ts";
 import { knownSections, sectionPlan } from "../../object/section/table.ts";
 import { attachProgram } from "./attach.ts";
 import type { AttachableProgram } from "./attachable.ts";
-import { AttachError } from "./error.ts";
+import { AttachError } from "./target/error.ts";
 import { AttachMethod } from "./kind.ts";
 import { attachKinds, optionsOf } from "./kinds.ts";
 import type { Link } from "./link.ts";

@@ -6,7 +6,7 @@
 
 import { AttachMethod } from "./kind.ts";
 import { BIGINT, type Expected, INTEGER, isObject, oneOf } from "./options.ts";
-import { attachError } from "./error.ts";
+import { attachError } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { attachToPerfEvent, checkPerfOpen, PERF, type PerfLinkOptions } from "./perf.ts";

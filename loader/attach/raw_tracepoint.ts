@@ -7,10 +7,10 @@
 import { AttachMethod } from "./kind.ts";
 import { BIGINT, TEXT } from "./options.ts";
 import type { RawTracepointAttachSpec } from "../../object/section/attach_spec.ts";
-import { attachError, checkAttach, noSuchTarget } from "./error.ts";
+import { attachError, checkAttach, noSuchTarget } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
-import { nearestTracepoints } from "./nearest.ts";
+import { nearestTracepoints } from "./target/nearest.ts";
 
 /** Where a raw tracepoint program goes. */
 export interface RawTracepointOptions {

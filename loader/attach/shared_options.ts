@@ -5,7 +5,7 @@
  */
 
 import type { AttachSpec } from "../../object/section/attach_spec.ts";
-import { attachError } from "./error.ts";
+import { attachError } from "./target/error.ts";
 import { optionsOf } from "./kinds.ts";
 import { givenOptions, unreadOption } from "./options.ts";
 

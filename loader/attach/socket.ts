@@ -6,7 +6,7 @@
 
 import { AttachMethod } from "./kind.ts";
 import { INTEGER } from "./options.ts";
-import { attachError, checkAttach } from "./error.ts";
+import { attachError, checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
 import {

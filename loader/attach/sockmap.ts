@@ -8,7 +8,7 @@ import { AttachMethod } from "./kind.ts";
 import { LINK_OR_COMMAND, WITH_DESCRIPTOR } from "./options.ts";
 import { AttachType } from "../../uapi/enums.ts";
 import { attachByCommand } from "./command.ts";
-import { attachError, checkAttach } from "./error.ts";
+import { attachError, checkAttach } from "./target/error.ts";
 import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import { Link } from "./link.ts";
 

@@ -6,7 +6,7 @@
 
 import type { Kernel } from "../../kernel/kernel.ts";
 import { AttachType } from "../../uapi/enums.ts";
-import { attachError, checkAttach } from "./error.ts";
+import { attachError, checkAttach } from "./target/error.ts";
 import { Link } from "./link.ts";
 import { BPF_F_LINK } from "../../uapi/bpf_flags.ts";
 

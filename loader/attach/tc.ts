@@ -7,11 +7,11 @@
 import { AttachMethod } from "./kind.ts";
 import { INTEGER, oneOf, TEXT_OR_NUMBER } from "./options.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { attachError, checkAttach } from "./error.ts";
+import { attachError, checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
-import { attributes, NetlinkMessage, REQUEST_ACK } from "./netlink.ts";
-import { interfaceIndex } from "./targets.ts";
+import { attributes, NetlinkMessage, REQUEST_ACK } from "./target/netlink.ts";
+import { interfaceIndex } from "./target/targets.ts";
 import {
   ETH_P_ALL,
   NLM_F_CREATE,

@@ -8,10 +8,10 @@ import { componentFault } from "../../kernel/path_component.ts";
 import { AttachMethod } from "./kind.ts";
 import { TEXT } from "./options.ts";
 import type { TracepointAttachSpec } from "../../object/section/attach_spec.ts";
-import { attachError, checkAttach, noSuchTarget } from "./error.ts";
+import { attachError, checkAttach, noSuchTarget } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import type { Link } from "./link.ts";
-import { nearestEvents, tracefs } from "./nearest.ts";
+import { nearestEvents, tracefs } from "./target/nearest.ts";
 import {
   attachToPerfEvent,
   checkPerfOpen,

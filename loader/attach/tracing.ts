@@ -9,7 +9,7 @@ import { AttachMethod } from "./kind.ts";
 import { BIGINT } from "./options.ts";
 import type { AttachSpecOf } from "../../object/section/attach_spec.ts";
 import { AttachType } from "../../uapi/enums.ts";
-import { checkAttach } from "./error.ts";
+import { checkAttach } from "./target/error.ts";
 import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import { Link } from "./link.ts";
 

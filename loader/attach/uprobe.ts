@@ -6,7 +6,7 @@
 
 import type { UprobeAttachSpec } from "../../object/section/attach_spec.ts";
 import { type AttachableProgram, loadedFor } from "./attachable.ts";
-import { functionPlace, requirePath, withExecutable } from "./executable.ts";
+import { functionPlace, requirePath, withExecutable } from "./target/executable.ts";
 import { AttachMethod } from "./kind.ts";
 import type { Link } from "./link.ts";
 import { BOOLEAN, INTEGER, TEXT } from "./options.ts";

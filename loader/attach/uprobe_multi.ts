@@ -9,9 +9,14 @@ import { AttachMethod } from "./kind.ts";
 import { BIGINTS, BOOLEAN, INTEGER, TEXT, TEXTS } from "./options.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { AttachType } from "../../uapi/enums.ts";
-import { attachError, checkAttach } from "./error.ts";
-import { functionPlace, matchingFunctions, requirePath, withExecutable } from "./executable.ts";
-import { isGlob } from "./glob.ts";
+import { attachError, checkAttach } from "./target/error.ts";
+import {
+  functionPlace,
+  matchingFunctions,
+  requirePath,
+  withExecutable,
+} from "./target/executable.ts";
+import { isGlob } from "./target/glob.ts";
 import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { BPF_F_UPROBE_MULTI_RETURN } from "../../uapi/bpf_flags.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { FakeKernel } from "../../kernel/fake/fake.ts";
-import { numbersOf } from "./usdt_numbers.ts";
+import { numbersOf } from "./target/usdt_numbers.ts";
 
 Deno.test("attachments to one map share its numbers, those of another kernel do not", () => {
   const kernel = new FakeKernel();

@@ -9,11 +9,11 @@ import { oneOf, TEXT_OR_NUMBER } from "./options.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { XdpAttachSpec } from "../../object/section/attach_spec.ts";
 import { AttachType } from "../../uapi/enums.ts";
-import { attachError, checkAttach } from "./error.ts";
+import { attachError, checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
-import { NetlinkMessage, REQUEST_ACK } from "./netlink.ts";
-import { interfaceIndex } from "./targets.ts";
+import { NetlinkMessage, REQUEST_ACK } from "./target/netlink.ts";
+import { interfaceIndex } from "./target/targets.ts";
 import {
   IFLA_XDP,
   IFLA_XDP_EXPECTED_FD,

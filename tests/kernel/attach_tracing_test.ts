@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertThrows } from "@std/assert";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
-import { tracefs } from "../../loader/attach/nearest.ts";
+import { tracefs } from "../../loader/attach/target/nearest.ts";
 import { callGetpgid, type Hook, linksOf, loadHook } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";
 import { trampolines, trampolinesFor } from "../support/trampolines.ts";

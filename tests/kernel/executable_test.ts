@@ -5,8 +5,8 @@ import {
   functionPlace,
   matchingFunctions,
   withExecutable,
-} from "../../loader/attach/executable.ts";
-import { usdtNotes } from "../../loader/attach/usdt_notes.ts";
+} from "../../loader/attach/target/executable.ts";
+import { usdtNotes } from "../../loader/attach/target/usdt_notes.ts";
 import { kernelTest } from "../support/kernel.ts";
 
 const kernel = linuxKernel();

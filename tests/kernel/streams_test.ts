@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { codecFor } from "../../btf/codec/mod.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
-import { tracefs } from "../../loader/attach/nearest.ts";
+import { tracefs } from "../../loader/attach/target/nearest.ts";
 import { BpfObject } from "../../loader/object.ts";
 import type { Decoder } from "../../loader/stream/decoder.ts";
 import { PerfBuffer } from "../../loader/stream/perf_buffer.ts";

@@ -5,7 +5,7 @@
  */
 
 import { linuxKernel } from "../../kernel/linux/linux.ts";
-import { NetlinkMessage, REQUEST_ACK } from "../../loader/attach/netlink.ts";
+import { NetlinkMessage, REQUEST_ACK } from "../../loader/attach/target/netlink.ts";
 import { BpfObject } from "../../loader/object.ts";
 import type { Program } from "../../loader/program/program.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";

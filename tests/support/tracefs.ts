@@ -5,7 +5,7 @@
  */
 
 import { linuxKernel } from "../../kernel/linux/linux.ts";
-import { tracefs } from "../../loader/attach/nearest.ts";
+import { tracefs } from "../../loader/attach/target/nearest.ts";
 
 /** Set in the child that has mounted one. */
 const MOUNTED = "SKEP_TEST_TRACEFS";

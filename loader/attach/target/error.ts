@@ -4,8 +4,8 @@
  * @module
  */
 
-import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
-import { KernelError } from "../../errors/kernel_error.ts";
+import { type JsonValue, SkepError } from "../../../errors/skep_error.ts";
+import { KernelError } from "../../../errors/kernel_error.ts";
 
 /** What is not the kernel's refusal: a target that was not given, or that does not exist. */
 export class AttachError extends SkepError {

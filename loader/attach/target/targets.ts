@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
-import { nearestNames } from "../../object/spec/named.ts";
+import type { Kernel } from "../../../kernel/kernel.ts";
+import { nearestNames } from "../../../object/spec/named.ts";
 import { attachError, checkAttach, noSuchTarget } from "./error.ts";
-import { numbersOf } from "../../uapi/architecture.ts";
+import { numbersOf } from "../../../uapi/architecture.ts";
 
 /** A cgroup or a network namespace: the path of its directory or file, or a descriptor that stays the caller's. */
 export type PathOrDescriptor = string | number;

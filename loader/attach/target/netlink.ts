@@ -4,7 +4,7 @@
  * @module
  */
 
-import { NLA_F_NESTED, NLA_TYPE_MASK, NLM_F_ACK, NLM_F_REQUEST } from "../../uapi/netlink.ts";
+import { NLA_F_NESTED, NLA_TYPE_MASK, NLM_F_ACK, NLM_F_REQUEST } from "../../../uapi/netlink.ts";
 
 const HEADER = 16;
 

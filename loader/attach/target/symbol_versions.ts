@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ElfFile } from "../../elf/elf.ts";
+import type { ElfFile } from "../../../elf/elf.ts";
 
 const SHT_GNU_VERDEF = 0x6ffffffd;
 const SHT_GNU_VERSYM = 0x6fffffff;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ElfFile } from "../../elf/elf.ts";
+import type { ElfFile } from "../../../elf/elf.ts";
 
 const NT_STAPSDT = 3;
 const PT_LOAD = 1;

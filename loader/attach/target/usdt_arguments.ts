@@ -8,7 +8,7 @@
  * @module
  */
 
-import { setField, viewOf } from "../../uapi/fields.ts";
+import { setField, viewOf } from "../../../uapi/fields.ts";
 import {
   BPF_USDT_ARG_CONST,
   BPF_USDT_ARG_REG,
@@ -16,7 +16,7 @@ import {
   BPF_USDT_ARG_SIB,
   BPF_USDT_MAX_ARG_CNT,
   usdtLayouts,
-} from "../../uapi/usdt.ts";
+} from "../../../uapi/usdt.ts";
 
 /** One argument. Offsets of registers are in bytes within `struct pt_regs`. */
 export interface UsdtArgument {

@@ -4,16 +4,15 @@
  * @module
  */
 
-import type { ProgramHandle } from "./link.ts";
-import { ElfError } from "../../elf/elf_error.ts";
-import { ElfFile, type ElfSymbol } from "../../elf/elf.ts";
-import type { Kernel } from "../../kernel/kernel.ts";
-import { nearestNames } from "../../object/spec/named.ts";
+import { ElfError } from "../../../elf/elf_error.ts";
+import { ElfFile, type ElfSymbol } from "../../../elf/elf.ts";
+import type { Kernel } from "../../../kernel/kernel.ts";
+import { nearestNames } from "../../../object/spec/named.ts";
 import { attachError, checkAttach, noSuchTarget } from "./error.ts";
 import { globMatcher } from "./glob.ts";
 import { symbolVersions } from "./symbol_versions.ts";
-import { systemCallsOf } from "../../uapi/system_calls.ts";
-import { SEEK_END } from "../../uapi/files.ts";
+import { systemCallsOf } from "../../../uapi/system_calls.ts";
+import { SEEK_END } from "../../../uapi/files.ts";
 
 /** A function of a file: its name and its bytes from the start of the file. */
 export interface FilePlace {
@@ -54,7 +53,7 @@ export function findExecutable(kernel: Kernel, program: string, name: string): s
 /** The path that was given, found where it is a bare name. */
 export function requirePath(
   kernel: Kernel,
-  program: ProgramHandle,
+  program: { readonly name: string },
   path: string | undefined,
 ): string {
   if (path !== undefined) return findExecutable(kernel, program.name, path);

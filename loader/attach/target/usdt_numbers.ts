@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Kernel } from "../../kernel/kernel.ts";
+import type { Kernel } from "../../../kernel/kernel.ts";
 
 const numbers = new WeakMap<Kernel, Map<number, Set<number>>>();
 

@@ -5,9 +5,8 @@
  */
 
 import { noSuchTarget } from "./error.ts";
-import type { ProgramHandle } from "./link.ts";
-import type { Kernel } from "../../kernel/kernel.ts";
-import { nearestNames } from "../../object/spec/named.ts";
+import type { Kernel } from "../../../kernel/kernel.ts";
+import { nearestNames } from "../../../object/spec/named.ts";
 
 const TRACING = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] as const;
 
@@ -77,7 +76,11 @@ export function nearestFunctions(kernel: Kernel, name: string): string[] {
 }
 
 /** The error for a function that the kernel does not have. */
-export function noSuchFunction(kernel: Kernel, program: ProgramHandle, name: string): Error {
+export function noSuchFunction(
+  kernel: Kernel,
+  program: { readonly name: string },
+  name: string,
+): Error {
   return noSuchTarget(
     program.name,
     "kernel function",

@@ -1,0 +1,14 @@
+/**
+ * Finds what programs attach to: interfaces, cgroups, functions of the kernel and of files, USDT probes;
+ * says what is near where there is no such thing.
+ *
+ * Imports: uapi, errors, elf, object, kernel.
+ *
+ * @module
+ */
+
+export { AttachError } from "./error.ts";
+export type { FilePlace } from "./executable.ts";
+export type { PathOrDescriptor } from "./targets.ts";
+export { encodeUsdtSpec, parseUsdtArguments, type UsdtArgument } from "./usdt_arguments.ts";
+export { type UsdtNote, usdtNotes } from "./usdt_notes.ts";
