@@ -157,9 +157,10 @@ export class ChildProgram implements Disposable {
     return this.#frame.text(text);
   }
 
-  /** The address of an array of pointers to texts, ended by NULL: argv or envp. */
-  texts(texts: readonly string[]): number {
-    return this.#frame.longs([...texts.map((text) => BigInt(this.#frame.text(text))), 0n]);
+  /** The address of an array of pointers to texts, ended by NULL: argv or envp. Addresses of more may follow. */
+  texts(texts: readonly string[], more: readonly number[] = []): number {
+    const addresses = [...texts.map((text) => this.#frame.text(text)), ...more];
+    return this.#frame.longs([...addresses.map(BigInt), 0n]);
   }
 
   /** Starts the process; what was refused, when none can be made. */

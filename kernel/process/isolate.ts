@@ -84,6 +84,9 @@ import { AF_INET, IFF_UP, SIOCSIFFLAGS, SOCK_CLOEXEC, SOCK_DGRAM } from "../../u
 /** Capabilities that the kernel may have: more than there are today; the rest is EINVAL, and tolerated. */
 const CAPABILITIES = 64;
 const EVERY_DESCRIPTOR = 0xffffffff;
+/** The environment variable that tells the command its pid outside, which is the one that BPF programs see. */
+const PID_VARIABLE = "SKEP_SANDBOX_PID";
+const PID_DIGITS = 10;
 
 /**
  * Starts the init of a new pid namespace and waits until it has opened the context of a bpffs in its new
@@ -163,6 +166,7 @@ class LinuxIsolatedChild implements IsolatedChild {
     const pidfd = typeof message === "number" ? undefined : message.descriptors[0];
     this.#command = pidfd;
     const pid = pidfd === undefined ? 0 : pidOf(this.#kernel, pidfd);
+    if (pidfd !== undefined) sendMessage(this.#socket, new TextEncoder().encode(`${pid}`));
     // The command's copy of the socket is close-on-exec: its end says that the command runs, or is gone.
     if (pidfd !== undefined) await receiveWithin(this.#kernel, this.#socket, 8);
     this.#closeOurs();
@@ -244,7 +248,7 @@ function addSteps(
   enterUserNamespace(program, theirs);
   openBpffs(program, command, theirs);
   forkCommand(program, theirs, status);
-  runCommand(program, command);
+  runCommand(program, command, theirs);
 }
 
 /** With the privileges of this process: shows paths that the user could not reach. */
@@ -388,7 +392,13 @@ function loopbackUp(program: ChildProgram): void {
 }
 
 /** Session, descriptors, signals, capabilities, and the command itself. */
-function runCommand(program: ChildProgram, command: IsolatedCommand): void {
+function runCommand(program: ChildProgram, command: IsolatedCommand, socket: number): void {
+  // Straight into the environment: the rest of the room is zero, so the text ends after the digits.
+  const name = new TextEncoder().encode(`${PID_VARIABLE}=`);
+  const variable = program.room(name.length + PID_DIGITS + 1);
+  variable.bytes.set(name);
+  const digits = variable.address + name.length;
+  program.step("wait", systemCalls.read, [socket, digits, PID_DIGITS], { stopAtZero: true });
   // In the caller's session TIOCSTI would type into the caller's terminal.
   program.step("setsid", systemCalls.setsid, []);
   if (command.directory !== undefined) {
@@ -419,7 +429,7 @@ function runCommand(program: ChildProgram, command: IsolatedCommand): void {
   const mask = program.room(8);
   program.step("rt_sigprocmask", systemCalls.rt_sigprocmask, [SIG_SETMASK, mask.address, 0, 8]);
   const argv = program.texts(command.arguments);
-  const environment = program.texts(command.environment);
+  const environment = program.texts(command.environment, [variable.address]);
   command.executables.forEach((path, index) => {
     const tolerate = index < command.executables.length - 1;
     program.step("execve", systemCalls.execve, [path, argv, environment], { tolerate });

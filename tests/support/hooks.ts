@@ -38,6 +38,11 @@ export const hookToken: "auto" | false =
 export const GETPGID: number = systemCalls.getpgid;
 const { O_DIRECTORY } = architectures[Deno.build.arch];
 
+/** The pid of this process as BPF programs see it: in a sandbox not the one of its pid namespace. */
+export function outerPid(): number {
+  return Number(Deno.env.get("SKEP_SANDBOX_PID") ?? Deno.pid);
+}
+
 /** Makes the system call that tracing programs look for; answers what the kernel answered. */
 export function callGetpgid(): number {
   return kernel.call(GETPGID, Deno.pid);
@@ -75,7 +80,7 @@ export async function loadHook(
     if (ARM && plan.function !== undefined) plan.function = plan.function.replace("x64", "arm64");
     if (ARM && plan.pattern !== undefined) plan.pattern = plan.pattern.replace("x64", "arm64");
   }
-  spec.variables.get("target").set(Deno.pid);
+  spec.variables.get("target").set(outerPid());
   spec.variables.get("syscall_number").set(BigInt(GETPGID));
   spec.variables.get("verdict").set(options.verdict ?? 0);
   const object = await BpfObject.load(spec, { token: hookToken });

@@ -9,7 +9,7 @@ import { linuxKernel } from "../../kernel/linux/linux.ts";
 import type { AttachOptions } from "../../loader/attach/attach.ts";
 import { BpfObject, type LoadOptions, openObject } from "../../loader/mod.ts";
 import { attachmentText } from "../../token/mod.ts";
-import { callGetpgid, GETPGID } from "../support/hooks.ts";
+import { callGetpgid, GETPGID, outerPid } from "../support/hooks.ts";
 import { skep } from "../support/memory_io.ts";
 import { ProbedProgram } from "../support/probed_program.ts";
 
@@ -69,7 +69,7 @@ async function look(
 ): Promise<void> {
   const spec = await openObject(trial.path);
   for (const program of spec.programs) program.autoload = trial.programs.includes(program.name);
-  spec.variables.find("target")?.set(Deno.pid);
+  spec.variables.find("target")?.set(outerPid());
   spec.variables.find("syscall_number")?.set(BigInt(GETPGID));
   using object = await BpfObject.load(spec, { token: "/sys/fs/bpf", ...trial.load });
   sight.decisions = object.attachDecisions.map(attachmentText);

@@ -16,6 +16,7 @@ import {
 import { sendMessage } from "../../kernel/process/sockets.ts";
 import { BpfObject, openObject } from "../../loader/mod.ts";
 import {
+  BPF_CAPABILITIES,
   Delegation,
   type DelegationMasks,
   type Rewrite,
@@ -118,6 +119,8 @@ export class TokenWorker implements AsyncDisposable {
     this.#socket = ours;
     this.#running = withToken({
       delegation: Delegation.none,
+      // It mounts a bpffs for each token, which takes CAP_SYS_ADMIN inside.
+      capabilities: BPF_CAPABILITIES,
       module: import.meta.url,
       function: "serve",
       arguments: [theirs],

@@ -48,7 +48,12 @@ export interface SandboxOptions {
   readonly userRange?: UserRange | undefined;
   /** `"new"` (default): a network namespace of its own with loopback up. `"keep"`: that of this process. */
   readonly network?: "new" | "keep" | undefined;
-  /** Its whole environment; default that of this process. `LIBBPF_BPF_TOKEN_PATH` is set in either. */
+  /**
+   * Its whole environment. `LIBBPF_BPF_TOKEN_PATH` is set in any case, and `SKEP_SANDBOX_PID`, the command's pid outside:
+   * bpf_get_current_pid_tgid() returns that one, and not the pid in the sandbox's pid namespace.
+   *
+   * @default That of this process.
+   */
   readonly environment?: { readonly [name: string]: string } | undefined;
   /** Its working directory; default that of this process. */
   readonly directory?: string | undefined;
