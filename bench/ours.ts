@@ -81,7 +81,7 @@ function btf(rounds: number): void {
     const path = "/sys/kernel/btf/vmlinux";
     const size = Deno.statSync(path).size;
     const fd = kernel.open(path);
-    const mapping = kernel.map(fd, size, { private: true });
+    const mapping = kernel.map(fd, size, { private: true, inPlace: true });
     kernel.close(fd);
     if (!(mapping instanceof Mapping)) throw new Error(`map ${path}: ${mapping}`);
     const types = Btf.parse(mapping.u8, { name: "vmlinux", trusted: true });

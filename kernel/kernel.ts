@@ -431,14 +431,26 @@ export interface Files {
   makeDirectory(path: string, mode?: number): Result;
   /** unlink(2) or rmdir(2). */
   unlink(path: string): Result;
-  /** A mapping of a descriptor. */
+  /**
+   * A mapping of a descriptor. What is mapped read-only, and every regular file, is a copy in this process's
+   * own memory unless `inPlace` is set: writing to it does no harm, and a file that is cut meanwhile does not
+   * end the process. -EINVAL for whole pages behind a file's end.
+   */
   map(
     fd: number,
     size: number,
     options?: {
+      /** Whether writes reach the kernel's memory: of maps and perf events, never of regular files. */
       readonly writable?: boolean | undefined;
+      /** Bytes from the start, a multiple of the page size. */
       readonly offset?: number | undefined;
+      /** MAP_PRIVATE: what some files want for being mapped at all. */
       readonly private?: boolean | undefined;
+      /**
+       * The kernel's own pages, though they are read-only: for a caller that writes to no view and lets
+       * nobody else have one, since a write ends the process by SIGSEGV.
+       */
+      readonly inPlace?: boolean | undefined;
       /** Exactly where it must lie (arenas); -EEXIST when something lies there. */
       readonly address?: bigint | undefined;
     },

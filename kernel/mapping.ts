@@ -40,15 +40,19 @@ export class Mapping implements Disposable {
   #buffer: ArrayBuffer;
   #address: number;
   #closed = false;
-  #release: (() => void) | undefined;
+  #release: ((given: boolean) => void) | undefined;
   #u8: Uint8Array<ArrayBuffer> | undefined;
   #u32: Uint32Array<ArrayBuffer> | undefined;
   #i32: Int32Array<ArrayBuffer> | undefined;
   #big64: BigUint64Array<ArrayBuffer> | undefined;
   #view: DataView<ArrayBuffer> | undefined;
 
-  /** Takes over a buffer that lies at `address`; `release` unmaps it and is called once. */
-  constructor(buffer: ArrayBuffer, address: number = 0, release?: () => void) {
+  /**
+   * Takes over a buffer that lies at `address`. `release` unmaps it and is called once; with `true` where the
+   * buffer was given to another owner (`structuredClone`, `postMessage`), whose views cannot be taken away:
+   * the address must then stay valid.
+   */
+  constructor(buffer: ArrayBuffer, address: number = 0, release?: (given: boolean) => void) {
     this.#buffer = buffer;
     this.#address = address;
     this.#release = release;
@@ -93,7 +97,8 @@ export class Mapping implements Disposable {
     if (this.#closed) return;
     const release = this.#release;
     this.#release = undefined;
-    this.#buffer.transfer(0);
+    const given = this.#buffer.detached;
+    if (!given) this.#buffer.transfer(0);
     // What is made from now on is empty too.
     this.#u8 =
       this.#u32 =
@@ -104,6 +109,6 @@ export class Mapping implements Disposable {
     this.#buffer = new ArrayBuffer(0);
     this.#closed = true;
     this.#address = 0;
-    release?.();
+    release?.(given);
   }
 }

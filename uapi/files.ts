@@ -103,4 +103,8 @@ export const MAP_PRIVATE = 2;
 /** `linux/mman.h`. */
 export const MAP_ANONYMOUS = 0x20;
 /** `linux/mman.h`. */
+export const MAP_FIXED = 0x10;
+/** `linux/mman.h`. */
 export const MAP_FIXED_NOREPLACE = 0x100000;
+/** `linux/mman.h`. */
+export const MAP_NORESERVE = 0x4000;

@@ -36,7 +36,7 @@ export function readText(view: DataView, at: number, length: number): string {
 function readUnicode(view: DataView, at: number, end: number): string {
   let stop = at;
   while (stop < end && view.getUint8(stop) !== 0) stop++;
-  const bytes = new Uint8Array(view.buffer, view.byteOffset + at, stop - at);
+  const bytes = bytesOf(view, at, stop - at);
   // Memory that others write to (a mapped ring) cannot be handed to a decoder in every engine.
   return decoder.decode(bytes.slice());
 }
@@ -46,10 +46,20 @@ export function textBytes(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
 }
 
+const bufferGetter = Object.getOwnPropertyDescriptor(DataView.prototype, "buffer")?.get;
+
+/** Bytes of a view, to be read: also of one that keeps its buffer to itself because nobody may write to it. */
+function bytesOf(view: DataView, at: number, length: number): Uint8Array {
+  const buffer = bufferGetter === undefined
+    ? view.buffer
+    : Reflect.apply(bufferGetter, view, []) as ArrayBuffer;
+  return new Uint8Array(buffer, view.byteOffset + at, length);
+}
+
 /** Copies bytes out of a view. */
 export function readBytes(view: DataView, at: number, length: number): Uint8Array<ArrayBuffer> {
   const copy = new Uint8Array(length);
-  copy.set(new Uint8Array(view.buffer, view.byteOffset + at, length));
+  copy.set(bytesOf(view, at, length));
   return copy;
 }
 

@@ -66,7 +66,11 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     const map = this.#findMap(mapFd);
     const ring = typeof map === "number" ? undefined : map.ring;
     if (ring === undefined) throw new TypeError(`descriptor ${mapFd} is no ring buffer`);
-    ring.submitted = () => this.poller.ready(mapFd);
+    ring.submitted = () => {
+      for (const fd of this.descriptors.keys()) {
+        if (this.#findMap(fd) === map) this.poller.ready(fd);
+      }
+    };
     return ring;
   }
 

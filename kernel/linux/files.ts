@@ -7,7 +7,6 @@
 
 import { textUpToNul } from "./ffi/attributes.ts";
 import type { BytesResult, Kernel, Result } from "../kernel.ts";
-import { Mapping } from "../mapping.ts";
 import type { Native } from "./ffi/native.ts";
 import { systemCalls as nr } from "./ffi/syscalls.ts";
 import {
@@ -190,24 +189,4 @@ export function unlink(native: Native, path: string): Result {
   if (result !== -21 && result !== -1) return result;
   const removed = native.call(nr.unlinkat, AT_FDCWD, name, AT_REMOVEDIR);
   return removed === -20 /* ENOTDIR */ ? result : removed;
-}
-
-/** mmap(2) of a descriptor. */
-export function mapFile(
-  native: Native,
-  fd: number,
-  size: number,
-  options: NonNullable<Parameters<Kernel["map"]>[2]> = {},
-): Mapping | Result {
-  const address = native.map(size, {
-    fd,
-    writable: options.writable ?? false,
-    offset: options.offset ?? 0,
-    private: options.private ?? false,
-    address: options.address,
-  });
-  if (address < 0) return address;
-  return new Mapping(native.buffer(address, size), address, () => {
-    native.call(nr.munmap, address, size);
-  });
 }

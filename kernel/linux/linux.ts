@@ -10,7 +10,9 @@ import type * as K from "../kernel.ts";
 import * as files from "./files.ts";
 import * as links from "./links.ts";
 import { machineFacts } from "./machine.ts";
+import { closeUsers } from "./map_room.ts";
 import * as maps from "./maps.ts";
+import { mapFile } from "./mappings.ts";
 import * as network from "./network.ts";
 import * as objects from "./objects.ts";
 import { perfEventOpen } from "./perf.ts";
@@ -191,6 +193,7 @@ export class LinuxKernel implements K.Kernel {
   /** close(2); waits for the descriptor end with `false` first. */
   close(fd: number): K.Result {
     this.#poller?.forget(fd);
+    closeUsers(fd);
     return this.#native.call(systemCalls.close, fd);
   }
   /** fcntl(F_DUPFD_CLOEXEC). */
@@ -239,7 +242,7 @@ export class LinuxKernel implements K.Kernel {
     size: number,
     options?: Parameters<K.Kernel["map"]>[2],
   ): Mapping | K.Result {
-    return files.mapFile(this.#native, fd, size, options);
+    return mapFile(this.#native, fd, size, options);
   }
   /** ioctl(2). */
   ioctl(fd: number, request: number, argument?: number): K.Result {

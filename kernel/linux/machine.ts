@@ -21,8 +21,8 @@ export function machineFacts(native: Native): MachineFacts {
     release,
     version,
     pageSize: pageSize(native),
-    possibleCpus: lastCpu(readList(native, "/sys/devices/system/cpu/possible")) + 1,
-    onlineCpus: readList(native, "/sys/devices/system/cpu/online"),
+    possibleCpus: possibleCpus(native) ?? 1,
+    onlineCpus: readList(native, "/sys/devices/system/cpu/online") ?? [0],
   };
 }
 
@@ -45,13 +45,21 @@ function pageSize(native: Native): number {
   return 4096;
 }
 
-function readList(native: Native, path: string): number[] {
-  const cpus = parseCpuList(textUpToNul(readFile(native, path).bytes));
-  return cpus.length > 0 ? cpus : [0];
+/**
+ * The highest CPU that can ever be, plus one; undefined where /sys does not say. The kernel writes so many
+ * values of a per-CPU map, so nobody may guess it.
+ */
+export function possibleCpus(native: Native): number | undefined {
+  possible ??= readList(native, "/sys/devices/system/cpu/possible")?.at(-1);
+  return possible === undefined ? undefined : possible + 1;
 }
 
-function lastCpu(cpus: readonly number[]): number {
-  return cpus[cpus.length - 1] ?? 0;
+/** It does not change while the machine runs. */
+let possible: number | undefined;
+
+function readList(native: Native, path: string): number[] | undefined {
+  const cpus = parseCpuList(textUpToNul(readFile(native, path).bytes));
+  return cpus.length > 0 ? cpus : undefined;
 }
 
 /** The CPUs of a list as /sys writes it: `"0-3,8"`. What is not such a list gives none. */

@@ -8,6 +8,9 @@ import { Command } from "../../uapi/enums.ts";
 import type { MapBatch, MapCreate, MapElements, Result } from "../kernel.ts";
 import type { Block } from "./ffi/memory.ts";
 import type { Native } from "./ffi/native.ts";
+import { wholeNumber } from "../arguments.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { checkSizes, useDescriptor } from "./map_room.ts";
 import { systemCalls } from "./ffi/syscalls.ts";
 import { attributes } from "../../uapi/layouts.ts";
 import { BPF_F_TOKEN_FD } from "../../uapi/bpf_flags.ts";
@@ -19,6 +22,9 @@ export function mapCreate(native: Native, map: MapCreate): Result {
   const field = attributes.map_create;
   const attr = native.attributes.begin();
   const token = map.tokenFd;
+  wholeNumber(map.keySize, "keySize of a map");
+  wholeNumber(map.valueSize, "valueSize of a map");
+  wholeNumber(map.maxEntries, "maxEntries of a map");
   attr.set(field.map_type, map.type).set(field.key_size, map.keySize)
     .set(field.value_size, map.valueSize).set(field.max_entries, map.maxEntries)
     .set(field.map_flags, token === undefined ? map.flags : (map.flags ?? 0) | BPF_F_TOKEN_FD)
@@ -75,9 +81,11 @@ export class LinuxMapElements implements MapElements {
   #keyLow: number;
   #keyHigh: number;
   #flags = 0;
+  #release: () => void;
 
-  /** Allocates; `mapFd` stays the caller's. */
+  /** Allocates; `mapFd` stays the caller's. Throws a `SkepError` for sizes that are less than the map's. */
   constructor(native: Native, mapFd: number, keySize: number, valueSize: number) {
+    checkSizes(native, mapFd, keySize, valueSize);
     const attrs = native.memory.allocate(2 * ELEMENT_SIZE);
     const room = aligned(keySize);
     // The views given out are on a block of their own: they never reach the attributes.
@@ -101,30 +109,31 @@ export class LinuxMapElements implements MapElements {
       setLong(words, at + KEY, key);
       setLong(words, at + VALUE, last);
     }
+    this.#release = useDescriptor(mapFd, this);
   }
 
   lookup(flags: number = 0): Result {
     if (flags !== this.#flags) this.#setFlags(flags);
     const result = this.#syscall32(systemCalls.bpf, LOOKUP, this.#element, ELEMENT_SIZE);
-    return result < 0 ? -(this.#errno[0] as number) : result;
+    return result < 0 ? this.#refusal() : result;
   }
 
   update(flags: number = 0): Result {
     if (flags !== this.#flags) this.#setFlags(flags);
     const result = this.#syscall32(systemCalls.bpf, UPDATE, this.#element, ELEMENT_SIZE);
-    return result < 0 ? -(this.#errno[0] as number) : result;
+    return result < 0 ? this.#refusal() : result;
   }
 
   delete(): Result {
     if (this.#flags !== 0) this.#setFlags(0);
     const result = this.#syscall32(systemCalls.bpf, DELETE, this.#element, DELETE_SIZE);
-    return result < 0 ? -(this.#errno[0] as number) : result;
+    return result < 0 ? this.#refusal() : result;
   }
 
   lookupAndDelete(flags: number = 0): Result {
     if (flags !== this.#flags) this.#setFlags(flags);
     const result = this.#syscall32(systemCalls.bpf, LOOKUP_AND_DELETE, this.#element, ELEMENT_SIZE);
-    return result < 0 ? -(this.#errno[0] as number) : result;
+    return result < 0 ? this.#refusal() : result;
   }
 
   next(first: boolean): Result {
@@ -132,7 +141,13 @@ export class LinuxMapElements implements MapElements {
     words[NEXT_KEY] = first ? 0 : this.#keyLow;
     words[NEXT_KEY + 1] = first ? 0 : this.#keyHigh;
     const result = this.#syscall32(systemCalls.bpf, GET_NEXT_KEY, this.#next, NEXT_KEY_SIZE);
-    return result < 0 ? -(this.#errno[0] as number) : result;
+    return result < 0 ? this.#refusal() : result;
+  }
+
+  /** Why the last command was refused; read at once, before anything allocates. */
+  #refusal(): Result {
+    const errno = this.#errno[0] as number;
+    return this.#element === null ? -Errno.EBADF : -errno;
   }
 
   #setFlags(flags: number): void {
@@ -140,9 +155,11 @@ export class LinuxMapElements implements MapElements {
     setLong(this.#words, FLAGS, flags);
   }
 
+  /** Ends it, as the close of the map's descriptor does: all commands are refused with EBADF. */
   [Symbol.dispose](): void {
-    // From now on the kernel answers EFAULT, and no memory that others use is written.
+    // Without attributes the kernel writes nowhere, whatever map has the descriptor's number now.
     this.#element = this.#next = null;
+    this.#release();
     for (const block of this.#blocks) block[Symbol.dispose]();
   }
 }
@@ -169,8 +186,12 @@ export class LinuxMapBatch implements MapBatch {
   #cursorSize: number;
   #cursors: Uint8Array<ArrayBuffer>;
   #count = 0;
+  #release: () => void;
 
-  /** Allocates; `mapFd` stays the caller's. */
+  /**
+   * Allocates; `mapFd` stays the caller's. Throws a `SkepError` for sizes that are less than the map's, and
+   * for a capacity that is no number of elements.
+   */
   constructor(
     native: Native,
     mapFd: number,
@@ -178,6 +199,8 @@ export class LinuxMapBatch implements MapBatch {
     valueSize: number,
     capacity: number,
   ) {
+    checkSizes(native, mapFd, keySize, valueSize);
+    wholeNumber(capacity, "the capacity of a batch", 1);
     // The cursor is a bucket number (u32) in hash maps and a key in arrays and LPM tries. Two, because
     // the kernel reads one and writes the other.
     this.#cursorSize = aligned(Math.max(8, keySize));
@@ -198,6 +221,7 @@ export class LinuxMapBatch implements MapBatch {
     setLong(words, attributes.batch.keys[0] / 4, keys.address);
     setLong(words, attributes.batch.values[0] / 4, values.address);
     words[attributes.batch.map_fd[0] / 4] = mapFd;
+    this.#release = useDescriptor(mapFd, this);
   }
 
   get count(): number {
@@ -245,6 +269,7 @@ export class LinuxMapBatch implements MapBatch {
     setLong(words, ELEMENT_FLAGS, flags);
     const result = this.#syscall32(systemCalls.bpf, command, this.#attributes, BATCH_SIZE);
     const outcome = result < 0 ? -(this.#errno[0] as number) : result;
+    if (this.#attributes === null) return this.#closed();
     // ENOENT is the end: elements may have come with it. Other errors moved what the count says only
     // where the kernel wrote it (EFAULT does not).
     this.#count = outcome === 0 || outcome === -2 ? words[COUNT] as number : 0;
@@ -260,13 +285,15 @@ export class LinuxMapBatch implements MapBatch {
   }
 
   #apply(command: number, count: number, flags: number): Result {
+    wholeNumber(count, "the number of elements of a batch", 0, this.capacity);
     const words = this.#words;
     const [inLow, inHigh] = [words[IN] as number, words[IN + 1] as number];
     setLong(words, IN, 0);
-    const asked = words[COUNT] = Math.min(count, this.capacity);
+    const asked = words[COUNT] = count;
     setLong(words, ELEMENT_FLAGS, flags);
     const result = this.#syscall32(systemCalls.bpf, command, this.#attributes, BATCH_SIZE);
     const outcome = result < 0 ? -(this.#errno[0] as number) : result;
+    if (this.#attributes === null) return this.#closed();
     const moved = words[COUNT] as number;
     // A command that is refused as a whole leaves the count as it was asked.
     this.#count = outcome < 0 && moved === asked ? 0 : moved;
@@ -275,8 +302,15 @@ export class LinuxMapBatch implements MapBatch {
     return outcome;
   }
 
+  #closed(): Result {
+    this.#count = 0;
+    return -Errno.EBADF;
+  }
+
+  /** Ends it, as the close of the map's descriptor does: all commands are refused with EBADF. */
   [Symbol.dispose](): void {
     this.#attributes = null;
+    this.#release();
     for (const block of this.#blocks) block[Symbol.dispose]();
   }
 }

@@ -83,6 +83,35 @@ export function objectInfo(
   };
 }
 
+/** What the element commands and mmap(2) go by. */
+export interface KernelMapShape {
+  /** The number of the map's type. */
+  readonly type: number;
+  /** Bytes of a key. */
+  readonly keySize: number;
+  /** Bytes of a value, of one CPU where each has its own. */
+  readonly valueSize: number;
+  /** BPF_F_… */
+  readonly flags: number;
+}
+
+/** What a map is; `-errno` for a descriptor that is no map's. */
+export function mapShape(native: Native, fd: number): KernelMapShape | Result {
+  using frame = native.frame();
+  const info = frame.room(structSizes.bpf_map_info);
+  const field = structs.bpf_map_info;
+  // Programs, links and BTF answer with structs of their own.
+  const target = askInfo(native, fd, info);
+  if (target.result < 0) return target.result;
+  const view = viewOf(info.bytes);
+  return {
+    type: getNumber(view, field.type),
+    keySize: getNumber(view, field.key_size),
+    valueSize: getNumber(view, field.value_size),
+    flags: getNumber(view, field.map_flags),
+  };
+}
+
 /** BPF_OBJ_GET_INFO_BY_FD of a BTF with its name and bytes. */
 export function btfInfo(native: Native, btfFd: number): ReturnType<Kernel["btfInfo"]> {
   const field = structs.bpf_btf_info;

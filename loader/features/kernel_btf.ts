@@ -146,7 +146,7 @@ export class KernelTypes {
     using _closing = new Descriptor(this.#kernel, fd);
     const size = btfSize(this.#kernel.read(fd, 24).bytes);
     if (size !== undefined) {
-      const mapping = this.#kernel.map(fd, size, { writable: false, private: true });
+      const mapping = this.#kernel.map(fd, size, { private: true, inPlace: true });
       if (mapping instanceof Mapping) return mapping.u8.subarray(0, size);
     }
     const { result, bytes } = this.#kernel.readFile(path);

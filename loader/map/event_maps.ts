@@ -79,7 +79,8 @@ export class RingBufferMap<E> extends LiveMap {
 
   /** Opens the map for reading by callback, in batches or one by one. The reader ends with the map. */
   openRecords<T = E>(options: RecordsOptions<T> = {}): RecordReader<T> {
-    const { kernel, fd, maxEntries, subject: name } = this;
+    const { kernel, maxEntries, subject: name } = this;
+    const fd = this.open("read map");
     const all = { name, ...eventDecoder<T>(this.parts), ...options };
     return this.#readers.add(RingBuffer.open(kernel, fd, maxEntries, all));
   }
@@ -109,7 +110,8 @@ export class PerfEventArray<E> extends DescriptorMap<number> {
 
   /** Opens the map for reading by callback, in batches or one by one. The reader ends with the map. */
   openRecords<T = E>(options: RecordsOptions<T> = {}): RecordReader<T> {
-    const { kernel, fd, maxEntries, subject: name } = this;
+    const { kernel, maxEntries, subject: name } = this;
+    const fd = this.open("read map");
     const all = { name, ...eventDecoder<T>(this.parts), ...options };
     return this.#readers.add(PerfBuffer.open(kernel, fd, maxEntries, all));
   }
@@ -148,7 +150,8 @@ export class UserRingBufferMap<E = Uint8Array> extends LiveMap {
 
   /** Opens the map for writing; there must be one writer. The writer ends with the map. */
   openWriter<T = E>(options: WriterOptions<T> = {}): UserRingBuffer<T> {
-    const { kernel, fd, maxEntries, subject: name } = this;
+    const { kernel, maxEntries, subject: name } = this;
+    const fd = this.open("write to map");
     return this.#writers.add(UserRingBuffer.open(kernel, fd, maxEntries, { name, ...options }));
   }
 

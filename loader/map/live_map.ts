@@ -5,6 +5,7 @@
  */
 
 import type { Btf } from "../../btf/btf.ts";
+import { disposedError } from "../../errors/disposed.ts";
 import { check } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { pinDescriptor } from "../../kernel/pin.ts";
@@ -72,7 +73,7 @@ export abstract class LiveMap implements Disposable {
 
   /** Makes the map read-only for bpf(2) calls, for good (Linux 5.2). */
   freeze(): void {
-    check(this.kernel.mapFreeze(this.fd), {
+    check(this.kernel.mapFreeze(this.open("freeze map")), {
       doing: "freeze map",
       subject: this.name,
       command: "BPF_MAP_FREEZE",
@@ -81,19 +82,26 @@ export abstract class LiveMap implements Disposable {
 
   /** Pins it in a BPF file system: it outlives this process until the file is removed. */
   pin(path: string): void {
-    const result = pinDescriptor(this.kernel, this.fd, path, this.name);
+    const result = pinDescriptor(this.kernel, this.open("pin map"), path, this.name);
     const subject = `${this.name} at ${path}`;
     check(result, { doing: "pin map", subject, command: "BPF_OBJ_PIN" });
   }
 
   /** What the kernel says about it. */
   info(): MapInfo {
-    return mapInfo(this.kernel, this.fd, this.name);
+    return mapInfo(this.kernel, this.open("inspect map"), this.name);
   }
 
   /** Closes it. What is pinned or used by programs lives on in the kernel. */
   [Symbol.dispose](): void {
     this.parts.descriptor[Symbol.dispose]();
+  }
+
+  /** The descriptor, or an error that says that the map was disposed of. */
+  protected open(doing: string): number {
+    const { descriptor } = this.parts;
+    if (descriptor.closed) throw disposedError(doing, this.subject);
+    return descriptor.fd;
   }
 
   /** What it is called in errors: maps need no name. */

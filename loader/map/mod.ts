@@ -14,7 +14,7 @@ export * from "./info.ts";
 export * from "./keyed_map.ts";
 export { LiveMap } from "./live_map.ts";
 export { BpfMap, type MapOpenOptions } from "./map.ts";
-export * from "./memory_maps.ts";
+export { ArenaMap, ArrayMap } from "./memory_maps.ts";
 export * from "./per_cpu_map.ts";
 export * from "./queue_maps.ts";
 export type { MapParts } from "./parts.ts";

@@ -4,7 +4,9 @@
  * @module
  */
 
+import { disposedError } from "../../errors/disposed.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
+import { wholeNumber } from "../../kernel/arguments.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { Kernel, MapBatch, MapElements } from "../../kernel/kernel.ts";
 import { SkepError } from "../../errors/skep_error.ts";
@@ -93,7 +95,7 @@ export class RawMap implements Disposable {
   /** The buffers of one element and the commands on them: what all other methods use, for loops that allocate nothing. */
   get elements(): MapElements {
     if (this.#elements === undefined) {
-      if (this.#closed) throw this.failure(-Errno.EBADF, "use", "BPF_MAP_LOOKUP_ELEM");
+      this.#checkOpen("use the elements of");
       const { keySize, transferSize } = this.#shape;
       this.#elements = this.#kernel.mapElements(this.#fd(), keySize, transferSize);
     }
@@ -158,10 +160,12 @@ export class RawMap implements Disposable {
   *chunks(options: ChunkOptions = {}): Generator<RawChunk, void, undefined> {
     const perElement = Math.max(1, this.keySize + this.valueSize);
     const fits = Math.min(BATCH, this.#shape.maxEntries, Math.floor(BATCH_BYTES / perElement));
-    let batch = this.batch(Math.max(1, options.size ?? fits));
+    const size = wholeNumber(options.size ?? Math.max(1, fits), "the size of a piece", 1);
+    let batch = this.batch(size);
     try {
       const seen = this.#shape.restarts === true ? new Set<string>() : undefined;
       for (let first = true;; first = false) {
+        this.#checkOpen("read");
         const result = options.take === true
           ? batch.lookupAndDelete(options.flags)
           : batch.lookup(options.flags);
@@ -230,6 +234,7 @@ export class RawMap implements Disposable {
           const unreadable = this.failure(found, "read the values of", "BPF_MAP_LOOKUP_ELEM");
           yield { count: 1, keys: key, values: elements.value, unreadable };
         }
+        this.#checkOpen("read");
         elements.key.set(key);
       } else if (seen.size >= this.#shape.maxEntries) {
         return;
@@ -243,6 +248,7 @@ export class RawMap implements Disposable {
 
   /** Room for a batch, for the caller to dispose of. */
   batch(capacity: number = BATCH): MapBatch {
+    this.#checkOpen("make a batch of");
     const { keySize, transferSize } = this.#shape;
     return this.#kernel.mapBatch(this.#fd(), keySize, transferSize, capacity);
   }
@@ -257,6 +263,11 @@ export class RawMap implements Disposable {
     this.#closed = true;
     this.#elements?.[Symbol.dispose]();
     this.#elements = undefined;
+  }
+
+  /** What was made of the map ends with it, but a caller's generator may be resumed at any time. */
+  #checkOpen(doing: string): void {
+    if (this.#closed) throw disposedError(`${doing} map`, this.#shape.name);
   }
 
   #put(what: "key" | "value", bytes: Uint8Array): void {

@@ -10,8 +10,8 @@ import { SkepError } from "../../errors/skep_error.ts";
 import type { VariableSpec } from "../../object/spec/spec.ts";
 import { ElementMap } from "./element_map.ts";
 import type { LiveMap } from "./live_map.ts";
-import { ArenaMap, ArrayMap } from "./memory_maps.ts";
-import type { Mapping } from "../../kernel/mapping.ts";
+import type { MapMemory } from "./memory.ts";
+import { memoryOf } from "./memory_maps.ts";
 import type { RawMap } from "./raw.ts";
 import { type ValueCodec, valueCodec } from "./values.ts";
 
@@ -42,6 +42,8 @@ export class Variable<T = BtfValue> {
 
   readonly #btf: Btf | undefined;
   readonly #constant: boolean;
+  /** The memory that it lies in, where its map has any. */
+  readonly #memory: MapMemory | undefined;
   /** Bytes from the start of the map's memory. */
   readonly #offset: number;
   #codec: ValueCodec | undefined;
@@ -58,6 +60,7 @@ export class Variable<T = BtfValue> {
     this.map = map;
     this.#btf = btf;
     this.#constant = spec.constant;
+    this.#memory = memoryOf(map);
     this.#offset = sectionOffset + spec.offset;
   }
 
@@ -69,9 +72,9 @@ export class Variable<T = BtfValue> {
   /** The value now. */
   get(): T {
     const codec = this.#valueCodec;
-    const mapping = this.#mapping;
-    if (mapping !== undefined) {
-      const { view } = mapping;
+    const memory = this.#memory;
+    if (memory !== undefined) {
+      const { view } = memory.shared;
       return codec.decode(view, this.#offset, this.#offset + this.spec.size) as T;
     }
     const bytes = this.#readSection();
@@ -86,22 +89,17 @@ export class Variable<T = BtfValue> {
    */
   set(value: T): void {
     if (this.#constant) {
-      throw new SkepError({
-        doing: "set variable",
-        subject: this.name,
-        errno: "EPERM",
-        stage: "usage",
-        why: "it is constant, and closed to writes since the object was loaded",
-        fix: "set it on the spec, before the load",
-      });
+      throw this.#readOnly("it is constant, and closed to writes since the object was loaded");
     }
     const { size } = this.spec;
     const offset = this.#offset;
     // Programs see every byte at once: it is written when all of the value is known to fit.
     const encoded = this.#encoded ??= new DataView(new ArrayBuffer(size));
     this.#valueCodec.encode(value, encoded, 0);
-    const mapping = this.#mapping;
-    if (mapping !== undefined) {
+    const memory = this.#memory;
+    if (memory !== undefined) {
+      if (!memory.writable) throw this.#readOnly("its map is frozen");
+      const mapping = memory.shared;
       // A word in one store: no program reads half of a counter.
       if (size === 8 && offset % 8 === 0) {
         mapping.view.setBigUint64(offset, encoded.getBigUint64(0, true), true);
@@ -124,11 +122,15 @@ export class Variable<T = BtfValue> {
     );
   }
 
-  /** The memory that it lies in, where its map has any. */
-  get #mapping(): Mapping | undefined {
-    const { map } = this;
-    if (map instanceof ArrayMap) return map.mappable ? map.mapping : undefined;
-    return map instanceof ArenaMap ? map.mapping : undefined;
+  #readOnly(why: string): SkepError {
+    return new SkepError({
+      doing: "set variable",
+      subject: this.name,
+      errno: "EPERM",
+      stage: "usage",
+      why,
+      fix: "set it on the spec, before the load",
+    });
   }
 
   /** The section that it lies in, as the one element of its map. */

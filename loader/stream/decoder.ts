@@ -4,6 +4,8 @@
  * @module
  */
 
+import { bytesOf } from "./record_view.ts";
+
 /** Turns bytes into a value: what {@linkcode Codec} has, and all that a stream needs of it. */
 export interface Decoder<T> {
   /** Bytes that {@linkcode Decoder.decode} reads. */
@@ -33,7 +35,7 @@ export function decodeRecord<T>(
 ): T {
   if (length >= decoder.size) return decoder.decode(view, offset);
   const padded = new Uint8Array(decoder.size);
-  padded.set(new Uint8Array(view.buffer, view.byteOffset + offset, length));
+  padded.set(bytesOf(view, offset, length));
   return decoder.decode(new DataView(padded.buffer), 0);
 }
 
@@ -43,5 +45,5 @@ export function copyRecord(
   offset: number,
   length: number,
 ): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset + offset, length).slice();
+  return bytesOf(view, offset, length).slice();
 }

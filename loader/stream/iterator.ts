@@ -4,9 +4,10 @@
  * @module
  */
 
+import { Descriptor } from "../../kernel/descriptor.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { type Decoder, decodeRecord, type ReadOptions } from "./decoder.ts";
-import { refused, streamError } from "./error.ts";
+import { closedError, refused, streamError } from "./error.ts";
 import { LineSplitter } from "./lines.ts";
 import { turn } from "./event_loop.ts";
 
@@ -38,11 +39,11 @@ export interface IteratorLink {
 export class IteratorReader implements Disposable {
   readonly #kernel: Kernel;
   readonly #name: string;
-  #fd: number;
+  readonly #descriptor: Descriptor;
 
   private constructor(kernel: Kernel, fd: number, name: string) {
     this.#kernel = kernel;
-    this.#fd = fd;
+    this.#descriptor = new Descriptor(kernel, fd);
     this.#name = name;
   }
 
@@ -115,14 +116,16 @@ export class IteratorReader implements Disposable {
 
   /** Ends the run. */
   [Symbol.dispose](): void {
-    if (this.#fd >= 0) this.#kernel.close(this.#fd);
-    this.#fd = -1;
+    this.#descriptor[Symbol.dispose]();
   }
 
   *#pieces(): Generator<Uint8Array, void, undefined> {
+    this.#checkOpen();
     try {
-      while (this.#fd >= 0) {
-        const { result, bytes } = this.#kernel.read(this.#fd, PIECE);
+      while (true) {
+        // The caller may have ended it between two pieces: the number is another file's then.
+        this.#checkOpen();
+        const { result, bytes } = this.#kernel.read(this.#descriptor.fd, PIECE);
         // The kernel stops after a million objects without output, and wants to be asked again.
         if (result === EAGAIN) continue;
         if (result < 0) throw refused("read iterator", this.#name, "read", result);
@@ -132,5 +135,9 @@ export class IteratorReader implements Disposable {
     } finally {
       this[Symbol.dispose]();
     }
+  }
+
+  #checkOpen(): void {
+    if (this.#descriptor.closed) throw closedError("read iterator", this.#name);
   }
 }

@@ -11,6 +11,7 @@ export * from "./iterator.ts";
 export * from "./perf_buffer.ts";
 export * from "./program_output.ts";
 export * from "./reader.ts";
+export { RecordView } from "./record_view.ts";
 export * from "./records.ts";
 export * from "./ring_buffer.ts";
 export * from "./trace_pipe.ts";

@@ -7,9 +7,11 @@
  * @module
  */
 
+import { wholeNumber } from "../../kernel/arguments.ts";
+import type { Descriptor } from "../../kernel/descriptor.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Decoder, RecordCallback } from "./decoder.ts";
-import { refused, streamError } from "./error.ts";
+import { checkLimit, checkTimeout, closedError, duplicate, refused, streamError } from "./error.ts";
 import { PerfCpuBuffer } from "./perf_cpu_buffer.ts";
 import { RecordReader, type WaitForRecords } from "./reader.ts";
 import { Waiter } from "./waiter.ts";
@@ -52,7 +54,8 @@ export interface PerfBufferOptions<T> {
  */
 export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   readonly #kernel: Kernel;
-  readonly #mapFd: number;
+  /** Of its own: it takes the perf events out of the map at the end. */
+  readonly #map: Descriptor;
   readonly #buffers: PerfCpuBuffer[] = [];
   readonly #waiters: Waiter[] = [];
   #records = 0;
@@ -61,15 +64,15 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   #reading = false;
   #closed = false;
 
-  private constructor(kernel: Kernel, mapFd: number, options: PerfBufferOptions<T>) {
+  private constructor(kernel: Kernel, map: Descriptor, options: PerfBufferOptions<T>) {
     super(options.name ?? "perf buffer", options.decoder);
     this.#kernel = kernel;
-    this.#mapFd = mapFd;
+    this.#map = map;
   }
 
   /**
-   * Opens a buffer on every CPU. The map's descriptor stays the caller's, and must stay open as long as
-   * the reader.
+   * Opens a buffer on every CPU. The reader takes a descriptor of its own: the caller's may be closed
+   * meanwhile.
    *
    * perf_event_open is not delegable: it needs CAP_PERFMON (or root) in the initial user namespace.
    *
@@ -83,7 +86,10 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
     maxEntries: number,
     options: PerfBufferOptions<T> = {},
   ): PerfBuffer<T> {
-    const buffer = new PerfBuffer<T>(kernel, mapFd, options);
+    const name = options.name ?? "perf buffer";
+    wholeNumber(maxEntries, `the size of ${name}`);
+    wholeNumber(options.wakeup ?? 1, `the wakeup of ${name}`);
+    const buffer = new PerfBuffer<T>(kernel, duplicate(kernel, mapFd, name), options);
     try {
       for (const cpu of kernel.machine.onlineCpus) {
         if (cpu < maxEntries) buffer.#openCpu(cpu, options);
@@ -122,7 +128,8 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
    * @param limit At most so many records, taken from the CPUs in turn from call to call.
    */
   override consume(callback: RecordCallback, limit: number = Infinity): number {
-    if (this.#closed) throw streamError("read", this.name, "the reader is closed");
+    if (this.#closed) throw closedError("read", this.name);
+    checkLimit(this.name, limit);
     if (this.#reading) {
       throw streamError("read", this.name, "it is being read already: a callback is not over");
     }
@@ -168,7 +175,8 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
    * With several CPUs it looks at each in turn, every five milliseconds.
    */
   override poll(timeout: number): boolean {
-    if (this.#closed) throw streamError("read", this.name, "the reader is closed");
+    if (this.#closed) throw closedError("read", this.name);
+    checkTimeout(this.name, timeout);
     const there = (): boolean => this.#buffers.some((buffer) => buffer.available > 0);
     const end = timeout < 0 ? Infinity : performance.now() + timeout;
     const [first] = this.#waiters;
@@ -226,7 +234,7 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
 
   /** Puts a perf event into the map, or takes it out. */
   #put(cpu: number, fd: number | undefined): number {
-    using element = this.#kernel.mapElements(this.#mapFd, 4, 4);
+    using element = this.#kernel.mapElements(this.#map.fd, 4, 4);
     new DataView(element.key.buffer, element.key.byteOffset).setUint32(0, cpu, true);
     if (fd === undefined) return element.delete();
     new DataView(element.value.buffer, element.value.byteOffset).setInt32(0, fd, true);
@@ -239,5 +247,6 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
       buffer[Symbol.dispose]();
     }
     this.#buffers.length = 0;
+    this.#map[Symbol.dispose]();
   }
 }

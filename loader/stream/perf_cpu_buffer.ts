@@ -10,6 +10,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import type { Mapping } from "../../kernel/mapping.ts";
 import type { RecordCallback } from "./decoder.ts";
 import { refused, streamError } from "./error.ts";
+import { RecordView } from "./record_view.ts";
 import { PERF_RECORD_LOST, PERF_RECORD_SAMPLE } from "../../uapi/perf.ts";
 import { structs, structSizes } from "../../uapi/layouts.ts";
 
@@ -30,7 +31,7 @@ export class PerfCpuBuffer implements Disposable {
   readonly #fd: number;
   readonly #mapping: Mapping;
   readonly #words: Int32Array;
-  readonly #view: DataView<ArrayBuffer>;
+  readonly #view: RecordView;
   readonly #start: number;
   readonly #size: number;
   readonly #lost: (count: number) => void;
@@ -50,7 +51,7 @@ export class PerfCpuBuffer implements Disposable {
     this.#fd = fd;
     this.#mapping = mapping;
     this.#words = mapping.i32;
-    this.#view = mapping.view;
+    this.#view = new RecordView(mapping.u8.buffer);
     this.#start = kernel.machine.pageSize;
     this.#size = mapping.size - this.#start;
     this.#lost = lost;
@@ -106,9 +107,8 @@ export class PerfCpuBuffer implements Disposable {
           this.#lost(Number(record.getBigUint64(at + HEADER + 8, true)));
         } else if (type === PERF_RECORD_SAMPLE) {
           // PERF_SAMPLE_RAW: the length, then the bytes.
-          if (callback(record, at + HEADER + 4, record.getUint32(at + HEADER, true)) === false) {
-            return;
-          }
+          const length = Math.min(record.getUint32(at + HEADER, true), size - HEADER - 4);
+          if (callback(record, at + HEADER + 4, length) === false) return;
         }
       }
     } finally {

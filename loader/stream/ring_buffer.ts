@@ -9,9 +9,19 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
+import type { Descriptor } from "../../kernel/descriptor.ts";
 import type { Mapping } from "../../kernel/mapping.ts";
 import { copyRecord, type Decoder, type RecordCallback } from "./decoder.ts";
-import { refused, streamError } from "./error.ts";
+import {
+  checkLimit,
+  checkRingSize,
+  checkTimeout,
+  closedError,
+  duplicate,
+  mapRing,
+  streamError,
+} from "./error.ts";
+import { RecordView } from "./record_view.ts";
 import { RecordReader, type WaitForRecords } from "./reader.ts";
 import { Waiter } from "./waiter.ts";
 import {
@@ -37,6 +47,13 @@ export interface RingBufferOptions<T> {
   readonly lost?: (() => number) | undefined;
 }
 
+/** What a reader holds. */
+interface RingParts {
+  readonly descriptor: Descriptor;
+  readonly consumer: Mapping;
+  readonly data: Mapping;
+}
+
 /**
  * A consumer of one ring buffer.
  *
@@ -60,13 +77,14 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   readonly #consumer: Mapping;
   readonly #data: Mapping;
   readonly #waiter: Waiter;
+  readonly #descriptor: Descriptor;
   readonly #lost: (() => number) | undefined;
   /** The consumer page: word 0 and 1 are the position. */
   readonly #position32: Int32Array;
   readonly #position64: BigUint64Array;
   /** The producer page and the data behind it, the data twice: a record never wraps. */
   readonly #words: Int32Array;
-  readonly #view: DataView;
+  readonly #view: RecordView;
   readonly #start: number;
   readonly #mask: number;
   /** Plain loads keep their order on x86-64 (total store order); elsewhere a header needs a load-acquire. */
@@ -81,10 +99,8 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
 
   private constructor(
     kernel: Kernel,
-    fd: number,
     size: number,
-    consumer: Mapping,
-    data: Mapping,
+    { descriptor, consumer, data }: RingParts,
     options: RingBufferOptions<T>,
   ) {
     super(options.name ?? "ring buffer", options.decoder);
@@ -95,18 +111,19 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
     this.#position32 = consumer.i32;
     this.#position64 = consumer.big64;
     this.#words = data.i32;
-    this.#view = data.view;
+    this.#view = new RecordView(data.u8.buffer);
     this.#start = kernel.machine.pageSize;
     this.#mask = size - 1;
     this.#ordered = kernel.machine.machine === "x86_64";
     this.#chunk = Math.max(size >>> 3, 4096);
     this.#position = Number(Atomics.load(this.#position64, 0));
     this.#published = this.#position;
-    this.#waiter = new Waiter(kernel, fd);
+    this.#descriptor = descriptor;
+    this.#waiter = new Waiter(kernel, descriptor.fd);
   }
 
   /**
-   * Maps a ring buffer. The descriptor stays the caller's, and must stay open as long as the reader.
+   * Maps a ring buffer. The reader takes a descriptor of its own: the caller's may be closed meanwhile.
    *
    * Minimum kernel: Linux 5.8.
    *
@@ -123,23 +140,17 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   ): RingBuffer<T> {
     const name = options.name ?? "ring buffer";
     const page = kernel.machine.pageSize;
-    if (size < page || (size & (size - 1)) !== 0) {
-      throw streamError("open", name, `${size} bytes is not a power of two of at least a page`);
-    }
-    const consumer = kernel.map(fd, page, { writable: true });
-    if (typeof consumer === "number") throw refused("map", name, "mmap", consumer);
-    const data = kernel.map(fd, page + 2 * size, { offset: page });
-    if (typeof data === "number") {
-      consumer[Symbol.dispose]();
-      throw refused("map", name, "mmap", data);
-    }
-    try {
-      return new RingBuffer<T>(kernel, fd, size, consumer, data, options);
-    } catch (error) {
-      consumer[Symbol.dispose]();
-      data[Symbol.dispose]();
-      throw error;
-    }
+    checkRingSize(name, size, page);
+    using opened = new DisposableStack();
+    const descriptor = opened.use(duplicate(kernel, fd, name));
+    const consumer = opened.use(mapRing(kernel, name, descriptor.fd, page, { writable: true }));
+    // Read-only: nobody gets another view on it than one that does not write.
+    const data = opened.use(
+      mapRing(kernel, name, descriptor.fd, page + 2 * size, { offset: page, inPlace: true }),
+    );
+    const ring = new RingBuffer<T>(kernel, size, { descriptor, consumer, data }, options);
+    opened.move();
+    return ring;
   }
 
   /** Records read so far, discarded ones not counted. */
@@ -174,11 +185,12 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
    * Room is given back once per eighth of the buffer, and at the end. When the callback throws, its
    * record counts as read.
    *
-   * @param callback Reads the record in place.
+   * @param callback Reads the record in place, through a view that does not write.
    * @param limit At most so many records.
    * @returns How many records were read.
    */
   override consume(callback: RecordCallback, limit: number = Infinity): number {
+    checkLimit(this.name, limit);
     this.#begin();
     const words = this.#words;
     const view = this.#view;
@@ -264,6 +276,7 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   /** Waits until there is a record, and blocks this thread; -1 waits without end. */
   override poll(timeout: number): boolean {
     this.#checkOpen();
+    checkTimeout(this.name, timeout);
     return this.#readable() || (this.#waiter.poll(timeout) && this.#readable());
   }
 
@@ -302,10 +315,11 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   #unmap(): void {
     this.#consumer[Symbol.dispose]();
     this.#data[Symbol.dispose]();
+    this.#descriptor[Symbol.dispose]();
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw streamError("read", this.name, "the reader is closed");
+    if (this.#closed) throw closedError("read", this.name);
   }
 
   /** Tells the kernel how far this side has read: a store-release on the low word, unless the high word changes too. */
@@ -329,8 +343,8 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
  * on, `length` of them, until the lease is disposed of.
  */
 export class RingLease implements Disposable {
-  /** The whole buffer; a record begins at {@linkcode RingLease.offset}. */
-  readonly view: DataView;
+  /** The whole buffer, to be read; a record begins at {@linkcode RingLease.offset}. */
+  readonly view: RecordView;
   /** Where the record begins in `view`. */
   offset = 0;
   /** The record's bytes. */
@@ -353,7 +367,7 @@ export class RingLease implements Disposable {
    * @internal
    */
   constructor(
-    view: DataView,
+    view: RecordView,
     words: Int32Array,
     start: number,
     mask: number,

@@ -175,7 +175,7 @@ Deno.test("RingBuffer ends its loops at once when it is closed while they wait",
   reader.close();
   assertEquals(await Promise.all(loops), [[], [], 0]);
   assertEquals(ring.mapped, 0);
-  assertThrows(() => reader.drain(), Error, "closed");
+  assertThrows(() => reader.drain(), Error, "it was disposed");
 });
 
 Deno.test("RingBuffer ends its loops without an error when the signal is aborted", async () => {

@@ -5,10 +5,12 @@
  * @module
  */
 
+import { ownBytes, wholeNumber } from "../../kernel/arguments.ts";
+import type { Descriptor } from "../../kernel/descriptor.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Mapping } from "../../kernel/mapping.ts";
 import type { ReadOptions } from "./decoder.ts";
-import { refused, streamError } from "./error.ts";
+import { checkRingSize, closedError, duplicate, mapRing } from "./error.ts";
 import { pause } from "./event_loop.ts";
 import { Waiter } from "./waiter.ts";
 import {
@@ -38,16 +40,19 @@ export interface UserRingBufferOptions<T> {
 
 /** Room for one record, to be filled and then submitted or discarded. */
 export interface Reservation extends Disposable {
-  /** The whole buffer; the record begins at `offset`. */
-  readonly view: DataView;
-  /** Where the record begins. */
-  readonly offset: number;
-  /** Bytes of the record. */
-  readonly length: number;
+  /** The record's room. */
+  readonly view: DataView<ArrayBuffer>;
   /** Gives the record to the program. */
   submit(): void;
   /** Gives the room back unread. Disposing of it does the same, unless it was submitted. */
   discard(): void;
+}
+
+/** What a writer holds. */
+interface UserRingParts {
+  readonly descriptor: Descriptor;
+  readonly consumer: Mapping;
+  readonly data: Mapping;
 }
 
 /**
@@ -74,6 +79,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
   readonly #consumer: Mapping;
   readonly #data: Mapping;
   readonly #waiter: Waiter;
+  readonly #descriptor: Descriptor;
   readonly #encoder: Encoder<T> | undefined;
   readonly #start: number;
   #position: number;
@@ -81,10 +87,8 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
 
   private constructor(
     kernel: Kernel,
-    fd: number,
     size: number,
-    consumer: Mapping,
-    data: Mapping,
+    { descriptor, consumer, data }: UserRingParts,
     options: UserRingBufferOptions<T>,
   ) {
     this.name = options.name ?? "user ring buffer";
@@ -93,12 +97,14 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
     this.#data = data;
     this.#encoder = options.encoder;
     this.#start = kernel.machine.pageSize;
-    this.#waiter = new Waiter(kernel, fd);
+    this.#descriptor = descriptor;
+    this.#waiter = new Waiter(kernel, descriptor.fd);
     this.#position = Number(Atomics.load(data.big64, 0));
   }
 
   /**
-   * Maps a user ring buffer. The descriptor stays the caller's. Minimum kernel: Linux 6.1.
+   * Maps a user ring buffer. The writer takes a descriptor of its own: the caller's may be closed
+   * meanwhile. Minimum kernel: Linux 6.1.
    *
    * @param kernel Where the map is.
    * @param fd A descriptor of the map.
@@ -112,15 +118,17 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
   ): UserRingBuffer<T> {
     const name = options.name ?? "user ring buffer";
     const page = kernel.machine.pageSize;
+    checkRingSize(name, size, page);
+    using opened = new DisposableStack();
+    const descriptor = opened.use(duplicate(kernel, fd, name));
     // Here the program consumes: its page is read-only for us, and the data is ours to write.
-    const consumer = kernel.map(fd, page);
-    if (typeof consumer === "number") throw refused("map", name, "mmap", consumer);
-    const data = kernel.map(fd, page + 2 * size, { offset: page, writable: true });
-    if (typeof data === "number") {
-      consumer[Symbol.dispose]();
-      throw refused("map", name, "mmap", data);
-    }
-    return new UserRingBuffer<T>(kernel, fd, size, consumer, data, options);
+    const consumer = opened.use(mapRing(kernel, name, descriptor.fd, page, { inPlace: true }));
+    const data = opened.use(
+      mapRing(kernel, name, descriptor.fd, page + 2 * size, { offset: page, writable: true }),
+    );
+    const ring = new UserRingBuffer<T>(kernel, size, { descriptor, consumer, data }, options);
+    opened.move();
+    return ring;
   }
 
   /** Whether the writer was closed. */
@@ -140,14 +148,8 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
    * The program sees nothing after a record that is reserved and not yet submitted.
    */
   reserve(length: number): Reservation | undefined {
+    wholeNumber(length, `the length of a record of ${this.name}`, 0, this.size - HEADER);
     const total = (length + HEADER + 7) & ~7;
-    if (!Number.isInteger(length) || length < 0 || total > this.size) {
-      throw streamError(
-        "write to",
-        this.name,
-        `a record of ${length} bytes does not fit into a buffer of ${this.size}`,
-      );
-    }
     if (this.pending + total > this.size) return undefined;
     const words = this.#data.i32;
     const header = this.#start + (this.#position & (this.size - 1));
@@ -162,9 +164,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
       if (!this.#closed) Atomics.exchange(words, header >>> 2, word | 0);
     };
     return {
-      view: this.#data.view,
-      offset: header + HEADER,
-      length,
+      view: new DataView(this.#data.u8.buffer, header + HEADER, length),
       submit: () => finish(length),
       discard: () => finish(length | BPF_RINGBUF_DISCARD_BIT),
       [Symbol.dispose]: () => finish(length | BPF_RINGBUF_DISCARD_BIT),
@@ -173,14 +173,18 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
 
   /** Writes one record; false when the buffer is full. */
   write(value: T): boolean {
+    this.#checkOpen();
     const encoder = this.#encoder;
-    const length = encoder === undefined ? (value as Uint8Array).length : encoder.size;
+    const length = encoder === undefined
+      ? ownBytes(value as Uint8Array, `a record of ${this.name}`).length
+      : encoder.size;
     using room = this.reserve(length);
     if (room === undefined) return false;
     if (encoder === undefined) {
-      new Uint8Array(this.#data.u8.buffer, room.offset, length).set(value as Uint8Array);
+      const { buffer, byteOffset } = room.view;
+      new Uint8Array(buffer, byteOffset, length).set(value as Uint8Array);
     } else {
-      encoder.encode(value, room.view, room.offset);
+      encoder.encode(value, room.view, 0);
     }
     room.submit();
     return true;
@@ -209,6 +213,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
     this.#waiter[Symbol.dispose]();
     this.#consumer[Symbol.dispose]();
     this.#data[Symbol.dispose]();
+    this.#descriptor[Symbol.dispose]();
   }
 
   /** Closes the writer. */
@@ -217,7 +222,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw streamError("write to", this.name, "the writer is closed");
+    if (this.#closed) throw closedError("write to", this.name);
   }
 
   #publish(position: number): void {

@@ -67,13 +67,13 @@ kernelTest("mapElements updates, looks up, walks and deletes a hash map", () => 
   kernel.close(fd);
 });
 
-kernelTest("mapElements answers EFAULT after its end and writes nobody's memory", () => {
+kernelTest("mapElements refuses with EBADF after its end and writes nobody's memory", () => {
   const fd = kernel.mapCreate({ type: MapType.array, keySize: 4, valueSize: 8, maxEntries: 1 });
   const elements = kernel.mapElements(fd, 4, 8);
   const { value } = elements;
   elements[Symbol.dispose]();
   assertEquals(value.length, 0);
-  assertEquals(elements.lookup(), -Errno.EFAULT);
+  assertEquals(elements.lookup(), -Errno.EBADF);
   kernel.close(fd);
 });
 

@@ -232,7 +232,7 @@ kernelTest(
     {
       using room = ring.reserve(4);
       assert(room !== undefined);
-      room.view.setUint32(room.offset, 7, true);
+      room.view.setUint32(0, 7, true);
     }
     assertEquals(drain.testRun().returnValue, 0);
     assertEquals(number(object, "drained"), sent);

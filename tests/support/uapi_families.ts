@@ -80,7 +80,7 @@ export const families: readonly Family[] = [
       {
         header: "linux/mman.h",
         names: `PROT_READ PROT_WRITE PROT_EXEC MAP_SHARED MAP_PRIVATE MAP_ANONYMOUS
-          MAP_FIXED_NOREPLACE`,
+          MAP_FIXED MAP_FIXED_NOREPLACE MAP_NORESERVE`,
       },
     ],
   },
@@ -212,7 +212,7 @@ export const systemCallNames: readonly string[] = `accept4 bind bpf capset chdir
   connect dup3 epoll_create1 epoll_ctl epoll_pwait eventfd2 execve fchdir fchmodat fchownat fcntl fsconfig fsmount
   fsopen fspick fstatfs getdents64 getpgid getpid getsockopt ioctl listen lseek memfd_create mkdirat
   mmap mount mount_setattr move_mount mprotect munmap open_tree openat perf_event_open pidfd_open
-  pidfd_send_signal pipe2 pivot_root ppoll prctl read readlinkat recvfrom recvmsg rt_sigaction rt_sigprocmask
+  pidfd_send_signal pipe2 pivot_root ppoll prctl pread64 read readlinkat recvfrom recvmsg rt_sigaction rt_sigprocmask
   sendmsg sendto setgroups setns setresgid setresuid setsockopt socket socketpair statfs statx umount2
   uname unlinkat unshare waitid wait4 clone3 exit_group fchown flock keyctl setsid write`
   .split(

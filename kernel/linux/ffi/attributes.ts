@@ -4,6 +4,7 @@
  * @module
  */
 
+import { wholeNumber } from "../../arguments.ts";
 import type { Block, Place } from "./memory.ts";
 import { systemCalls } from "./syscalls.ts";
 import { setField } from "../../../uapi/fields.ts";
@@ -52,7 +53,14 @@ export class Attributes {
 
   /** Sets a field; nothing for `undefined`. */
   set(field: Field, value: number | bigint | undefined): this {
-    if (value !== undefined) setField(this.#view, field, value);
+    if (value === undefined) return this;
+    // A descriptor of -1 is the kernel's to refuse; what a field would cut off is not what was meant.
+    if (
+      typeof value === "number" && !(Number.isInteger(value) && value >= LEAST && value <= MOST)
+    ) {
+      wholeNumber(value, "a number for the kernel", LEAST, field[1] === 8 ? MOST_LONG : MOST);
+    }
+    setField(this.#view, field, value);
     return this;
   }
 
@@ -81,6 +89,13 @@ export class Attributes {
     return result < 0 ? -(errno[0] as number) : result;
   }
 }
+
+/** The smallest number of 32 bits. */
+const LEAST = -(2 ** 31);
+/** The largest number of 32 bits. */
+const MOST = 2 ** 32 - 1;
+/** The largest whole number that a JS number holds exactly. */
+const MOST_LONG = Number.MAX_SAFE_INTEGER;
 
 const decoder = new TextDecoder();
 

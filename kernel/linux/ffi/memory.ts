@@ -9,12 +9,13 @@
  */
 
 import { SkepError } from "../../../errors/skep_error.ts";
+import { ownBytes, wholeNumber } from "../../arguments.ts";
 import { Mapping } from "../../mapping.ts";
 
 /** Maps so many bytes of zeroes and gives their address, or throws. */
 export type MapPages = (size: number) => number;
-/** Gives back what {@linkcode MapPages} gave. */
-export type UnmapPages = (address: number, size: number) => void;
+/** Gives back what {@linkcode MapPages} gave; `given` when somebody else has views on it that must stay valid. */
+export type UnmapPages = (address: number, size: number, given: boolean) => void;
 
 /** A piece of kernel-facing memory: its bytes, its address, and the end of both. */
 export interface Block extends Mapping {
@@ -26,6 +27,8 @@ const SLAB = 256 * 1024;
 const LARGEST_SHIFT = 15;
 const LARGEST_SLOT = 1 << LARGEST_SHIFT;
 const SMALLEST_SHIFT = 6;
+/** Bytes that one piece may have: what the kernel takes in one call, twice over. */
+const LARGEST = 2 ** 33;
 
 class ArenaBlock extends Mapping implements Block {
   #pointer: Deno.PointerObject | undefined;
@@ -76,14 +79,16 @@ export class Memory {
 
   /** Zeroed memory of `size` bytes, aligned to 64 or, above 32 KiB, to pages. */
   allocate(size: number): Block {
+    wholeNumber(size, "a size of memory", 0, LARGEST);
     if (size > LARGEST_SLOT) return this.#large(size);
     const shift = size <= 1 << SMALLEST_SHIFT ? SMALLEST_SHIFT : 32 - Math.clz32(size - 1);
     const slot = 1 << shift;
     const free = this.#free[shift] ??= [];
     const address = free.pop() ?? this.#carve(slot);
-    const block = new ArenaBlock(bufferAt(address, size), address, () => {
+    const block = new ArenaBlock(bufferAt(address, size), address, (given) => {
       this.#blocks--;
-      free.push(address);
+      // Somebody else has the buffer: what lies there is that owner's, for the process's life.
+      if (!given) free.push(address);
     });
     block.u8.fill(0);
     this.#blocks++;
@@ -93,9 +98,9 @@ export class Memory {
   #large(size: number): Block {
     const address = this.#map(size);
     this.#blocks++;
-    return new ArenaBlock(bufferAt(address, size), address, () => {
+    return new ArenaBlock(bufferAt(address, size), address, (given) => {
       this.#blocks--;
-      this.#unmap(address, size);
+      this.#unmap(address, size, given);
     });
   }
 
@@ -139,6 +144,7 @@ export class Frame implements Disposable {
 
   /** Zeroed room, aligned to 8 bytes. */
   room(size: number): Place {
+    wholeNumber(size, "a size of memory", 0, LARGEST);
     const scratch = this.#scratch;
     if (scratch !== undefined && scratch.used + size <= scratch.block.size) {
       const offset = scratch.used;
@@ -154,6 +160,7 @@ export class Frame implements Disposable {
 
   /** A copy of `bytes`. The address is 0 when there are none. */
   bytes(bytes: Uint8Array): number {
+    ownBytes(bytes, "bytes for the kernel");
     if (bytes.length === 0) return 0;
     const room = this.room(bytes.length);
     room.bytes.set(bytes);

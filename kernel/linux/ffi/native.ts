@@ -9,12 +9,15 @@
  */
 
 import { KernelError } from "../../../errors/kernel_error.ts";
+import { wholeNumber } from "../../arguments.ts";
 import { Attributes } from "./attributes.ts";
 import { bufferAt, Frame, Memory, type Scratch } from "./memory.ts";
 import { systemCalls } from "./syscalls.ts";
 import {
   MAP_ANONYMOUS,
+  MAP_FIXED,
   MAP_FIXED_NOREPLACE,
+  MAP_NORESERVE,
   MAP_PRIVATE,
   MAP_SHARED,
   PROT_READ,
@@ -110,19 +113,8 @@ export class Native {
     this.syscall32Async = syscall32Async;
     this.epollWaitAsync = epollWaitAsync;
     this.memory = new Memory(
-      (size) => {
-        const address = this.map(size, { fd: undefined, writable: true, offset: 0, private: true });
-        if (address >= 0) return address;
-        throw new KernelError({
-          doing: "map",
-          subject: `${size} bytes of memory`,
-          command: "mmap",
-          number: address,
-        });
-      },
-      (address, size) => {
-        this.call(systemCalls.munmap, address, size);
-      },
+      (size) => this.pages(size),
+      (address, size, given) => given ? this.blank(address, size) : this.unmap(address, size),
     );
     this.#scratch = { block: this.memory.allocate(64 * 1024), used: 0 };
     this.attributes = new Attributes(this, this.memory.allocate(Attributes.size));
@@ -164,6 +156,34 @@ export class Native {
     return result < 0n ? -(errno[0] as number) : Number(result);
   }
 
+  /** Zeroed memory of this process's own: its address. Throws a {@linkcode KernelError} when there is none. */
+  pages(size: number): number {
+    const address = this.map(size, { fd: undefined, writable: true, offset: 0, private: true });
+    if (address >= 0) return address;
+    throw new KernelError({
+      doing: "map",
+      subject: `${size} bytes of memory`,
+      command: "mmap",
+      number: address,
+    });
+  }
+
+  /** munmap(2). */
+  unmap(address: number, size: number): void {
+    this.call(systemCalls.munmap, address, size);
+  }
+
+  /**
+   * Puts untouched memory where a mapping was: somebody else has a view on it that cannot be taken away, and
+   * what it showed is let go all the same.
+   */
+  blank(address: number, size: number): void {
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+    const protection = PROT_READ | PROT_WRITE;
+    const [p, q, r, s] = [word(address), word(size), word(protection), word(flags)];
+    this.#wide(systemCalls.mmap, p, q, r, s, word(-1), 0n);
+  }
+
   /** A view on mapped memory. */
   buffer(address: number, size: number): ArrayBuffer {
     return bufferAt(address, size);
@@ -181,8 +201,13 @@ export class Native {
 }
 
 function word(value: number | bigint): bigint {
-  return BigInt.asUintN(64, typeof value === "bigint" ? value : BigInt(value));
+  if (typeof value === "bigint") return BigInt.asUintN(64, value);
+  if (!Number.isSafeInteger(value)) wholeNumber(value, ARGUMENT, LEAST, Number.MAX_SAFE_INTEGER);
+  return BigInt.asUintN(64, BigInt(value));
 }
+
+const ARGUMENT = "an argument of a system call";
+const LEAST = Number.MIN_SAFE_INTEGER;
 
 function openLibc(): Deno.DynamicLibrary<typeof symbols> {
   try {

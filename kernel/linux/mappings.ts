@@ -1,0 +1,112 @@
+/**
+ * Memory of descriptors: what the kernel shares is mapped, what could end the process is copied.
+ *
+ * Three things make a view deadly: a write where the kernel permits reading alone (SIGSEGV), a read behind the
+ * end of a file, also of one that was cut afterwards (SIGBUS), and an arena with BPF_F_SEGV_ON_FAULT.
+ *
+ * @module
+ */
+
+import { wholeNumber } from "../arguments.ts";
+import type { Kernel, Result } from "../kernel.ts";
+import { Mapping } from "../mapping.ts";
+import { BPF_F_SEGV_ON_FAULT } from "../../uapi/bpf_flags.ts";
+import { MapType } from "../../uapi/enums.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { AT_EMPTY_PATH, S_IFMT, S_IFREG, STATX_BASIC_STATS } from "../../uapi/files.ts";
+import type { Native } from "./ffi/native.ts";
+import { systemCalls as nr } from "./ffi/syscalls.ts";
+import { mapShape } from "./objects.ts";
+
+/** The highest address of user space, on the machines with the fewest bits. */
+const MOST = 2 ** 47;
+
+/** How memory is mapped. */
+type MapOptions = NonNullable<Parameters<Kernel["map"]>[2]>;
+
+/** mmap(2) of a descriptor, or a copy of what it would show. */
+export function mapFile(
+  native: Native,
+  fd: number,
+  size: number,
+  options: MapOptions = {},
+): Mapping | Result {
+  const { offset = 0, writable = false, inPlace = false } = options;
+  wholeNumber(size, "the size of a mapping", 1, MOST);
+  wholeNumber(offset, "the offset of a mapping", 0, MOST);
+  const fileSize = regularFileSize(native, fd);
+  if (fileSize !== undefined) {
+    if (writable) return -Errno.EACCES;
+    if (offset + size > Math.ceil(fileSize / PAGE) * PAGE) return -Errno.EINVAL;
+    if (!inPlace) return copyOfFile(native, fd, size, offset);
+  } else if (deadlyArena(native, fd)) return -Errno.EFAULT;
+  const shared = inPlace || writable;
+  const address = native.map(size, {
+    fd,
+    writable,
+    offset,
+    private: options.private ?? false,
+    ...(options.address !== undefined ? { address: options.address } : {}),
+  });
+  if (address < 0) return address;
+  if (shared) return mappingAt(native, address, size);
+  const copy = mappingAt(native, native.pages(size), size);
+  copy.u8.set(new Uint8Array(native.buffer(address, size)));
+  native.unmap(address, size);
+  return copy;
+}
+
+/** The smallest page of all machines: what a file's last page is rounded up to. */
+const PAGE = 4096;
+/** Offset of `stx_size` in `struct statx`, and of `stx_mode`. */
+const STX_SIZE = 40;
+const STX_MODE = 28;
+
+/** Bytes of a regular file; undefined for maps, perf events and all else. */
+function regularFileSize(native: Native, fd: number): number | undefined {
+  using frame = native.frame();
+  const room = frame.room(256);
+  const result = native.call(
+    nr.statx,
+    fd,
+    frame.text(""),
+    AT_EMPTY_PATH,
+    STATX_BASIC_STATS,
+    room.address,
+  );
+  if (result < 0) return undefined;
+  const view = new DataView(room.bytes.buffer, room.bytes.byteOffset, 256);
+  if ((view.getUint16(STX_MODE, true) & S_IFMT) !== S_IFREG) return undefined;
+  return Number(view.getBigUint64(STX_SIZE, true));
+}
+
+function deadlyArena(native: Native, fd: number): boolean {
+  const shape = mapShape(native, fd);
+  return typeof shape !== "number" && shape.type === MapType.arena &&
+    (shape.flags & BPF_F_SEGV_ON_FAULT) !== 0;
+}
+
+/** The bytes of a file, read: whoever cuts the file later changes nothing here. */
+function copyOfFile(native: Native, fd: number, size: number, offset: number): Mapping | Result {
+  const address = native.pages(size);
+  const copy = mappingAt(native, address, size);
+  for (let done = 0; done < size;) {
+    const result = native.call(nr.pread64, fd, address + done, size - done, offset + done);
+    if (result === -Errno.EINTR) continue;
+    if (result < 0) {
+      copy[Symbol.dispose]();
+      return result;
+    }
+    if (result === 0) break;
+    done += result;
+  }
+  return copy;
+}
+
+function mappingAt(native: Native, address: number, size: number): Mapping {
+  return new Mapping(
+    native.buffer(address, size),
+    address,
+    (given) => given ? native.blank(address, size) : native.unmap(address, size),
+  );
+}
