@@ -20,6 +20,7 @@
 
 import { bold, red } from "@std/fmt/colors";
 import { terminalText } from "../errors/escape.ts";
+import { KernelError } from "../errors/kernel_error.ts";
 import { SkepError } from "../errors/skep_error.ts";
 import { type Command, commandHelp, exitStatus } from "./command.ts";
 import { guardedIo, type Io, OutputClosed, processIo } from "./io.ts";
@@ -129,8 +130,16 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
     return await route("", entries, args, io);
   } catch (error) {
     if (error instanceof OutputClosed) return exitStatus.ok;
-    return report(error, io);
+    return report(await explained(error), io);
   }
+}
+
+/** Commands that look at what is there find out here that it was a seccomp filter which refused. */
+async function explained(error: unknown): Promise<unknown> {
+  if (!(error instanceof KernelError) || error.name !== "KernelError") return error;
+  const { explainSeccomp } = await import("../token/explain/seccomp.ts");
+  const { linuxKernel } = await import("../kernel/linux/linux.ts");
+  return explainSeccomp(linuxKernel(), error) ?? error;
 }
 
 async function route(

@@ -345,6 +345,11 @@ export interface BpfCommands {
       readonly jitedKsyms?: boolean | undefined;
     },
   ): ProgramInfoResult;
+  /**
+   * bpf(2) with this command and attributes of a size that no kernel takes. Changes nothing: -E2BIG when the
+   * call reaches the kernel, another errno from what stands before it.
+   */
+  probeCommand(command: number): Result;
   /** BPF_OBJ_PIN. */
   objectPin(fd: number, path: string, directoryFd?: number): Result;
   /** BPF_OBJ_GET. */

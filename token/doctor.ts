@@ -11,12 +11,16 @@ import { linuxKernel } from "../kernel/linux/linux.ts";
 import {
   AttachType,
   type AttachTypeName,
+  Command,
   MapType,
   type MapTypeName,
   ProgramType,
   type ProgramTypeName,
 } from "../uapi/enums.ts";
 import type { TokenCandidate } from "./discover.ts";
+import { errnoName } from "../uapi/errno.ts";
+import { SECCOMP_FIX } from "./explain/seccomp.ts";
+import { hasSeccompFilter, seccompAnswer } from "./facts/seccomp.ts";
 import { discoverTokens } from "./token.ts";
 import { mayCreateMap, mayLoadBtf, mayLoadProgram } from "./facts/probes.ts";
 import {
@@ -63,6 +67,10 @@ export interface DoctorSettings {
   readonly securityModules: readonly string[];
   /** What lockdown forbids: `none`, `integrity`, `confidentiality`; undefined where it cannot be read. */
   readonly lockdown: string | undefined;
+  /** Whether seccomp filters look at this process's system calls; undefined where /proc does not tell. */
+  readonly seccompFilter: boolean | undefined;
+  /** Commands of bpf(2) that a filter denies, with the errno that it answers. */
+  readonly seccompDenies: readonly { readonly command: string; readonly errno: string }[];
   /** Whether the kernel shows its own types at /sys/kernel/btf/vmlinux. */
   readonly kernelBtf: boolean;
 }
@@ -131,7 +139,9 @@ export class DoctorReport {
         "the kernel shows no BTF: objects that relocate against it need it by other means",
       );
     }
-    if (programs.every(({ allowed }) => !allowed)) {
+    if (settings.seccompDenies.length > 0) {
+      advice.push(`a seccomp filter denies bpf(2) to this process: ${SECCOMP_FIX}`);
+    } else if (programs.every(({ allowed }) => !allowed)) {
       advice.push(
         process.initialUserNamespace === true
           ? "nothing can be loaded here: run as root, or in a sandbox (skep sandbox --for FILE -- COMMAND)"
@@ -162,6 +172,11 @@ export class DoctorReport {
       }`,
       `security modules ${settings.securityModules.join(", ") || "unknown"}`,
     ];
+    for (const [errno, commands] of byErrno(settings.seccompDenies)) {
+      lines.push(
+        `seccomp          a filter answers bpf(2) with ${errno}: ${commands.join(" ")}`,
+      );
+    }
     if (this.candidates.length === 0) lines.push("mounts           no bpffs is mounted");
     for (const { mount, usable, why } of this.candidates) {
       lines.push(`mount            ${mount.path}: ${usable ? "gives a token" : why ?? "no token"}`);
@@ -206,6 +221,8 @@ export class DoctorReport {
         apparmorRestrictsUserNamespaces: settings.apparmorRestrictsUserNamespaces,
         securityModules: [...settings.securityModules],
         lockdown: settings.lockdown ?? null,
+        seccompFilter: settings.seccompFilter ?? null,
+        seccompDenies: settings.seccompDenies.map((one) => ({ ...one })),
         kernelBtf: settings.kernelBtf,
       },
       mounts: this.candidates.map(({ mount, usable, delegation, why, error }) => ({
@@ -317,6 +334,37 @@ function describe({ token, how }: ResolvedToken): string {
   return token === undefined ? `none: ${how}` : `from ${how}`;
 }
 
+/** Commands that loading takes, and that a filter may deny one by one. */
+const ASKED_COMMANDS = [
+  "map_create",
+  "map_lookup_elem",
+  "map_update_elem",
+  "prog_load",
+  "btf_load",
+  "obj_pin",
+  "obj_get",
+  "link_create",
+  "obj_get_info_by_fd",
+  "token_create",
+] as const;
+
+function seccompDenials(kernel: Kernel): DoctorSettings["seccompDenies"] {
+  return ASKED_COMMANDS.flatMap((command) => {
+    const answer = seccompAnswer(kernel, Command[command]);
+    return answer === undefined ? [] : [{ command, errno: errnoName(answer) }];
+  });
+}
+
+function byErrno(denied: DoctorSettings["seccompDenies"]): Map<string, string[]> {
+  const commands = new Map<string, string[]>();
+  for (const { command, errno } of denied) {
+    const others = commands.get(errno);
+    if (others === undefined) commands.set(errno, [command]);
+    else others.push(command);
+  }
+  return commands;
+}
+
 function settingsOf(kernel: Kernel): DoctorSettings {
   const number = (path: string): number | undefined => {
     const text = readText(kernel, `/proc/sys/${path}`)?.trim();
@@ -327,6 +375,8 @@ function settingsOf(kernel: Kernel): DoctorSettings {
     maxUserNamespaces: number("user/max_user_namespaces"),
     unprivilegedBpfDisabled: number("kernel/unprivileged_bpf_disabled"),
     perfEventParanoid: number("kernel/perf_event_paranoid"),
+    seccompFilter: hasSeccompFilter(kernel),
+    seccompDenies: seccompDenials(kernel),
     apparmorRestrictsUserNamespaces: number("kernel/apparmor_restrict_unprivileged_userns") === 1,
     securityModules: modules,
     lockdown,

@@ -227,6 +227,11 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     };
   }
 
+  /** Reaches this kernel, unless something else was injected. */
+  probeCommand(command: number): K.Result {
+    return this.run("probe_command", { command }, () => -Errno.E2BIG);
+  }
+
   /** BPF_OBJ_PIN. */
   objectPin(fd: number, path: string, directoryFd?: number): K.Result {
     return this.run("obj_pin", { fd, path, directoryFd }, () => {

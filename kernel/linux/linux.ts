@@ -125,6 +125,10 @@ export class LinuxKernel implements K.Kernel {
   ): K.ProgramInfoResult {
     return objects.programInfo(this.#native, programFd, arrays);
   }
+  /** bpf(2) with attributes that are too long for any kernel. */
+  probeCommand(command: number): K.Result {
+    return objects.probeCommand(this.#native, command);
+  }
   /** BPF_OBJ_PIN. */
   objectPin(fd: number, path: string, directoryFd?: number): K.Result {
     return objects.objectPin(this.#native, fd, path, directoryFd);

@@ -243,6 +243,14 @@ function noProgramInfo(result: Result): ProgramInfoResult {
   };
 }
 
+/** More than a page of any machine (64 KiB), which is the most that bpf(2) reads of attributes. */
+const TOO_LONG = 1 << 20;
+
+/** bpf(2) with attributes that are too long for any kernel. */
+export function probeCommand(native: Native, command: number): Result {
+  return native.attributes.begin().command(command, TOO_LONG);
+}
+
 /** BPF_OBJ_PIN. */
 export function objectPin(native: Native, fd: number, path: string, directory?: number): Result {
   using frame = native.frame();

@@ -8,6 +8,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { KernelError } from "../../errors/kernel_error.ts";
 import type { Finding } from "./case.ts";
+import { seccompFinding } from "./seccomp.ts";
 import { DelegationError } from "./delegation_error.ts";
 import { DELEGATION_OPTIONS } from "../../plan/delegation.ts";
 import { bpffsMounts } from "../facts/mounts.ts";
@@ -55,7 +56,8 @@ export function explainTokenCreation(kernel: Kernel, refused: RefusedCreation): 
   const number = errno ?? -Errno.EINVAL;
   const facts = processFacts(kernel);
   const evidence: string[] = [];
-  const finding = causeOfNoToken(kernel, refused, number, facts, evidence);
+  const finding = seccompFinding(kernel, "BPF_TOKEN_CREATE", number, evidence) ??
+    causeOfNoToken(kernel, refused, number, facts, evidence);
   return new DelegationError({
     doing,
     subject,

@@ -55,6 +55,8 @@ export type RefusalCause =
   | "verifier"
   /** Token, words and capabilities are fine: an LSM, lockdown or a local rule refuses; root would be refused too. */
   | "local-policy"
+  /** A seccomp filter denies bpf(2): the kernel was not asked. */
+  | "seccomp"
   /** The attach needs a capability that the process lacks where the target lives. */
   | "target-not-owned"
   /** What was asked for does not exist. */

@@ -29,6 +29,7 @@ import {
   type ProcessFacts,
   processFacts,
 } from "../facts/process.ts";
+import { seccompFinding } from "./seccomp.ts";
 import { verifierHint } from "./verifier.ts";
 import { BPF_F_ZERO_SEED } from "../../uapi/bpf_flags.ts";
 
@@ -59,7 +60,8 @@ export function explainRefusal(kernel: Kernel, refusal: Refusal): DelegationErro
   const tokenFd = refusal.token?.fd ?? refusal.tokenFd;
   const evidence: string[] = [];
   const one: Case = { kernel, refusal, facts, tokenFd, evidence };
-  const finding = refusal.command in TOKEN_COMMANDS ? causeOfRefusal(one) : explainAttach(one);
+  const finding = seccompFinding(kernel, refusal.command, refusal.errno, evidence) ??
+    (refusal.command in TOKEN_COMMANDS ? causeOfRefusal(one) : explainAttach(one));
   if (finding === undefined) return undefined;
   return new DelegationError({
     doing: refusal.doing,

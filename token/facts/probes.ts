@@ -13,6 +13,11 @@ import type { Kernel, MapCreate } from "../../kernel/kernel.ts";
 import { MapType, mapTypeName } from "../../uapi/enums.ts";
 import { BPF_F_MMAPABLE, BPF_F_NO_PREALLOC } from "../../uapi/bpf_flags.ts";
 
+/** Whether the kernel went past its checks of privilege; ENOSYS is a filter's, or of a kernel without bpf(2). */
+function isAnswered(result: number): boolean {
+  return result !== -Errno.EPERM && result !== -Errno.ENOSYS;
+}
+
 /** `exit` and nothing before it: the verifier refuses it, for r0 is not set. */
 const EXIT: Uint8Array = new Uint8Array([0x95, 0, 0, 0, 0, 0, 0, 0]);
 
@@ -32,7 +37,7 @@ export function mayLoadProgram(
   });
   // It cannot succeed; should it, nothing may be left of it.
   if (result >= 0) kernel.close(result);
-  return result !== -Errno.EPERM;
+  return isAnswered(result);
 }
 
 /**
@@ -53,7 +58,7 @@ export function hasWordsForProgram(
     tokenFd,
   });
   if (result >= 0) kernel.close(result);
-  return result !== -Errno.EPERM;
+  return isAnswered(result);
 }
 
 /** Whether a map of the type could be created. */
@@ -70,7 +75,7 @@ export function mayCreateMap(
     tokenFd,
   });
   if (result >= 0) kernel.close(result);
-  return result !== -Errno.EPERM;
+  return isAnswered(result);
 }
 
 /** Whether BTF could be loaded. */
@@ -80,7 +85,7 @@ export function mayLoadBtf(kernel: Kernel, tokenFd?: number): boolean {
     tokenFd,
   });
   if (result >= 0) kernel.close(result);
-  return result !== -Errno.EPERM;
+  return isAnswered(result);
 }
 
 /** Attributes that a map of the type accepts, so that it is not these which the kernel refuses first. */

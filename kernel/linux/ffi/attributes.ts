@@ -82,10 +82,10 @@ export class Attributes {
     return this.#view.getBigUint64(field[0], true);
   }
 
-  /** The command on this thread: a result, or `-errno`. */
-  command(command: number): number {
+  /** The command on this thread, with so many bytes of attributes: a result, or `-errno`. */
+  command(command: number, size: number = Attributes.size): number {
     const { syscall32, errno } = this.#call;
-    const result = syscall32(systemCalls.bpf, command, this.#block.pointer, Attributes.size);
+    const result = syscall32(systemCalls.bpf, command, this.#block.pointer, size);
     return result < 0 ? -(errno[0] as number) : result;
   }
 }

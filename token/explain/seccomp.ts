@@ -1,0 +1,72 @@
+/**
+ * Refusals that a seccomp filter made: those of containers deny bpf(2) whatever token and capabilities allow.
+ *
+ * @module
+ */
+
+import type { KernelError } from "../../errors/kernel_error.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { Command } from "../../uapi/enums.ts";
+import { Errno, errnoName } from "../../uapi/errno.ts";
+import { seccompAnswer } from "../facts/seccomp.ts";
+import type { Finding } from "./case.ts";
+import { DelegationError } from "./delegation_error.ts";
+
+/** The errnos by which filters deny. */
+const DENIALS: ReadonlySet<number> = new Set([Errno.EPERM, Errno.EACCES, Errno.ENOSYS]);
+
+/** What to do about a filter that denies bpf(2). */
+export const SECCOMP_FIX: string =
+  "allow the system call bpf in the profile of the container or service (--security-opt seccomp=FILE, " +
+  "seccompProfile, SystemCallFilter=); a token and capabilities do not help against it";
+
+/** The number of a command by its name in errors: `BPF_MAP_CREATE`. */
+function commandNumber(name: string): number | undefined {
+  const key = name.replace(/^BPF_/, "").toLowerCase();
+  const found = Object.entries(Command).find(([command]) => command === key);
+  return name.startsWith("BPF_") ? found?.[1] : undefined;
+}
+
+/** The finding that a filter refused a command of bpf(2), where one did. */
+export function seccompFinding(
+  kernel: Kernel,
+  command: string,
+  errno: number,
+  evidence: string[],
+): Finding | undefined {
+  if (!DENIALS.has(Math.abs(errno))) return undefined;
+  const number = commandNumber(command);
+  const answer = number === undefined ? undefined : seccompAnswer(kernel, number);
+  if (answer === undefined) return undefined;
+  evidence.push(
+    "/proc/self/status says Seccomp: 2",
+    `${command} with attributes that no kernel takes is answered with ${
+      errnoName(answer)
+    }, not E2BIG`,
+  );
+  return {
+    reason: "seccomp",
+    why: "a seccomp filter denies bpf(2) to this process, before the kernel looks at it",
+    fix: SECCOMP_FIX,
+  };
+}
+
+/** The error as a filter's refusal, where it was one; undefined otherwise. */
+export function explainSeccomp(kernel: Kernel, error: KernelError): DelegationError | undefined {
+  const { doing, subject, command, number, stage, data } = error;
+  const evidence: string[] = [];
+  const finding = seccompFinding(kernel, command, number, evidence);
+  if (finding === undefined) return undefined;
+  return new DelegationError({
+    doing,
+    subject,
+    command,
+    number,
+    stage: stage === "map" || stage === "btf" || stage === "program" || stage === "attach"
+      ? stage
+      : "token",
+    evidence,
+    data,
+    ...finding,
+  }, { cause: error });
+}

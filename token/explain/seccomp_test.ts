@@ -1,0 +1,66 @@
+import { assert, assertEquals } from "@std/assert";
+import { FakeKernel } from "../../kernel/fake/fake.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import type { ErrnoName } from "../../uapi/errno.ts";
+import { explainRefusal } from "./refusal.ts";
+import { explainSeccomp } from "./seccomp.ts";
+
+function filtered(facts: {
+  readonly seccomp: number;
+  readonly answer?: ErrnoName | undefined;
+  readonly release?: string | undefined;
+  readonly capabilities?: string | undefined;
+  readonly filesystems?: string | undefined;
+}): FakeKernel {
+  const { seccomp, answer, release = "6.18.0", capabilities = "0000000000000000" } = facts;
+  const fake = new FakeKernel({
+    files: {
+      "/proc/thread-self/status":
+        `Uid:\t0\t0\t0\t0\nCapEff:\t${capabilities}\nSeccomp:\t${seccomp}\nSeccomp_filters:\t1\n`,
+      "/proc/filesystems": facts.filesystems ?? "nodev\tsysfs\nnodev\tbpf\n\text4\n",
+    },
+    machine: { release },
+  });
+  return answer === undefined ? fake : fake.inject({ command: "probe_command", errno: answer });
+}
+
+const refusal = { command: "BPF_MAP_CREATE", doing: "create map", subject: "x" };
+
+for (const [errno, name] of [[-1, "EPERM"], [-38, "ENOSYS"], [-13, "EACCES"]] as const) {
+  Deno.test(`a filter that answers ${name} is found, and shown with its evidence`, () => {
+    const error = explainRefusal(filtered({ seccomp: 2, answer: name }), { ...refusal, errno });
+    assertEquals(error?.reason, "seccomp");
+    assertEquals(error?.errno, name);
+    assert(error?.evidence.some((line) => line.includes(`answered with ${name}, not E2BIG`)));
+  });
+}
+
+Deno.test("where the command reaches the kernel, a filter is not blamed", () => {
+  for (const seccomp of [0, 2]) {
+    const error = explainRefusal(filtered({ seccomp }), { ...refusal, errno: -1 });
+    assert(error?.reason !== "seccomp");
+  }
+});
+
+Deno.test("answers of kernels that look like a filter's are not taken for one", () => {
+  const found = (facts: Parameters<typeof filtered>[0], errno: number): boolean =>
+    explainRefusal(filtered(facts), { ...refusal, errno })?.reason === "seccomp";
+  // No filter is there.
+  assert(!found({ seccomp: 0, answer: "EPERM" }, -1));
+  // Without CONFIG_BPF_SYSCALL.
+  assert(!found({ seccomp: 2, answer: "ENOSYS", filesystems: "nodev\tsysfs\n" }, -38));
+  // unprivileged_bpf_disabled, where it came before everything else.
+  assert(!found({ seccomp: 2, answer: "EPERM", release: "6.1.0" }, -1));
+  assert(
+    found({ seccomp: 2, answer: "EPERM", release: "6.1.0", capabilities: "000001ffffffffff" }, -1),
+  );
+});
+
+Deno.test("any command of bpf(2) is explained, and nothing else", () => {
+  const error = (command: string): KernelError =>
+    new KernelError({ doing: "list", subject: "maps", command, number: -1 });
+  const denying = filtered({ seccomp: 2, answer: "EPERM" });
+  const explained = explainSeccomp(denying, error("BPF_MAP_GET_NEXT_ID"));
+  assertEquals([explained?.reason, explained?.stage], ["seccomp", "token"]);
+  assertEquals(explainSeccomp(denying, error("perf_event_open")), undefined);
+});
