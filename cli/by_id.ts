@@ -7,6 +7,7 @@
 import { SkepError } from "../errors/skep_error.ts";
 import { check, Errno, errnoMeaning, type Kernel, KernelError } from "../kernel/mod.ts";
 import { parseCount, type Parsed, UsageError } from "./options.ts";
+import { failed } from "../uapi/errno.ts";
 
 /** What can be asked by id. */
 export type Kind = "program" | "map" | "link" | "btf";
@@ -35,10 +36,14 @@ export interface Opened extends Disposable {
 
 /** Opens all objects of a kind, one after the other. Those that go away meanwhile are left out. */
 export function* openAll(kernel: Kernel, kind: Kind): Generator<Opened> {
-  for (let id = kernel.getNextId(kind, 0); id !== -Errno.ENOENT; id = kernel.getNextId(kind, id)) {
+  for (
+    let id = kernel.getNextId(kind, 0);
+    !failed(id, Errno.ENOENT);
+    id = kernel.getNextId(kind, id)
+  ) {
     if (id < 0) throw refused("list", `${nouns[kind]}s`, commands[kind], id);
     const fd = kernel.getFdById(kind, id);
-    if (fd === -Errno.ENOENT) continue;
+    if (failed(fd, Errno.ENOENT)) continue;
     if (fd < 0) throw refused("open", `${nouns[kind]} ${id}`, idCommand(kind), fd);
     using opened = own(kernel, fd, id);
     yield opened;
@@ -65,7 +70,7 @@ export function openOne(
   if (how === "id") {
     const id = parseCount(noun, "id", what);
     const fd = kernel.getFdById(kind, id);
-    if (fd === -Errno.ENOENT) throw missing(noun, what, `see skep ${noun} list`);
+    if (failed(fd, Errno.ENOENT)) throw missing(noun, what, `see skep ${noun} list`);
     return own(
       kernel,
       check(fd, { doing: "open", subject: `${noun} ${id}`, command: idCommand(kind) }),
@@ -139,7 +144,7 @@ function missing(noun: string, what: string, fix: string): SkepError {
 }
 
 function refused(doing: string, subject: string, command: string, result: number): SkepError {
-  const permission = result === -Errno.EPERM;
+  const permission = failed(result, Errno.EPERM);
   return new KernelError({
     doing,
     subject,

@@ -5,7 +5,7 @@
  */
 
 import { SkepError } from "../errors/skep_error.ts";
-import { Errno, errnoName } from "../uapi/errno.ts";
+import { Errno, errnoName, failed } from "../uapi/errno.ts";
 import type { Kernel } from "./kernel.ts";
 import { bpffsComponentFault } from "./path_component.ts";
 import { BPF_FS_MAGIC } from "../uapi/files.ts";
@@ -31,7 +31,7 @@ export function pinDescriptor(kernel: Kernel, fd: number, path: string, subject:
     });
   }
   const made = kernel.makeDirectory(directory, 0o700);
-  if (made < 0 && made !== -Errno.EEXIST) return made;
+  if (made < 0 && !failed(made, Errno.EEXIST)) return made;
   const magic = kernel.filesystemType(directory);
   if (magic < 0) return magic;
   if (magic >>> 0 !== BPF_FS_MAGIC) {

@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { parseVerifierLog } from "./log.ts";
 import { VerifierError } from "./error.ts";
+import { Errno } from "../../uapi/errno.ts";
 
 const LOG = `0: R1=ctx() R10=fp0
 ; int handle(struct pt_regs *ctx) @ bad.bpf.c:11
@@ -92,7 +93,7 @@ Deno.test("a huge log is parsed from its end", () => {
 });
 
 Deno.test("VerifierError shows the reason beside the C source in one line, and keeps the log", () => {
-  const error = new VerifierError({ program: "handle", number: -13, log: LOG });
+  const error = new VerifierError({ program: "handle", number: -Errno.EACCES, log: LOG });
   assertEquals(
     error.message,
     "load program handle: EACCES: R2 invalid mem access 'scalar' at instruction 1 in " +
@@ -106,7 +107,7 @@ Deno.test("VerifierError shows the reason beside the C source in one line, and k
 Deno.test("VerifierError says what a poisoned instruction stands for", () => {
   const error = new VerifierError({
     program: "handle",
-    number: -22,
+    number: -Errno.EINVAL,
     log: "5: (85) call unknown#195896080\ninvalid func unknown#195896080\n",
     poison: (callee, instruction) => `poison ${callee} at ${instruction}`,
   });

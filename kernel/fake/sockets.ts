@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import type { FakeGround, FakeObject, FakeProcess } from "./ground.ts";
 import type * as P from "../processes.ts";
 import type { Result } from "../result.ts";
@@ -132,7 +132,7 @@ export class FakeSockets implements P.Sockets {
   ): Promise<P.Message | Result> {
     for (;;) {
       const message = this.receive(socket, size);
-      if (message !== -Errno.EAGAIN) return message;
+      if (!failed(message, Errno.EAGAIN)) return message;
       const options = timeout === undefined ? {} : { timeout };
       if (!await this.#ground.poller.wait(socket, options)) return -Errno.ETIMEDOUT;
     }

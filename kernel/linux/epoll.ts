@@ -32,9 +32,7 @@ import {
 import { architectures } from "../../uapi/architecture.ts";
 import { getNumber, setField, viewOf } from "../../uapi/fields.ts";
 import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
-
-const ENOENT = -2;
-const EEXIST = -17;
+import { Errno, failed } from "../../uapi/errno.ts";
 
 // struct epoll_event is packed on x86-64 alone.
 const { EPOLL_EVENT_SIZE: EVENT_SIZE, EPOLL_EVENT_DATA: DATA_OFFSET } =
@@ -185,8 +183,8 @@ export class EpollPoller implements Poller {
       fd,
       events,
     );
-    if (result === ENOENT) result = this.#control(EPOLL_CTL_ADD, fd, events);
-    else if (result === EEXIST) result = this.#control(EPOLL_CTL_MOD, fd, events);
+    if (failed(result, Errno.ENOENT)) result = this.#control(EPOLL_CTL_ADD, fd, events);
+    else if (failed(result, Errno.EEXIST)) result = this.#control(EPOLL_CTL_MOD, fd, events);
     if (result < 0) {
       this.#registered.delete(fd);
       throw new KernelError({
@@ -194,7 +192,7 @@ export class EpollPoller implements Poller {
         subject: `descriptor ${fd}`,
         command: "epoll_ctl",
         number: result,
-        why: result === -1 ? "a file of this kind is always ready" : undefined,
+        why: failed(result, Errno.EPERM) ? "a file of this kind is always ready" : undefined,
       });
     }
     this.#registered.add(fd);

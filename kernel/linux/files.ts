@@ -21,10 +21,10 @@ import {
 import { architectures } from "../../uapi/architecture.ts";
 import { getLong, getNumber, viewOf } from "../../uapi/fields.ts";
 import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 const { O_DIRECTORY } = architectures[Deno.build.arch];
-const EINTR = -4;
 
 /** open(2) with O_CLOEXEC. */
 export function open(native: Native, path: string, flags: number = 0, directory?: number): Result {
@@ -48,7 +48,7 @@ export function read(native: Native, fd: number, size: number): BytesResult {
   using frame = native.frame();
   const room = frame.room(size);
   let result: number;
-  do result = native.call(nr.read, fd, room.address, size); while (result === EINTR);
+  do result = native.call(nr.read, fd, room.address, size); while (failed(result, Errno.EINTR));
   return result < 0 ? { result, bytes: EMPTY } : { result: 0, bytes: room.bytes.slice(0, result) };
 }
 
@@ -73,7 +73,7 @@ export function readFile(native: Native, path: string, limit: number = 256 << 20
     while (size < limit) {
       const ask = Math.min(room.bytes.length, limit - size);
       const count = native.call(nr.read, fd, room.address, ask);
-      if (count === EINTR) continue;
+      if (failed(count, Errno.EINTR)) continue;
       if (count < 0) return { result: count, bytes: EMPTY };
       if (count === 0) break;
       parts.push(room.bytes.slice(0, count));
@@ -186,7 +186,7 @@ export function unlink(native: Native, path: string): Result {
   const name = frame.text(path);
   const result = native.call(nr.unlinkat, AT_FDCWD, name, 0);
   // EISDIR; some file systems say EPERM.
-  if (result !== -21 && result !== -1) return result;
+  if (!failed(result, Errno.EISDIR, Errno.EPERM)) return result;
   const removed = native.call(nr.unlinkat, AT_FDCWD, name, AT_REMOVEDIR);
-  return removed === -20 /* ENOTDIR */ ? result : removed;
+  return failed(removed, Errno.ENOTDIR) ? result : removed;
 }

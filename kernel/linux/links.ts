@@ -12,6 +12,7 @@ import type { Frame } from "./ffi/memory.ts";
 import type { Native } from "./ffi/native.ts";
 import { attributes } from "../../uapi/layouts.ts";
 import { BPF_F_REPLACE } from "../../uapi/bpf_flags.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** BPF_LINK_CREATE. */
 export function linkCreate(native: Native, link: LinkCreate): Result {
@@ -148,9 +149,9 @@ export function programQuery(
         .command(Command.prog_query);
     let result = ask(true);
     // Hooks without mprog know no link ids, and refuse a field that they do not know.
-    if (result === -22) result = ask(false);
+    if (failed(result, Errno.EINVAL)) result = ask(false);
     const attr = native.attributes;
-    if (result === -28 && room < 1 << 16) continue;
+    if (failed(result, Errno.ENOSPC) && room < 1 << 16) continue;
     if (result < 0) {
       return { result, programIds: [], linkIds: [], attachFlags: 0, revision: 0n };
     }

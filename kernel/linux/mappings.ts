@@ -12,7 +12,7 @@ import type { Kernel, Result } from "../kernel.ts";
 import { Mapping } from "../mapping.ts";
 import { BPF_F_SEGV_ON_FAULT } from "../../uapi/bpf_flags.ts";
 import { MapType } from "../../uapi/enums.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { AT_EMPTY_PATH, S_IFMT, S_IFREG, STATX_BASIC_STATS } from "../../uapi/files.ts";
 import type { Native } from "./ffi/native.ts";
 import { systemCalls as nr } from "./ffi/syscalls.ts";
@@ -92,7 +92,7 @@ function copyOfFile(native: Native, fd: number, size: number, offset: number): M
   const copy = mappingAt(native, address, size);
   for (let done = 0; done < size;) {
     const result = native.call(nr.pread64, fd, address + done, size - done, offset + done);
-    if (result === -Errno.EINTR) continue;
+    if (failed(result, Errno.EINTR)) continue;
     if (result < 0) {
       copy[Symbol.dispose]();
       return result;

@@ -9,12 +9,12 @@ import type { MapBatch, MapCreate, MapElements, Result } from "../kernel.ts";
 import type { Block } from "./ffi/memory.ts";
 import type { Native } from "./ffi/native.ts";
 import { wholeNumber } from "../arguments.ts";
-import { Errno } from "../../uapi/errno.ts";
 import { checkSizes, useDescriptor } from "./map_room.ts";
 import { systemCalls } from "./ffi/syscalls.ts";
 import { attributes } from "../../uapi/layouts.ts";
 import { BPF_F_TOKEN_FD } from "../../uapi/bpf_flags.ts";
 import { endOf } from "../../uapi/fields.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** BPF_MAP_CREATE. */
 export function mapCreate(native: Native, map: MapCreate): Result {
@@ -272,7 +272,7 @@ export class LinuxMapBatch implements MapBatch {
     if (this.#attributes === null) return this.#closed();
     // ENOENT is the end: elements may have come with it. Other errors moved what the count says only
     // where the kernel wrote it (EFAULT does not).
-    this.#count = outcome === 0 || outcome === -2 ? words[COUNT] as number : 0;
+    this.#count = outcome === 0 || failed(outcome, Errno.ENOENT) ? words[COUNT] as number : 0;
     if (outcome === 0) {
       const out = words[OUT] as number;
       const high = words[OUT + 1] as number;

@@ -28,6 +28,7 @@ import {
 } from "../../uapi/netlink.ts";
 import { getNumber, getSigned, setField, viewOf } from "../../uapi/fields.ts";
 import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 const HEADER = systemStructSizes.nlmsghdr;
 const header = systemStructs.nlmsghdr;
@@ -40,7 +41,7 @@ export function netlink(
   protocol: number = 0,
 ): ReturnType<Kernel["netlink"]> {
   const refused = (result: Result): ReturnType<Kernel["netlink"]> => ({ result, answers: [] });
-  if (message.length < HEADER) return refused(-22);
+  if (message.length < HEADER) return refused(-Errno.EINVAL);
   const fd = native.call(nr.socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
   if (fd < 0) return refused(fd);
   try {
@@ -63,7 +64,7 @@ export function netlink(
     const answers: Uint8Array<ArrayBuffer>[] = [];
     for (;;) {
       const size = native.call(nr.recvfrom, fd, room.address, ANSWER_ROOM, 0, 0, 0);
-      if (size === -4 /* EINTR */) continue;
+      if (failed(size, Errno.EINTR)) continue;
       if (size < 0) return refused(size);
       const end = takeAnswers(room.bytes.subarray(0, size), sequence, answers);
       if (end !== undefined) return { result: end, answers };
@@ -86,7 +87,7 @@ export function takeAnswers(
   for (let at = 0; at + HEADER <= bytes.length;) {
     const view = viewOf(bytes.subarray(at));
     const length = getNumber(view, header.nlmsg_len);
-    if (length < HEADER || at + length > bytes.length) return -74; // EBADMSG
+    if (length < HEADER || at + length > bytes.length) return -Errno.EBADMSG;
     const type = getNumber(view, header.nlmsg_type);
     if (getNumber(view, header.nlmsg_seq) === sequence) {
       if (type === NLMSG_ERROR || type === NLMSG_DONE) {
@@ -105,7 +106,7 @@ export function takeAnswers(
 /** if_nametoindex(3), as libc does it: an ioctl on any socket. */
 export function interfaceIndex(native: Native, name: string): Result {
   const bytes = new TextEncoder().encode(name);
-  if (bytes.length === 0 || bytes.length >= IFNAMSIZ) return -19; // ENODEV
+  if (bytes.length === 0 || bytes.length >= IFNAMSIZ) return -Errno.ENODEV;
   const fd = native.call(nr.socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return fd;
   try {

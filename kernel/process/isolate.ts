@@ -25,7 +25,7 @@ import {
   sendDescriptor,
   setNoNewPrivileges,
 } from "./child_steps.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import type { Kernel } from "../kernel.ts";
 import {
   type Cover,
@@ -218,14 +218,14 @@ function pidOf(kernel: Kernel, pidfd: number): number {
 
 /** The step at which the child ended. */
 function failedStep(child: ChildProcess): FailedStep {
-  const failed = child.failure();
-  if (failed === undefined) return { step: "clone3", result: -Errno.ESRCH };
-  if (failed.step !== "execve") return failed;
+  const last = child.failure();
+  if (last === undefined) return { step: "clone3", result: -Errno.ESRCH };
+  if (last.step !== "execve") return last;
   // Of several places in PATH, the answer where a file was found explains most.
   const found = child.outcomes().find(({ name, result }) =>
-    name === "execve" && result !== undefined && result !== -Errno.ENOENT
+    name === "execve" && result !== undefined && !failed(result, Errno.ENOENT)
   );
-  return { step: "execve", result: found?.result ?? failed.result };
+  return { step: "execve", result: found?.result ?? last.result };
 }
 
 /** All the steps, in order. */

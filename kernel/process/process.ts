@@ -12,7 +12,7 @@ import type {
   StartOptions,
   StepOutcome,
 } from "./child_program.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Child, ExitStatus, FailedStep } from "../processes.ts";
@@ -149,7 +149,7 @@ export class ChildProcess implements Child {
       WEXITED | __WALL | WNOHANG,
       0,
     );
-    if (result === -Errno.EINTR) return undefined;
+    if (failed(result, Errno.EINTR)) return undefined;
     if (result < 0) {
       throw new KernelError({
         doing: "wait for",

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Message, PeerCredentials } from "../processes.ts";
 import type { Result } from "../result.ts";
@@ -115,7 +115,7 @@ export async function receiveWithin(
   const end = timeout === undefined ? undefined : performance.now() + timeout;
   for (;;) {
     const message = receiveMessage(socket, size);
-    if (message !== -Errno.EAGAIN && message !== -Errno.EINTR) return message;
+    if (!failed(message, Errno.EAGAIN, Errno.EINTR)) return message;
     const left = end === undefined ? undefined : Math.max(0, end - performance.now());
     const ready = await kernel.poller.wait(socket, left === undefined ? {} : { timeout: left });
     if (!ready) return -Errno.ETIMEDOUT;

@@ -14,6 +14,7 @@ import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { type PathOrDescriptor, withTarget } from "./target/targets.ts";
 import { BPF_F_ALLOW_MULTI } from "../../uapi/bpf_flags.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** Where a program of an LSM hook of one cgroup goes. */
 export interface LsmCgroupOptions extends AnchorOptions {
@@ -120,8 +121,8 @@ function attach(
       });
       checkAttach(fd, program.name, "BPF_LINK_CREATE", {
         data: { cgroup: target, attachType: attachTypeName },
-        why: fd === -9 ? `"${target}" is not a cgroup of version 2` : undefined,
-        fix: fd === -22 && anchor !== undefined
+        why: failed(fd, Errno.EBADF) ? `"${target}" is not a cgroup of version 2` : undefined,
+        fix: failed(fd, Errno.EINVAL) && anchor !== undefined
           ? "a place among the programs of a cgroup needs Linux 6.17"
           : undefined,
       });

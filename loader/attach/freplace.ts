@@ -10,6 +10,7 @@ import type { FreplaceAttachSpec } from "../../object/section/attach_spec.ts";
 import { checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link, type ProgramHandle } from "./link.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** Where a replacing program goes. */
 export interface FreplaceOptions {
@@ -75,7 +76,7 @@ function attach(
     replace === undefined ? "BPF_RAW_TRACEPOINT_OPEN" : "BPF_LINK_CREATE",
     {
       data: { function: functionName },
-      why: fd === -16 ? `${functionName} is replaced already` : undefined,
+      why: failed(fd, Errno.EBUSY) ? `${functionName} is replaced already` : undefined,
     },
   );
   return new Link(kernel, { kind: "freplace", program: program.name, target, fd });

@@ -10,6 +10,7 @@ import { attachByCommand } from "./command.ts";
 import { checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** Which hook, of which interface. */
 export interface InterfaceHook {
@@ -31,9 +32,6 @@ export interface InterfaceHook {
     };
   };
 }
-
-const ENOENT = -2;
-const ESTALE = -116;
 
 /** Attaches by link, or by command where the options say so. */
 export function attachToInterface(
@@ -64,9 +62,9 @@ export function attachToInterface(
   });
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data,
-    why: fd === ENOENT
+    why: failed(fd, Errno.ENOENT)
       ? `the program named by before/after is not attached to ${target}`
-      : fd === ESTALE
+      : failed(fd, Errno.ESTALE)
       ? "the hook's programs have changed since the revision given"
       : undefined,
     ...hook.refusals[fd],

@@ -15,6 +15,7 @@ import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { kernelFunctions, lines, noSuchFunction, tracefs } from "./target/nearest.ts";
 import { BPF_F_KPROBE_MULTI_RETURN } from "../../uapi/bpf_flags.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** Where a kprobe.multi program goes: exactly one of pattern, functions and addresses. */
 export interface KprobeMultiOptions {
@@ -115,15 +116,15 @@ export function attachToFunctions(program: AttachableProgram, options: KprobeMul
   });
   const [first] = places.symbols ?? [];
   // ESRCH: one of the names is no function that can be probed.
-  if ((fd === -3 || fd === -2) && first !== undefined && count === 1) {
+  if ((failed(fd, Errno.ESRCH, Errno.ENOENT)) && first !== undefined && count === 1) {
     throw noSuchFunction(kernel, program, first);
   }
   const target = pattern ?? `${count} functions`;
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data: { target, functions: count },
-    why: fd === -3
+    why: failed(fd, Errno.ESRCH)
       ? "one of the functions does not exist, or cannot be probed"
-      : fd === -95
+      : failed(fd, Errno.EOPNOTSUPP)
       ? "this kernel has no kprobe.multi (CONFIG_FPROBE)"
       : undefined,
   });

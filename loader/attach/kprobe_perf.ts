@@ -12,6 +12,7 @@ import { nearestFunctions, noSuchFunction, tracefs } from "./target/nearest.ts";
 import { attachToPerfEvent, checkPerfOpen, eventSource, type PerfLinkOptions } from "./perf.ts";
 import { PERF_TYPE_TRACEPOINT } from "../../uapi/perf.ts";
 import { O_APPEND, O_WRONLY } from "../../uapi/files.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** Where a kprobe goes: a function and an offset, or an address. */
 export interface KprobePlace {
@@ -55,8 +56,8 @@ export function attachKprobeByPerf(
     pid: -1,
     cpu: 0,
   });
-  if (fd === -2 && name !== undefined) throw noSuchFunction(kernel, program, name);
-  if (fd === -22 && name !== undefined) throw notProbeable(kernel, program, name);
+  if (failed(fd, Errno.ENOENT) && name !== undefined) throw noSuchFunction(kernel, program, name);
+  if (failed(fd, Errno.EINVAL) && name !== undefined) throw notProbeable(kernel, program, name);
   checkPerfOpen(fd, program.name, { target });
   return attachToPerfEvent(kernel, program, { fd, kind, target }, options);
 }
@@ -83,8 +84,8 @@ function attachByTracefs(
   }
   const root = tracefs(kernel);
   const path = `${root}/kprobe_events`;
-  const file = root === undefined ? -2 : kernel.open(path, O_WRONLY | O_APPEND);
-  if (file === -2) {
+  const file = root === undefined ? -Errno.ENOENT : kernel.open(path, O_WRONLY | O_APPEND);
+  if (failed(file, Errno.ENOENT)) {
     throw attachError(program.name, "this kernel has no kprobes (CONFIG_KPROBE_EVENTS)", {
       errno: "EOPNOTSUPP",
       fix: "use a fentry, tp_btf or raw_tp section",
@@ -99,7 +100,7 @@ function attachByTracefs(
     const event = `skep_${namespace}_${thread}_${probes++}`;
     const text = `${place.returns ? "r" : "p"}:skep/${event} ${target}`;
     const written = kernel.write(file, new TextEncoder().encode(text));
-    if (written === -2 && place.function !== undefined) {
+    if (failed(written, Errno.ENOENT) && place.function !== undefined) {
       throw noSuchFunction(kernel, program, place.function);
     }
     checkAttach(written, program.name, "write", { data: { path, text } });

@@ -5,7 +5,7 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { attachError } from "./target/error.ts";
 import { type LinkInfo, parseLinkInfo, readLinkInfo } from "./link_info.ts";
@@ -164,9 +164,9 @@ export class Link implements Disposable {
       });
     }
     if (result >= 0) return;
-    const why = result === -Errno.EPERM && options.replace !== undefined
+    const why = failed(result, Errno.EPERM) && options.replace !== undefined
       ? `${options.replace.name} is not the program that is there`
-      : result === -Errno.EINVAL
+      : failed(result, Errno.EINVAL)
       ? `${program.name} is of another type or attach type, or links of ${this.kind} keep their program`
       : undefined;
     throw refusal("update link", this.program, "BPF_LINK_UPDATE", result, why);
@@ -193,7 +193,9 @@ export class Link implements Disposable {
       });
     }
     const result = this.#kernel.objectPin(this.#fd, path);
-    const why = result === -Errno.EPERM ? "its directory is not in a BPF filesystem" : undefined;
+    const why = failed(result, Errno.EPERM)
+      ? "its directory is not in a BPF filesystem"
+      : undefined;
     if (result < 0) throw refusal("pin link", path, "BPF_OBJ_PIN", result, why);
   }
 

@@ -11,6 +11,7 @@ import { attachError, checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { BPF_F_NETFILTER_IP_DEFRAG } from "../../uapi/bpf_flags.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** Where in the way of a packet. */
 export type NetfilterHook = "pre_routing" | "local_in" | "forward" | "local_out" | "post_routing";
@@ -90,9 +91,9 @@ function attach(program: AttachableProgram, options: NetfilterOptions): Link {
   });
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data: { family, hook, priority },
-    why: fd === -16
+    why: failed(fd, Errno.EBUSY)
       ? `another BPF program has the priority ${priority} at ${hook}`
-      : fd === -97
+      : failed(fd, Errno.EAFNOSUPPORT)
       ? `this kernel has no netfilter hooks for ${family}`
       : undefined,
   });

@@ -13,9 +13,7 @@ import { attachToInterface } from "./interface_hook.ts";
 import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import type { Link } from "./link.ts";
 import { interfaceIndex } from "./target/targets.ts";
-
-const ENXIO = -6;
-const EACCES = -13;
+import { Errno } from "../../uapi/errno.ts";
 
 /** Where a netkit program goes. */
 export interface NetkitOptions extends AnchorOptions {
@@ -74,8 +72,10 @@ function attach(
     attachType,
     data: { interface: index },
     refusals: {
-      [ENXIO]: { why: `"${options.interface}" is not a netkit device` },
-      [EACCES]: { why: `"${options.interface}" is the peer of its pair: attach to the primary` },
+      [-Errno.ENXIO]: { why: `"${options.interface}" is not a netkit device` },
+      [-Errno.EACCES]: {
+        why: `"${options.interface}" is the peer of its pair: attach to the primary`,
+      },
     },
   }, options);
 }

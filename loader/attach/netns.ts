@@ -12,6 +12,7 @@ import { checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { type PathOrDescriptor, withTarget } from "./target/targets.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** Where an sk_lookup or flow_dissector program goes. */
 export interface NetnsOptions {
@@ -61,9 +62,9 @@ function attach(
   );
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data: { netns: options.netns ?? null, hook },
-    why: fd === -22 || fd === -9
+    why: failed(fd, Errno.EINVAL, Errno.EBADF)
       ? `"${options.netns}" is not a network namespace, or this kernel has no ${hook}`
-      : fd === -17 || fd === -7
+      : failed(fd, Errno.EEXIST, Errno.E2BIG)
       ? `the network namespace has a ${hook} program already`
       : undefined,
   });

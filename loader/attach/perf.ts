@@ -15,6 +15,7 @@ import {
   PERF_EVENT_IOC_ENABLE,
   PERF_EVENT_IOC_SET_BPF,
 } from "../../uapi/perf.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 const EVENT_SOURCES = "/sys/bus/event_source/devices";
 
@@ -59,13 +60,13 @@ export function attachToPerfEvent(
       });
     }
     // EINVAL with no cookie asked for: a kernel without perf links, or one that refuses the program in both ways.
-    if (fd < 0 && (options.forceIoctl === true || fd === -22) && cookie === 0n) {
+    if (fd < 0 && (options.forceIoctl === true || failed(fd, Errno.EINVAL)) && cookie === 0n) {
       const result = kernel.ioctl(eventFd, PERF_EVENT_IOC_SET_BPF, program.fd);
       checkAttach(result, program.name, "PERF_EVENT_IOC_SET_BPF", { data: { target } });
     } else {
       checkAttach(fd, program.name, "BPF_LINK_CREATE", {
         data: { target },
-        why: fd === -71
+        why: failed(fd, Errno.EPROTO)
           ? "the perf event samples call chains in a way that the program cannot use"
           : undefined,
       });
@@ -103,10 +104,10 @@ export function checkPerfOpen(
 ): number {
   return checkAttach(result, program, "perf_event_open", {
     data,
-    why: result === -13 || result === -1
+    why: failed(result, Errno.EACCES, Errno.EPERM)
       ? "perf_event_open is not permitted here, and a BPF token cannot delegate it"
       : undefined,
-    fix: result === -13 || result === -1
+    fix: failed(result, Errno.EACCES, Errno.EPERM)
       ? "use raw_tp, tp_btf, kprobe.multi or uprobe.multi, or give CAP_PERFMON"
       : undefined,
   });

@@ -11,6 +11,7 @@ import { attachError, checkAttach, noSuchTarget } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { nearestTracepoints } from "./target/nearest.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** Where a raw tracepoint program goes. */
 export interface RawTracepointOptions {
@@ -75,7 +76,7 @@ export function attachToRawTracepoint(
     });
   }
   const fd = kernel.rawTracepointOpen(program.fd, name, cookie);
-  if (fd === -2) {
+  if (failed(fd, Errno.ENOENT)) {
     throw noSuchTarget(program.name, "raw tracepoint", name, nearestTracepoints(kernel, name));
   }
   checkAttach(fd, program.name, "BPF_RAW_TRACEPOINT_OPEN", { data: { tracepoint: name } });

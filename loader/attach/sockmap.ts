@@ -11,6 +11,7 @@ import { attachByCommand } from "./command.ts";
 import { attachError, checkAttach } from "./target/error.ts";
 import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import { Link } from "./link.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** Where a sockmap program goes. */
 export interface SockmapOptions {
@@ -96,7 +97,7 @@ function attach(program: AttachableProgram, options: SockmapOptions): Link {
     const fd = kernel.linkCreate({ programFd: program.fd, target: map.fd, attachType });
     if (fd >= 0) return new Link(kernel, { ...parts, fd });
     // EINVAL: a kernel before 6.10 has no such link.
-    if (fd !== -22 || options.via === "link") {
+    if (!failed(fd, Errno.EINVAL) || options.via === "link") {
       checkAttach(fd, program.name, "BPF_LINK_CREATE", { data: { hook: name } });
     }
   }

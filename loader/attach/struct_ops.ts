@@ -9,6 +9,7 @@ import { AttachType } from "../../uapi/enums.ts";
 import { attachError, checkAttach } from "./target/error.ts";
 import { Link } from "./link.ts";
 import { BPF_F_LINK } from "../../uapi/bpf_flags.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** A struct_ops map, loaded and with its value prepared. */
 export interface StructOpsMap {
@@ -64,8 +65,8 @@ function put(map: StructOpsMap): void {
   element.value.set(map.value);
   const result = element.update();
   // EBUSY: a map that a link can register keeps its first value, which is this one.
-  if (result === -16 && (map.flags & BPF_F_LINK) !== 0) return;
-  if (result === -17) {
+  if (failed(result, Errno.EBUSY) && (map.flags & BPF_F_LINK) !== 0) return;
+  if (failed(result, Errno.EEXIST)) {
     throw attachError(map.name, "the kernel has something registered under this name already", {
       errno: "EEXIST",
     });

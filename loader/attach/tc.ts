@@ -31,6 +31,7 @@ import {
   TCA_KIND,
   TCA_OPTIONS,
 } from "../../uapi/netlink.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** `TC_H_MAKE(TC_H_CLSACT, minor)`. */
 const handle = (minor: number): number => ((TC_H_CLSACT & 0xffff0000) | minor) >>> 0;
@@ -97,7 +98,7 @@ function attach(program: AttachableProgram, options: TcOptions): Link {
       .attributeText(TCA_KIND, "clsact").build(),
   ).result;
   // EEXIST: it is there, made by us before or by somebody else.
-  if (qdisc !== -17) {
+  if (!failed(qdisc, Errno.EEXIST)) {
     checkAttach(qdisc, program.name, "RTM_NEWQDISC", { data: { interface: index } });
   }
   const parent = PARENTS[direction];
@@ -115,7 +116,9 @@ function attach(program: AttachableProgram, options: TcOptions): Link {
   const made = filter(program.fd, NLM_F_EXCL, { priority, handle });
   checkAttach(made.result, program.name, "RTM_NEWTFILTER", {
     data: { interface: index, direction, priority, handle },
-    why: made.result === -17 ? "there is a filter of this priority and handle already" : undefined,
+    why: failed(made.result, Errno.EEXIST)
+      ? "there is a filter of this priority and handle already"
+      : undefined,
   });
   const place = placeOf(made.answers) ?? { priority, handle };
   return new Link(kernel, {

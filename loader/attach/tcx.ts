@@ -13,8 +13,7 @@ import { attachToInterface } from "./interface_hook.ts";
 import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import type { Link } from "./link.ts";
 import { interfaceIndex } from "./target/targets.ts";
-
-const EINVAL = -22;
+import { Errno } from "../../uapi/errno.ts";
 
 /** Where a tcx program goes. */
 export interface TcxOptions extends AnchorOptions {
@@ -70,6 +69,6 @@ function attach(
     index,
     attachType,
     data: { interface: index, direction },
-    refusals: { [EINVAL]: { fix: 'before Linux 6.6 attach it as SEC("tc")' } },
+    refusals: { [-Errno.EINVAL]: { fix: 'before Linux 6.6 attach it as SEC("tc")' } },
   }, options);
 }

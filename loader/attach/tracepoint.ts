@@ -21,6 +21,7 @@ import {
 } from "./perf.ts";
 import { attachToRawTracepoint } from "./raw_tracepoint.ts";
 import { PERF_TYPE_TRACEPOINT } from "../../uapi/perf.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** Where a tracepoint program goes. */
 export interface TracepointOptions extends PerfLinkOptions {
@@ -98,7 +99,7 @@ function attach(
     });
   }
   const file = kernel.readFile(`${root}/events/${target}/id`);
-  if (file.result === -2) {
+  if (failed(file.result, Errno.ENOENT)) {
     throw noSuchTarget(
       program.name,
       "tracepoint",

@@ -12,6 +12,7 @@ import { AttachType } from "../../uapi/enums.ts";
 import { checkAttach } from "./target/error.ts";
 import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import { Link } from "./link.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** How a tracing program attaches. */
 export interface TracingOptions {
@@ -191,7 +192,9 @@ function attach(
   }
   checkAttach(fd, program.name, command, {
     data: { target },
-    why: fd === -16 ? `something else is attached to ${target} that excludes it` : undefined,
+    why: failed(fd, Errno.EBUSY)
+      ? `something else is attached to ${target} that excludes it`
+      : undefined,
   });
   return new Link(kernel, { kind, program: program.name, target, fd });
 }

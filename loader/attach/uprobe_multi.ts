@@ -20,6 +20,7 @@ import { isGlob } from "./target/glob.ts";
 import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { BPF_F_UPROBE_MULTI_RETURN } from "../../uapi/bpf_flags.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** Where a uprobe.multi program goes: exactly one of pattern, functions and offsets. */
 export interface UprobeMultiOptions {
@@ -141,7 +142,7 @@ export function attachToFile(program: AttachableProgram, options: UprobeMultiOpt
   const target = `${path}:${options.pattern ?? options.functions?.join(",") ?? offsets.join(",")}`;
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data: { target, places: offsets.length },
-    why: fd === -3 ? `there is no process ${pid}` : undefined,
+    why: failed(fd, Errno.ESRCH) ? `there is no process ${pid}` : undefined,
   });
   const kind = session ? "uprobe.session" : returns ? "uretprobe.multi" : "uprobe.multi";
   return new Link(kernel, { kind, program: program.name, target, fd });

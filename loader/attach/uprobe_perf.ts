@@ -8,6 +8,7 @@ import { attachError, checkAttach } from "./target/error.ts";
 import type { AttachableProgram } from "./attachable.ts";
 import type { Link } from "./link.ts";
 import { attachToPerfEvent, checkPerfOpen, eventSource, type PerfLinkOptions } from "./perf.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** How a uprobe is made at a place. */
 export interface UprobeWay extends PerfLinkOptions {
@@ -50,7 +51,7 @@ export function attachUprobeAt(
     pid,
     cpu: pid < 0 ? 0 : -1,
   });
-  checkAttach(fd === -22 ? fd : 0, program.name, "perf_event_open", {
+  checkAttach(failed(fd, Errno.EINVAL) ? fd : 0, program.name, "perf_event_open", {
     why:
       `no instruction of "${path}" begins at ${offset}, or the file system does not allow uprobes`,
     data: { target, offset: String(offset) },

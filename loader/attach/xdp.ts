@@ -26,6 +26,7 @@ import {
   XDP_FLAGS_SKB_MODE,
   XDP_FLAGS_UPDATE_IF_NOEXIST,
 } from "../../uapi/netlink.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** Where in the device's receive path: the kernel's copy, the driver, or the device itself. */
 export type XdpMode = "generic" | "driver" | "offload";
@@ -99,11 +100,11 @@ function attach(
   });
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data,
-    why: fd === -22 && typeof options.interface === "number"
+    why: failed(fd, Errno.EINVAL) && typeof options.interface === "number"
       ? `this network namespace has no interface ${target} that takes XDP`
-      : fd === -16
+      : failed(fd, Errno.EBUSY)
       ? `an XDP program is attached to ${target} already`
-      : fd === -95
+      : failed(fd, Errno.EOPNOTSUPP)
       ? `${target} cannot run XDP in the ${data.mode} mode`
       : undefined,
   });
@@ -120,7 +121,7 @@ function attachByNetlink(
   const result = setXdp(kernel, index, program.fd, mode | XDP_FLAGS_UPDATE_IF_NOEXIST);
   checkAttach(result, program.name, "RTM_SETLINK", {
     data: { interface: index },
-    why: result === -16 || result === -17
+    why: failed(result, Errno.EBUSY, Errno.EEXIST)
       ? `an XDP program is attached to ${target} already`
       : undefined,
   });

@@ -14,12 +14,12 @@ import { SkepError } from "../../errors/skep_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { Mapping } from "../../kernel/mapping.ts";
 import { Descriptor } from "../../kernel/descriptor.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** Where kernels publish their BTF. */
 const DIRECTORY = "/sys/kernel/btf";
 /** Ids that are tried when the kernel does not let them be enumerated (under a token). */
 const MOST_IDS = 1 << 16;
-const EPERM = -1;
 
 /** A kernel module's types. */
 export interface ModuleBtf {
@@ -97,7 +97,7 @@ export class KernelTypes {
     let id = 0;
     while (true) {
       const next = this.#kernel.getNextId("btf", id);
-      if (next === EPERM && id === 0 && tokenFd !== undefined) break;
+      if (failed(next, Errno.EPERM) && id === 0 && tokenFd !== undefined) break;
       if (next < 0) return;
       yield id = next;
     }

@@ -3,6 +3,7 @@ import { KernelError } from "../../errors/kernel_error.ts";
 import { FakeKernel } from "../../kernel/fake/fake.ts";
 import { explainUnavailable, kernelOption, whyUnavailable } from "./availability.ts";
 import { isAtLeast, type RequirementKind, requirementOf, requirements } from "./requirements.ts";
+import { Errno } from "../../uapi/errno.ts";
 
 const RELEASE = "6.1.0-50-amd64";
 
@@ -66,14 +67,14 @@ Deno.test("an option of a kernel whose configuration cannot be read is unknown",
 
 Deno.test("a refusal by a kernel that is too old says what it needs; EPERM never does", () => {
   const kernel = kernelWith(RELEASE);
-  const error = explainUnavailable(kernel, refused(-22), [["hook", "tcx"]]);
+  const error = explainUnavailable(kernel, refused(-Errno.EINVAL), [["hook", "tcx"]]);
   assertEquals(
     error?.message,
     "attach egress: EINVAL: it needs Linux 6.6, and this is 6.1.0-50-amd64",
   );
   assertEquals(error?.data["linux"], "6.6");
   assertEquals(error?.stage, "attach");
-  assertEquals(explainUnavailable(kernel, refused(-1), [["hook", "tcx"]]), undefined);
-  assertEquals(explainUnavailable(kernel, refused(-22), [["hook", "xdp"]]), undefined);
+  assertEquals(explainUnavailable(kernel, refused(-Errno.EPERM), [["hook", "tcx"]]), undefined);
+  assertEquals(explainUnavailable(kernel, refused(-Errno.EINVAL), [["hook", "xdp"]]), undefined);
   assertEquals(explainUnavailable(kernel, new Error("x"), [["hook", "tcx"]]), undefined);
 });

@@ -7,7 +7,7 @@
 
 import { Btf } from "../../btf/btf.ts";
 import { SkepError } from "../../errors/skep_error.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { check } from "../../errors/kernel_error.ts";
 import { btfNaming, type BtfTarget, btfTarget } from "../../object/section/btf_target.ts";
 import { nearestNames } from "../../object/spec/named.ts";
@@ -149,7 +149,7 @@ function inProgram(
     throw targetError(program, "EINVAL", "the program that it attaches to was loaded without BTF");
   }
   let btfFd = kernel.getFdById("btf", btfId, tokenFd);
-  if (btfFd === -Errno.EINVAL && tokenFd !== undefined) {
+  if (failed(btfFd, Errno.EINVAL) && tokenFd !== undefined) {
     // Before Linux 6.15 the command takes no token, and root needs none.
     const own = kernel.getFdById("btf", btfId);
     if (own >= 0) btfFd = own;

@@ -6,7 +6,7 @@
 
 import { SkepError } from "../../errors/skep_error.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { Mapping } from "../../kernel/mapping.ts";
 import { MapType } from "../../uapi/enums.ts";
 import type { MapSpec } from "../../object/spec/spec.ts";
@@ -87,7 +87,7 @@ function pinOrCreate(
     using own = new DisposableStack();
     const map = createMap(state, spec, options, own);
     const result = pinDescriptor(state.kernel, map.descriptor.fd, pinPath, spec.name);
-    if (result === -Errno.EEXIST && attempt === 0) continue;
+    if (failed(result, Errno.EEXIST) && attempt === 0) continue;
     if (result < 0) {
       throw new KernelError({
         doing: "pin map",
@@ -157,7 +157,7 @@ function openNew(
   let result = state.kernel.mapCreate(attributes);
   const typed = (attributes.keyTypeId ?? 0) + (attributes.valueTypeId ?? 0) > 0;
   // EPERM says nothing about the types: a second answer would only hide it.
-  if (result < 0 && result !== -Errno.EPERM && typed) {
+  if (result < 0 && !failed(result, Errno.EPERM) && typed) {
     result = state.kernel.mapCreate(withoutBtf(attributes));
   }
   if (result >= 0) return new Descriptor(state.kernel, result);
@@ -217,7 +217,7 @@ function mapArena(state: LoadContext, spec: MapSpec, fd: number): Mapping {
       command: "mmap",
       number: mapping,
       stage: "map",
-      why: mapping === -Errno.EEXIST
+      why: failed(mapping, Errno.EEXIST)
         ? `another mapping of this process lies at 0x${address.toString(16)}`
         : undefined,
     });

@@ -5,7 +5,7 @@
  */
 
 import type { SkepError } from "../../errors/skep_error.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import type { LoadResult } from "../../kernel/kernel.ts";
 import { Descriptor } from "../../kernel/descriptor.ts";
 import { nextLogSize } from "./load_program.ts";
@@ -34,7 +34,7 @@ export function loadBtf(state: LoadContext, blobs: Iterable<Uint8Array>): BtfOut
     if (answer.result >= 0) {
       return { ok: true, descriptor: new Descriptor(state.kernel, answer.result) };
     }
-    if (answer.result !== -Errno.EINVAL) break;
+    if (!failed(answer.result, Errno.EINVAL)) break;
   }
   if (last !== undefined && state.logLevel !== "none") answer = withLog(state, last, answer);
   return {
@@ -76,7 +76,7 @@ function withLog(state: LoadContext, bytes: Uint8Array, first: LoadResult): Load
       state.kernel.close(answer.result);
       return first;
     }
-    if (answer.result !== -Errno.ENOSPC) break;
+    if (!failed(answer.result, Errno.ENOSPC)) break;
     size = nextLogSize(size, answer.logTrueSize);
   }
   return answer;

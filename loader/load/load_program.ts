@@ -5,7 +5,7 @@
  */
 
 import { SkepError } from "../../errors/skep_error.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import type { LoadResult, ProgramLoad } from "../../kernel/kernel.ts";
 import { AttachType, ProgramType } from "../../uapi/enums.ts";
 import type { ProgramSpec, RelocatedProgram } from "../../object/spec/spec.ts";
@@ -144,7 +144,7 @@ export async function loadProgram(
   const level = parts.linked.program.logLevel ?? (state.logLevel === "full" ? 2 : 0);
   let attributes = programLoadArguments(state, parts);
   let answer = await grow(state, withLog(attributes, level), call);
-  if (answer.result === -Errno.E2BIG && hasLongRecords(attributes)) {
+  if (failed(answer.result, Errno.E2BIG) && hasLongRecords(attributes)) {
     attributes = trimRecords(attributes);
     answer = await grow(state, withLog(attributes, level), call);
   }
@@ -152,8 +152,8 @@ export async function loadProgram(
   if (result < 0 && level === 0 && state.logLevel !== "none") {
     answer = await grow(state, withLog(attributes, 1), call);
     // The log's end is there, and why it was refused is known from before.
-    if (answer.result === -Errno.ENOSPC) answer = { ...answer, result };
-  } else if (result === -Errno.ENOSPC && level > 0) {
+    if (failed(answer.result, Errno.ENOSPC)) answer = { ...answer, result };
+  } else if (failed(result, Errno.ENOSPC) && level > 0) {
     // No buffer takes that log: without one the program may well load.
     answer = await retryAgain(attributes, call);
   }
@@ -170,7 +170,7 @@ async function grow(
   let answer = await retryAgain(attributes, call);
   if ((attributes.logLevel ?? 0) === 0 || !state.wholeLog) return answer;
   let size: number | undefined = attributes.logSize ?? 0;
-  while (answer.result === -Errno.ENOSPC) {
+  while (failed(answer.result, Errno.ENOSPC)) {
     size = nextLogSize(size, answer.logTrueSize);
     if (size === undefined) break;
     answer = await retryAgain({ ...attributes, logSize: size }, call);
@@ -180,7 +180,7 @@ async function grow(
 
 async function retryAgain(attributes: ProgramLoad, call: LoadCall): Promise<LoadResult> {
   let answer = await call(attributes);
-  for (let left = AGAIN - 1; left > 0 && answer.result === -Errno.EAGAIN; left--) {
+  for (let left = AGAIN - 1; left > 0 && failed(answer.result, Errno.EAGAIN); left--) {
     answer = await call(attributes);
   }
   return answer;

@@ -13,6 +13,7 @@ import { BpfObject } from "../object.ts";
 import type { LoadOptions } from "./prepare.ts";
 import { VerifierError } from "../../explain/verifier/error.ts";
 import { BPF_FS_MAGIC, TMPFS_MAGIC } from "../../uapi/files.ts";
+import { Errno } from "../../uapi/errno.ts";
 
 const bpffs = { "/sys/fs/bpf": BPF_FS_MAGIC };
 
@@ -154,7 +155,7 @@ Deno.test("an object without struct_ops loads although its BTF is refused", asyn
 });
 
 Deno.test("a program that is invalid without the BTF that was not permitted tells of the BTF", async () => {
-  const kernel = new FakeKernel({ verify: () => ({ result: -22, log: "no BTF\n" }) });
+  const kernel = new FakeKernel({ verify: () => ({ result: -Errno.EINVAL, log: "no BTF\n" }) });
   kernel.inject({ command: "btf_load", errno: "EPERM" });
   const error = await refusal(kernel);
   assertStringIncludes(error.message, "load BTF of loading.bpf.o: EPERM");
@@ -199,7 +200,7 @@ Deno.test("constants are frozen, zeroes are not written", async () => {
 Deno.test("a program that is refused is loaded again with a log, which the error has whole", async () => {
   const log = "0: (b7) r0 = 0\nR9 !read_ok\nprocessed 1 insns (limit 1000000)\n";
   const kernel = new FakeKernel({
-    verify: ({ name }) => name === "count" ? { result: -13, log } : undefined,
+    verify: ({ name }) => name === "count" ? { result: -Errno.EACCES, log } : undefined,
   });
   const error = await refusal(kernel);
   assert(error instanceof VerifierError);
@@ -213,7 +214,7 @@ Deno.test("a program that is refused is loaded again with a log, which the error
 });
 
 Deno.test("with logLevel none a refusal is not asked twice", async () => {
-  const kernel = new FakeKernel({ verify: () => ({ result: -13 }) });
+  const kernel = new FakeKernel({ verify: () => ({ result: -Errno.EACCES }) });
   await refusal(kernel, { logLevel: "none" });
   assertEquals(kernel.commands().filter((name) => name === "prog_load").length, 1);
 });
@@ -222,9 +223,11 @@ Deno.test("a log that does not fit is asked for in the size that the kernel says
   const sizes: number[] = [];
   const kernel = new FakeKernel({
     verify: ({ logLevel = 0, logSize = 0 }) => {
-      if (logLevel === 0) return { result: -22 };
+      if (logLevel === 0) return { result: -Errno.EINVAL };
       sizes.push(logSize);
-      return sizes.length < 3 ? { result: -28, log: "x" } : { result: -22, log: "bad\n" };
+      return sizes.length < 3
+        ? { result: -Errno.ENOSPC, log: "x" }
+        : { result: -Errno.EINVAL, log: "bad\n" };
     },
   });
   const error = await refusal(kernel);
@@ -235,17 +238,19 @@ Deno.test("a log that does not fit is asked for in the size that the kernel says
 
 Deno.test("EAGAIN is tried again, five times in all", async () => {
   let tries = 0;
-  const busy = new FakeKernel({ verify: () => ++tries < 5 ? { result: -11 } : undefined });
+  const busy = new FakeKernel({
+    verify: () => ++tries < 5 ? { result: -Errno.EAGAIN } : undefined,
+  });
   using _object = await load(busy);
   assertEquals(tries >= 5, true);
-  const always = new FakeKernel({ verify: () => ({ result: -11 }) });
+  const always = new FakeKernel({ verify: () => ({ result: -Errno.EAGAIN }) });
   assertEquals((await refusal(always, { logLevel: "none" })).errno, "EAGAIN");
   assertEquals(always.commands().filter((name) => name === "prog_load").length, 5);
 });
 
 Deno.test("one program that cannot load never hides what the others did", async () => {
   const kernel = new FakeKernel({
-    verify: ({ name }) => name === "count" ? { result: -13, log: "no\n" } : undefined,
+    verify: ({ name }) => name === "count" ? { result: -Errno.EACCES, log: "no\n" } : undefined,
   });
   const spec = parse();
   for (const name of ["unknown", "nowhere"]) spec.programs.get(name).autoload = true;
@@ -275,7 +280,9 @@ Deno.test("one program that cannot load never hides what the others did", async 
 });
 
 Deno.test("of several refused programs the first in the object is told, whichever failed first", async () => {
-  const kernel = new FakeKernel({ verify: ({ name }) => ({ result: -22, log: `${name}\n` }) });
+  const kernel = new FakeKernel({
+    verify: ({ name }) => ({ result: -Errno.EINVAL, log: `${name}\n` }),
+  });
   const error = await refusal(kernel, { jobs: 3 });
   assertEquals(error.subject, "last");
   assertEquals(kernel.leaks(), []);
@@ -341,12 +348,12 @@ Deno.test("a map that is not created poisons its users with its name in the erro
         const callee = view.getInt32(at + 4, true);
         if (view.getUint8(at) === 0x85 && callee > 2_000_000_000) {
           return {
-            result: -22,
+            result: -Errno.EINVAL,
             log: `${at / 8}: (85) call unknown#${callee}\ninvalid func unknown#${callee}\n`,
           };
         }
       }
-      return name === "" ? { result: -22 } : undefined;
+      return name === "" ? { result: -Errno.EINVAL } : undefined;
     },
   });
   const spec = parse();

@@ -6,7 +6,7 @@
 
 import { SkepError } from "../../errors/skep_error.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { mapTypeName } from "../../uapi/enums.ts";
 import type { MapSpec } from "../../object/spec/spec.ts";
@@ -33,7 +33,7 @@ export function openPinned(
 ): Descriptor | undefined {
   const { kernel } = state;
   const fd = kernel.objectGet(path);
-  if (fd === -Errno.ENOENT) return undefined;
+  if (failed(fd, Errno.ENOENT)) return undefined;
   if (fd < 0) {
     throw new KernelError({
       doing: "open pinned map",

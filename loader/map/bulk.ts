@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { viewOf } from "./iterator.ts";
 import { BATCH, type RawMap } from "./raw.ts";
 import type { ValueCodec } from "./values.ts";
@@ -80,7 +80,7 @@ export function deleteMany<K>(
     deleted += batch.count;
     // The command ends at the first key that is not there.
     if (result >= 0) next += part.length;
-    else if (result === -Errno.ENOENT) next += batch.count + 1;
+    else if (failed(result, Errno.ENOENT)) next += batch.count + 1;
     else if (next === 0 && batch.count === 0 && WITHOUT_BATCHES.has(-result)) {
       return keys.filter(single).length;
     } else throw raw.failure(result, `delete key ${next + batch.count} of`, "BPF_MAP_DELETE_BATCH");

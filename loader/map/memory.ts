@@ -11,7 +11,7 @@ import { Mapping } from "../../kernel/mapping.ts";
 import { roundUp } from "../../object/spec/map_rules.ts";
 import { mapTypeTraits } from "../../object/spec/map_traits.ts";
 import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG, BPF_F_SEGV_ON_FAULT } from "../../uapi/bpf_flags.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import type { MapParts } from "./parts.ts";
 
 const DOING = "map the memory of";
@@ -92,7 +92,7 @@ export class MapMemory implements Disposable {
       address,
     });
     // Frozen: by the object's load, or by anybody since.
-    if (mapping === -Errno.EPERM && this.#writable) {
+    if (failed(mapping, Errno.EPERM) && this.#writable) {
       this.#writable = false;
       mapping = kernel.map(descriptor.fd, size, { inPlace: true });
     }

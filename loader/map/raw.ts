@@ -7,7 +7,7 @@
 import { disposedError } from "../../errors/disposed.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { wholeNumber } from "../../kernel/arguments.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import type { Kernel, MapBatch, MapElements } from "../../kernel/kernel.ts";
 import { SkepError } from "../../errors/skep_error.ts";
 
@@ -169,18 +169,18 @@ export class RawMap implements Disposable {
         const result = options.take === true
           ? batch.lookupAndDelete(options.flags)
           : batch.lookup(options.flags);
-        if (result === -Errno.ENOSPC) {
+        if (failed(result, Errno.ENOSPC)) {
           // One bucket has more elements than there is room for: on from there with more room.
           batch = this.#larger(batch);
           continue;
         }
-        if (result < 0 && result !== -Errno.ENOENT) {
+        if (result < 0 && !failed(result, Errno.ENOENT)) {
           if (first && UNSUPPORTED.has(-result)) return yield* this.#oneByOne(options);
           throw this.failure(result, "read a batch of", "BPF_MAP_LOOKUP_BATCH");
         }
         const count = seen === undefined ? batch.count : this.#unseen(batch, seen);
         if (count > 0) yield { count, keys: batch.keys, values: batch.values };
-        if (result === -Errno.ENOENT || batch.count === 0) return;
+        if (failed(result, Errno.ENOENT) || batch.count === 0) return;
       }
     } finally {
       batch[Symbol.dispose]();
@@ -229,7 +229,7 @@ export class RawMap implements Disposable {
         if (found >= 0) {
           if (take) elements.delete();
           yield { count: 1, keys: key, values: elements.value };
-        } else if (found !== -Errno.ENOENT) {
+        } else if (!failed(found, Errno.ENOENT)) {
           elements.value.fill(0);
           const unreadable = this.failure(found, "read the values of", "BPF_MAP_LOOKUP_ELEM");
           yield { count: 1, keys: key, values: elements.value, unreadable };
@@ -241,7 +241,7 @@ export class RawMap implements Disposable {
       }
       result = elements.next(false);
     }
-    if (result !== -Errno.ENOENT) {
+    if (!failed(result, Errno.ENOENT)) {
       throw this.failure(result, "read the keys of", "BPF_MAP_GET_NEXT_KEY");
     }
   }
@@ -284,7 +284,7 @@ export class RawMap implements Disposable {
 
   #found(result: number, doing: string, command: string): boolean {
     if (result >= 0) return true;
-    if (result === -Errno.ENOENT) return false;
+    if (failed(result, Errno.ENOENT)) return false;
     throw this.failure(result, doing, command);
   }
 }

@@ -7,7 +7,7 @@
 import type { Btf } from "../../btf/btf.ts";
 import type { BtfRecord } from "../../btf/codec/mod.ts";
 import { check } from "../../errors/kernel_error.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import type { ProgramSpec, RelocatedProgram } from "../../object/spec/spec.ts";
@@ -215,7 +215,7 @@ export class Program implements Disposable {
       doing: "run program",
       subject: this.name,
       command: "BPF_PROG_TEST_RUN",
-      why: answer.result === -Errno.ENOTSUPP || answer.result === -Errno.EOPNOTSUPP
+      why: failed(answer.result, Errno.ENOTSUPP, Errno.EOPNOTSUPP)
         ? `the kernel cannot run ${this.spec.type} programs this way`
         : undefined,
     });

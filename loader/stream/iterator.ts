@@ -10,8 +10,8 @@ import { type Decoder, decodeRecord, type ReadOptions } from "./decoder.ts";
 import { closedError, refused, streamError } from "./error.ts";
 import { LineSplitter } from "./lines.ts";
 import { turn } from "./event_loop.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
-const EAGAIN = -11;
 const PIECE = 64 * 1024;
 
 /** A link of the kind `iter`. */
@@ -127,7 +127,7 @@ export class IteratorReader implements Disposable {
         this.#checkOpen();
         const { result, bytes } = this.#kernel.read(this.#descriptor.fd, PIECE);
         // The kernel stops after a million objects without output, and wants to be asked again.
-        if (result === EAGAIN) continue;
+        if (failed(result, Errno.EAGAIN)) continue;
         if (result < 0) throw refused("read iterator", this.#name, "read", result);
         if (bytes.length === 0) return;
         yield bytes;

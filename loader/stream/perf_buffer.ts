@@ -21,6 +21,7 @@ import {
   PERF_SAMPLE_RAW,
   PERF_TYPE_SOFTWARE,
 } from "../../uapi/perf.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** How a perf buffer is opened. */
 export interface PerfBufferOptions<T> {
@@ -208,14 +209,14 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
       cpu,
     });
     // A CPU that went off since the list was read has no buffer and writes nothing.
-    if (fd === -19) return;
+    if (failed(fd, Errno.ENODEV)) return;
     if (fd < 0) {
       throw refused(
         "open",
         this.name,
         "perf_event_open",
         fd,
-        fd === -13 || fd === -1
+        failed(fd, Errno.EACCES, Errno.EPERM)
           ? "perf_event_open is not permitted here, and a BPF token cannot delegate it: use a ring buffer"
           : undefined,
       );

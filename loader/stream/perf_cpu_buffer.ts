@@ -13,6 +13,7 @@ import { refused, streamError } from "./error.ts";
 import { RecordView } from "./record_view.ts";
 import { PERF_RECORD_LOST, PERF_RECORD_SAMPLE } from "../../uapi/perf.ts";
 import { structs, structSizes } from "../../uapi/layouts.ts";
+import { Errno } from "../../uapi/errno.ts";
 
 /** Words of data_head and data_tail in the header page, low halves. */
 const HEAD: number = structs.perf_event_mmap_page.data_head[0] / 4;
@@ -69,7 +70,7 @@ export class PerfCpuBuffer implements Disposable {
   ): PerfCpuBuffer {
     const bad = !Number.isInteger(pages) || pages < 1 || (pages & (pages - 1)) !== 0;
     const mapping = bad
-      ? -22
+      ? -Errno.EINVAL
       : kernel.map(fd, (pages + 1) * kernel.machine.pageSize, { writable: true });
     if (typeof mapping !== "number") return new PerfCpuBuffer(kernel, fd, cpu, mapping, lost);
     kernel.close(fd);

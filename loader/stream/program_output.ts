@@ -10,9 +10,9 @@ import type { ReadOptions } from "./decoder.ts";
 import { refused } from "./error.ts";
 import { LineSplitter } from "./lines.ts";
 import { pause } from "./event_loop.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 const STREAMS = { stdout: 1, stderr: 2 } as const;
-const EAGAIN = -11;
 const PIECE = 64 * 1024;
 
 /** A program whose output is read. */
@@ -30,13 +30,15 @@ export function readProgramOutput(
   stream: "stdout" | "stderr",
 ): Uint8Array<ArrayBuffer> {
   const { result, bytes } = kernel.programStreamRead(program.fd, STREAMS[stream], PIECE);
-  if (result < 0 && result !== EAGAIN) {
+  if (result < 0 && !failed(result, Errno.EAGAIN)) {
     throw refused(
       "read output of",
       program.name,
       "BPF_PROG_STREAM_READ_BY_FD",
       result,
-      result === -22 ? "this kernel has no program output streams (Linux 6.17)" : undefined,
+      failed(result, Errno.EINVAL)
+        ? "this kernel has no program output streams (Linux 6.17)"
+        : undefined,
     );
   }
   return bytes;

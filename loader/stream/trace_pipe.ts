@@ -10,8 +10,8 @@ import { refused, streamError } from "./error.ts";
 import { LineSplitter } from "./lines.ts";
 import { Waiter } from "./waiter.ts";
 import { O_NONBLOCK } from "../../uapi/files.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
-const EAGAIN = -11;
 const PIECE = 64 * 1024;
 
 /**
@@ -31,7 +31,7 @@ export async function* traceLines(
 ): AsyncGenerator<string, void, undefined> {
   const path = `${options.tracefs ?? "/sys/kernel/tracing"}/trace_pipe`;
   const fd = kernel.open(path, O_NONBLOCK);
-  if (fd === -2) {
+  if (failed(fd, Errno.ENOENT)) {
     throw streamError(
       "read",
       path,
@@ -45,7 +45,7 @@ export async function* traceLines(
   try {
     while (!options.signal?.aborted) {
       const { result, bytes } = kernel.read(fd, PIECE);
-      if (result < 0 && result !== EAGAIN) throw refused("read", path, "read", result);
+      if (result < 0 && !failed(result, Errno.EAGAIN)) throw refused("read", path, "read", result);
       if (bytes.length > 0) yield* splitter.push(bytes);
       // The kernel calls the pipe readable when its buffer is half full: earlier lines are asked for.
       else await waiter.ready({ signal: options.signal, timeout: options.interval ?? 100 });

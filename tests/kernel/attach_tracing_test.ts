@@ -5,6 +5,7 @@ import { callGetpgid, type Hook, linksOf, loadHook } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";
 import { trampolines, trampolinesFor } from "../support/trampolines.ts";
 import type { AttachOptions } from "../../loader/attach/attach.ts";
+import { Errno } from "../../uapi/errno.ts";
 
 const kernel = linuxKernel();
 
@@ -191,13 +192,13 @@ kernelTest(
   { needs: trampolinesFor("fmod_ret") },
   async () => {
     using hook = await loadHook("fmod_ret");
-    decides(hook, -13);
+    decides(hook, -Errno.EACCES);
   },
 );
 
 kernelTest("lsm enforces its verdict", { needs: trampolinesFor("lsm") }, async () => {
   using hook = await loadHook("lsm");
-  decides(hook, -1);
+  decides(hook, -Errno.EPERM);
 });
 
 kernelTest("Link.info tells the name of what the link is on", async () => {

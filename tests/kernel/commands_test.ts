@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { Mapping } from "../../kernel/mapping.ts";
 import { structs } from "../../uapi/layouts.ts";
@@ -104,7 +104,7 @@ for (const type of ["hash", "array"] as const) {
         got.clear();
         for (let result = 0; result === 0;) {
           result = some.lookup();
-          assert(result === 0 || result === -Errno.ENOENT, `round ${round}: ${result}`);
+          assert(result === 0 || failed(result, Errno.ENOENT), `round ${round}: ${result}`);
           const k = new Uint32Array(some.keys.buffer, some.keys.byteOffset, some.count);
           const v = new BigUint64Array(some.values.buffer, some.values.byteOffset, some.count);
           k.forEach((key, index) => got.set(key, v[index] as bigint));

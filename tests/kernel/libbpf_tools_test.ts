@@ -7,6 +7,7 @@ import { BpfObject } from "../../loader/object.ts";
 import { PerfBuffer } from "../../loader/stream/perf_buffer.ts";
 import { inNetworkNamespace, until } from "../support/hooks.ts";
 import { kernelTest } from "../support/kernel.ts";
+import { Errno } from "../../uapi/errno.ts";
 
 const kernel = linuxKernel();
 const FOLDER = new URL("../../../shared/corpus/objs/libbpf-tools.bookworm/", import.meta.url);
@@ -84,12 +85,12 @@ kernelTest("opensnoop of libbpf-tools tells of a file that is not there", tracep
   const event = await drive("opensnoop", {
     variables: { targ_tgid: Deno.pid },
     happen: () => {
-      assertEquals(kernel.open(path), -2);
+      assertEquals(kernel.open(path), -Errno.ENOENT);
     },
     wanted: (bytes) => text(bytes, 56, 255) === path,
   });
   assertEquals(number(event, 8), Deno.pid);
-  assertEquals(number(event, 16), -2);
+  assertEquals(number(event, 16), -Errno.ENOENT);
 });
 
 kernelTest("tcpstates of libbpf-tools tells of a connection's way", tracepoints, async () => {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertGreater, assertRejects } from "@std/assert";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { Mapping } from "../../kernel/mapping.ts";
@@ -102,7 +102,7 @@ kernelTest("errno is right while garbage is collected", unprivileged, () => {
     garbage.push({ round, text: `${round}` });
     if (garbage.length > 500) garbage.length = 0;
     const result = kernel.mapFreeze(-1);
-    if (result !== -Errno.EBADF && result !== -Errno.EPERM) wrong++;
+    if (!failed(result, Errno.EBADF, Errno.EPERM)) wrong++;
   }
   assertEquals(wrong, 0);
 });
@@ -159,7 +159,7 @@ kernelTest("map shows the kernel's BTF", {
   kernel.close(fd);
   // Linux before 6.16 cannot map it, and says so.
   if (!(mapping instanceof Mapping)) {
-    assert(mapping === -Errno.ENODEV || mapping === -Errno.EINVAL);
+    assert(failed(mapping, Errno.ENODEV, Errno.EINVAL));
     assertEquals(kernel.readFile("/sys/kernel/btf/vmlinux").bytes[0], 0x9f);
     return;
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import type { Message } from "../../kernel/processes.ts";
@@ -27,7 +27,7 @@ export async function waitForMessage(
 ): Promise<Message | undefined> {
   const { sockets } = linuxKernel().processes;
   const message = await sockets.receiveWithin(socket, size, timeout);
-  return message === -Errno.ETIMEDOUT ? undefined : checked(message, "recvmsg");
+  return failed(message, Errno.ETIMEDOUT) ? undefined : checked(message, "recvmsg");
 }
 
 function checked<T extends object>(answer: T | number, command: string): T {

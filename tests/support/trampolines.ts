@@ -8,8 +8,8 @@ import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { hookToken } from "./hooks.ts";
 import { hasCapability, type KernelNeeds } from "./kernel.ts";
 import { CAP_BPF } from "../../uapi/processes.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
-const EPERM = -1;
 const RETURN_ZERO = new Uint8Array([0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]);
 
 /**
@@ -30,7 +30,7 @@ export function refusedByPolicy(): string | undefined {
     license: "GPL",
   });
   if (result.result >= 0) kernel.close(result.result);
-  return result.result === EPERM
+  return failed(result.result, Errno.EPERM)
     ? "this machine's kernel refuses trampolines to root (EPERM)"
     : undefined;
 }

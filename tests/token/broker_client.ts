@@ -5,7 +5,7 @@
  */
 
 import type { JsonValue } from "../../errors/skep_error.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { connectTo, receiveMessage, sendMessage } from "../../kernel/process/sockets.ts";
@@ -119,7 +119,7 @@ export function vanish(path: string, connections: number): JsonValue {
   let turnedAway = 0;
   for (let count = 0; count < connections; count++) {
     const socket = connectTo(path);
-    if (socket === -Errno.EAGAIN) {
+    if (failed(socket, Errno.EAGAIN)) {
       kernel.poller.poll(0, 1);
       continue;
     }

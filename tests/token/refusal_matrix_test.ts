@@ -19,6 +19,7 @@ import { missing, testWith } from "../support/needs.ts";
 import { withInitialBpffs } from "./bpffs.ts";
 import type { NestedAnswers } from "./nested.ts";
 import type { RowAnswer } from "./refusal_cases.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 const kernel = linuxKernel();
 
@@ -370,7 +371,7 @@ function lockedDown(): boolean {
     license: "GPL",
   });
   if (result >= 0) kernel.close(result);
-  return result === -22;
+  return failed(result, Errno.EINVAL);
 }
 
 if (lockedDown()) {
@@ -389,7 +390,7 @@ function refusesTrampolines(): boolean {
     instructions: new Uint8Array([0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]),
     license: "GPL",
   });
-  return result === -1;
+  return failed(result, Errno.EPERM);
 }
 
 if (refusesTrampolines()) {

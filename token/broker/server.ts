@@ -5,7 +5,7 @@
  */
 
 import type { JsonValue } from "../../errors/skep_error.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
@@ -105,10 +105,10 @@ class Broker implements AsyncDisposable {
   async #acceptAll(): Promise<void> {
     for (;;) {
       const connection = this.#kernel.processes.sockets.accept(this.#socket);
-      if (connection === -Errno.EAGAIN) return;
+      if (failed(connection, Errno.EAGAIN)) return;
       if (connection < 0) {
         // No descriptors left, or a client that is gone already: it must not become a busy loop.
-        if (connection !== -Errno.ECONNABORTED) await sleep(100);
+        if (!failed(connection, Errno.ECONNABORTED)) await sleep(100);
         return;
       }
       if (this.#connections.size >= this.#policy.limits.connections) {
@@ -287,16 +287,16 @@ function listen(kernel: Kernel, path: string): number {
   let socket = sockets.listen(path);
   const isSocket = (kernel.stat(path).mode & S_IFMT) === S_IFSOCK;
   // What is no socket refuses connections too, and is nobody's to remove.
-  if (socket === -Errno.EADDRINUSE && isSocket) {
+  if (failed(socket, Errno.EADDRINUSE) && isSocket) {
     const other = sockets.connect(path);
-    if (other === -Errno.ECONNREFUSED) {
+    if (failed(other, Errno.ECONNREFUSED)) {
       // Nobody listens: it was left by one that did not end by itself.
       kernel.unlink(path);
       socket = sockets.listen(path);
     } else if (other >= 0) kernel.close(other);
   }
   if (socket < 0) {
-    const taken = socket === -Errno.EADDRINUSE;
+    const taken = failed(socket, Errno.EADDRINUSE);
     throw new KernelError({
       doing: "listen at",
       subject: path,

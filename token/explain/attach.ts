@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { type ProgramTypeName, programTypeName } from "../../uapi/enums.ts";
 import { sectionsText } from "../../plan/attachment_text.ts";
 import { programTypeFacts } from "../../plan/program_types.ts";
@@ -29,10 +29,10 @@ const ADMINISTRATION: { readonly [command: string]: string } = {
 export function explainAttach(one: Case): Finding | undefined {
   const { refusal, facts, evidence } = one;
   const { command, errno } = refusal;
-  if (errno !== -Errno.EPERM && errno !== -Errno.EACCES) return undefined;
+  if (!failed(errno, Errno.EPERM, Errno.EACCES)) return undefined;
   if (command === "perf_event_open") return perfEvent(one);
   const administration = ADMINISTRATION[command];
-  if (administration !== undefined && errno === -Errno.EPERM) {
+  if (administration !== undefined && failed(errno, Errno.EPERM)) {
     evidence.push(`${command} looks at no token`);
     return {
       reason: "not-delegable",

@@ -5,7 +5,7 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import type { KernelError } from "../../errors/kernel_error.ts";
 import type { Finding } from "./case.ts";
 import { seccompFinding } from "./seccomp.ts";
@@ -38,7 +38,7 @@ export function explainTokenCreation(kernel: Kernel, refused: RefusedCreation): 
   const subject = path ?? `descriptor ${directoryFd}`;
   const doing = "create BPF token of";
   if (openResult !== undefined && openResult < 0) {
-    const notDirectory = openResult === -Errno.ENOTDIR;
+    const notDirectory = failed(openResult, Errno.ENOTDIR);
     return new DelegationError({
       doing,
       subject,
@@ -47,7 +47,7 @@ export function explainTokenCreation(kernel: Kernel, refused: RefusedCreation): 
       reason: "path-not-opened",
       why: notDirectory
         ? "it is not a directory"
-        : openResult === -Errno.ENOENT
+        : failed(openResult, Errno.ENOENT)
         ? "there is no such directory"
         : "the directory cannot be opened",
       fix: "give the directory where a bpffs with delegate_* options is mounted",
@@ -266,7 +266,7 @@ function ownsFilesystem(kernel: Kernel, directoryFd: number): boolean | undefine
   if (context < 0) return undefined;
   const result = mounts.reconfigure(context);
   kernel.close(context);
-  return result === 0 ? true : result === -Errno.EPERM ? false : undefined;
+  return result === 0 ? true : failed(result, Errno.EPERM) ? false : undefined;
 }
 
 function namespaceEvidence(facts: ProcessFacts): string {

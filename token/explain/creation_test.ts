@@ -3,6 +3,7 @@ import { FakeKernel } from "../../kernel/fake/fake.ts";
 import { DelegationError } from "./delegation_error.ts";
 import { explainTokenCreation } from "./creation.ts";
 import { BPF_FS_MAGIC } from "../../uapi/files.ts";
+import { Errno } from "../../uapi/errno.ts";
 
 function fake(effective: string, release = "6.18.0"): FakeKernel {
   return new FakeKernel({
@@ -30,28 +31,28 @@ const EVERYTHING = "000001ffffffffff";
 const WITHOUT_BPF = (0x1ffffffffffn & ~(1n << 39n)).toString(16);
 
 Deno.test("a kernel before 6.9 is said to be too old, not the mount to be wrong", () => {
-  const error = explain(fake(EVERYTHING, "6.1.0-18-amd64"), -22);
+  const error = explain(fake(EVERYTHING, "6.1.0-18-amd64"), -Errno.EINVAL);
   assertEquals(error.reason, "kernel-too-old");
   assertStringIncludes(error.message, "6.1.0-18-amd64");
-  assertEquals(explain(fake(EVERYTHING), -22).reason, "not-root-of-mount");
+  assertEquals(explain(fake(EVERYTHING), -Errno.EINVAL).reason, "not-root-of-mount");
 });
 
 Deno.test("a mount without delegation is shown with its options", () => {
-  const error = explain(fake(EVERYTHING), -2);
+  const error = explain(fake(EVERYTHING), -Errno.ENOENT);
   assertEquals(error.reason, "nothing-delegated");
   assertEquals(error.evidence, ["its mount options are rw,mode=700"]);
 });
 
 Deno.test("EPERM is the namespace's when the file system is another's", () => {
-  assertEquals(explain(fake(EVERYTHING), -1, false).reason, "wrong-user-namespace");
+  assertEquals(explain(fake(EVERYTHING), -Errno.EPERM, false).reason, "wrong-user-namespace");
 });
 
 Deno.test("EPERM is the capability's when the file system is ours", () => {
-  assertEquals(explain(fake(WITHOUT_BPF), -1).reason, "capability-missing");
+  assertEquals(explain(fake(WITHOUT_BPF), -Errno.EPERM).reason, "capability-missing");
 });
 
 Deno.test("EPERM is a security module's when both are right", () => {
-  assertEquals(explain(fake(EVERYTHING), -1).reason, "local-policy");
+  assertEquals(explain(fake(EVERYTHING), -Errno.EPERM).reason, "local-policy");
 });
 
 Deno.test("an explanation leaves nothing open but what it was given", () => {
@@ -63,6 +64,6 @@ Deno.test("an explanation leaves nothing open but what it was given", () => {
 });
 
 Deno.test("an errno that nobody has seen is called unknown, and kept", () => {
-  const error = explain(fake(EVERYTHING), -12);
+  const error = explain(fake(EVERYTHING), -Errno.ENOMEM);
   assertEquals([error.reason, error.errno], ["unknown", "ENOMEM"]);
 });

@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { verifierHint } from "./verifier.ts";
+import { Errno } from "../../uapi/errno.ts";
 
 const all = ["bpf", "net_admin", "perfmon", "sys_admin"] as const;
 const few = ["bpf", "net_admin"] as const;
@@ -7,7 +8,7 @@ const few = ["bpf", "net_admin"] as const;
 Deno.test("a helper that takes CAP_PERFMON is named, with the line of the log", () => {
   const log = "0: (85) call bpf_probe_read_kernel#113\n" +
     "program of this type cannot use helper bpf_probe_read_kernel#113\nprocessed 1 insns\n";
-  const hint = verifierHint(-22, log, few);
+  const hint = verifierHint(-Errno.EINVAL, log, few);
   assertEquals(hint?.reason, "verifier-needs-perfmon");
   assertStringIncludes(hint?.why ?? "", "probe_read_kernel");
   assertEquals(hint?.evidence, "program of this type cannot use helper bpf_probe_read_kernel#113");
@@ -15,15 +16,18 @@ Deno.test("a helper that takes CAP_PERFMON is named, with the line of the log", 
 
 Deno.test("a helper that no privilege gives has no hint", () => {
   const log = "program of this type cannot use helper bpf_redirect#23\n";
-  assertEquals(verifierHint(-22, log, few), undefined);
+  assertEquals(verifierHint(-Errno.EINVAL, log, few), undefined);
 });
 
 Deno.test("a refused helper with all capabilities is lockdown's, unless there is none", () => {
   const log = "program of this type cannot use helper bpf_probe_write_user#36\n";
-  assertEquals(verifierHint(-22, log, all, "integrity")?.reason, "local-policy");
-  assertEquals(verifierHint(-22, log, all, undefined)?.reason, "local-policy");
-  assertEquals(verifierHint(-22, log, all, "none"), undefined);
-  assertEquals(verifierHint(-22, log, ["bpf", "perfmon"])?.reason, "verifier-needs-sys-admin");
+  assertEquals(verifierHint(-Errno.EINVAL, log, all, "integrity")?.reason, "local-policy");
+  assertEquals(verifierHint(-Errno.EINVAL, log, all, undefined)?.reason, "local-policy");
+  assertEquals(verifierHint(-Errno.EINVAL, log, all, "none"), undefined);
+  assertEquals(
+    verifierHint(-Errno.EINVAL, log, ["bpf", "perfmon"])?.reason,
+    "verifier-needs-sys-admin",
+  );
 });
 
 Deno.test("what CAP_PERFMON allows is only a reason where it is missing", () => {
@@ -36,15 +40,22 @@ Deno.test("what CAP_PERFMON allows is only a reason where it is missing", () => 
       "infinite loop detected at insn 3",
     ]
   ) {
-    assertEquals(verifierHint(-13, `0: x\n${line}\n`, few)?.reason, "verifier-needs-perfmon", line);
-    assertEquals(verifierHint(-13, `0: x\n${line}\n`, all), undefined, line);
+    assertEquals(
+      verifierHint(-Errno.EACCES, `0: x\n${line}\n`, few)?.reason,
+      "verifier-needs-perfmon",
+      line,
+    );
+    assertEquals(verifierHint(-Errno.EACCES, `0: x\n${line}\n`, all), undefined, line);
   }
 });
 
 Deno.test("a tail call through one of several arrays cannot be delegated", () => {
-  assertEquals(verifierHint(-22, "tail_call abusing map_ptr\n", all)?.reason, "not-delegable");
+  assertEquals(
+    verifierHint(-Errno.EINVAL, "tail_call abusing map_ptr\n", all)?.reason,
+    "not-delegable",
+  );
 });
 
 Deno.test("a plain mistake has no hint", () => {
-  assertEquals(verifierHint(-13, "R0 !read_ok\nprocessed 1 insns\n", few), undefined);
+  assertEquals(verifierHint(-Errno.EACCES, "R0 !read_ok\nprocessed 1 insns\n", few), undefined);
 });

@@ -8,14 +8,14 @@
  * @module
  */
 
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import type { Kernel, MapCreate } from "../../kernel/kernel.ts";
 import { MapType, mapTypeName } from "../../uapi/enums.ts";
 import { BPF_F_MMAPABLE, BPF_F_NO_PREALLOC } from "../../uapi/bpf_flags.ts";
 
 /** Whether the kernel went past its checks of privilege; ENOSYS is a filter's, or of a kernel without bpf(2). */
 function isAnswered(result: number): boolean {
-  return result !== -Errno.EPERM && result !== -Errno.ENOSYS;
+  return !failed(result, Errno.EPERM, Errno.ENOSYS);
 }
 
 /** `exit` and nothing before it: the verifier refuses it, for r0 is not set. */

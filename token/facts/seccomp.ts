@@ -5,7 +5,7 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { kernelAtLeast, processFacts, readText } from "./process.ts";
 
 /** SECCOMP_MODE_FILTER, as the line `Seccomp:` of /proc/PID/status has it. */
@@ -31,9 +31,9 @@ export function hasSeccompFilter(kernel: Kernel): boolean | undefined {
 export function seccompAnswer(kernel: Kernel, command: number): number | undefined {
   if (hasSeccompFilter(kernel) !== true) return undefined;
   const result = kernel.probeCommand(command);
-  if (result >= 0 || result === -Errno.E2BIG) return undefined;
-  if (result === -Errno.ENOSYS && !knowsBpf(kernel)) return undefined;
-  if (result === -Errno.EPERM) {
+  if (result >= 0 || failed(result, Errno.E2BIG)) return undefined;
+  if (failed(result, Errno.ENOSYS) && !knowsBpf(kernel)) return undefined;
+  if (failed(result, Errno.EPERM)) {
     const facts = processFacts(kernel);
     if (!kernelAtLeast(facts, 6, 5) && !facts.capabilities.includes("bpf")) return undefined;
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Delegation, DelegationMasks } from "../../plan/delegation.ts";
@@ -30,7 +30,7 @@ export function requestToken(
   try {
     const sent = sockets.send(socket, encodeRequest(need, label));
     // Who is turned away at the door finds the answer there already.
-    if (sent < 0 && sent !== -Errno.EPIPE) throw refusal(path, "sendmsg", sent);
+    if (sent < 0 && !failed(sent, Errno.EPIPE)) throw refusal(path, "sendmsg", sent);
     if (!kernel.poller.poll(socket, timeout)) {
       throw refusal(path, "recvmsg", -Errno.ETIMEDOUT, "the broker did not answer in time");
     }

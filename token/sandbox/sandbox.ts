@@ -27,6 +27,7 @@ import { processFacts } from "../facts/process.ts";
 import { processEnvironment, TOKEN_PATH_VARIABLE } from "../resolve.ts";
 import { DEFAULT_MOUNT } from "../facts/mounts.ts";
 import { coversFor } from "./bind_mounts.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 
 /** Milliseconds between SIGTERM and SIGKILL when a sandbox is aborted. */
 const GRACE = 5000;
@@ -302,8 +303,8 @@ function checkDelegated(result: number, subject: string): void {
     subject,
     command: "fsconfig",
     number: result,
-    reason: result === -1 ? "capability-missing" : "kernel-too-old",
-    why: result === -1
+    reason: failed(result, Errno.EPERM) ? "capability-missing" : "kernel-too-old",
+    why: failed(result, Errno.EPERM)
       ? "only CAP_SYS_ADMIN in the initial user namespace may delegate"
       : "this kernel does not take it: delegation came with Linux 6.9",
   });

@@ -5,7 +5,7 @@
  */
 
 import { KernelError } from "../../errors/kernel_error.ts";
-import { Errno, errnoName } from "../../uapi/errno.ts";
+import { Errno, errnoName, failed } from "../../uapi/errno.ts";
 import type { FailedStep, IsolatedCommand } from "../../kernel/processes.ts";
 
 /** The error for the step at which the child ended before its command ran. */
@@ -26,8 +26,8 @@ function explain(
 ): { readonly why: string; readonly fix?: string | undefined } {
   if (step === "clone3") return { why: "the process ended before it came so far" };
   if (step === "execve") {
-    if (result === -Errno.ENOENT) return { why: "there is no such program" };
-    if (result === -Errno.EACCES) {
+    if (failed(result, Errno.ENOENT)) return { why: "there is no such program" };
+    if (failed(result, Errno.EACCES)) {
       return {
         why: `uid ${command.uid} may not execute it`,
         fix:
@@ -35,13 +35,13 @@ function explain(
       };
     }
   }
-  if (step === "unshare the user namespace" && result === -Errno.ENOSPC) {
+  if (step === "unshare the user namespace" && failed(result, Errno.ENOSPC)) {
     return {
       why: "no more user namespaces are allowed",
       fix: "raise user.max_user_namespaces",
     };
   }
-  if (step === "move_mount" && result === -Errno.ENOENT) {
+  if (step === "move_mount" && failed(result, Errno.ENOENT)) {
     return {
       why: `there is no directory ${command.mountAt} to mount the bpffs at`,
       fix: "name an existing one",

@@ -8,7 +8,7 @@
 
 import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import {
   BRKINT,
   CS8,
@@ -109,7 +109,7 @@ export class Terminal implements Disposable {
     if (this.#input !== undefined) this.#readInput(this.#input);
     while (this.#open && await kernel.poller.wait(this.#master)) {
       const { result, bytes } = kernel.read(this.#master, PIECE);
-      if (result === -Errno.EAGAIN) continue;
+      if (failed(result, Errno.EAGAIN)) continue;
       // EIO: the slave is closed everywhere.
       if (result <= 0) break;
       await this.#writeAll(this.#output, bytes.subarray(0, result));
@@ -143,7 +143,7 @@ export class Terminal implements Disposable {
     let rest = bytes;
     while (rest.length > 0 && this.#open) {
       const written = this.#kernel.write(fd, rest);
-      if (written === -Errno.EAGAIN) await new Promise((resolve) => setTimeout(resolve, 5));
+      if (failed(written, Errno.EAGAIN)) await new Promise((resolve) => setTimeout(resolve, 5));
       else if (written < 0) return;
       else rest = rest.subarray(written);
     }

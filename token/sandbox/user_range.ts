@@ -9,7 +9,7 @@
 
 import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { O_CREAT, O_RDWR } from "../../uapi/files.ts";
 
 /** Uids that sandboxes may take. */
@@ -79,7 +79,7 @@ export function lockUser(kernel: Kernel, range: UserRange = DEFAULT_USER_RANGE):
 function lock(kernel: Kernel, uid: number): number | undefined {
   for (const [path, mode] of [["/run/skep", 0o755], [LOCKS, 0o700]] as const) {
     const made = kernel.makeDirectory(path, mode);
-    if (made < 0 && made !== -Errno.EEXIST) throw unlockable(path, "mkdir", made);
+    if (made < 0 && !failed(made, Errno.EEXIST)) throw unlockable(path, "mkdir", made);
   }
   const path = `${LOCKS}/${uid}`;
   const fd = kernel.open(path, O_RDWR | O_CREAT);
@@ -87,7 +87,7 @@ function lock(kernel: Kernel, uid: number): number | undefined {
   const locked = kernel.processes.children.lock(fd);
   if (locked >= 0) return fd;
   kernel.close(fd);
-  if (locked !== -Errno.EAGAIN) throw unlockable(path, "flock", locked);
+  if (!failed(locked, Errno.EAGAIN)) throw unlockable(path, "flock", locked);
   return undefined;
 }
 

@@ -8,6 +8,7 @@ import type { Kernel } from "../../../kernel/kernel.ts";
 import { nearestNames } from "../../../object/spec/named.ts";
 import { attachError, checkAttach, noSuchTarget } from "./error.ts";
 import { numbersOf } from "../../../uapi/architecture.ts";
+import { Errno, failed } from "../../../uapi/errno.ts";
 
 /** A cgroup or a network namespace: the path of its directory or file, or a descriptor that stays the caller's. */
 export type PathOrDescriptor = string | number;
@@ -62,7 +63,7 @@ export function withTarget<T>(
     : kernel.open(given, what === "cgroup" ? O_DIRECTORY : 0);
   checkAttach(fd, program, what === "sockmap" ? "BPF_OBJ_GET" : "open", {
     data: { [what]: given },
-    why: fd === -2 ? `there is no ${what} at "${given}"` : undefined,
+    why: failed(fd, Errno.ENOENT) ? `there is no ${what} at "${given}"` : undefined,
   });
   try {
     return use(fd);
