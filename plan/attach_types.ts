@@ -21,7 +21,8 @@ export interface AttachTypeFacts {
   readonly reach?: Reach | undefined;
 }
 
-const ATTACH_TYPES: { readonly [name in AttachTypeName]: AttachTypeFacts } = {
+/** The facts of each attach type. */
+export const ATTACH_TYPES: { readonly [name in AttachTypeName]: AttachTypeFacts } = {
   cgroup_inet_ingress: { loadedAs: "cgroup_skb" },
   cgroup_inet_egress: { loadedAs: "cgroup_skb" },
   cgroup_inet_sock_create: { loadedAs: "cgroup_sock" },
@@ -95,9 +96,4 @@ export function attachTypeReach(name: AttachTypeName): Reach | undefined {
 export function attachTypesOf(type: ProgramTypeName): AttachTypeName[] {
   return (Object.keys(ATTACH_TYPES) as AttachTypeName[])
     .filter((name) => ATTACH_TYPES[name].loadedAs === type);
-}
-
-/** The facts of an attach type. */
-export function attachTypeFacts(name: AttachTypeName): AttachTypeFacts {
-  return ATTACH_TYPES[name];
 }

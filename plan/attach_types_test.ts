@@ -1,12 +1,13 @@
 import { assertEquals } from "@std/assert";
-import { knownSections, sectionPlan } from "../object/section/table.ts";
+import { knownSections } from "../tests/support/sections.ts";
+import { sectionPlan } from "../object/section/table.ts";
 import {
   AttachType,
   type AttachTypeName,
   ProgramType,
   type ProgramTypeName,
 } from "../uapi/enums.ts";
-import { attachTypeFacts, attachTypesOf } from "./attach_types.ts";
+import { ATTACH_TYPES, attachTypesOf } from "./attach_types.ts";
 import { programTypeFacts } from "./program_types.ts";
 
 /** Each program type with the attach types, or undefined, that libbpf's sections load it with. */
@@ -23,10 +24,10 @@ Deno.test("every attach type is loaded as libbpf's sections load it", () => {
   for (const [type, attachTypes] of fromSections()) {
     const named = [...attachTypes].filter((name) => name !== undefined);
     assertEquals(new Set(attachTypesOf(type)), new Set(named), type);
-    for (const name of named) assertEquals(attachTypeFacts(name).loadedAs, type, name);
+    for (const name of named) assertEquals(ATTACH_TYPES[name].loadedAs, type, name);
   }
   const onlyLinked = (Object.keys(AttachType) as AttachTypeName[])
-    .filter((name) => attachTypeFacts(name).loadedAs === undefined);
+    .filter((name) => ATTACH_TYPES[name].loadedAs === undefined);
   assertEquals(onlyLinked, ["perf_event", "struct_ops"]);
 });
 

@@ -2,6 +2,7 @@
 // who prints, and that the README tells the truth about commands and versions.
 
 import { assert, assertEquals } from "@std/assert";
+import { deadExports } from "./support/exports.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -291,6 +292,84 @@ Deno.test("tests/README.md names files that are there, and helpers have names of
     }
   }
   assertEquals(wrong, []);
+});
+
+/** Spreads of an object that a condition chooses, with nothing on one side: `...(x === undefined ? {} : { x })`. */
+function conditionalSpreads(code: string): string[] {
+  const found: string[] = [];
+  for (const { index } of code.matchAll(/\.\.\.\(/g)) {
+    let depth = 0;
+    let end = index + 3;
+    do {
+      const character = code[end++] ?? ")";
+      if ("([{".includes(character)) depth++;
+      if (")]}".includes(character)) depth--;
+    } while (depth > 0);
+    const spread = code.slice(index, end);
+    if (/[?:]\s*\{\s*\}\s*(?:as const\s*)?[:)]/.test(spread)) {
+      found.push(spread.replace(/\s+/g, " "));
+    }
+  }
+  return found;
+}
+
+Deno.test("no object is put together by conditional spreads", async () => {
+  assertEquals(
+    conditionalSpreads(
+      "({ ...(a ? {} : { b }), ...(c ? [d] : []), ...(e(1) ? { f: g({}) } : {}) })",
+    ),
+    ["...(a ? {} : { b })", "...(e(1) ? { f: g({}) } : {})"],
+  );
+  // They switch off the check for unknown properties: declare `x?: T | undefined` and write `{ x }`.
+  const wrong: string[] = [];
+  for (const folder of [...LAYERS, "examples", "tests", "bench"]) {
+    for (const path of await sources(folder)) {
+      for (const spread of conditionalSpreads(codeOf(await read(path)))) {
+        wrong.push(`${path}: ${spread}`);
+      }
+    }
+  }
+  assertEquals(wrong, []);
+});
+
+Deno.test("the reader of exports finds what nobody uses", () => {
+  const found = deadExports(
+    new Map([
+      ["a/mod.ts", 'export * from "./a.ts";\nexport { byName } from "./a.ts";'],
+      [
+        "a/a.ts",
+        [
+          "export const byName = 1;",
+          "export function dead(): void {}",
+          "export function forTests(): void {}",
+          "export function tested(): void {}\ntested();",
+          "export interface Mentioned {}\nexport const shown: Mentioned = {};",
+          "export type Unmentioned = 1;",
+          "export const throughMod = 2;",
+        ].join("\n"),
+      ],
+      ["a/a_test.ts", 'import { forTests, tested } from "./a.ts";'],
+      [
+        "b/b.ts",
+        'import { type shown } from "../a/a.ts";\nimport * as a from "../a/mod.ts";\na.throughMod;',
+      ],
+    ]),
+  );
+  assertEquals(found, [
+    "a/a.ts: dead",
+    "a/a.ts: forTests (tests alone use it)",
+    "a/a.ts: Unmentioned",
+  ]);
+});
+
+Deno.test("every export is used by another file, or exported by name", async () => {
+  const files = new Map<string, string>([["mod.ts", await read("mod.ts")]]);
+  for (const folder of [...LAYERS, "tests", "bench", "examples"]) {
+    for (const path of await sources(folder)) files.set(path, await read(path));
+  }
+  for (const page of ["README.md", "docs/api.md"]) files.set(page, await read(page));
+  // uapi/ is generated: Linux's names as a whole, used or not.
+  assertEquals(deadExports(files).filter((each) => !each.startsWith("uapi/")), []);
 });
 
 Deno.test("no source file is longer than 600 lines, unless it is generated", async () => {

@@ -22,7 +22,7 @@ class Side {
 
   constructor(name: string, base?: Btf) {
     this.name = name;
-    this.builder = new BtfBuilder(base === undefined ? {} : { base });
+    this.builder = new BtfBuilder({ base });
     this.int = this.builder.addInt("int", 4, "signed");
     this.uint = this.builder.addInt("unsigned int", 4, "unsigned");
     this.long = this.builder.addInt("unsigned long", 8, "unsigned");

@@ -56,7 +56,7 @@ export function coreError(
       stage: "relocate",
       fix: more.fix,
     },
-    more.cause === undefined ? {} : { cause: more.cause },
+    more,
   );
 }
 

@@ -133,8 +133,7 @@ export class FakeSockets implements P.Sockets {
     for (;;) {
       const message = this.receive(socket, size);
       if (!failed(message, Errno.EAGAIN)) return message;
-      const options = timeout === undefined ? {} : { timeout };
-      if (!await this.#ground.poller.wait(socket, options)) return -Errno.ETIMEDOUT;
+      if (!await this.#ground.poller.wait(socket, { timeout })) return -Errno.ETIMEDOUT;
     }
   }
 

@@ -55,7 +55,7 @@ export function keepCapabilities(program: ChildProgram, capabilities: readonly n
 }
 
 /** `struct __user_cap_data_struct[2]` with these permitted and effective, `inheritable` if said so. */
-export function capabilitySets(
+function capabilitySets(
   capabilities: readonly number[],
   inheritable: boolean = false,
 ): Uint8Array<ArrayBuffer> {

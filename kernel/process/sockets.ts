@@ -37,7 +37,7 @@ const CMSG_HEADER = systemStructSizes.cmsghdr;
 const { user_msghdr: message, cmsghdr } = systemStructs;
 
 /** Most descriptors that one message carries (SCM_MAX_FD). */
-export const MOST_DESCRIPTORS = 253;
+const MOST_DESCRIPTORS = 253;
 
 /** Two connected sockets, close-on-exec; or `-errno`. */
 export function socketPair(): readonly [number, number] | Result {
@@ -117,7 +117,7 @@ export async function receiveWithin(
     const message = receiveMessage(socket, size);
     if (!failed(message, Errno.EAGAIN, Errno.EINTR)) return message;
     const left = end === undefined ? undefined : Math.max(0, end - performance.now());
-    const ready = await kernel.poller.wait(socket, left === undefined ? {} : { timeout: left });
+    const ready = await kernel.poller.wait(socket, { timeout: left });
     if (!ready) return -Errno.ETIMEDOUT;
   }
 }

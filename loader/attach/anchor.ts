@@ -54,7 +54,6 @@ export function anchorOf(program: string, options: AnchorOptions): Anchor | unde
       errno: "EINVAL",
     });
   }
-  const revision = expectedRevision === undefined ? {} : { expectedRevision };
   if (replaceProgram !== undefined) {
     throw attachError(program, "a link cannot take the place of a program that has none", {
       errno: "EINVAL",
@@ -63,10 +62,10 @@ export function anchorOf(program: string, options: AnchorOptions): Anchor | unde
   }
   const place = before ?? after;
   if (place === undefined) {
-    return expectedRevision === undefined ? undefined : { flags: 0, ...revision };
+    return expectedRevision === undefined ? undefined : { flags: 0, expectedRevision };
   }
   const side = before === undefined ? BPF_F_AFTER : BPF_F_BEFORE;
-  return { ...relativeOf(side, place), ...revision };
+  return { ...relativeOf(side, place), expectedRevision };
 }
 
 function relativeOf(side: number, place: Relative | "all"): Anchor {

@@ -250,6 +250,5 @@ function refusal(
   number: number,
   why?: string,
 ): KernelError {
-  const more = why === undefined ? {} : { why };
-  return new KernelError({ doing, subject, command, number, stage: "attach", ...more });
+  return new KernelError({ doing, subject, command, number, stage: "attach", why });
 }

@@ -275,7 +275,7 @@ export function fillProgramSlots(
 }
 
 /** Writes a 32-bit word at the start of a buffer. */
-export function writeWord(buffer: Uint8Array, value: number): void {
+function writeWord(buffer: Uint8Array, value: number): void {
   new DataView(buffer.buffer, buffer.byteOffset).setInt32(0, value, true);
 }
 

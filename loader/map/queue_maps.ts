@@ -32,7 +32,7 @@ export abstract class PushedMap<V> extends LiveMap {
   /** Puts a value in. `force` drops the oldest when a queue or stack is full. */
   push(value: V, options: PushOptions = {}): this {
     this.elements.putValue(value);
-    this.raw.update(setFlags(options.force === true ? { mode: "replace" } : {}));
+    this.raw.update(setFlags({ mode: options.force === true ? "replace" : undefined }));
     return this;
   }
 

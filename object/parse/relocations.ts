@@ -265,7 +265,7 @@ class RelocationReader {
   }
 
   #error(errno: string, why: string, fix?: string): Error {
-    return openError(this.#context.sections.elf.name, errno, why, fix === undefined ? {} : { fix });
+    return openError(this.#context.sections.elf.name, errno, why, { fix });
   }
 }
 

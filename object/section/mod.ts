@@ -8,5 +8,5 @@
 
 export * from "./attach_spec.ts";
 export * from "./btf_target.ts";
-export * from "./table.ts";
+export { sectionPlan, type SectionSpec } from "./table.ts";
 export { BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS } from "../../uapi/bpf_flags.ts";

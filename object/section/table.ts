@@ -44,7 +44,7 @@ export interface SectionSpec {
 }
 
 /** A row of the table: one section's name, and what it says. */
-interface Entry<Kind extends AttachKind = AttachKind> extends SectionEntry {
+export interface Entry<Kind extends AttachKind = AttachKind> extends SectionEntry {
   readonly type: ProgramTypeName;
   readonly expectedAttachType: AttachTypeName | undefined;
   readonly flags: number;
@@ -325,8 +325,11 @@ const sections: { readonly [Kind in AttachKind]: Rows<Kind> } = {
   }),
 };
 
-const all: readonly Entry[] = Object.values(sections).flat();
-const byName: ReadonlyMap<string, Entry> = new Map(all.map((entry) => [entry.name, entry]));
+/** The sections that are known. */
+export const knownEntries: readonly Entry[] = Object.values(sections).flat();
+const byName: ReadonlyMap<string, Entry> = new Map(
+  knownEntries.map((entry) => [entry.name, entry]),
+);
 
 /**
  * Reads a section's name.
@@ -375,9 +378,4 @@ export function sectionPlan(sectionName: string): SectionSpec {
     autoload,
     known: true,
   };
-}
-
-/** Every section name that is known, with a closing `+` where a `/target` may follow. */
-export function knownSections(): string[] {
-  return all.map(({ name, open }) => open ? `${name}+` : name);
 }

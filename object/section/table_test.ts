@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { btfTarget } from "./btf_target.ts";
 import { AttachType, ProgramType } from "../../uapi/enums.ts";
-import { knownSections, sectionPlan } from "./table.ts";
+import { knownSections } from "../../tests/support/sections.ts";
+import { sectionPlan } from "./table.ts";
 
 Deno.test("sectionPlan knows types and attach types that the kernel has", () => {
   for (const section of knownSections()) {

@@ -28,7 +28,7 @@ export function holdsMaps(type: MapSpec["type"]): boolean {
 }
 
 /** Whether each CPU has its own value. */
-export function isPerCpu(type: MapSpec["type"]): boolean {
+function isPerCpu(type: MapSpec["type"]): boolean {
   return mapTypeTraits(type).kind === "per-cpu";
 }
 

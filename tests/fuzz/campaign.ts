@@ -105,7 +105,7 @@ export function tryInput(bytes: Uint8Array, sample?: Random): Trial {
 function tryOnce(bytes: Uint8Array, sample: Random | undefined): Trial {
   const before = used();
   const start = performance.now();
-  const outcomes = exercise(bytes, sample === undefined ? {} : { sample });
+  const outcomes = exercise(bytes, { sample });
   const milliseconds = performance.now() - start;
   const grown = used() - before;
   if (milliseconds > LONGEST_MILLISECONDS + bytes.length * MILLISECONDS_PER_BYTE) {

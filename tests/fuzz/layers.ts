@@ -224,9 +224,8 @@ function exerciseObject(
   }
   attempt("plan", () => {
     for (const program of spec.programs) program.autoload = true;
-    const kernelBtf = spec.btf === undefined ? {} : { kernelBtf: spec.btf };
     return [
-      JSON.stringify(plan(spec, kernelBtf)),
+      JSON.stringify(plan(spec, { kernelBtf: spec.btf })),
       JSON.stringify(plan(spec, { profile: "libbpf" })),
     ];
   });

@@ -92,7 +92,7 @@ async function load(
       for (const map of spec.maps) map.autocreate = only.includes(map.name);
       for (const program of spec.programs) program.autoload = only.includes(program.name);
     }
-    using _object = await BpfObject.load(spec, token === undefined ? {} : { token });
+    using _object = await BpfObject.load(spec, { token });
     return "ok";
   } catch (error) {
     if (!(error instanceof SkepError)) throw error;

@@ -151,7 +151,7 @@ export class Terminal implements Disposable {
 }
 
 /** Settings without line editing, echo, signals and translation: what cfmakeraw(3) does. */
-export function rawSettings(settings: Uint8Array): Uint8Array<ArrayBuffer> {
+function rawSettings(settings: Uint8Array): Uint8Array<ArrayBuffer> {
   const raw = new Uint8Array(settings);
   const view = new DataView(raw.buffer);
   const clear = (at: number, flags: number, set = 0): void =>
