@@ -204,6 +204,7 @@ export {
   type TokenCandidate,
   type TokenOption,
   type TokenOptions,
+  type UserRange,
   withToken,
   type WithTokenOptions,
 } from "./token/mod.ts";
@@ -256,6 +257,7 @@ export {
   type ProgramQuery,
   type Result,
   type Sockets,
+  type Terminals,
   type TestRun,
   type TestRunResult,
   type VisiblePath,

@@ -56,7 +56,7 @@ export function argumentError(what: string, why: string, fix?: string): SkepErro
     errno: "EINVAL",
     stage: "usage",
     why,
-    ...(fix === undefined ? {} : { fix }),
+    fix,
   });
 }
 

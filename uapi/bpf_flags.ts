@@ -143,7 +143,7 @@ export const BPF_F_CURRENT_CPU = 0xffffffff;
 /** `linux/bpf.h`. */
 export const BPF_F_CTXLEN_MASK = 0xfffff00000000;
 /** `linux/bpf.h`. */
-export const BPF_F_CURRENT_NETNS = -1;
+export const BPF_F_CURRENT_NETNS: number = -1;
 /** `linux/bpf.h`. */
 export const BPF_F_ADJ_ROOM_FIXED_GSO = 1;
 /** `linux/bpf.h`. */
@@ -251,7 +251,7 @@ export const XDP_TX = 3;
 /** `linux/bpf.h`. */
 export const XDP_REDIRECT = 4;
 /** `linux/bpf.h`. */
-export const TCX_NEXT = -1;
+export const TCX_NEXT: number = -1;
 /** `linux/bpf.h`. */
 export const TCX_PASS = 0;
 /** `linux/bpf.h`. */

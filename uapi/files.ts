@@ -31,7 +31,7 @@ export const F_SETFD = 2;
 /** `linux/fcntl.h`. */
 export const F_DUPFD_CLOEXEC = 0x406;
 /** `linux/fcntl.h`. */
-export const AT_FDCWD = -100;
+export const AT_FDCWD: number = -100;
 /** `linux/fcntl.h`. */
 export const AT_EMPTY_PATH = 0x1000;
 /** `linux/fcntl.h`. */

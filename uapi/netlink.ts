@@ -37,7 +37,7 @@ export const NLMSG_DONE = 3;
 /** `linux/netlink.h`. */
 export const NLA_F_NESTED = 0x8000;
 /** `linux/netlink.h`. */
-export const NLA_TYPE_MASK = -49153;
+export const NLA_TYPE_MASK: number = -49153;
 /** `linux/netlink.h`. */
 export const NLMSGERR_ATTR_MSG = 1;
 /** `linux/rtnetlink.h`. */
@@ -119,7 +119,7 @@ export const TC_ACT_OK = 0;
 /** `linux/pkt_cls.h`. */
 export const TC_ACT_SHOT = 2;
 /** `linux/pkt_cls.h`. */
-export const TC_ACT_UNSPEC = -1;
+export const TC_ACT_UNSPEC: number = -1;
 /** `linux/if_ether.h`. */
 export const ETH_P_ALL = 3;
 /** `linux/netfilter.h`. */

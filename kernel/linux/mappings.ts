@@ -46,7 +46,7 @@ export function mapFile(
     writable,
     offset,
     private: options.private ?? false,
-    ...(options.address !== undefined ? { address: options.address } : {}),
+    address: options.address,
   });
   if (address < 0) return address;
   if (shared) return mappingAt(native, address, size);

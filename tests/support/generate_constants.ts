@@ -64,7 +64,10 @@ export function familyText(family: Family, headers: readonly HeaderConstants[]):
   const lines = headers.flatMap(({ header, constants }) =>
     [...constants].flatMap(([name, value]) =>
       typeof value === "number"
-        ? [`/** \`${header}\`. */`, `export const ${name} = ${written(name, value)};`]
+        ? [
+          `/** \`${header}\`. */`,
+          `export const ${name}${value < 0 ? ": number" : ""} = ${written(name, value)};`,
+        ]
         : []
     )
   );
