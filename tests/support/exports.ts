@@ -45,7 +45,7 @@ function usesOf(files: ReadonlyMap<string, string>): Uses {
   };
   for (const [from, source] of files) {
     const code = withoutComments(source);
-    const lists = /\b(import|export)\s+(?:type\s+)?\{([^}]*)\}\s*from\s*"([^"]+)"/g;
+    const lists = /\b(import|export)\s+(?:type\s+)?\{([^{}]*)\}\s*from\s*"([^"]+)"/g;
     for (const [, verb = "", list = "", specifier = ""] of code.matchAll(lists)) {
       for (const name of names(list)) {
         note(verb === "import" ? imported : named, target(from, specifier), name, from);
@@ -63,7 +63,7 @@ function usesOf(files: ReadonlyMap<string, string>): Uses {
     }
     for (
       const [, list = "", specifier = ""] of code.matchAll(
-        /\{([^}]*)\}\s*=\s*await import\("([^"]+)"\)/g,
+        /\{([^{}]*)\}\s*=\s*await import\("([^"]+)"\)/g,
       )
     ) {
       for (const name of names(list)) note(imported, target(from, specifier), name, from);
@@ -72,7 +72,7 @@ function usesOf(files: ReadonlyMap<string, string>): Uses {
       whole.push([from, target(from, specifier)]);
     }
     // Examples in comments are users too: they import from entry points.
-    const examples = /\bimport\s+(?:type\s+)?\{([^}]*)\}\s*from\s*"(@skep\/skep[^"]*)"/g;
+    const examples = /\bimport\s+(?:type\s+)?\{([^{}]*)\}\s*from\s*"(@skep\/skep[^"]*)"/g;
     for (const [, list = "", specifier = ""] of source.matchAll(examples)) {
       for (const name of names(list.replaceAll("*", ""))) {
         note(imported, target(from, specifier), name, "an example");
