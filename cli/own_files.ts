@@ -25,8 +25,8 @@ export function ownFiles(kernel: Kernel, program: string | undefined): OwnFiles 
   const readable = [
     Deno.execPath(),
     ...packageFiles(),
-    ...dependencies(kernel),
-    ...(program === undefined ? [] : installation(kernel, program)),
+    ...dependencies(kernel, cache),
+    ...["skep", program ?? ""].flatMap((name) => installation(kernel, name)),
   ];
   const exists = (path: string): boolean => kernel.stat(path).result >= 0;
   return {
@@ -43,31 +43,30 @@ function packageFiles(): string[] {
   return names.map((name) => decodeURIComponent(new URL(name, root).pathname).replace(/\/$/, ""));
 }
 
-/** The folders of the packages that this command imports, and what Deno needs to find them. */
-function dependencies(kernel: Kernel): string[] {
-  const found = new Set<string>();
-  for (const specifier of ["@std/cli/parse-args", "@std/fmt/colors"]) {
-    const resolved = resolve(specifier);
-    if (resolved === undefined) continue;
-    // …/registry.npmjs.org/NAME/VERSION/…, or …/node_modules/.deno/NAME@VERSION/…
-    const [, folder] = /^(.*\/registry\.npmjs\.org\/[^/]+\/[^/]+)\//.exec(resolved) ?? [];
-    if (folder === undefined) continue;
-    found.add(folder).add(`${folder.slice(0, folder.lastIndexOf("/"))}/registry.json`);
-  }
-  return [...found].filter((path) => kernel.stat(path).result >= 0);
-}
-
-function resolve(specifier: string): string | undefined {
-  try {
-    const url = new URL(import.meta.resolve(specifier));
-    return url.protocol === "file:" ? decodeURIComponent(url.pathname) : undefined;
-  } catch {
-    return undefined;
-  }
+/**
+ * The folders of the packages in deno.lock: Deno refuses to run while one of them is not in its cache. They
+ * lie in the cache's folder of the registry, or, for an installed command, beside its configuration.
+ */
+function dependencies(kernel: Kernel, cache: string | undefined): string[] {
+  const root = new URL("../", import.meta.url);
+  if (cache === undefined || root.protocol !== "file:") return [];
+  const { result, bytes } = kernel.readFile(
+    decodeURIComponent(new URL("deno.lock", root).pathname),
+  );
+  if (result < 0) return [];
+  const lock = JSON.parse(new TextDecoder().decode(bytes)) as { readonly npm?: object };
+  return Object.keys(lock.npm ?? {}).flatMap((id) => {
+    // NAME@VERSION, and after a `_` the peers that it was resolved with.
+    const [, name, version] = /^(@?[^@]+)@([^_]+)/.exec(id) ?? [];
+    if (name === undefined || version === undefined) return [];
+    const folder = `${cache}/npm/registry.npmjs.org/${name}`;
+    return [`${folder}/${version}`, `${folder}/registry.json`];
+  });
 }
 
 /** The script that `deno install --global` wrote, and the folder with its configuration. */
 function installation(kernel: Kernel, program: string): string[] {
+  if (program === "") return [];
   const path = program.includes("/")
     ? program
     : (Deno.env.get("PATH") ?? "").split(":").map((folder) => `${folder}/${program}`)

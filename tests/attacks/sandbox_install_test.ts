@@ -84,7 +84,7 @@ attackTest("tokens", "what Deno keeps for other programs is not shown for it", a
         ...places.map((place) => `cat ${place}/secret`),
         `find ${cache} -name secret -path '*skep-attack*' 2>/dev/null | while read x; do cat "$x"; done`,
         // Opened for writing, and nothing written.
-        `if : >> ${tree}/cli/mod.ts; then echo written; fi`,
+        `if (: >> ${tree}/cli/mod.ts); then echo written; fi`,
         `skep run ${object} --duration 1 > /dev/null && echo ran`,
       ].join("; ");
       const { stdout, stderr } = await line(shellText(["sh", "-c", script]));

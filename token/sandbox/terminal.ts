@@ -111,8 +111,8 @@ export class Terminal implements Disposable {
       const { result, bytes } = kernel.read(this.#master, PIECE);
       if (failed(result, Errno.EAGAIN)) continue;
       // EIO: the slave is closed everywhere.
-      if (result <= 0) break;
-      await this.#writeAll(this.#output, bytes.subarray(0, result));
+      if (result < 0 || bytes.length === 0) break;
+      await this.#writeAll(this.#output, bytes);
     }
   }
 
@@ -133,8 +133,8 @@ export class Terminal implements Disposable {
     while (this.#open && await kernel.poller.wait(fd)) {
       if (!this.#open) return;
       const { result, bytes } = kernel.read(fd, PIECE);
-      if (result <= 0) return;
-      await this.#writeAll(this.#master, bytes.subarray(0, result));
+      if (result < 0 || bytes.length === 0) return;
+      await this.#writeAll(this.#master, bytes);
     }
   }
 

@@ -7,6 +7,7 @@
 import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
+import { moduleFiles } from "./module_graph.ts";
 import { DEFAULT_MOST_OUTPUT, openPipe, readToEnd } from "./pipes.ts";
 import { processEnvironment } from "../resolve.ts";
 import { runInSandbox, type SandboxOptions } from "./sandbox.ts";
@@ -28,9 +29,9 @@ export interface WithTokenOptions extends Omit<SandboxOptions, "command" | "outp
  * namespace inside, which has exactly the delegation that is given; and gives back its result.
  *
  * Result and arguments go through JSON. An error that the function throws is thrown here as a
- * {@linkcode SkepError} with its facts. The process sees, whatever their permissions, the directories of
- * the module and the working directory, Deno, and Deno's cache. It needs root, as
- * {@linkcode runInSandbox} does.
+ * {@linkcode SkepError} with its facts. The process sees, whatever their permissions, Deno, the working
+ * directory, the directories of the modules that it imports, and of Deno's cache only their packages. It
+ * needs root, as {@linkcode runInSandbox} does.
  *
  * @example
  * ```ts ignore
@@ -59,13 +60,12 @@ export async function withToken<Result = JsonValue>(options: WithTokenOptions): 
     const environment = { ...options.environment ?? Deno.env.toObject() };
     const cache = denoDirectory(kernel, environment);
     if (cache !== undefined) environment.DENO_DIR = cache;
+    const graph = [...await moduleFiles(url), ...await moduleFiles(runner)];
     const readable = [
       Deno.execPath(),
-      ...(cache === undefined ? [] : [cache]),
       // The root directory cannot be mounted over itself, and everybody sees it.
       ...(Deno.cwd() === "/" ? [] : [Deno.cwd()]),
-      ...directoryOf(url),
-      ...directoryOf(runner),
+      ...graph.filter((path) => kernel.stat(path).result >= 0),
       ...(options.readable ?? []),
     ];
     const running = runInSandbox({
@@ -80,6 +80,7 @@ export async function withToken<Result = JsonValue>(options: WithTokenOptions): 
         }),
       },
       readable,
+      scratch: [...(cache === undefined ? [] : [cache]), ...(options.scratch ?? [])],
       descriptors: [writing, ...(options.descriptors ?? [])],
       command: [Deno.execPath(), "run", "--quiet", "--no-lock", ...denoArguments, runner],
       onStep: (text) => {
@@ -141,10 +142,6 @@ interface RemoteError {
 function moduleUrl(module: string | URL): string {
   if (module instanceof URL) return module.href;
   return URL.canParse(module) ? module : new URL(module, `file://${Deno.cwd()}/`).href;
-}
-
-function directoryOf(url: string): string[] {
-  return url.startsWith("file:") ? [decodeURIComponent(new URL(".", url).pathname)] : [];
 }
 
 /** Where Deno keeps what it has downloaded. */
