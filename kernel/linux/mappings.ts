@@ -39,7 +39,7 @@ export function mapFile(
     if (writable) return -Errno.EACCES;
     if (offset + size > Math.ceil(fileSize / PAGE) * PAGE) return -Errno.EINVAL;
     if (!inPlace) return copyOfFile(native, fd, size, offset);
-  } else if (deadlyArena(native, fd)) return -Errno.EFAULT;
+  } else if (!inPlace && deadlyArena(native, fd)) return -Errno.EFAULT;
   const shared = inPlace || writable;
   const address = native.map(size, {
     fd,

@@ -6,6 +6,7 @@
 
 import type { Kernel } from "../../kernel/kernel.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
+import { disposedError } from "../../errors/disposed.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { attachError } from "./target/error.ts";
 import { type LinkInfo, parseLinkInfo, readLinkInfo } from "./link_info.ts";
@@ -129,8 +130,9 @@ export class Link implements Disposable {
     return this.#parts.parts ?? [];
   }
 
-  /** What the kernel says of the link; undefined where it has none. Minimum kernel: Linux 5.8. */
+  /** What the kernel says of the link; undefined where the hook has none. Minimum kernel: Linux 5.8. */
   info(): LinkInfo | undefined {
+    this.#mustBeOpen("inspect");
     if (this.#fd < 0) return undefined;
     const info = readLinkInfo(this.#kernel, this.#fd);
     if (typeof info !== "number") return info;
@@ -148,6 +150,7 @@ export class Link implements Disposable {
     options: { readonly replace?: ProgramHandle | undefined } = {},
   ): void {
     this.#mustBeOpen("update");
+    if (program.fd < 0) throw disposedError("attach program", program.name, "attach");
     const { legacy, parts } = this.#parts;
     let result: number;
     if (this.#fd >= 0) {
@@ -199,17 +202,10 @@ export class Link implements Disposable {
     if (result < 0) throw refusal("pin link", path, "BPF_OBJ_PIN", result, why);
   }
 
-  /** What a closed link no longer knows, it must not do: a filter would come back that nobody takes away. */
+  /** A closed link has lost its descriptors; updating it would re-create a filter that nothing removes. */
   #mustBeOpen(doing: string): void {
     if (this.#open) return;
-    throw new KernelError({
-      doing: `${doing} link`,
-      subject: this.program,
-      command: "BPF_LINK_UPDATE",
-      number: Errno.EBADF,
-      why: "it was closed",
-      stage: "attach",
-    });
+    throw disposedError(`${doing} link`, this.program, "attach");
   }
 
   /**

@@ -10,6 +10,7 @@ import { Errno, failed } from "../../uapi/errno.ts";
 import { Mapping } from "../../kernel/mapping.ts";
 import { MapType } from "../../uapi/enums.ts";
 import type { MapSpec } from "../../object/spec/spec.ts";
+import { BPF_F_SEGV_ON_FAULT } from "../../uapi/bpf_flags.ts";
 import { arenaGlobals } from "./arena.ts";
 import { Descriptor } from "../../kernel/descriptor.ts";
 import {
@@ -208,6 +209,7 @@ function mapArena(state: LoadContext, spec: MapSpec, fd: number): Mapping {
   const address = spec.mapExtra;
   const mapping = state.kernel.map(fd, mappedSize(spec, state.kernel.machine), {
     writable: true,
+    inPlace: true,
     address: address || undefined,
   });
   if (!(mapping instanceof Mapping)) {
@@ -223,6 +225,17 @@ function mapArena(state: LoadContext, spec: MapSpec, fd: number): Mapping {
     });
   }
   if (!spec.zeroed && spec.contents !== undefined) {
+    if ((spec.flags & BPF_F_SEGV_ON_FAULT) !== 0) {
+      mapping[Symbol.dispose]();
+      throw new SkepError({
+        doing: "put globals into arena",
+        subject: spec.name,
+        errno: "EFAULT",
+        stage: "map",
+        why: "with BPF_F_SEGV_ON_FAULT, no page is there before a program has allocated it",
+        fix: "leave the flag out, or the globals",
+      });
+    }
     mapping.u8.set(spec.contents, arenaGlobals(state.kernel, spec));
   }
   return mapping;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { disposedError } from "../../errors/disposed.ts";
 import type { KernelError } from "../../errors/kernel_error.ts";
 import type { RawChunk } from "./raw.ts";
 import type { ValueCodec } from "./values.ts";
@@ -13,6 +14,10 @@ export type ElementPart = "entries" | "keys" | "values";
 
 /** How a map's bytes become keys and values. */
 export interface ElementCodecs {
+  /** The map, whose end ends the iteration. */
+  readonly map: { readonly closed: boolean };
+  /** What the map is called in errors. */
+  readonly name: string;
   /** Keys. */
   readonly key: ValueCodec;
   /** Values. */
@@ -84,7 +89,9 @@ export class ElementIterator<T> extends Iterator<T, undefined, unknown> {
   }
 
   #read(index: number): T {
-    const { key, value, keySize, valueSize } = this.#codecs;
+    const { map, key, value, keySize, valueSize } = this.#codecs;
+    // The room that the kernel read into is gone with the map.
+    if (map.closed) throw disposedError("read map", this.#codecs.name);
     const keyAt = index * keySize;
     const valueAt = index * valueSize;
     switch (this.#part) {

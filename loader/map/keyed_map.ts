@@ -103,6 +103,8 @@ export class KeyedMap<K, V, In = V> extends ElementMap<K, V, In> implements Iter
   #list<T>(part: ElementPart, options: ChunkOptions): ElementIterator<T> {
     const { keyCodec: key, valueCodec: value } = this.elements;
     return new ElementIterator<T>(this.raw.chunks(options), {
+      map: this.raw,
+      name: this.subject,
       key,
       value,
       keySize: this.keySize,

@@ -58,8 +58,16 @@ export class MapMemory implements Disposable {
 
   /** The shared memory itself, for who writes only where it is {@linkcode writable}. */
   get shared(): Mapping {
-    const { descriptor, name } = this.#parts;
+    const { descriptor, name, flags } = this.#parts;
     if (descriptor.closed) throw disposedError(DOING, name);
+    // A flag of arenas alone, which an object's load has mapped already for its programs.
+    if ((flags & BPF_F_SEGV_ON_FAULT) !== 0) {
+      throw refusal(
+        name,
+        "with BPF_F_SEGV_ON_FAULT, a look at a page that no program has allocated ends the process",
+        "create the arena without BPF_F_SEGV_ON_FAULT",
+      );
+    }
     return this.#shared ??= this.#map();
   }
 
@@ -74,13 +82,6 @@ export class MapMemory implements Disposable {
     if (!this.mappable) throw refusal(name, "it was created without BPF_F_MMAPABLE");
     const { pageSize } = kernel.machine;
     const arena = mapTypeTraits(type).kind === "arena";
-    if (arena && (flags & BPF_F_SEGV_ON_FAULT) !== 0) {
-      throw refusal(
-        name,
-        "with BPF_F_SEGV_ON_FAULT, a look at a page that no program has allocated ends the process",
-        "create the arena without BPF_F_SEGV_ON_FAULT",
-      );
-    }
     const size = arena
       ? maxEntries * pageSize
       : roundUp(roundUp(valueSize, 8) * maxEntries, pageSize);

@@ -82,6 +82,11 @@ export class RawMap implements Disposable {
     this.#shape = shape;
   }
 
+  /** Whether its map was disposed of: every call is refused then. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Bytes of a key. */
   get keySize(): number {
     return this.#shape.keySize;

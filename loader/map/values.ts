@@ -6,6 +6,7 @@
 
 import type { Btf } from "../../btf/btf.ts";
 import { type BtfValue, type Codec, codecFor } from "../../btf/codec/mod.ts";
+import { disposedError } from "../../errors/disposed.ts";
 import { SkepError } from "../../errors/skep_error.ts";
 import { roundUp } from "../../object/spec/map_rules.ts";
 
@@ -210,7 +211,10 @@ export function descriptorCodec(size: number, what: string): ValueCodec<BtfValue
 
 /** The descriptor of a thing that has one; anything else as it is. */
 export function descriptorOf(value: unknown): unknown {
-  return typeof value === "object" && value !== null && "fd" in value ? value.fd : value;
+  if (typeof value !== "object" || value === null || !("fd" in value)) return value;
+  if (value.fd !== -1) return value.fd;
+  const name = "name" in value ? String(value.name) : "a thing without a descriptor";
+  throw disposedError("put into a map", name);
 }
 
 /** The error for a value of the wrong shape. */

@@ -6,6 +6,7 @@
 
 import type { Btf } from "../../btf/btf.ts";
 import type { BtfRecord } from "../../btf/codec/mod.ts";
+import { disposedError } from "../../errors/disposed.ts";
 import { check } from "../../errors/kernel_error.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
@@ -162,7 +163,9 @@ export class Program implements Disposable {
 
   /** What the kernel says about it, with the ids of its maps when `mapIds` is set. */
   info(options: { readonly mapIds?: boolean | undefined } = {}): ProgramInfo {
-    const raw = this.#kernel.programInfo(this.fd, { mapIds: options.mapIds === true });
+    const raw = this.#kernel.programInfo(this.#open("inspect program"), {
+      mapIds: options.mapIds === true,
+    });
     check(raw.result, {
       doing: "inspect program",
       subject: this.name,
@@ -189,6 +192,7 @@ export class Program implements Disposable {
    * for input that does not suit the type.
    */
   testRun(options: TestRunOptions = {}): TestRunOutcome {
+    const programFd = this.#open("run program");
     const { data, repeat, cpu, liveFrames, batchSize } = options;
     const { codec, bytes: context } = this.#context(options);
     const flags = (cpu === undefined ? 0 : BPF_F_TEST_RUN_ON_CPU) |
@@ -201,7 +205,7 @@ export class Program implements Disposable {
         ? 0
         : CONTEXT_ROOM);
     const answer = this.#kernel.programTestRun({
-      programFd: this.fd,
+      programFd,
       dataIn: data,
       contextIn: context,
       dataOutSize: dataOutSize > 0 ? dataOutSize : undefined,
@@ -228,6 +232,12 @@ export class Program implements Disposable {
     };
   }
 
+  /** The descriptor, or an error that says that the program was disposed of. */
+  #open(doing: string): number {
+    if (this.#descriptor.closed) throw disposedError(doing, this.name);
+    return this.#descriptor.fd;
+  }
+
   #context(
     { context, data }: TestRunOptions,
   ): { codec?: ContextCodec | undefined; bytes?: Uint8Array | undefined } {
@@ -248,12 +258,13 @@ export class Program implements Disposable {
    * @throws AttachError for an option that programs of its kind do not read.
    */
   attach(options: AttachOptions = {}): Link {
+    this.#open("attach program");
     return attachProgram(this, options);
   }
 
   /** Pins it in a BPF file system: it outlives this process until the file is removed. */
   pin(path: string): void {
-    const result = pinDescriptor(this.#kernel, this.fd, path, this.name);
+    const result = pinDescriptor(this.#kernel, this.#open("pin program"), path, this.name);
     const subject = `${this.name} at ${path}`;
     check(result, { doing: "pin program", subject, command: "BPF_OBJ_PIN" });
   }

@@ -75,7 +75,7 @@ kernelTest("a closed attachment is neither updated nor comes back", root, async 
   await inNetworkNamespace(async () => {
     const link = hook.program.attach({ interface: "lo" });
     link.close();
-    assertThrows(() => link.update(hook.program), Error, "it was closed");
+    assertThrows(() => link.update(hook.program), Error, "it was disposed");
     assert(await connects());
     assertThrows(
       () => hook.program.attach({ interface: "lo", direction: "up" as "egress" }),
