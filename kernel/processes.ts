@@ -121,6 +121,12 @@ export interface Children {
   signal(pidfd: number, number: number): Result;
   /** flock(2) with LOCK_EX and LOCK_NB: 0, or EAGAIN when another open file holds the lock. */
   lock(fd: number): Result;
+  /**
+   * Starts a child that keeps the rights that this process has now for one thing: to remove the file. A byte
+   * to the descriptor that is returned lets it, and that descriptor is readable when it is done; closing the
+   * descriptor ends it without.
+   */
+  startRemover(path: string): Result | FailedStep;
   /** pipe2(2), close-on-exec: the end to read from and the end to write to. */
   pipe(): readonly [reading: number, writing: number] | Result;
 }
@@ -158,6 +164,24 @@ export interface Namespaces {
     directoryFd: number,
     options?: InsideOptions,
   ): Promise<Result | FailedStep>;
+}
+
+/** What a process keeps when it gives up the rest. */
+export interface Confinement {
+  /** The user that it becomes, without supplementary groups; undefined leaves its user as it is. */
+  readonly user: { readonly uid: number; readonly gid: number } | undefined;
+  /** Numbers of the capabilities that this thread keeps. With `user` given, no other thread that runs then has any. */
+  readonly capabilities: readonly number[];
+}
+
+/** The credentials of this process. */
+export interface Credentials {
+  /**
+   * Gives up all capabilities but those named, the ambient ones included; sets no_new_privs, and makes the
+   * process undumpable, so that nobody without CAP_SYS_PTRACE traces it. There is no way back. After a step
+   * that was refused the process is half confined, and should end.
+   */
+  confine(kept: Confinement): FailedStep | undefined;
 }
 
 /** File systems by the calls of the new mount API (Linux 5.2): open a context, configure it, mount it, move it. */
@@ -223,6 +247,10 @@ export interface Sockets {
   pair(): readonly [number, number] | Result;
   /** Listens at a path; the socket, which does not block. */
   listen(path: string): Result;
+  /** Takes over a descriptor that was inherited: EINVAL when it is no listening socket of this kind. Makes it close-on-exec and not blocking. */
+  adopt(fd: number): Result;
+  /** sendto(2) of one datagram to a path, or with a leading `@` to an abstract name: what sd_notify(3) does. */
+  notify(path: string, text: string): Result;
   /** The next connection; EAGAIN when there is none. */
   accept(socket: number): Result;
   /** Connects to a path; EAGAIN when the queue of the other side is full. */
@@ -245,6 +273,8 @@ export interface Sockets {
 export interface Processes {
   /** Child processes. */
   readonly children: Children;
+  /** This process's own credentials. */
+  readonly credentials: Credentials;
   /** User namespaces. */
   readonly namespaces: Namespaces;
   /** File systems. */

@@ -29,6 +29,12 @@ export const O_PATH = 0o10000000;
 /** `linux/fcntl.h`. */
 export const F_SETFD = 2;
 /** `linux/fcntl.h`. */
+export const F_GETFL = 3;
+/** `linux/fcntl.h`. */
+export const F_SETFL = 4;
+/** `linux/fcntl.h`. */
+export const FD_CLOEXEC = 1;
+/** `linux/fcntl.h`. */
 export const F_DUPFD_CLOEXEC = 0x406;
 /** `linux/fcntl.h`. */
 export const AT_FDCWD: number = -100;

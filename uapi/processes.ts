@@ -37,11 +37,17 @@ export const P_PIDFD = 3;
 /** `linux/wait.h`. */
 export const WNOHANG = 1;
 /** `linux/wait.h`. */
+export const WSTOPPED = 2;
+/** `linux/wait.h`. */
 export const WEXITED = 4;
+/** `linux/wait.h`. */
+export const WNOWAIT = 0x1000000;
 /** `linux/wait.h`. */
 export const __WALL = 0x40000000;
 /** `asm/siginfo.h`. */
 export const CLD_EXITED = 1;
+/** `asm/siginfo.h`. */
+export const CLD_STOPPED = 5;
 /** `linux/prctl.h`. */
 export const PR_SET_PDEATHSIG = 1;
 /** `linux/prctl.h`. */
@@ -58,6 +64,8 @@ export const PR_CAP_AMBIENT = 47;
 export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 /** `linux/capability.h`. */
 export const _LINUX_CAPABILITY_VERSION_3 = 0x20080522;
+/** `linux/capability.h`. */
+export const CAP_DAC_OVERRIDE = 1;
 /** `linux/capability.h`. */
 export const CAP_NET_ADMIN = 12;
 /** `linux/capability.h`. */

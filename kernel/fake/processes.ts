@@ -32,6 +32,8 @@ const FIRST_PID = 5000;
 export class FakeProcesses implements P.Processes {
   /** Children; each is kept here. */
   readonly children: FakeChildren;
+  /** This process's credentials. */
+  readonly credentials: P.Credentials;
   /** User namespaces. */
   readonly namespaces: P.Namespaces;
   /** File systems. */
@@ -51,6 +53,12 @@ export class FakeProcesses implements P.Processes {
       networkOwner: INITIAL,
     };
     this.children = new FakeChildren(ground);
+    this.credentials = {
+      confine(kept): P.FailedStep | undefined {
+        const result = ground.run("confine", kept, () => 0);
+        return result < 0 ? { step: "setresuid", result } : undefined;
+      },
+    };
     this.namespaces = fakeNamespaces(ground);
     this.mounts = fakeMounts(ground);
     this.sockets = new FakeSockets(ground, self);
@@ -162,6 +170,15 @@ export class FakeChildren implements P.Children {
       this.locked.add(held);
       return 0;
     });
+  }
+
+  startRemover(path: string): Result | P.FailedStep {
+    const result = this.#ground.run(
+      "start_remover",
+      { path },
+      () => this.#ground.add({ kind: "socket", name: `remover of ${path}` }),
+    );
+    return result < 0 ? { step: "clone3", result } : result;
   }
 
   pipe(): readonly [reading: number, writing: number] | Result {

@@ -319,6 +319,7 @@ function kernelOf(
     methods((command, args) => own.processes(name, command, args));
   const processes = {
     children: group("children"),
+    credentials: group("credentials"),
     namespaces: group("namespaces"),
     mounts: group("mounts"),
     terminals: group("terminals"),

@@ -63,6 +63,18 @@ export class FakeSockets implements P.Sockets {
     });
   }
 
+  adopt(fd: number): Result {
+    return this.#ground.run("adopt", { fd }, () => {
+      const object = this.#ground.object(fd);
+      if (object === undefined) return -Errno.EBADF;
+      return object.kind === "socket" && object.name !== "connection" ? fd : -Errno.EINVAL;
+    });
+  }
+
+  notify(path: string, text: string): Result {
+    return this.#ground.run("notify", { path, text }, () => text.length);
+  }
+
   accept(socket: number): Result {
     return this.#ground.run("accept4", { socket }, () => {
       const listener = this.#ground.object(socket)?.attributes as Listener | undefined;

@@ -14,8 +14,11 @@ import {
   SIGKILL,
 } from "../../uapi/processes.ts";
 import { SCM_RIGHTS, SOL_SOCKET } from "../../uapi/sockets.ts";
+import { setField, viewOf } from "../../uapi/fields.ts";
+import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 
 const LAST_DESCRIPTOR = 0xffffffff;
+const { cmsghdr, iovec, user_msghdr } = systemStructs;
 
 /** Closes all descriptors but these. */
 export function closeAllBut(program: ChildProgram, kept: readonly number[]): void {
@@ -48,22 +51,19 @@ export function setNoNewPrivileges(program: ChildProgram): void {
 /** Permitted and effective are these capabilities, none is inheritable. */
 export function keepCapabilities(program: ChildProgram, capabilities: readonly number[]): void {
   const header = program.room(8);
-  view(header.bytes).setUint32(0, _LINUX_CAPABILITY_VERSION_3, true);
+  viewOf(header.bytes).setUint32(0, _LINUX_CAPABILITY_VERSION_3, true);
   const data = program.room(24);
   data.bytes.set(capabilitySets(capabilities));
   program.step("capset", systemCalls.capset, [header.address, data.address]);
 }
 
-/** `struct __user_cap_data_struct[2]` with these permitted and effective, `inheritable` if said so. */
-function capabilitySets(
-  capabilities: readonly number[],
-  inheritable: boolean = false,
-): Uint8Array<ArrayBuffer> {
+/** `struct __user_cap_data_struct[2]` with these permitted and effective, and none inheritable. */
+export function capabilitySets(capabilities: readonly number[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(24);
   for (const number of capabilities) {
     const at = (number >> 5) * 12;
-    for (const set of inheritable ? [0, 4, 8] : [0, 4]) {
-      const place = view(bytes);
+    for (const set of [0, 4]) {
+      const place = viewOf(bytes);
       place.setUint32(at + set, place.getUint32(at + set, true) | (1 << (number & 31)), true);
     }
   }
@@ -82,21 +82,22 @@ export interface DescriptorMessage {
 export function descriptorMessage(program: ChildProgram, socket: number): DescriptorMessage {
   const data = program.room(8);
   data.bytes[0] = 1;
-  const vector = program.room(16);
-  view(vector.bytes).setBigUint64(0, BigInt(data.address), true);
-  view(vector.bytes).setBigUint64(8, 1n, true);
-  const control = program.room(24);
-  view(control.bytes).setBigUint64(0, 20n, true);
-  view(control.bytes).setInt32(8, SOL_SOCKET, true);
-  view(control.bytes).setInt32(12, SCM_RIGHTS, true);
-  const header = program.room(56);
-  view(header.bytes).setBigUint64(16, BigInt(vector.address), true);
-  view(header.bytes).setBigUint64(24, 1n, true);
-  view(header.bytes).setBigUint64(32, BigInt(control.address), true);
-  view(header.bytes).setBigUint64(40, 24n, true);
+  const vector = program.room(systemStructSizes.iovec);
+  setField(viewOf(vector.bytes), iovec.iov_base, BigInt(data.address));
+  setField(viewOf(vector.bytes), iovec.iov_len, 1n);
+  const size = systemStructSizes.cmsghdr;
+  const control = program.room(size + 8);
+  setField(viewOf(control.bytes), cmsghdr.cmsg_len, BigInt(size + 4));
+  setField(viewOf(control.bytes), cmsghdr.cmsg_level, SOL_SOCKET);
+  setField(viewOf(control.bytes), cmsghdr.cmsg_type, SCM_RIGHTS);
+  const header = program.room(systemStructSizes.user_msghdr);
+  setField(viewOf(header.bytes), user_msghdr.msg_iov, BigInt(vector.address));
+  setField(viewOf(header.bytes), user_msghdr.msg_iovlen, 1n);
+  setField(viewOf(header.bytes), user_msghdr.msg_control, BigInt(control.address));
+  setField(viewOf(header.bytes), user_msghdr.msg_controllen, BigInt(size + 8));
   return {
     // The result of a step is eight bytes where sendmsg reads four: the rest is padding.
-    descriptorAt: control.address + 16,
+    descriptorAt: control.address + size,
     send: () => {
       program.step("sendmsg", systemCalls.sendmsg, [socket, header.address, 0]);
     },
@@ -108,8 +109,4 @@ export function sendDescriptor(program: ChildProgram, socket: number, fd: StepRe
   const message = descriptorMessage(program, socket);
   fd.stores.push(message.descriptorAt);
   message.send();
-}
-
-function view(bytes: Uint8Array<ArrayBuffer>): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -6,9 +6,11 @@
 
 import type { Kernel } from "../kernel.ts";
 import type { Processes } from "../processes.ts";
+import { confine } from "./credentials.ts";
 import { startIsolated } from "./isolate.ts";
 import * as mounts from "./mounts.ts";
 import { lockFile, openPipe, openProcess, signalProcess } from "./process.ts";
+import { startRemover } from "./remover.ts";
 import * as sockets from "./sockets.ts";
 import * as terminals from "./terminal.ts";
 import * as namespaces from "./user_namespace.ts";
@@ -21,8 +23,10 @@ export function linuxProcesses(kernel: Kernel): Processes {
       open: openProcess,
       signal: signalProcess,
       lock: lockFile,
+      startRemover: (path) => startRemover(kernel, path),
       pipe: openPipe,
     },
+    credentials: { confine },
     namespaces: {
       ofProcess: (pidfd, kind) => namespaces.namespaceOfProcess(kernel, pidfd, kind),
       owningUserNamespace: (fd) => namespaces.owningUserNamespace(kernel, fd),
@@ -46,6 +50,8 @@ export function linuxProcesses(kernel: Kernel): Processes {
     sockets: {
       pair: sockets.socketPair,
       listen: sockets.listenAt,
+      adopt: sockets.adoptSocket,
+      notify: sockets.notify,
       accept: sockets.acceptConnection,
       connect: sockets.connectTo,
       send: sockets.sendMessage,

@@ -19,19 +19,23 @@ import type { Child, ExitStatus, FailedStep } from "../processes.ts";
 import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
+import { getNumber, getSigned, viewOf } from "../../uapi/fields.ts";
+import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 import { O_CLOEXEC } from "../../uapi/files.ts";
 import {
   __WALL,
   CLD_EXITED,
+  CLD_STOPPED,
   LOCK_EX,
   LOCK_NB,
   P_PIDFD,
   SIGKILL,
   WEXITED,
   WNOHANG,
+  WNOWAIT,
+  WSTOPPED,
 } from "../../uapi/processes.ts";
 
-const SIGINFO_SIZE = 128;
 /** Milliseconds that somebody waits for the end of a killed process; later it is reaped in the background. */
 const PATIENCE = 1000;
 
@@ -136,19 +140,31 @@ export class ChildProcess implements Child {
     this.#kernel.close(this.pidfd);
   }
 
+  /** Whether a signal has stopped it. */
+  hasStopped(): boolean {
+    // Without WEXITED it would be ECHILD for one that has ended.
+    const what = WSTOPPED | WEXITED | WNOWAIT;
+    return this.#status === undefined && this.#waitFor(what)?.code === CLD_STOPPED;
+  }
+
   /** Takes its status if it has ended. Never waits. */
   #reap(): ExitStatus | undefined {
     if (this.#status !== undefined) return this.#status;
+    const change = this.#waitFor(WEXITED);
+    if (change === undefined) return undefined;
+    const { code, status } = change;
+    return this.#status = code === CLD_EXITED
+      ? { code: status, signal: 0 }
+      : { code: 128 + status, signal: status };
+  }
+
+  /** waitid(2) without waiting: the code and status of `siginfo_t`, or undefined when nothing has changed. */
+  #waitFor(what: number): { readonly code: number; readonly status: number } | undefined {
     using frame = native().frame();
-    const info = frame.room(SIGINFO_SIZE);
-    const result = native().call(
-      systemCalls.waitid,
-      P_PIDFD,
-      this.pidfd,
-      info.address,
-      WEXITED | __WALL | WNOHANG,
-      0,
-    );
+    const info = frame.room(systemStructSizes.siginfo);
+    const flags = what | __WALL | WNOHANG;
+    const { waitid } = systemCalls;
+    const result = native().call(waitid, P_PIDFD, this.pidfd, info.address, flags, 0);
     if (failed(result, Errno.EINTR)) return undefined;
     if (result < 0) {
       throw new KernelError({
@@ -158,12 +174,11 @@ export class ChildProcess implements Child {
         number: result,
       });
     }
-    const view = new DataView(info.bytes.buffer, info.bytes.byteOffset, SIGINFO_SIZE);
-    if (view.getInt32(0, true) === 0) return undefined;
-    const status = view.getInt32(24, true);
-    return this.#status = view.getInt32(8, true) === CLD_EXITED
-      ? { code: status, signal: 0 }
-      : { code: 128 + status, signal: status };
+    const view = viewOf(info.bytes);
+    const field = systemStructs.siginfo;
+    if (getNumber(view, field.si_signo) === 0) return undefined;
+    const status = getSigned(view, field._sifields__sigchld__status);
+    return { code: getNumber(view, field.si_code), status };
   }
 }
 

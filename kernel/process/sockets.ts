@@ -21,20 +21,27 @@ import {
   MSG_NOSIGNAL,
   MSG_TRUNC,
   SCM_RIGHTS,
+  SO_ACCEPTCONN,
+  SO_DOMAIN,
   SO_PEERCRED,
   SO_PEERPIDFD,
+  SO_TYPE,
   SOCK_CLOEXEC,
+  SOCK_DGRAM,
   SOCK_NONBLOCK,
   SOCK_SEQPACKET,
   SOL_SOCKET,
 } from "../../uapi/sockets.ts";
-import { AT_FDCWD } from "../../uapi/files.ts";
+import { AT_FDCWD, F_GETFL, F_SETFD, F_SETFL, FD_CLOEXEC, O_NONBLOCK } from "../../uapi/files.ts";
 import { getNumber, getSigned, setField, viewOf } from "../../uapi/fields.ts";
 import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 
 const MSGHDR_SIZE = systemStructSizes.user_msghdr;
 const CMSG_HEADER = systemStructSizes.cmsghdr;
 const { user_msghdr: message, cmsghdr } = systemStructs;
+
+/** Connections that wait to be accepted; net.core.somaxconn bounds it. */
+const BACKLOG = 4096;
 
 /** Most descriptors that one message carries (SCM_MAX_FD). */
 const MOST_DESCRIPTORS = 253;
@@ -123,12 +130,50 @@ export async function receiveWithin(
 }
 
 /** Listens at a path; the socket, or `-errno`. It does not block. */
-export function listenAt(path: string, backlog: number = 64): Result {
+export function listenAt(path: string, backlog: number = BACKLOG): Result {
   const socket = openSocket(SOCK_NONBLOCK);
   if (socket < 0) return socket;
   const bound = addressed(systemCalls.bind, socket, path);
   const result = bound < 0 ? bound : native().call(systemCalls.listen, socket, backlog);
   if (result >= 0) return socket;
+  native().call(systemCalls.close, socket);
+  return result;
+}
+
+/** Takes over a listening socket that was inherited; `-EINVAL` when it is none of AF_UNIX and SOCK_SEQPACKET. */
+export function adoptSocket(fd: number): Result {
+  const wanted = [[SO_DOMAIN, AF_UNIX], [SO_TYPE, SOCK_SEQPACKET], [SO_ACCEPTCONN, 1]] as const;
+  for (const [name, expected] of wanted) {
+    using frame = native().frame();
+    const value = frame.room(4);
+    const result = option(fd, name, value.address, 4);
+    if (result < 0) return result;
+    const answer = new DataView(value.bytes.buffer, value.bytes.byteOffset).getInt32(0, true);
+    if (answer !== expected) return -Errno.EINVAL;
+  }
+  const { fcntl } = systemCalls;
+  const closed = native().call(fcntl, fd, F_SETFD, FD_CLOEXEC);
+  const flags = closed < 0 ? closed : native().call(fcntl, fd, F_GETFL);
+  const result = flags < 0 ? flags : native().call(fcntl, fd, F_SETFL, flags | O_NONBLOCK);
+  return result < 0 ? result : fd;
+}
+
+/** Sends a datagram to a path or, with a leading `@`, to an abstract name. */
+export function notify(path: string, text: string): Result {
+  const socket = native().call(systemCalls.socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) return socket;
+  const address = socketAddress(path.startsWith("@") ? `\0${path.slice(1)}` : path);
+  using frame = native().frame();
+  const bytes = new TextEncoder().encode(text);
+  const result = typeof address === "number" ? address : native().call(
+    systemCalls.sendto,
+    socket,
+    frame.bytes(bytes),
+    bytes.length,
+    MSG_DONTWAIT | MSG_NOSIGNAL,
+    frame.bytes(address),
+    address.length,
+  );
   native().call(systemCalls.close, socket);
   return result;
 }
@@ -179,14 +224,21 @@ function openSocket(flags: number): Result {
 
 /** Calls with a sockaddr_un. */
 function addressed(call: number, socket: number, path: string): Result {
+  const address = socketAddress(path);
+  if (typeof address === "number") return address;
+  using frame = native().frame();
+  return native().call(call, socket, frame.bytes(address), address.length);
+}
+
+/** `struct sockaddr_un`; an abstract name begins with NUL and ends with the address. */
+function socketAddress(path: string): Uint8Array<ArrayBuffer> | Result {
   const text = new TextEncoder().encode(path);
   const { sun_family, sun_path } = systemStructs.sockaddr_un;
   if (text.length >= sun_path[1]) return -Errno.ENAMETOOLONG;
-  const address = new Uint8Array(sun_path[0] + text.length + 1);
+  const address = new Uint8Array(sun_path[0] + text.length + (text[0] === 0 ? 0 : 1));
   setField(viewOf(address), sun_family, AF_UNIX);
   address.set(text, sun_path[0]);
-  using frame = native().frame();
-  return native().call(call, socket, frame.bytes(address), address.length);
+  return address;
 }
 
 function option(socket: number, name: number, address: number, size: number): Result {

@@ -18,11 +18,12 @@ import {
   type FailedStep,
   type InsideOptions,
   isFailedStep,
+  type Message,
   type NamespaceKind,
 } from "../processes.ts";
 import type { Result } from "../result.ts";
 import { native } from "../linux/ffi/native.ts";
-import { startChild } from "./process.ts";
+import { type ChildProcess, startChild } from "./process.ts";
 import { receiveWithin, socketPair } from "./sockets.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
 import { Command } from "../../uapi/enums.ts";
@@ -55,6 +56,8 @@ const PIDFD_GET: { readonly [kind in NamespaceKind]: number } = {
 };
 /** Milliseconds that a child gets for its calls, which take less than one. */
 const DEADLINE = 2000;
+/** Milliseconds after which it is looked whether a child was stopped. */
+const LOOK = 50;
 
 /**
  * A user namespace that nobody is in, with one uid and one gid mapped: what an id-mapped mount wants.
@@ -230,9 +233,12 @@ async function descriptorFromInside(
     if (isFailedStep(child)) return child;
     try {
       signal?.addEventListener("abort", abort);
-      const message = signal?.aborted === true
-        ? -Errno.ECANCELED
-        : await receiveWithin(kernel, ours, 8, timeout);
+      const message = await answerOf(
+        child,
+        timeout,
+        signal,
+        (wait) => receiveWithin(kernel, ours, 8, wait),
+      );
       if (typeof message === "number") return child.stuckAt(message);
       const [fd, ...others] = message.descriptors;
       for (const other of others) kernel.close(other);
@@ -247,6 +253,24 @@ async function descriptorFromInside(
   } finally {
     kernel.poller.forget(ours);
     kernel.close(ours);
+  }
+}
+
+/** Waits for a child's message; no longer than it takes to see that the child was stopped. */
+async function answerOf(
+  child: ChildProcess,
+  timeout: number,
+  signal: AbortSignal | undefined,
+  receive: (timeout: number) => Promise<Message | Result>,
+): Promise<Message | Result> {
+  const end = performance.now() + timeout;
+  for (;;) {
+    const left = end - performance.now();
+    if (signal?.aborted === true) return -Errno.ECANCELED;
+    if (left <= 0) return -Errno.ETIMEDOUT;
+    const message = await receive(Math.min(left, LOOK));
+    if (message !== -Errno.ETIMEDOUT) return message;
+    if (child.hasStopped()) return -Errno.ESRCH;
   }
 }
 

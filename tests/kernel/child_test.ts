@@ -207,3 +207,82 @@ kernelTest("a listener tells who connects", unprivileged, () => {
   assertEquals(connectTo("/" + "x".repeat(200)), -Errno.ENAMETOOLONG);
   Deno.removeSync(directory, { recursive: true });
 });
+
+kernelTest(
+  "a listening socket that was inherited is taken over, and no other",
+  unprivileged,
+  () => {
+    const { sockets } = kernel.processes;
+    const directory = Deno.makeTempDirSync();
+    const path = `${directory}/socket`;
+    const listener = sockets.listen(path);
+    assertEquals(sockets.adopt(listener), listener);
+    assertEquals(sockets.accept(listener), -Errno.EAGAIN);
+    const client = sockets.connect(path);
+    assertEquals(sockets.adopt(client), -Errno.EINVAL);
+    const file = kernel.open("/dev/null");
+    assertEquals(sockets.adopt(file), -Errno.ENOTSOCK);
+    assertEquals(sockets.adopt(9999), -Errno.EBADF);
+    for (const fd of [listener, client, file]) kernel.close(fd);
+    Deno.removeSync(directory, { recursive: true });
+  },
+);
+
+kernelTest("a notification is one datagram to a path", unprivileged, () => {
+  const { sockets } = kernel.processes;
+  assertEquals(sockets.notify("/no/such/socket", "READY=1"), -Errno.ENOENT);
+  assertEquals(sockets.notify("@skep-no-such-name", "READY=1"), -Errno.ECONNREFUSED);
+});
+
+kernelTest("a remover removes its file when it is told, and not otherwise", {
+  needs: { root: true },
+}, async () => {
+  const { children, sockets } = kernel.processes;
+  const directory = await Deno.makeTempDir();
+  for (const told of [true, false]) {
+    const path = `${directory}/file`;
+    await Deno.writeTextFile(path, "");
+    const remover = children.startRemover(path);
+    assert(typeof remover === "number");
+    if (told) {
+      sockets.send(remover, new Uint8Array(1));
+      assert(await kernel.poller.wait(remover, { timeout: 2000 }));
+    }
+    kernel.close(remover);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assertEquals(kernel.stat(path).result, told ? -Errno.ENOENT : 0);
+  }
+  await Deno.remove(directory, { recursive: true });
+});
+
+kernelTest("a confined process is another user in all threads, and keeps what is named in one", {
+  needs: { root: true },
+}, async () => {
+  const module = JSON.stringify(new URL("../../kernel/linux/linux.ts", import.meta.url).href);
+  const code = `import { linuxKernel } from ${module};
+    const kernel = linuxKernel();
+    await Deno.stat(".");
+    const user = { uid: 61900, gid: 61901 };
+    const failed = kernel.processes.credentials.confine({ user, capabilities: [19, 21] });
+    await Deno.stat("/");
+    const status = kernel.readDirectory("/proc/self/task").map((task) =>
+      new TextDecoder().decode(kernel.readFile("/proc/self/task/" + task + "/status").bytes));
+    console.log(JSON.stringify({ failed, status, file: kernel.open("/etc/shadow") }));`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--quiet", code],
+    stderr: "inherit",
+  }).output();
+  const { failed, status, file } = JSON.parse(new TextDecoder().decode(stdout));
+  assertEquals([failed, file], [undefined, -Errno.EACCES]);
+  const facts = status.map((text: string) =>
+    ["Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapAmb"].map((name) =>
+      new RegExp(`^${name}:[ \\t]*(.*)$`, "m").exec(text)?.[1]?.split("\t").join(" ").trim()
+    )
+  );
+  const none = "0".repeat(16);
+  const two = "0000000000280000";
+  const same = ["61900 61900 61900 61900", "61901 61901 61901 61901", "", none];
+  assertEquals(facts[0], [...same, two, two, none]);
+  assert(facts.length > 2, `only ${facts.length} threads`);
+  for (const other of facts.slice(1)) assertEquals(other, [...same, none, none, none]);
+});

@@ -56,7 +56,7 @@ export const families: readonly Family[] = [
         header: "linux/fcntl.h",
         names:
           `O_RDONLY O_WRONLY O_RDWR O_CREAT O_APPEND O_NOCTTY O_NONBLOCK O_CLOEXEC O_PATH O_DIRECTORY
-          F_SETFD F_DUPFD_CLOEXEC AT_FDCWD AT_EMPTY_PATH AT_REMOVEDIR AT_RECURSIVE`,
+          F_SETFD F_GETFL F_SETFL FD_CLOEXEC F_DUPFD_CLOEXEC AT_FDCWD AT_EMPTY_PATH AT_REMOVEDIR AT_RECURSIVE`,
       },
       { header: "linux/fs.h", names: "SEEK_END" },
       {
@@ -95,8 +95,8 @@ export const families: readonly Family[] = [
           CLONE_NEWPID`,
       },
       { header: "asm/signal.h", names: "SIGKILL SIGPIPE SIGTERM SIGCHLD SIG_SETMASK" },
-      { header: "linux/wait.h", names: "P_PIDFD WNOHANG WEXITED __WALL" },
-      { header: "asm/siginfo.h", names: "CLD_EXITED" },
+      { header: "linux/wait.h", names: "P_PIDFD WNOHANG WSTOPPED WEXITED WNOWAIT __WALL" },
+      { header: "asm/siginfo.h", names: "CLD_EXITED CLD_STOPPED" },
       {
         header: "linux/prctl.h",
         names:
@@ -106,7 +106,7 @@ export const families: readonly Family[] = [
       {
         header: "linux/capability.h",
         names:
-          `_LINUX_CAPABILITY_VERSION_3 CAP_NET_ADMIN CAP_SYS_PTRACE CAP_SYS_ADMIN CAP_PERFMON CAP_BPF
+          `_LINUX_CAPABILITY_VERSION_3 CAP_DAC_OVERRIDE CAP_NET_ADMIN CAP_SYS_PTRACE CAP_SYS_ADMIN CAP_PERFMON CAP_BPF
           CAP_LAST_CAP`,
       },
       {

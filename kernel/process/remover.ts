@@ -1,0 +1,43 @@
+/**
+ * A child that can do nothing but remove one file, with the rights that this process has when it starts it.
+ *
+ * @module
+ */
+
+import { ChildProgram } from "./child_program.ts";
+import { closeAllBut, guard, keepCapabilities, setNoNewPrivileges } from "./child_steps.ts";
+import type { Kernel } from "../kernel.ts";
+import { type FailedStep, isFailedStep } from "../processes.ts";
+import type { Result } from "../result.ts";
+import { startChild } from "./process.ts";
+import { socketPair } from "./sockets.ts";
+import { systemCalls } from "../linux/ffi/syscalls.ts";
+import { AT_FDCWD } from "../../uapi/files.ts";
+import { CAP_DAC_OVERRIDE } from "../../uapi/processes.ts";
+
+/** Starts it: the descriptor by which it is told to. Its end without a message ends it too. */
+export function startRemover(kernel: Kernel, path: string): Result | FailedStep {
+  const pair = socketPair();
+  if (typeof pair === "number") return { step: "socketpair", result: pair };
+  const [ours, theirs] = pair;
+  using program = new ChildProgram();
+  const byte = program.room(8);
+  closeAllBut(program, [theirs]);
+  guard(program);
+  setNoNewPrivileges(program);
+  keepCapabilities(program, [CAP_DAC_OVERRIDE]);
+  program.step("read", systemCalls.read, [theirs, byte.address, 8], { stopAtZero: true });
+  program.step("unlinkat", systemCalls.unlinkat, [AT_FDCWD, path, 0]);
+  const child = startChild(kernel, program);
+  kernel.close(theirs);
+  if (isFailedStep(child)) {
+    kernel.close(ours);
+    return child;
+  }
+  const reap = async (): Promise<void> => {
+    using ended = child;
+    await ended.wait();
+  };
+  reap().catch(() => {});
+  return ours;
+}
