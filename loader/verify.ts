@@ -119,9 +119,10 @@ export async function* verifyFiles(
       // It may fail while an earlier one is waited for: that is told when its turn comes.
       job.catch(() => {});
       running.push(job);
-      if (running.length >= width) yield await (running.shift() as Promise<VerifyReport>);
+      const first = running.length >= width ? running.shift() : undefined;
+      if (first !== undefined) yield await first;
     }
-    while (running.length > 0) yield await (running.shift() as Promise<VerifyReport>);
+    for (let next = running.shift(); next !== undefined; next = running.shift()) yield await next;
   } finally {
     await Promise.allSettled(running);
   }

@@ -363,9 +363,9 @@ export class BtfBuilder {
   #parts(): Uint32Array[] {
     const parts: Uint32Array[] = [];
     let from = this.#kept > 0 ? this.#start(0) : 0;
-    for (const own of [...this.#replaced.keys()].sort((a, b) => a - b)) {
+    for (const [own, words] of [...this.#replaced].sort(([a], [b]) => a - b)) {
       parts.push(this.#words.subarray(from, this.#start(own)));
-      parts.push(this.#replaced.get(own) as Uint32Array);
+      parts.push(words);
       from = this.#start(own + 1);
     }
     parts.push(this.#words.subarray(from));

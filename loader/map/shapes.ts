@@ -60,7 +60,7 @@ export interface BuildIdFrame {
 }
 
 /** A variable of a data section. */
-export interface SectionVariable {
+export interface PlacedVariable {
   /** The name. */
   readonly name: string;
   /** Bytes from the section's start. */
@@ -71,7 +71,7 @@ export interface SectionVariable {
 
 /** The value of a data section: its variables by name. Objects leave their places to the loader. */
 export function sectionCodec(
-  variables: readonly SectionVariable[],
+  variables: readonly PlacedVariable[],
   size: number,
   what: string,
 ): ValueCodec<BtfValue> {

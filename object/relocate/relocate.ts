@@ -151,7 +151,7 @@ class Relocator {
       for (const site of this.#sites(unit)) {
         const at = start + site.instruction;
         if (site.address) setSource(code, at, Pseudo.func);
-        setImmediate(code, at, (starts.get(site.target) as number) - at - 1);
+        setImmediate(code, at, this.#startOf(starts, site.target) - at - 1);
       }
       for (const relocation of unit.relocations) {
         const reference = this.#apply(code, start, unit, relocation, starts);
@@ -287,9 +287,16 @@ class Relocator {
           instruction,
           symbolOffset: relocation.offset,
           size: relocation.size,
-          targets: this.#jumpTargets(unit, relocation, starts.get(unit) as number),
+          targets: this.#jumpTargets(unit, relocation, this.#startOf(starts, unit)),
         };
     }
+  }
+
+  /** Where a function begins in the program; it has to be placed. */
+  #startOf(starts: ReadonlyMap<CodeUnit, number>, unit: CodeUnit): number {
+    const start = starts.get(unit);
+    if (start === undefined) throw new TypeError(`function ${unit.name} was not placed`);
+    return start;
   }
 
   /** The instructions that a jump table leads to, counted from the linked program's start. */
