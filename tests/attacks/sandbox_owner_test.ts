@@ -41,7 +41,7 @@ async function whileItRuns(
       await until(() => processesWith(`sleep\0${text}`).some((pid) => inside().includes(pid)), 8),
     );
     const pid = processesWith(`sleep\0${text}`).find((pid) => inside().includes(pid));
-    const uid = Number(/^Uid:\s*(\d+)/m.exec(readText(`/proc/${pid}/status`) ?? "")?.[1]);
+    const uid = uidOf(pid ?? 0);
     assert(uid > 0, `the command is uid ${uid} outside`);
     // All of its namespace: an init that is not the command's, too.
     await use({ uid, pids: namesakes(pid ?? 0) });
@@ -52,6 +52,10 @@ async function whileItRuns(
     kill(child.pid, "SIGKILL");
     await child.status;
   }
+}
+
+function uidOf(pid: number): number {
+  return Number(/^Uid:\s*(\d+)/m.exec(readText(`/proc/${pid}/status`) ?? "")?.[1] ?? "0");
 }
 
 function namespace(pid: number): string | undefined {
@@ -97,18 +101,17 @@ for (const [who, options] of Object.entries(users)) {
     async () => {
       await withFolder(async (folder) => {
         await copyAttackers(folder);
-        let uid = 0;
-        await whileItRuns([...programs, ...options], (inside) => {
-          uid = inside.uid;
-          return Promise.resolve();
-        });
-        // With the default user the next one may be another: then it is told apart by what it sends.
         const socket = `${folder}/socket`;
+        const script = ["perl", "-I", folder, `${folder}/give.pl`, socket];
+        const giving = run(sandbox(script, [...programs, ...options]));
+        const giver = (): number | undefined =>
+          processesWith(`give.pl\0${socket}`).find((pid) =>
+            readText(`/proc/${pid}/cmdline`)?.startsWith("perl\0") === true
+          );
+        const uid = await until(() => giver() !== undefined, 8) ? uidOf(giver() ?? 0) : 0;
+        assert(uid > 0, `the command is uid ${uid} outside`);
         await using outside = new Attacker("outside", [uid, "token", socket]);
-        await outside.said("listening");
-        const { stdout, stderr } = await run(
-          sandbox(["perl", "-I", folder, `${folder}/give.pl`, socket], [...programs, ...options]),
-        );
+        const { stdout, stderr } = await giving;
         assert(stdout.includes("inside=ok") && stdout.includes("sent=ok"), stdout + stderr);
         const facts = await outside.ended(12);
         const seen = JSON.stringify(facts);

@@ -9,6 +9,8 @@ sysopen my $bpffs, $ENV{LIBBPF_BPF_TOKEN_PATH}, O_RDONLY | O_DIRECTORY or die "b
 my $token = bpf(36, pack 'LL', 0, fileno $bpffs);
 say_value('token', errno_name($token));
 say_value('inside', errno_name(map_create($token)));
-my $socket = connect_to($path) or die "$path: $!\n";
+# The other side begins when it has seen which uid this is outside.
+my $socket;
+wait_for(300, sub { defined($socket = connect_to($path)) }) or die "$path: $!\n";
 say_value('sent', errno_name(send_fd($socket, $token)));
 nap(1);
