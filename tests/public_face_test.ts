@@ -88,8 +88,14 @@ interface Exported {
   readonly declarations: readonly Declaration[];
 }
 
+let read: Promise<readonly Exported[]> | undefined;
+
 /** The root's exports as `deno doc` reads them. */
-async function exported(): Promise<Exported[]> {
+function exported(): Promise<readonly Exported[]> {
+  return read ??= readExports();
+}
+
+async function readExports(): Promise<readonly Exported[]> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["doc", "--json", new URL("../mod.ts", import.meta.url).pathname],
   }).output();
