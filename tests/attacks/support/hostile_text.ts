@@ -1,0 +1,121 @@
+/**
+ * Names that an attacker writes into a file, and what of them must never reach an output as it is.
+ *
+ * @module
+ */
+
+/** Written by code that leaves its comment or string: a file that must not come into being. */
+export const MARKER = "skep-attack-ran";
+
+const WRITE = `Deno.writeTextFileSync("${MARKER}","")`;
+
+/** Ways out of comments, strings, templates, names and lines. */
+export const PAYLOADS: readonly string[] = [
+  `*/${WRITE}/*`,
+  `*/\n${WRITE}\n/*`,
+  `\n${WRITE}//`,
+  `\r${WRITE}//`,
+  `\u2028${WRITE}//`,
+  `\u2029${WRITE}//`,
+  "`;" + WRITE + ";`",
+  "${" + WRITE + "}",
+  `";${WRITE};"`,
+  `';${WRITE};'`,
+  `\\";${WRITE};"`,
+  `: 1 };};${WRITE};type X={x:{y`,
+  `*/ export const INJECTED = 1; /*`,
+  `*/ int INJECTED; /*`,
+  `; int INJECTED; int x`,
+  `\nint INJECTED;//`,
+  `*/\n#define INJECTED 1\n/*`,
+  `\n#include "INJECTED.h"\n`,
+  `\\`,
+  `x\\`,
+  `??/`,
+  `x??/`,
+  `*\\\n/ int INJECTED; /*`,
+  `*??/\n/ int INJECTED; /*`,
+  `*/`,
+  `/*`,
+  `//`,
+  `<!--`,
+  `-->`,
+  `\x1b[2J\x1b]0;INJECTED\x07`,
+  `\u202e}/*`,
+  `__proto__`,
+  `constructor`,
+  `"`,
+  `'`,
+  "`",
+  "${",
+];
+
+/** Every printable and control character of ASCII and Latin-1, and those that turn or hide text. */
+export function everyCharacter(): string[] {
+  const numbers = Array.from({ length: 0x100 - 1 }, (_, index) => index + 1);
+  const others = [0x34f, 0x61c, 0x180e, 0x200b, 0x200c, 0x200d, 0x200e, 0x200f, 0x2028, 0x2029];
+  for (let code = 0x202a; code <= 0x202e; code++) others.push(code);
+  for (let code = 0x2060; code <= 0x206f; code++) others.push(code);
+  others.push(0xfeff, 0xfff9, 0xfffa, 0xfffb, 0xe0001, 0xe0041);
+  return [...numbers, ...others].map((code) => String.fromCodePoint(code));
+}
+
+/** Control characters but for the newline, and what turns text around or breaks lines elsewhere. */
+const RAW =
+  // deno-lint-ignore no-control-regex
+  /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
+
+/** The first character of an output that a terminal, an editor or a compiler would obey, by its number. */
+export function obeyed(output: string): string | undefined {
+  const found = RAW.exec(output)?.[0];
+  return found === undefined
+    ? undefined
+    : `U+${found.codePointAt(0)?.toString(16).padStart(4, "0")}`;
+}
+
+/** TypeScript or C without comments and without what stands in strings: what a compiler would run. */
+export function code(source: string): string {
+  return source.replace(
+    /\/\*[\s\S]*?\*\/|\/\/[^\n\r\u2028\u2029]*|"(?:\\.|[^"\\\n\r])*"|'(?:\\.|[^'\\\n\r])*'/g,
+    (part) => part.startsWith("/") ? " " : '""',
+  );
+}
+
+/** How often each word of declarations stands in code: the same for hostile names and for good ones. */
+export function declarations(source: string): string {
+  const counts: string[] = [];
+  const text = code(source);
+  for (
+    const word of [
+      "export",
+      "import",
+      "interface",
+      "type",
+      "const",
+      "let",
+      "var",
+      "function",
+      "class",
+      "declare",
+      "namespace",
+      "typedef",
+      "struct",
+      "union",
+      "enum",
+      "#",
+      ";",
+      "{",
+      "}",
+      "=",
+      "(",
+      "`",
+    ]
+  ) {
+    const pattern = /\w/.test(word)
+      ? new RegExp(`\\b${word}\\b`, "g")
+      : new RegExp(`\\${word}`, "g");
+    const count = text.match(pattern)?.length ?? 0;
+    if (count > 0) counts.push(`${count} ${word}`);
+  }
+  return counts.join(", ");
+}
