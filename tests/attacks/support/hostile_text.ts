@@ -74,7 +74,7 @@ export function obeyed(output: string): string | undefined {
 }
 
 /** TypeScript or C without comments and without what stands in strings: what a compiler would run. */
-export function code(source: string): string {
+export function withoutText(source: string): string {
   return source.replace(
     /\/\*[\s\S]*?\*\/|\/\/[^\n\r\u2028\u2029]*|"(?:\\.|[^"\\\n\r])*"|'(?:\\.|[^'\\\n\r])*'/g,
     (part) => part.startsWith("/") ? " " : '""',
@@ -84,7 +84,7 @@ export function code(source: string): string {
 /** How often each word of declarations stands in code: the same for hostile names and for good ones. */
 export function declarations(source: string): string {
   const counts: string[] = [];
-  const text = code(source);
+  const text = withoutText(source);
   for (
     const word of [
       "export",
