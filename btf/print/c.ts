@@ -365,10 +365,14 @@ class Printer {
     const { parameters } = type;
     if (parameters.length === 0) return "void";
     const names = new NameSpace(cIdentifier);
+    let length = 0;
     return parameters.map((parameter, index) => {
       if (parameter.type === 0 && index === parameters.length - 1) return "...";
       const name = parameter.name === "" ? "" : names.claim(parameter.name);
-      return this.#declare(parameter.type, name, level, depth + 1);
+      const text = this.#declare(parameter.type, name, level, depth + 1);
+      length += text.length;
+      if (length > this.#budget) throw this.#refuse(type.id, "becomes too long a text");
+      return text;
     }).join(", ");
   }
 
@@ -417,6 +421,7 @@ class Printer {
     const lines: string[] = [];
     let end = 0;
     let bitfield = false;
+    let length = 0;
     for (const member of type.members) {
       const own = packed ? 1 : btf.alignment(member.type);
       if (isStruct) {
@@ -425,7 +430,10 @@ class Printer {
         );
       }
       const width = member.bitSize > 0 ? `: ${member.bitSize}` : "";
-      lines.push(`${this.#declareMember(member, level, depth, scope)}${width};`);
+      const line = `${this.#declareMember(member, level, depth, scope)}${width};`;
+      lines.push(line);
+      length += line.length;
+      if (length > this.#budget) throw this.#refuse(type.id, "becomes too long a text");
       bitfield = member.bitSize > 0;
       end = member.bitOffset + (bitfield ? member.bitSize : btf.size(member.type) * 8);
     }

@@ -207,13 +207,16 @@ class Printer {
         return "bigint";
       case "enum":
       case "enum64":
-        return type.name === "" ? enumUnion(type) : this.#name(id, type.name);
+        return type.name === "" ? this.#inline(id, enumUnion(type)) : this.#name(id, type.name);
       case "array":
         return this.#array(type, depth);
       case "struct":
       case "union":
         if (type.name !== "") return this.#name(id, type.name);
-        return `{ ${this.#fields(type, "", depth + 1).trim().replace(/\n/g, " ")} }`;
+        return this.#inline(
+          id,
+          `{ ${this.#fields(type, "", depth + 1).trim().replace(/\n/g, " ")} }`,
+        );
       case "typedef": {
         const target = this.#btf.type(this.#btf.resolve(id));
         const named = target.name === "" ? this.#typedefName(type.name, target.id) : undefined;
@@ -227,7 +230,10 @@ class Printer {
         return this.#expression(type.type, depth + 1);
       case "datasec": {
         const fields = type.variables.map(({ type: variable }) =>
-          `${propertyKey(this.#btf.nameOf(variable))}: ${this.#expression(variable, depth + 1)};`
+          this.#inline(
+            id,
+            `${propertyKey(this.#btf.nameOf(variable))}: ${this.#expression(variable, depth + 1)};`,
+          )
         );
         return `{ ${fields.join(" ")} }`;
       }
@@ -269,13 +275,15 @@ class Printer {
         // An unnamed struct's members belong to the one around it; an unnamed bitfield is a hole.
         this.#collect(target, depth + 1, into);
       }
-      this.#spend(type.id);
+      this.#inline(type.id, "");
     }
   }
 
-  /** Members that nameless structs share are printed anew for each: their number has an end. */
-  #spend(id: number): void {
-    if (--this.#budget < 0) throw this.#refuse(id, "becomes too long a text");
+  /** Text of what has no name is written wherever it is used: all of it together has an end. */
+  #inline(id: number, text: string): string {
+    this.#budget -= 1 + text.length;
+    if (this.#budget < 0) throw this.#refuse(id, "becomes too long a text");
+    return text;
   }
 
   #print(text: string): void {

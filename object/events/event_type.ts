@@ -59,10 +59,10 @@ export function eventTypes(spec: ObjectSpec): Map<string, number> {
   if (rest.length === 0) return types;
   const sizes = eventSizes(spec);
   if (sizes.size === 0) return types;
-  const own = ownStructs(btf, spec);
+  const own = bySize(btf, ownStructs(btf, spec));
   for (const map of rest) {
     const size = sizes.get(map);
-    const type = size === undefined ? undefined : structOfSize(btf, size, own);
+    const type = size === undefined ? undefined : structOfSize(btf, own.get(size) ?? []);
     if (type !== undefined) types.set(map, type);
   }
   return types;
@@ -158,9 +158,19 @@ function relocatedTypes(btfExt: BtfExt | undefined): Set<number> {
   return types;
 }
 
-/** The one struct of this size. */
-function structOfSize(btf: Btf, size: number, structs: ReadonlySet<number>): number | undefined {
-  const found = [...structs].filter((id) => btf.size(id) === size);
+function bySize(btf: Btf, structs: ReadonlySet<number>): Map<number, number[]> {
+  const sizes = new Map<number, number[]>();
+  for (const id of structs) {
+    const size = btf.size(id);
+    const others = sizes.get(size);
+    if (others === undefined) sizes.set(size, [id]);
+    else others.push(id);
+  }
+  return sizes;
+}
+
+/** The one struct of those of a size. */
+function structOfSize(btf: Btf, found: readonly number[]): number | undefined {
   if (found.length < 2) return found[0];
   const events = found.filter((id) => /event/i.test(btf.nameOf(id)));
   return events.length === 1 ? events[0] : undefined;

@@ -44,18 +44,34 @@ export interface DataMapContext {
   readonly kconfigSize: number;
 }
 
+/** Names of sections with a variable that is not static. */
+function sectionsForOthers(placed: readonly PlacedSection[]): Set<string> {
+  const seen = new Set<string>();
+  const found = new Set<string>();
+  for (const { name, variables } of placed) {
+    if (seen.has(name)) continue;
+    seen.add(name);
+    if (variables.some(({ linkage }) => linkage !== "static")) found.add(name);
+  }
+  return found;
+}
+
 /** Makes the maps of data sections in their order, then the one of kconfig values. */
 export function readDataMaps(context: DataMapContext, firstIndex: number): MapDefinition[] {
   const maps: MapDefinition[] = [];
+  const forOthers = sectionsForOthers(context.placed);
   for (const { section, kind } of context.sections.data) {
-    maps.push(dataMap(context, firstIndex + maps.length, kind, section.name, section.size, {
-      sectionIndex: section.index,
-      source: kind === "bss" ? undefined : section.data,
-    }));
+    maps.push(
+      dataMap(context, forOthers, firstIndex + maps.length, kind, section.name, section.size, {
+        sectionIndex: section.index,
+        source: kind === "bss" ? undefined : section.data,
+      }),
+    );
   }
   if (context.kconfigSize > 0) {
     maps.push(dataMap(
       context,
+      forOthers,
       firstIndex + maps.length,
       "kconfig",
       ".kconfig",
@@ -67,7 +83,8 @@ export function readDataMaps(context: DataMapContext, firstIndex: number): MapDe
 }
 
 function dataMap(
-  { objectName, btf, placed }: DataMapContext,
+  { objectName, btf }: DataMapContext,
+  forOthers: ReadonlySet<string>,
   index: number,
   origin: MapOrigin,
   name: string,
@@ -88,7 +105,7 @@ function dataMap(
     valueSize: size,
     maxEntries: 1,
     flags: (constant ? BPF_F_RDONLY_PROG : 0) |
-      (isMappable(btf, placed, name) ? BPF_F_MMAPABLE : 0),
+      (isMappable(btf, forOthers, name) ? BPF_F_MMAPABLE : 0),
     valueTypeId: valueType(btf, name),
     contentsSize: size,
   });
@@ -100,11 +117,10 @@ function valueType(btf: Btf | undefined, name: string): number {
 }
 
 /** Whether somebody outside the object has a reason to map it: it has a variable that is not static. */
-function isMappable(btf: Btf | undefined, placed: readonly PlacedSection[], name: string): boolean {
+function isMappable(btf: Btf | undefined, forOthers: ReadonlySet<string>, name: string): boolean {
   // The values of externs are for everybody.
   if (name === ".kconfig") return valueType(btf, name) !== 0;
-  const section = placed.find((section) => section.name === name);
-  return section?.variables.some(({ linkage }) => linkage !== "static") ?? false;
+  return forOthers.has(name);
 }
 
 /**

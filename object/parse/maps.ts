@@ -116,6 +116,9 @@ function factsOf(
   return { type, ...facts };
 }
 
+/** Members of a definition: libbpf knows twelve, and many maps may share one struct. */
+const MOST_MEMBERS = 256;
+
 /** Reads one map's definition. */
 class DefinitionReader {
   readonly #elf: ElfFile;
@@ -152,6 +155,12 @@ class DefinitionReader {
       inner: undefined,
       valuesOffset: -1,
     };
+    if (struct.members.length > MOST_MEMBERS) {
+      throw this.error(
+        "E2BIG",
+        `it has ${struct.members.length} members, not ${MOST_MEMBERS} at most`,
+      );
+    }
     for (let index = 0; index < struct.members.length; index++) {
       const member = struct.members[index] as Member;
       if (member.name === "values" && index !== struct.members.length - 1) {

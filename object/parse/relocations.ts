@@ -6,7 +6,7 @@
  */
 
 import type { Btf } from "../../btf/btf.ts";
-import type { CompositeType } from "../../btf/types.ts";
+import type { CompositeType, Member } from "../../btf/types.ts";
 import type { ElfRelocation, ElfSection, ElfSymbol } from "../../elf/elf.ts";
 import type { CodeUnit, CodeUnits, Relocation } from "../code/functions.ts";
 import { openError } from "../spec/error.ts";
@@ -76,10 +76,31 @@ class RelocationReader {
   readonly #context: RelocationContext;
   /** Maps by the section and offset that a symbol names. */
   readonly #maps = new Map<number, Map<number, MapDefinition>>();
+  /** struct_ops maps by their section, in the order of their places. */
+  readonly #structOps = new Map<number, MapDefinition[]>();
+  /** The first map of each name in `.maps`. */
+  readonly #named = new Map<string, MapDefinition>();
+  /** The first function of each name. */
+  readonly #functions = new Map<string, CodeUnit>();
+  /** Members of struct_ops types by the bit at which they start. */
+  readonly #members = new Map<CompositeType, Map<number, Member>>();
+  readonly #defined: readonly DefinedMap[];
 
   constructor(context: RelocationContext) {
     this.#context = context;
+    this.#defined = [...context.defined].sort((a, b) => a.map.sectionOffset - b.map.sectionOffset);
+    for (const unit of context.units.all) {
+      if (!this.#functions.has(unit.name)) this.#functions.set(unit.name, unit);
+    }
     for (const map of context.maps) {
+      if (map.sectionIndex === context.sections.maps?.index && !this.#named.has(map.name)) {
+        this.#named.set(map.name, map);
+      }
+      if (map.origin === "struct_ops") {
+        const others = this.#structOps.get(map.sectionIndex);
+        if (others === undefined) this.#structOps.set(map.sectionIndex, [map]);
+        else others.push(map);
+      }
       if (map.origin === "struct_ops" || map.sectionIndex < 0) continue;
       const section = this.#maps.get(map.sectionIndex) ?? new Map<number, MapDefinition>();
       section.set(map.sectionOffset, map);
@@ -173,13 +194,11 @@ class RelocationReader {
 
   /** Reads one relocation of `.maps`: a static slot. */
   mapSlot(section: ElfSection, relocation: ElfRelocation): void {
-    const { defined, maps, sections, units } = this.#context;
+    const { sections, units } = this.#context;
     const symbol = this.#symbol(relocation);
     const { offset } = relocation;
-    const owner = defined.find(({ map, size }) =>
-      map.sectionOffset <= offset && offset + 8 <= map.sectionOffset + size
-    );
-    if (owner === undefined) {
+    const owner = lastAt(this.#defined, offset, ({ map }) => map.sectionOffset);
+    if (owner === undefined || offset + 8 > owner.map.sectionOffset + owner.size) {
       throw this.#error("EINVAL", `relocation at byte ${offset} of ${section.name} is in no map`);
     }
     const { map, valuesOffset } = owner;
@@ -196,13 +215,11 @@ class RelocationReader {
       if (map.type === "hash_of_maps" && map.keySize !== 4) {
         throw refuse("EINVAL", `keys have ${map.keySize} bytes, and static values need 4`);
       }
-      const inner = maps.find((candidate) =>
-        candidate.sectionIndex === symbol.sectionIndex && candidate.name === symbol.name
-      );
+      const inner = this.#named.get(symbol.name);
       if (inner === undefined) throw refuse("ESRCH", "there is no such map");
       name = inner.name;
     } else if (map.type === "prog_array") {
-      const unit = units.all.find((unit) => unit.name === symbol.name);
+      const unit = this.#functions.get(symbol.name);
       if (unit === undefined) throw refuse("ESRCH", "there is no such program");
       if (
         unit.sectionIndex !== symbol.sectionIndex ||
@@ -221,14 +238,12 @@ class RelocationReader {
 
   /** Reads one relocation of a struct_ops section: a function pointer. */
   structOps(section: ElfSection, relocation: ElfRelocation): void {
-    const { maps, btf, units } = this.#context;
+    const { btf, units } = this.#context;
     const symbol = this.#symbol(relocation);
     const { offset } = relocation;
-    const map = maps.find((map) =>
-      map.origin === "struct_ops" && map.sectionIndex === section.index &&
-      map.sectionOffset <= offset && offset - map.sectionOffset < map.valueSize
-    );
-    if (map === undefined || btf === undefined) {
+    const inSection = this.#structOps.get(section.index) ?? [];
+    const map = lastAt(inSection, offset, ({ sectionOffset }) => sectionOffset);
+    if (map === undefined || offset - map.sectionOffset >= map.valueSize || btf === undefined) {
       throw this.#error("EINVAL", `relocation at byte ${offset} of ${section.name} is in no map`);
     }
     const refuse = (errno: string, why: string): Error =>
@@ -237,7 +252,7 @@ class RelocationReader {
     if (symbol.value % INSTRUCTION_SIZE !== 0) throw refuse("EINVAL", "it is at no instruction");
     const type = btf.type(map.valueTypeId) as CompositeType;
     const bits = (offset - map.sectionOffset) * 8;
-    const member = type.members.find(({ bitOffset }) => bitOffset === bits);
+    const member = this.#membersOf(type).get(bits);
     if (member === undefined) throw refuse("EINVAL", `no member is at byte ${bits / 8}`);
     if (!isFunctionPointer(btf, member.type)) {
       throw refuse("EINVAL", `member ${member.name} is not a function pointer`);
@@ -249,6 +264,18 @@ class RelocationReader {
       throw refuse("EINVAL", `${unit.name} is in section ${unit.section}, not struct_ops`);
     }
     map.structOps?.setProgram(member.name, unit.name);
+  }
+
+  #membersOf(type: CompositeType): ReadonlyMap<number, Member> {
+    let members = this.#members.get(type);
+    if (members === undefined) {
+      members = new Map();
+      for (const member of type.members) {
+        if (!members.has(member.bitOffset)) members.set(member.bitOffset, member);
+      }
+      this.#members.set(type, members);
+    }
+    return members;
   }
 
   #symbol({ symbol: index }: ElfRelocation): ElfSymbol {
@@ -267,6 +294,22 @@ class RelocationReader {
   #error(errno: string, why: string, fix?: string): Error {
     return openError(this.#context.sections.elf.name, errno, why, { fix });
   }
+}
+
+/** The last of things in the order of their places that starts at or before a place. */
+function lastAt<T>(
+  things: readonly T[],
+  place: number,
+  startOf: (thing: T) => number,
+): T | undefined {
+  let low = 0;
+  let high = things.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (startOf(things[middle] as T) <= place) low = middle + 1;
+    else high = middle;
+  }
+  return things[low - 1];
 }
 
 /** Whether a symbol names a function in `.text`: a static one is named by its section. */

@@ -13,11 +13,14 @@ import { MapDefinition } from "../spec/map_spec.ts";
 import { StructOps } from "../spec/struct_ops_spec.ts";
 import { BPF_F_LINK } from "../../uapi/bpf_flags.ts";
 
+/** Members that a struct_ops type may have: the biggest of the kernel, of sched_ext, has about fifty. */
+const MOST_MEMBERS = 1024;
+
 /**
  * Makes a map for each variable of a struct_ops section.
  *
- * @throws {ObjectError} EINVAL for a variable that is no struct or reaches out of its section,
- * EOPNOTSUPP for a struct without name.
+ * @throws {ObjectError} EINVAL for a variable that is no struct or reaches out of its section, E2BIG
+ * for one with too many members, EOPNOTSUPP for a struct without name.
  */
 export function readStructOps(
   elf: ElfFile,
@@ -31,6 +34,7 @@ export function readStructOps(
     throw openError(elf.name, "EINVAL", `section ${section.name} has no data section in BTF`);
   }
   const name = section.name.replace(/^\?/, "");
+  let taken = 0;
   return definitions.variables.map((variable, index) => {
     const fail = (errno: string, why: string): Error =>
       openError(elf.name, errno, `struct_ops ${variable.name} ${why}`);
@@ -44,6 +48,11 @@ export function readStructOps(
     const type = btf.type(typeId);
     if (type.name === "") throw fail("EOPNOTSUPP", "is of a type without name");
     if (type.kind !== "struct") throw fail("EINVAL", `is a ${type.kind}, not a struct`);
+    if (type.members.length > MOST_MEMBERS) {
+      throw fail("E2BIG", `has ${type.members.length} members, not ${MOST_MEMBERS} at most`);
+    }
+    taken += type.size;
+    if (taken > section.data.length) throw fail("EINVAL", "overlaps others");
     if (variable.offset + type.size > section.data.length) {
       throw fail("EINVAL", `reaches out of section ${section.name}`);
     }

@@ -141,9 +141,12 @@ export class MapDefinition implements MapSpec {
   /** See {@linkcode MapSpec}. For struct_ops: the members' indices with their programs. */
   get slots(): readonly MapSlot[] {
     if (this.structOps === undefined) return this.#slots;
-    const members = this.structOps.members();
+    const indices = new Map<string, number>();
+    for (const [index, member] of this.structOps.members().entries()) {
+      if (!indices.has(member)) indices.set(member, index);
+    }
     return this.structOps.programs().map(({ member, program }) => ({
-      index: members.indexOf(member),
+      index: indices.get(member) ?? -1,
       name: program,
     }));
   }

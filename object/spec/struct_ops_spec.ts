@@ -18,6 +18,7 @@ export class StructOps implements StructOpsSpec {
   readonly #type: CompositeType;
   readonly #map: MapDefinition;
   readonly #programs = new Map<string, string>();
+  #byName: ReadonlyMap<string, Member> | undefined;
 
   /** Takes the struct as the object's BTF has it; the map has the bytes. */
   constructor(btf: Btf, type: CompositeType, map: MapDefinition) {
@@ -77,7 +78,7 @@ export class StructOps implements StructOpsSpec {
   }
 
   #member(name: string): Member {
-    const member = this.#type.members.find((member) => member.name === name);
+    const member = (this.#byName ??= firstOfEachName(this.#type.members)).get(name);
     if (member !== undefined) return member;
     const near = nearestNames(name, this.members());
     throw this.#error(
@@ -117,6 +118,12 @@ export class StructOps implements StructOpsSpec {
       why,
     });
   }
+}
+
+function firstOfEachName(members: readonly Member[]): Map<string, Member> {
+  const byName = new Map<string, Member>();
+  for (const member of members) if (!byName.has(member.name)) byName.set(member.name, member);
+  return byName;
 }
 
 /** Whether a type is, behind typedefs and qualifiers, a pointer to a function. */

@@ -5,7 +5,7 @@
  */
 
 import type { Btf } from "../../btf/btf.ts";
-import type { ElfFile } from "../../elf/elf.ts";
+import type { ElfFile, ElfSymbol } from "../../elf/elf.ts";
 import type { PlacedSection } from "./datasec.ts";
 import { ObjectError } from "./error.ts";
 import type { MapDefinition } from "./map_spec.ts";
@@ -146,6 +146,10 @@ export interface VariableSources {
 /** Finds all variables: by BTF, and in sections that BTF does not describe by ELF's symbols. */
 export function readVariables({ elf, btf, maps, placed, externs }: VariableSources): Variable[] {
   const variables: Variable[] = [];
+  const byName = new Map<string, PlacedSection>();
+  for (const section of placed) if (!byName.has(section.name)) byName.set(section.name, section);
+  const bySection = new Map<number, ElfSymbol[]>();
+  const seen = new Set<string>();
   for (const map of maps) {
     const { contents, datasec } = originTraits[map.origin];
     if (contents === "kernel-configuration") {
@@ -157,10 +161,13 @@ export function readVariables({ elf, btf, maps, placed, externs }: VariableSourc
     }
     if (datasec === undefined) continue;
     const name = datasec === "section" ? map.section : datasec;
-    const section = placed.find((section) => section.name === name);
+    // BTF tells sections of one name not apart: its variables are those of the first.
+    if (seen.has(name)) continue;
+    seen.add(name);
+    const section = byName.get(name);
     if (section === undefined) {
-      for (const symbol of elf.symbols) {
-        if (symbol.type !== "object" || elf.sections[symbol.sectionIndex]?.name !== name) continue;
+      if (bySection.size === 0) groupBySection(elf, bySection);
+      for (const symbol of bySection.get(elf.section(name)?.index ?? -1) ?? []) {
         variables.push(
           new Variable(map, btf, {
             name: symbol.name,
@@ -176,4 +183,14 @@ export function readVariables({ elf, btf, maps, placed, externs }: VariableSourc
     for (const variable of section.variables) variables.push(new Variable(map, btf, variable));
   }
   return variables;
+}
+
+/** Objects among the symbols by their section. */
+function groupBySection(elf: ElfFile, into: Map<number, ElfSymbol[]>): void {
+  for (const symbol of elf.symbols) {
+    if (symbol.type !== "object") continue;
+    const others = into.get(symbol.sectionIndex);
+    if (others === undefined) into.set(symbol.sectionIndex, [symbol]);
+    else others.push(symbol);
+  }
 }

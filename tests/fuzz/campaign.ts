@@ -11,8 +11,8 @@ import { type Anatomy, anatomyOf } from "./structure/anatomy.ts";
 import { mutateStructure } from "./structure/mutate_structure.ts";
 import { typeGraph } from "./type_graph.ts";
 
-/** No input may take longer than this, and as much again for each of its bytes. */
-const LONGEST_MILLISECONDS = 60;
+/** No input may take longer than this, tried with some of its types and with all; more for each byte. */
+const LONGEST_MILLISECONDS = { some: 60, all: 1000 } as const;
 /** Milliseconds for each byte: about thirty times what good objects take. */
 const MILLISECONDS_PER_BYTE = 0.01;
 /** No input may take more memory than this and as much again for each of its bytes. */
@@ -108,7 +108,8 @@ function tryOnce(bytes: Uint8Array, sample: Random | undefined): Trial {
   const outcomes = exercise(bytes, { sample });
   const milliseconds = performance.now() - start;
   const grown = used() - before;
-  if (milliseconds > LONGEST_MILLISECONDS + bytes.length * MILLISECONDS_PER_BYTE) {
+  const longest = LONGEST_MILLISECONDS[sample === undefined ? "all" : "some"];
+  if (milliseconds > longest + bytes.length * MILLISECONDS_PER_BYTE) {
     throw new TooSlow(milliseconds, bytes.length);
   }
   if (grown > MOST_BYTES + bytes.length * 64) throw new Error(`it took ${grown >> 20} MiB`);

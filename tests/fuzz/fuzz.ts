@@ -1,16 +1,20 @@
 /**
- * The fuzzer: `deno task fuzz [--seconds N] [--inputs N] [--seed N] [--first N] [--only N]`.
+ * The fuzzer: `deno task fuzz [--seconds N] [--inputs N] [--seed N] [--first N] [--only N]`, and
+ * `deno task fuzz --growth [--seed N]`.
  *
  * Damages good objects, field by field and blindly, and takes each through every pure layer, until
  * the time is over or the inputs are done. An input that ends in anything but a result or one of our
  * errors, or takes more time or memory than its size allows, is written to a file; `--only` tries
- * one alone.
+ * one alone. `--growth` repeats everything that objects have, alone and in pairs, and measures time
+ * against size.
  *
  * @module
  */
 
 import { parseArgs } from "@std/cli/parse-args";
 import { inputOf, randomOf, seedObjects, tryInput } from "./campaign.ts";
+import { type GrowthCase, growthOf, pairCase, singleCases } from "./growth.ts";
+import { Random } from "./random.ts";
 import { type TallyData, tallyText } from "./tally.ts";
 import type { Order, Report } from "./worker.ts";
 
@@ -22,10 +26,12 @@ const PRINT_MILLISECONDS = 60_000;
 if (import.meta.main) {
   const options = parseArgs(Deno.args, {
     string: ["seconds", "inputs", "seed", "first", "only"],
+    boolean: ["growth"],
   });
   const number = (text: string | undefined, otherwise: number): number =>
     text === undefined ? otherwise : Number(text);
   const seed = number(options.seed, Date.now() & 0xffff);
+  if (options.growth) Deno.exit(growth(seed, number(options.inputs, 200)));
   if (options.only !== undefined) {
     const only = Number(options.only);
     const { bytes, ...made } = inputOf(seedObjects(), seed, only);
@@ -79,6 +85,28 @@ async function campaign(order: Order): Promise<number> {
   }
   for (const [what, times] of failures) console.log(`${times} times: ${what}`);
   return failures.size === 0 && ended ? 0 : 1;
+}
+
+/** All pieces of all seeds, then so many pairs. */
+function growth(seed: number, pairs: number): number {
+  Error.stackTraceLimit = 0;
+  const seeds = seedObjects();
+  const random = new Random(seed);
+  let cases = 0;
+  let found = 0;
+  const measure = (one: GrowthCase): void => {
+    cases++;
+    for (const { label, step, measured } of growthOf(one)) {
+      found++;
+      const sizes = measured.map(([bytes, time]) => `${bytes} bytes ${time.toFixed(0)} ms`);
+      console.log(`${label}: ${step}: ${sizes.join(", ")}`);
+    }
+  };
+  for (const one of seeds) for (const each of singleCases(one)) measure(each);
+  console.log(`${cases} pieces of ${seeds.length} objects, ${found} findings`);
+  for (let pair = 0; pair < pairs; pair++) measure(pairCase(seeds, random));
+  console.log(`seed ${seed}: ${cases} cases, ${found} findings`);
+  return found === 0 ? 0 : 1;
 }
 
 function progress(tally: TallyData, milliseconds: number, failures: Map<string, number>): string {

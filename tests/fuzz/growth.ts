@@ -12,8 +12,11 @@ import type { Piece } from "./structure/anatomy.ts";
 import { assemble } from "./structure/assemble.ts";
 import { Draft, elementsOf } from "./structure/draft.ts";
 
-/** How the copies differ from each other. */
-export const VARIANTS = ["same", "shared names", "chained"] as const;
+/**
+ * What is repeated, and how the copies differ: elements in their place; or pieces, types at the end, all the
+ * same, with names that share their bytes, or with references to the copy before.
+ */
+export const VARIANTS = ["elements", "copies", "shared names", "chained"] as const;
 /** See {@linkcode VARIANTS}. */
 export type Variant = typeof VARIANTS[number];
 
@@ -67,15 +70,28 @@ export function pairCase(seeds: readonly SeedObject[], random: Random): GrowthCa
   seed.anatomy.parts.forEach(({ pieces }, part) => {
     pieces.forEach((_, piece) => all.push([part, piece]));
   });
-  return { seed, pieces: [random.pick(all), random.pick(all)], variant: random.pick(VARIANTS) };
+  const pieces = [...new Set([random.pick(all), random.pick(all)])];
+  return { seed, pieces, variant: random.pick(VARIANTS) };
 }
 
-function hasVariant({ head, element, what }: Piece, variant: Variant): boolean {
-  if (variant === "same") return true;
-  const role = variant === "chained" ? "type" : "string";
-  return what.endsWith("strings") || what === "names"
-    ? false
-    : [...head, ...element].some((field) => field.role === role);
+function hasVariant(piece: Piece, variant: Variant): boolean {
+  switch (variant) {
+    case "elements":
+      return elementsOf(piece) > 0;
+    case "copies":
+      return !piece.what.endsWith("header") && piece.elementSize !== 1;
+    case "chained":
+    case "shared names": {
+      const role = variant === "chained" ? "type" : "string";
+      return isType(piece) &&
+        [...piece.head, ...piece.element].some((field) => field.role === role);
+    }
+  }
+}
+
+/** Whether a piece is a type of BTF. */
+function isType({ what }: Piece): boolean {
+  return what.startsWith("btf.") && !/header|strings|layout/.test(what);
 }
 
 /** The object with so many bytes of copies. */
@@ -87,73 +103,60 @@ export function grownObject(one: GrowthCase, bytes: number): Uint8Array<ArrayBuf
   for (const [part, index] of places) {
     const piece = draft.parts[part]?.pieces[index];
     if (piece === undefined) continue;
-    const size = piece.elementSize > 0 && elementsOf(piece) > 0
-      ? piece.elementSize * elementsOf(piece)
-      : Math.max(1, piece.bytes.length);
-    draft.repeat(part, index, Math.ceil(share / size));
-    if (one.variant !== "same") vary(draft, part, one.variant, share);
+    if (one.variant === "elements" && elementsOf(piece) > 0) {
+      draft.repeat(part, index, Math.ceil(share / (piece.elementSize * elementsOf(piece))));
+    } else copyPiece(draft, part, index, piece, one.variant, share);
   }
   return assemble(draft.anatomy(), true).bytes;
 }
 
-/** Makes every name of a section's pieces another end of one long string, or every type its neighbour. */
-function vary(draft: Draft, at: number, variant: Variant, length: number): void {
-  const part = draft.parts[at];
-  if (part === undefined) return;
-  const little = draft.littleEndian;
-  const table = draft.parts.findIndex(({ pieces }) =>
-    part.what === "plain"
-      ? pieces[0]?.what === "names"
-      : pieces.some(({ what }) => what === "btf.strings")
-  );
-  const strings = draft.parts[table]?.pieces.find(({ what }) =>
-    what === "names" || what === "btf.strings"
-  );
-  if (strings === undefined) return;
-  const start = strings.bytes.length;
-  let name = 0;
-  let id = 0;
-  const change = (piece: Piece): Piece => {
-    if (piece === strings && variant === "shared names") {
-      return { ...piece, bytes: longer(piece.bytes, length) };
-    }
-    if (piece.what.startsWith("btf.") && piece.elementSize !== 1) id++;
+/** Bytes of the string whose ends are the names: as long as a name may be without being counted. */
+const NAME_LENGTH = 250;
+
+/** Adds copies of a piece: types at the end, where no id changes; others behind it. */
+function copyPiece(
+  draft: Draft,
+  part: number,
+  index: number,
+  piece: Piece,
+  variant: Variant,
+  share: number,
+): void {
+  const old = draft.parts[part];
+  if (old === undefined) return;
+  const pieces = [...old.pieces];
+  const strings = pieces.findIndex(({ what }) => what === "btf.strings");
+  const names = pieces[strings];
+  const atEnd = isType(piece) && names !== undefined;
+  const first = pieces.filter(isType).length + 1;
+  const copies: Piece[] = [];
+  for (let copy = 0; copy < share / Math.max(1, piece.bytes.length); copy++) {
     const bytes = piece.bytes.slice();
     const view = new DataView(bytes.buffer);
-    const write = (from: number, role: string): void => {
-      if (from + 4 > bytes.length) return;
+    const fields = [
+      ...piece.head.map((field) => ({ ...field, from: field.at })),
+      ...(elementsOf(piece) === 0
+        ? []
+        : piece.element.map((field) => ({ ...field, from: piece.headSize + field.at }))),
+    ];
+    for (const { role, from, size, bits } of fields) {
+      if (size !== 4 || bits !== undefined || !atEnd) continue;
       if (role === "string" && variant === "shared names") {
-        view.setUint32(from, start + name++ % length, little);
-      } else if (role === "type" && variant === "chained") {
-        view.setUint32(from, Math.max(0, id - 2), little);
+        view.setUint32(from, names.bytes.length + copy % NAME_LENGTH, draft.littleEndian);
+      } else if (role === "type" && variant === "chained" && copy > 0) {
+        view.setUint32(from, first + copy - 1, draft.littleEndian);
       }
-    };
-    for (const field of piece.head) if (field.size === 4) write(field.at, field.role);
-    for (let element = 0; element < elementsOf(piece); element++) {
-      const from = piece.headSize + element * piece.elementSize;
-      for (const field of piece.element) if (field.size === 4) write(from + field.at, field.role);
     }
-    return { ...piece, bytes };
-  };
-  for (const index of new Set([at, table])) {
-    const old = draft.parts[index];
-    if (old === undefined) continue;
-    const pieces = index === at
-      ? old.pieces.map(change)
-      : old.pieces.map((piece) =>
-        piece === strings && variant === "shared names"
-          ? { ...piece, bytes: longer(piece.bytes, length) }
-          : piece
-      );
-    draft.parts[index] = { ...old, pieces };
+    copies.push({ ...piece, bytes });
   }
-}
-
-function longer(bytes: Uint8Array, by: number): Uint8Array<ArrayBuffer> {
-  const longer = new Uint8Array(bytes.length + by + 1).fill(0x61);
-  longer.set(bytes);
-  longer[longer.length - 1] = 0;
-  return longer;
+  if (atEnd && variant === "shared names") {
+    const longer = new Uint8Array(names.bytes.length + NAME_LENGTH + 1).fill(0x61);
+    longer.set(names.bytes);
+    longer[longer.length - 1] = 0;
+    pieces[strings] = { ...names, bytes: longer };
+  }
+  pieces.splice(atEnd ? strings : index + 1, 0, ...copies);
+  draft.parts[part] = { ...old, pieces };
 }
 
 /** The steps that take more than their share, measured again where one does. */

@@ -120,7 +120,7 @@ export class Draft {
       ? new Array<Piece>(times).fill(one)
       : [withElements(one, this.littleEndian, (elements) => {
         const all: Uint8Array[] = [];
-        for (let time = 0; time < times; time++) all.push(...elements);
+        for (let time = 0; time < times; time++) for (const one of elements) all.push(one);
         return all;
       })];
     this.#splice(part, piece, 1, copies);
