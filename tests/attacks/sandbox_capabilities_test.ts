@@ -8,7 +8,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Facts } from "./support/attacker.ts";
 import { attackTest } from "./support/attack_test.ts";
 import { copyAttackers, sandbox, withFolder } from "./support/sandbox.ts";
-import { run, runSkep, tree } from "./support/under_test.ts";
+import { run, runSkep, skep, tree } from "./support/under_test.ts";
 
 /** Numbers of linux/capability.h. */
 const watched = { sys_admin: 21n, perfmon: 38n };
@@ -61,6 +61,20 @@ for (const [what, options] of Object.entries(given)) {
         // What was planned is there.
         assert((mask(facts["CapEff"] ?? "") >> 39n & 1n) === 1n, `CAP_BPF is missing: ${stdout}`);
       });
+    },
+  );
+}
+
+for (const name of ["xdp_count", "execsnoop", "tcp_connections", "hello"]) {
+  attackTest(
+    "tokens",
+    `${name}.bpf.o loads with the capabilities that its plan names`,
+    async () => {
+      const object = `${tree}/examples/${name}/${name}.bpf.o`;
+      const { code, stdout, stderr } = await run(
+        sandbox([...skep, "verify", object], ["--for", object]),
+      );
+      assertEquals(code, 0, stdout + stderr);
     },
   );
 }

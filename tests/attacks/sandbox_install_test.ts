@@ -51,6 +51,33 @@ attackTest("tokens", "the documented line runs with the documented installation"
   });
 });
 
+attackTest("tokens", "the documented line runs where the PATH has a link to Deno", async () => {
+  await withFolder(async (root) => {
+    const bin = `${root}/bin`;
+    const install = [
+      "install",
+      "--global",
+      "--allow-all",
+      "--name",
+      "skep",
+      "--config",
+      "deno.json",
+    ];
+    const { code, stderr } = await run(
+      [Deno.execPath(), ...install, "--root", root, "cli/mod.ts"],
+      { directory: tree },
+    );
+    assertEquals(code, 0, stderr);
+    // As /usr/local/bin/deno leads to /root/.deno/bin/deno.
+    await Deno.symlink(Deno.execPath(), `${bin}/deno`);
+    const ended = await run(
+      ["sh", "-c", `skep sandbox --for ${object} -- skep run ${object} --duration 1`],
+      { directory: folder, environment: { PATH: `${bin}:/usr/bin:/bin` } },
+    );
+    assertEquals(ended.code, 0, ended.stderr);
+  });
+});
+
 attackTest("tokens", "the same line runs from a clone, by deno run", async () => {
   const inner = shellText([...skep, "run", object, "--duration", "1"]);
   const outer = shellText([...skep, "sandbox", "--for", object]);
