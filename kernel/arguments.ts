@@ -26,6 +26,15 @@ export function wholeNumber(
   throw argumentError(what, `it must be a whole number ${range}, not ${shown(value)}`);
 }
 
+/**
+ * A descriptor's number, or -1 for what has none any more, which the kernel refuses. What does not fit into 32
+ * bits would be cut to the number of another file.
+ */
+export function descriptorNumber(fd: number): number {
+  if (typeof fd === "number" && fd === (fd | 0) && fd >= -1) return fd;
+  return wholeNumber(fd, "a descriptor", -1, 2 ** 31 - 1);
+}
+
 /** A number of things or of milliseconds that may be without an end. */
 export function limitOf(value: number, what: string): number {
   return value === Infinity ? value : wholeNumber(value, what, 0, Number.MAX_SAFE_INTEGER);

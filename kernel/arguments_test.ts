@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { SkepError } from "../errors/skep_error.ts";
-import { limitOf, ownBytes, wholeNumber } from "./arguments.ts";
+import { descriptorNumber, limitOf, ownBytes, wholeNumber } from "./arguments.ts";
 
 Deno.test("wholeNumber() gives back what is in its range, and refuses all else by name", () => {
   for (const value of [0, 1, 4096, 2 ** 32 - 1]) assertEquals(wholeNumber(value, "it"), value);
@@ -40,4 +40,11 @@ Deno.test("ownBytes() refuses buffers that are shared, resizable or gone", () =>
   detached.buffer.transfer();
   assertThrows(() => ownBytes(detached, "it"), SkepError, "detached");
   assertThrows(() => ownBytes([1] as unknown as Uint8Array, "it"), SkepError, "Uint8Array");
+});
+
+Deno.test("descriptorNumber() refuses what would be cut to another descriptor's number", () => {
+  for (const fd of [-1, 0, 3, 2 ** 31 - 1]) assertEquals(descriptorNumber(fd), fd);
+  for (const fd of [2 ** 32, 2 ** 32 + 3, -2, -(2 ** 31), 0.5, NaN, undefined, null, "3", {}]) {
+    assertThrows(() => descriptorNumber(fd as number), SkepError, "a descriptor");
+  }
 });

@@ -9,6 +9,7 @@
  */
 
 import { check, KernelError } from "../../errors/kernel_error.ts";
+import { descriptorNumber, limitOf } from "../arguments.ts";
 import type { Block } from "./ffi/memory.ts";
 import type { Native } from "./ffi/native.ts";
 import type { Poller, WaitOptions } from "../poller.ts";
@@ -67,6 +68,7 @@ export class EpollPoller implements Poller {
 
   wait(fd: number, options: WaitOptions = {}): Promise<boolean> {
     const { signal, timeout, writable } = options;
+    descriptorNumber(fd);
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#closed) return Promise.resolve(false);
     const { promise, resolve, reject } = Promise.withResolvers<boolean>();
@@ -123,6 +125,8 @@ export class EpollPoller implements Poller {
   }
 
   poll(fd: number, timeout: number = 0, writable: boolean = false): boolean {
+    descriptorNumber(fd);
+    limitOf(Math.max(0, Math.floor(timeout)), "a time to wait");
     using frame = this.#native.frame();
     const room = frame.room(systemStructSizes.pollfd);
     const view = viewOf(room.bytes);

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { descriptorNumber } from "../arguments.ts";
 import { textUpToNul } from "./ffi/attributes.ts";
 import type { BytesResult, Kernel, Result } from "../kernel.ts";
 import type { Native } from "./ffi/native.ts";
@@ -31,7 +32,7 @@ export function open(native: Native, path: string, flags: number = 0, directory?
   using frame = native.frame();
   return native.call(
     nr.openat,
-    directory ?? AT_FDCWD,
+    directory === undefined ? AT_FDCWD : descriptorNumber(directory),
     frame.text(path),
     flags | O_CLOEXEC,
     0o600,
@@ -140,7 +141,7 @@ export function stat(native: Native, pathOrFd: string | number): ReturnType<Kern
   const path = typeof pathOrFd === "string";
   const result = native.call(
     nr.statx,
-    path ? AT_FDCWD : pathOrFd,
+    path ? AT_FDCWD : descriptorNumber(pathOrFd),
     frame.text(path ? pathOrFd : ""),
     path ? 0 : AT_EMPTY_PATH,
     STATX_BASIC_STATS,
@@ -168,7 +169,7 @@ export function filesystemType(native: Native, pathOrFd: string | number): numbe
   const room = frame.room(systemStructSizes.statfs);
   const result = typeof pathOrFd === "string"
     ? native.call(nr.statfs, frame.text(pathOrFd), room.address)
-    : native.call(nr.fstatfs, pathOrFd, room.address);
+    : native.call(nr.fstatfs, descriptorNumber(pathOrFd), room.address);
   if (result < 0) return result;
   // 64 bits, of which the numbers of file systems take 32.
   return viewOf(room.bytes).getUint32(systemStructs.statfs.f_type[0], true);

@@ -10,6 +10,7 @@ import type * as K from "../kernel.ts";
 import * as files from "./files.ts";
 import * as links from "./links.ts";
 import { machineFacts } from "./machine.ts";
+import { descriptorNumber } from "../arguments.ts";
 import { closeUsers } from "./map_room.ts";
 import * as maps from "./maps.ts";
 import { mapFile } from "./mappings.ts";
@@ -71,11 +72,17 @@ export class LinuxKernel implements K.Kernel {
   }
   /** Room for one element of a map, with the element commands on it. */
   mapElements(mapFd: number, keySize: number, valueSize: number): K.MapElements {
-    return new maps.LinuxMapElements(this.#native, mapFd, keySize, valueSize);
+    return new maps.LinuxMapElements(this.#native, descriptorNumber(mapFd), keySize, valueSize);
   }
   /** Room for a batch, with the batch commands on it. */
   mapBatch(mapFd: number, keySize: number, valueSize: number, capacity: number): K.MapBatch {
-    return new maps.LinuxMapBatch(this.#native, mapFd, keySize, valueSize, capacity);
+    return new maps.LinuxMapBatch(
+      this.#native,
+      descriptorNumber(mapFd),
+      keySize,
+      valueSize,
+      capacity,
+    );
   }
   /** BPF_MAP_FREEZE. */
   mapFreeze(mapFd: number): K.Result {
@@ -196,21 +203,22 @@ export class LinuxKernel implements K.Kernel {
   }
   /** close(2); waits for the descriptor end with `false` first. */
   close(fd: number): K.Result {
+    descriptorNumber(fd);
     this.#poller?.forget(fd);
     closeUsers(fd);
     return this.#native.call(systemCalls.close, fd);
   }
   /** fcntl(F_DUPFD_CLOEXEC). */
   dup(fd: number): K.Result {
-    return files.dup(this.#native, fd);
+    return files.dup(this.#native, descriptorNumber(fd));
   }
   /** read(2). */
   read(fd: number, size: number): K.BytesResult {
-    return files.read(this.#native, fd, size);
+    return files.read(this.#native, descriptorNumber(fd), size);
   }
   /** write(2). */
   write(fd: number, bytes: Uint8Array): K.Result {
-    return files.write(this.#native, fd, bytes);
+    return files.write(this.#native, descriptorNumber(fd), bytes);
   }
   /** The whole file. */
   readFile(path: string, limit?: number): K.BytesResult {
@@ -246,11 +254,11 @@ export class LinuxKernel implements K.Kernel {
     size: number,
     options?: Parameters<K.Kernel["map"]>[2],
   ): Mapping | K.Result {
-    return mapFile(this.#native, fd, size, options);
+    return mapFile(this.#native, descriptorNumber(fd), size, options);
   }
   /** ioctl(2). */
   ioctl(fd: number, request: number, argument?: number): K.Result {
-    return this.#native.call(systemCalls.ioctl, fd, request, argument);
+    return this.#native.call(systemCalls.ioctl, descriptorNumber(fd), request, argument);
   }
 
   /** perf_event_open(2). */
@@ -267,7 +275,7 @@ export class LinuxKernel implements K.Kernel {
   }
   /** setsockopt(SOL_SOCKET). */
   setSocketOption(fd: number, option: number, value: number): K.Result {
-    return network.setSocketOption(this.#native, fd, option, value);
+    return network.setSocketOption(this.#native, descriptorNumber(fd), option, value);
   }
   /** A system call by number. */
   call(number: number, ...words: readonly (number | bigint)[]): K.Result {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { wholeNumber } from "../arguments.ts";
 import { Command } from "../../uapi/enums.ts";
 import { Attributes, copyOf, textUpToNul } from "./ffi/attributes.ts";
 import type {
@@ -149,6 +150,11 @@ export function programTestRun(native: Native, run: TestRun): TestRunResult {
   using frame = native.frame();
   const field = attributes.test_run;
   const { dataIn = EMPTY, contextIn = EMPTY, dataOutSize = 0, contextOutSize = 0 } = run;
+  const { repeat = 0, cpu = 0, batchSize = 0 } = run;
+  // The kernel takes -1 for four thousand million runs.
+  wholeNumber(repeat, "the number of runs");
+  wholeNumber(cpu, "a CPU");
+  wholeNumber(batchSize, "the size of a batch of frames");
   const dataOut = dataOutSize > 0 ? frame.room(dataOutSize) : undefined;
   const contextOut = contextOutSize > 0 ? frame.room(contextOutSize) : undefined;
   const context = contextIn.length > 0 ? frame.room(contextIn.length) : undefined;
@@ -158,8 +164,8 @@ export function programTestRun(native: Native, run: TestRun): TestRunResult {
     .set(field.data_out, dataOut?.address).set(field.data_size_out, dataOutSize)
     .set(field.ctx_in, context?.address).set(field.ctx_size_in, contextIn.length)
     .set(field.ctx_out, contextOut?.address).set(field.ctx_size_out, contextOutSize)
-    .set(field.repeat, run.repeat).set(field.flags, run.flags).set(field.cpu, run.cpu)
-    .set(field.batch_size, run.batchSize);
+    .set(field.repeat, repeat).set(field.flags, run.flags).set(field.cpu, cpu)
+    .set(field.batch_size, batchSize);
   const result = attr.command(Command.prog_test_run);
   return {
     result,

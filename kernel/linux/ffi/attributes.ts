@@ -90,8 +90,8 @@ export class Attributes {
   }
 }
 
-/** The smallest number of 32 bits. */
-const LEAST = -(2 ** 31);
+/** What stands for a descriptor, a process or a CPU that is not one. */
+const LEAST = -1;
 /** The largest number of 32 bits. */
 const MOST = 2 ** 32 - 1;
 /** The largest whole number that a JS number holds exactly. */
