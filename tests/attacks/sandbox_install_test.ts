@@ -51,32 +51,38 @@ attackTest("tokens", "the documented line runs with the documented installation"
   });
 });
 
-attackTest("tokens", "the documented line runs where the PATH has a link to Deno", async () => {
-  await withFolder(async (root) => {
-    const bin = `${root}/bin`;
-    const install = [
-      "install",
-      "--global",
-      "--allow-all",
-      "--name",
-      "skep",
-      "--config",
-      "deno.json",
-    ];
-    const { code, stderr } = await run(
-      [Deno.execPath(), ...install, "--root", root, "cli/mod.ts"],
-      { directory: tree },
-    );
-    assertEquals(code, 0, stderr);
-    // As /usr/local/bin/deno leads to /root/.deno/bin/deno.
-    await Deno.symlink(Deno.execPath(), `${bin}/deno`);
-    const ended = await run(
-      ["sh", "-c", `skep sandbox --for ${object} -- skep run ${object} --duration 1`],
-      { directory: folder, environment: { PATH: `${bin}:/usr/bin:/bin` } },
-    );
-    assertEquals(ended.code, 0, ended.stderr);
-  });
-});
+attackTest(
+  "tokens",
+  "the documented line runs where the PATH has links to Deno, one of them in a closed folder",
+  async () => {
+    await withFolder(async (root) => {
+      const bin = `${root}/bin`;
+      const install = [
+        "install",
+        "--global",
+        "--allow-all",
+        "--name",
+        "skep",
+        "--config",
+        "deno.json",
+      ];
+      const { code, stderr } = await run(
+        [Deno.execPath(), ...install, "--root", root, "cli/mod.ts"],
+        { directory: tree },
+      );
+      assertEquals(code, 0, stderr);
+      // As /usr/local/bin/deno leads to /root/bin/deno, and that to where a package manager has put it.
+      await Deno.mkdir(`${root}/closed`, { mode: 0o700 });
+      await Deno.symlink(Deno.execPath(), `${root}/closed/deno`);
+      await Deno.symlink(`${root}/closed/deno`, `${bin}/deno`);
+      const ended = await run(
+        ["sh", "-c", `skep sandbox --for ${object} -- skep run ${object} --duration 1`],
+        { directory: folder, environment: { PATH: `${bin}:/usr/bin:/bin` } },
+      );
+      assertEquals(ended.code, 0, ended.stderr);
+    });
+  },
+);
 
 attackTest("tokens", "the same line runs from a clone, by deno run", async () => {
   const inner = shellText([...skep, "run", object, "--duration", "1"]);
