@@ -116,8 +116,11 @@ Deno.test("attachProgram passes places among other programs", () => {
       kind: "anchor",
       anchor: { flags: 8 | 1 << 13, relative: first.fd, expectedRevision: 3n },
     }],
-    [16 | 32, { kind: "anchor", anchor: { flags: 16 | 32, relative: 77 } }],
-    [8, { kind: "anchor", anchor: { flags: 8 } }],
+    [16 | 32, {
+      kind: "anchor",
+      anchor: { flags: 16 | 32, relative: 77, expectedRevision: undefined },
+    }],
+    [8, { kind: "anchor", anchor: { flags: 8, expectedRevision: undefined } }],
   ]);
   assertThrows(
     () => attaching.attach("tcx/egress", { interface: 4, before: "all", after: "all" }),
