@@ -193,6 +193,27 @@ export const faults: { readonly [name: string]: () => void | Promise<void> } = {
     const mapping = linuxKernel().map(map.fd, 4096);
     if (typeof mapping !== "number") scribble(mapping.view);
   },
+  "a kernel mapping in place, read-only, written to": () => {
+    using map = BpfMap.create({
+      type: "array",
+      keySize: 4,
+      valueSize: 8,
+      maxEntries: 1024,
+      flags: BPF_F_MMAPABLE,
+    });
+    const mapping = linuxKernel().map(map.fd, 4096, { inPlace: true });
+    if (typeof mapping !== "number") scribble(mapping.view);
+  },
+  "looking at the view that consume() gives": async () => {
+    const { object, ring } = await filledRing();
+    let shown = "";
+    ring.consume((view) => {
+      shown = Deno.inspect(view);
+    });
+    if (/Internal Formatting Error/.test(shown)) console.log("console.log(view) shows an error");
+    ring.close();
+    object[Symbol.dispose]();
+  },
   "a user ring's reservation of 2³² bytes": () => {
     using map = BpfMap.create({ type: "user_ringbuf", maxEntries: 4096 });
     using ring = UserRingBuffer.open(linuxKernel(), map.fd, 4096);

@@ -196,11 +196,16 @@ export function argumentLists(things: Things): { readonly [name: string]: readon
     "LinuxKernel.read": [[file, 8]],
     "LinuxKernel.write": [[file, bytes8]],
     "LinuxKernel.readFile": [["/proc/self/status", 4096]],
-    "LinuxKernel.map": [[map.fd, 4096, { writable: true, offset: 0, private: false }], [
-      array.fd,
-      4096,
-      { writable: true, offset: 0, private: false, address: 0n },
-    ], [file, 4096, { offset: 0, private: true }]],
+    "LinuxKernel.map": [
+      [map.fd, 4096, { writable: true, offset: 0, private: false }],
+      [
+        array.fd,
+        4096,
+        { writable: true, offset: 0, private: false, address: 0n },
+      ],
+      [array.fd, 4096, { writable: true, inPlace: true, offset: 0 }],
+      [file, 4096, { offset: 0, private: true }],
+    ],
     "LinuxKernel.perfEventOpen": [[{
       type: 1,
       config: 10n,

@@ -18,7 +18,7 @@ export interface Outcome {
 }
 
 /** Without a line for so long, a case hangs. */
-const HANG_MILLISECONDS = 8000;
+const HANG_MILLISECONDS = 20_000;
 /** Harms after which a part is not continued: the tree is not mended, and each costs a process. */
 const MOST_HARMS = 12;
 

@@ -1,0 +1,156 @@
+// Four times the input takes about four times the time, or a limit that the error states says no. Each input was
+// made so that it took sixteen times as long, or gigabytes.
+
+import { assert } from "@std/assert";
+import { Btf, codecFor, ObjectSpec, printC, SkepError } from "../../mod.ts";
+import { relocate } from "../../object/mod.ts";
+import * as inputs from "./support/growth_inputs.ts";
+
+interface Family {
+  readonly name: string;
+  /** The input of a size. */
+  readonly input: (n: number) => Uint8Array<ArrayBuffer>;
+  /** What is done with it. */
+  readonly run: (bytes: Uint8Array<ArrayBuffer>) => unknown;
+  /** The smaller of the two sizes. */
+  readonly n: number;
+  /** How many times that the larger is. */
+  readonly factor?: number;
+  /** How large the input is, where more than its bytes are read. */
+  readonly size?: (n: number) => number;
+}
+
+function relocateAll(bytes: Uint8Array<ArrayBuffer>): number {
+  const spec = ObjectSpec.parse(bytes);
+  const { programs } = relocate(spec, [...spec.programs]);
+  let size = 0;
+  for (const program of programs) {
+    if ("error" in program) throw program.error;
+    size += program.instructions.length;
+  }
+  return size;
+}
+
+function decodeOuter(bytes: Uint8Array<ArrayBuffer>): unknown {
+  const btf = Btf.parse(bytes);
+  const codec = codecFor(btf, 3);
+  return codec.decodeBytes(new Uint8Array(codec.size));
+}
+
+const families: readonly Family[] = [
+  {
+    name: "programs that call one large function",
+    input: inputs.sharedFunction,
+    run: relocateAll,
+    n: 300,
+  },
+  {
+    name: "programs that call one chain of functions",
+    input: inputs.sharedChain,
+    run: relocateAll,
+    n: 300,
+  },
+  { name: "programs in one section", input: inputs.manyPrograms, run: relocateAll, n: 8000 },
+  { name: "a chain of calls", input: inputs.callChain, run: relocateAll, n: 6000 },
+  {
+    name: "a struct of structs in a codec",
+    input: (n) => inputs.nested(n, 4),
+    run: decodeOuter,
+    // Both beyond what V8 keeps fast; the value has as many bytes as the types have members together.
+    n: 1100,
+    factor: 2,
+    size: (n) => n * n,
+  },
+  {
+    name: "a struct of empty structs in a codec",
+    input: (n) => inputs.nested(n, 0),
+    run: decodeOuter,
+    n: 350,
+  },
+  {
+    name: "names that are the ends of one name",
+    input: inputs.suffixNames,
+    run: (bytes) => Btf.parse(bytes).candidates("aaa", "struct"),
+    n: 6000,
+  },
+  {
+    name: "a look-up among names that are the ends of one name",
+    input: inputs.suffixNames,
+    run: (bytes) => Btf.parse(bytes).find("b", "struct"),
+    n: 16_000,
+  },
+  {
+    name: "flavours of one name",
+    input: inputs.flavours,
+    run: (bytes) => Btf.parse(bytes).candidates("a", "struct"),
+    n: 20_000,
+  },
+  {
+    name: "the sizes of a chain of typedefs",
+    input: inputs.typedefs,
+    run: (bytes) => {
+      const btf = Btf.parse(bytes);
+      return Array.from({ length: btf.endId - 1 }, (_, id) => btf.size(id + 1)).length;
+    },
+    n: 2000,
+  },
+  {
+    name: "a chain of typedefs as C",
+    input: inputs.typedefs,
+    run: (bytes) => {
+      const btf = Btf.parse(bytes);
+      return printC(btf, [btf.endId - 1]).length;
+    },
+    n: 2000,
+  },
+];
+
+/** Four times the input may take so many times as long; the square of it would be sixteen. */
+const MOST = 9;
+/** Milliseconds below which a time says nothing, and above which one is too long for any input here. */
+const LITTLE = 40;
+const MUCH = 5000;
+/** Bytes that any of them may add to the process. */
+const MEMORY = 768 << 20;
+
+/** The least of some runs, in milliseconds; `undefined` where a limit says no. */
+function least(run: () => unknown): number | undefined {
+  let best = Infinity;
+  for (let count = 0; count < 5 && !(count > 0 && best > MUCH / 5); count++) {
+    const start = performance.now();
+    try {
+      run();
+    } catch (error) {
+      if (!(error instanceof SkepError)) throw error;
+      // A limit is stated: a number stands in what it says.
+      assert(/\d/.test(error.message), `refused without a limit: ${error.message}`);
+      const took = performance.now() - start;
+      assert(took < MUCH, `refused after ${took.toFixed()} ms`);
+      return undefined;
+    }
+    best = Math.min(best, performance.now() - start);
+  }
+  return best;
+}
+
+for (const { name, input, run, n, factor = 4, size } of families) {
+  Deno.test(`attack: ${name}: time and memory are by the size`, () => {
+    const [small, large] = [input(n), input(factor * n)];
+    const before = Deno.memoryUsage().rss;
+    // Once for the compiler.
+    least(() => run(small));
+    const first = least(() => run(small));
+    const second = least(() => run(large));
+    const grown = Deno.memoryUsage().rss - before;
+    assert(grown < MEMORY, `${(grown / 2 ** 20).toFixed()} MiB for ${large.length} bytes`);
+    if (second === undefined) return;
+    assert(second < MUCH, `${second.toFixed()} ms for ${large.length} bytes`);
+    if (second < LITTLE || first === undefined) return;
+    const larger = size === undefined ? large.length / small.length : size(factor * n) / size(n);
+    const ratio = second / Math.max(first, LITTLE / MOST) / larger;
+    assert(
+      ratio < MOST / 4,
+      `${larger.toFixed(1)} times the input: ${first.toFixed()} and ${second.toFixed()} ms`,
+    );
+  });
+}
