@@ -110,6 +110,8 @@ const MOST = 9;
 /** Milliseconds below which a time says nothing, and above which one is too long for any input here. */
 const LITTLE = 40;
 const MUCH = 5000;
+/** Bytes of an input beyond which a time that is still little says enough. */
+const LARGEST = 4 << 20;
 /** Bytes that any of them may add to the process. */
 const MEMORY = 768 << 20;
 
@@ -135,19 +137,25 @@ function least(run: () => unknown): number | undefined {
 
 for (const { name, input, run, n, factor = 4, size } of families) {
   Deno.test(`attack: ${name}: time and memory are by the size`, () => {
-    const [small, large] = [input(n), input(factor * n)];
     const before = Deno.memoryUsage().rss;
-    // Once for the compiler.
-    least(() => run(small));
-    const first = least(() => run(small));
+    // As large as a time must be to say something.
+    let at = n;
+    const smallest = input(at);
+    let first = least(() => run(smallest));
+    while (first !== undefined && first < LITTLE && input(2 * at).length < LARGEST) {
+      at *= 2;
+      const bytes = input(at);
+      first = least(() => run(bytes));
+    }
+    const [small, large] = [input(at), input(factor * at)];
     const second = least(() => run(large));
     const grown = Deno.memoryUsage().rss - before;
     assert(grown < MEMORY, `${(grown / 2 ** 20).toFixed()} MiB for ${large.length} bytes`);
     if (second === undefined) return;
     assert(second < MUCH, `${second.toFixed()} ms for ${large.length} bytes`);
     if (second < LITTLE || first === undefined) return;
-    const larger = size === undefined ? large.length / small.length : size(factor * n) / size(n);
-    const ratio = second / Math.max(first, LITTLE / MOST) / larger;
+    const larger = size === undefined ? large.length / small.length : size(factor * at) / size(at);
+    const ratio = second / first / larger;
     assert(
       ratio < MOST / 4,
       `${larger.toFixed(1)} times the input: ${first.toFixed()} and ${second.toFixed()} ms`,

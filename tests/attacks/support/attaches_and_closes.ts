@@ -1,0 +1,13 @@
+/**
+ * Attaches as `attaches.ts` does, and closes its own worker.
+ *
+ * @module
+ */
+
+import "./attaches.ts";
+
+// The message is on its way before the worker ends.
+setTimeout(() => {
+  const close: unknown = Reflect.get(globalThis, "close");
+  if (typeof close === "function") Reflect.apply(close, globalThis, []);
+}, 50);
