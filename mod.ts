@@ -176,7 +176,6 @@ export {
   type PlanOptions,
   type PlanProfile,
   type PlanReason,
-  type Reach,
   type Rewrite,
   type RewriteOptions,
   wordsText,

@@ -5,7 +5,7 @@
  */
 
 import { bold, dim, yellow } from "@std/fmt/colors";
-import type { Plan, Rewrite } from "../plan/mod.ts";
+import { holderText, type Plan, type Rewrite } from "../plan/mod.ts";
 import { type Command, exitStatus } from "./command.ts";
 import { jsonOption, UsageError } from "./options.ts";
 import { stringify } from "./json.ts";
@@ -85,12 +85,16 @@ Examples:
   },
 };
 
-const reaches: { readonly [reach: string]: string } = {
-  "own-sockets": "the loading process's own sockets",
-  "network-namespace": "the network namespace",
-  "cgroup": "a cgroup",
-  "host": "the whole host",
-};
+/** Notes whose facts the table shows as what a holder can do. */
+const HOLDER_NOTES: ReadonlySet<string> = new Set(["reads", "attaches"]);
+
+/** A line whose words up to the colon stand out. */
+function heading(line: string, colour: boolean): string {
+  const end = line.indexOf(":") + 1;
+  return `${colour ? bold(line.slice(0, end)) : line.slice(0, end)}${
+    terminalText(line.slice(end))
+  }`;
+}
 
 /** A plan for people. */
 function planTable(plan: Plan, colour: boolean): string {
@@ -102,9 +106,9 @@ function planTable(plan: Plan, colour: boolean): string {
   const lines = [
     table([{ head: "NEEDED" }, { head: "BY" }], words, { colour }),
     `${colour ? bold("Mount options:") : "Mount options:"} ${terminalText(plan.toMountOptions())}`,
-    `${colour ? bold("Reach:") : "Reach:"} ${reaches[plan.reach] ?? plan.reach}`,
+    ...holderText(plan.holder).map((line) => heading(`Its holder ${line}`, colour)),
   ];
-  for (const note of plan.notes) {
+  for (const note of plan.notes.filter(({ subject }) => !HOLDER_NOTES.has(subject ?? ""))) {
     const text = note.subject === undefined ? note.text : `${note.subject}: ${note.text}`;
     const label = note.level === "warning" ? "warning" : "note";
     const shown = terminalText(text);

@@ -11,9 +11,13 @@ import {
   type BpfCapability,
   Delegation,
   DELEGATION_OPTIONS,
+  delegationCapabilities,
+  holderAccess,
+  holderText,
   type Plan,
 } from "../plan/mod.ts";
 import { runInSandbox, type SandboxOptions, type UserRange } from "../token/mod.ts";
+import { kernelBtf } from "../loader/mod.ts";
 import { ownFiles } from "./own_files.ts";
 import type { Command } from "./command.ts";
 import { type Option, parseCount, type Parsed, UsageError } from "./options.ts";
@@ -101,9 +105,19 @@ Examples:
       throw new UsageError("skep sandbox", "no command is named", "write -- COMMAND…");
     }
     const { delegation, plan } = await delegationOf(parsed);
+    const capabilities = capabilitiesOf(parsed.value("capabilities")) ?? plan?.capabilities ??
+      delegationCapabilities(delegation);
     if (parsed.has("verbose")) {
-      const text = `delegated: ${delegation.empty ? "nothing" : delegation.toMountOptions()}`;
-      io.error(`${io.errorColour ? dim(text) : text}\n`);
+      const holder = holderAccess(delegation, {
+        capabilities,
+        kernelBtf: kernelBtf(linuxKernel()),
+      });
+      const lines = [
+        `delegated: ${delegation.empty ? "nothing" : delegation.toMountOptions()}`,
+        `capabilities: ${capabilities.join(", ")}`,
+        ...(delegation.empty ? [] : holderText(holder)),
+      ];
+      for (const line of lines) io.error(`${io.errorColour ? dim(line) : line}\n`);
     }
     // A signal that came while files were read: from here on they are the command's.
     if (io.signal.aborted) return INTERRUPTED;
@@ -114,7 +128,7 @@ Examples:
       network: networkOf(parsed.value("net") ?? "new"),
       readable: [...parsed.list("readable"), ...parsed.list("for"), ...own.readable],
       scratch: own.scratch,
-      capabilities: capabilitiesOf(parsed.value("capabilities")) ?? plan?.capabilities,
+      capabilities,
       userRange: rangeOf(parsed.value("user-range")),
       forwardSignals: true,
       ...userOf(parsed.value("user")),

@@ -63,7 +63,7 @@ export async function planIt(): Promise<string> {
   const need = plan(await openObject(execsnoop));
 
   console.log(need.commands, need.maps, need.programs, need.attachments);
-  console.log(need.reach); // how far its programs reach: here the whole host
+  console.log(need.holder.reads.text); // what whoever holds this delegation can read
   console.log(need.reasons); // which map or program asks for which word
   for (const note of need.notes) console.log(`${note.level}: ${note.text}`);
 

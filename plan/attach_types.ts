@@ -8,7 +8,7 @@
  */
 
 import type { AttachTypeName, ProgramTypeName } from "../uapi/enums.ts";
-import type { Reach } from "./reach.ts";
+import type { AttachPlace } from "./bpf_capability.ts";
 
 /** Facts of an attach type. */
 export interface AttachTypeFacts {
@@ -17,8 +17,8 @@ export interface AttachTypeFacts {
    * that BPF_LINK_CREATE alone takes.
    */
   readonly loadedAs: ProgramTypeName | undefined;
-  /** How far its programs reach, where that is less than their type does. */
-  readonly reach?: Reach | undefined;
+  /** Where its programs attach, where that is narrower than for their type. */
+  readonly attaches?: AttachPlace | undefined;
 }
 
 /** The facts of each attach type. */
@@ -66,7 +66,7 @@ export const ATTACH_TYPES: { readonly [name in AttachTypeName]: AttachTypeFacts 
   sk_reuseport_select_or_migrate: { loadedAs: "sk_reuseport" },
   perf_event: { loadedAs: undefined },
   trace_kprobe_multi: { loadedAs: "kprobe" },
-  lsm_cgroup: { loadedAs: "lsm", reach: "cgroup" },
+  lsm_cgroup: { loadedAs: "lsm", attaches: "cgroups" },
   struct_ops: { loadedAs: undefined },
   netfilter: { loadedAs: "netfilter" },
   tcx_ingress: { loadedAs: "sched_cls" },
@@ -87,9 +87,9 @@ export const ATTACH_TYPES: { readonly [name in AttachTypeName]: AttachTypeFacts 
   trace_fsession_multi: { loadedAs: "tracing" },
 };
 
-/** How far programs of an attach type reach; undefined where that is as far as their type does. */
-export function attachTypeReach(name: AttachTypeName): Reach | undefined {
-  return ATTACH_TYPES[name].reach;
+/** Where programs of an attach type attach; undefined where that is as for their program type. */
+export function attachTypePlace(name: AttachTypeName): AttachPlace | undefined {
+  return ATTACH_TYPES[name].attaches;
 }
 
 /** The attach types that programs of a type are loaded with, by their numbers. */

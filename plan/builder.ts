@@ -5,7 +5,7 @@
  */
 
 import { Delegation, type DelegationSet, wordOf } from "./delegation.ts";
-import { BPF_CAPABILITIES, type BpfCapability } from "./reach.ts";
+import { BPF_CAPABILITIES, type BpfCapability } from "./bpf_capability.ts";
 
 /** Why a word or a capability is in the plan. */
 export interface PlanReason {

@@ -6,7 +6,7 @@
 
 import type { Delegation } from "./delegation.ts";
 import { programTypeFacts } from "./program_types.ts";
-import { BPF_CAPABILITIES, type BpfCapability, mapTypeCapabilities } from "./reach.ts";
+import { BPF_CAPABILITIES, type BpfCapability, mapTypeCapabilities } from "./bpf_capability.ts";
 import { MapType, ProgramType } from "../uapi/enums.ts";
 
 /**

@@ -5,7 +5,7 @@
  */
 
 import { type Delegation, DELEGATION_SETS, type DelegationSet } from "./delegation.ts";
-import type { Reach } from "./reach.ts";
+import type { HolderAccess } from "./holder.ts";
 
 /** systemd's setting of each set, and the prefix of its words. */
 const SYSTEMD: { readonly [set in DelegationSet]: readonly [setting: string, prefix: string] } = {
@@ -32,11 +32,11 @@ const LXD: { readonly [set in DelegationSet]: string } = {
 /**
  * A drop-in for a service (systemd 258 and later).
  *
- * systemd takes names alone; a word that has none stands as a comment. Where the programs reach the
- * network, the unit gets a network namespace of its own.
+ * systemd takes names alone; a word that has none stands as a comment. Where the programs attach to
+ * network namespaces, the unit gets a network namespace of its own.
  */
 export function toSystemd(
-  plan: { readonly delegation: Delegation; readonly reach: Reach },
+  plan: { readonly delegation: Delegation; readonly holder: HolderAccess },
 ): string {
   const lines = [
     "[Service]",
@@ -45,7 +45,9 @@ export function toSystemd(
     "DelegateNamespaces=mnt",
     "PrivateBPF=yes",
   ];
-  if (plan.reach === "network-namespace") lines.push("PrivateNetwork=yes");
+  if (plan.holder.attaches.some(({ place }) => place === "network-namespaces")) {
+    lines.push("PrivateNetwork=yes");
+  }
   for (const set of DELEGATION_SETS) {
     const [setting, prefix] = SYSTEMD[set];
     const names = plan.delegation.names(set);

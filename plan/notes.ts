@@ -6,8 +6,8 @@
 
 import type { ProgramSpec } from "../object/spec/spec.ts";
 import type { Delegation, DelegationWord } from "./delegation.ts";
-import { programReach, programTypeFacts } from "./program_types.ts";
-import type { Reach } from "./reach.ts";
+import { programTypeFacts } from "./program_types.ts";
+import type { HolderAccess } from "./holder.ts";
 import { attachmentFix, sectionsText } from "./attachment_text.ts";
 import type { AttachDecision } from "./attach_decision.ts";
 import { planAttachment, tokenSections } from "./attachments.ts";
@@ -69,17 +69,15 @@ export function programNotes(program: ProgramSpec, forToken: boolean = false): P
         `through perf_event_open, which is not delegable; use ${sectionsText(instead)}`,
     });
   }
-  if (programReach(program.type, program.expectedAttachType) === "host") {
-    const reading = scanInstructions(program.instructions).helpers.filter(helperReadsMemory);
-    if (reading.length > 0) {
-      notes.push({
-        level: "warning",
-        subject: program.name,
-        text: `it reads memory of other processes or of the kernel (${
-          reading.map(helperText).join(", ")
-        })`,
-      });
-    }
+  const reading = scanInstructions(program.instructions).helpers.filter(helperReadsMemory);
+  if (reading.length > 0) {
+    notes.push({
+      level: "warning",
+      subject: program.name,
+      text: `it reads memory of other processes or of the kernel (${
+        reading.map(helperText).join(", ")
+      })`,
+    });
   }
   return notes;
 }
@@ -87,7 +85,7 @@ export function programNotes(program: ProgramSpec, forToken: boolean = false): P
 /** Remarks on the set as a whole. */
 export function setNotes(
   delegation: Delegation,
-  reach: Reach,
+  holder: HolderAccess,
   optional: readonly DelegationWord[],
 ): PlanNote[] {
   const notes: PlanNote[] = [];
@@ -95,28 +93,19 @@ export function setNotes(
     notes.push({ level: "note", text: "nothing is loaded, so nothing has to be delegated" });
     return notes;
   }
-  if (reach === "host") {
+  const { reads, attaches } = holder;
+  if (reads.memory === "host") notes.push({ level: "warning", subject: "reads", text: reads.text });
+  for (const { place, types, inside, outside } of attaches) {
+    if (place === "none" || place === "sockets") continue;
     notes.push({
-      level: "warning",
-      subject: "reach",
-      text: "the program types reach the whole machine: a holder of this delegation can load any " +
-        "program of these types, and with them read the memory of every process",
-    });
-  } else if (reach === "cgroup") {
-    notes.push({
-      level: "warning",
-      subject: "reach",
+      level: place === "network-namespaces" ? "note" : "warning",
+      subject: "attaches",
       text:
-        "a holder can attach to every cgroup whose directory it can open, also to the root: give " +
-        "it a mount namespace that shows only its own",
-    });
-  } else if (reach === "network-namespace") {
-    notes.push({
-      level: "note",
-      subject: "reach",
-      text:
-        "a holder can attach in every network namespace that it runs in, owned or not: give it one " +
-        "of its own",
+        `${
+          types.length === 0 ? "programs of unknown types" : types.join(", ")
+        }: a holder attaches ` +
+        inside +
+        (outside === inside ? "" : `; once a descriptor has left its namespaces, ${outside}`),
     });
   }
   for (const { option, word } of optional) {

@@ -18,12 +18,13 @@ import {
 import type { Btf } from "../btf/btf.ts";
 import type { JsonValue } from "../errors/skep_error.ts";
 import type { Delegation, DelegationWord } from "./delegation.ts";
-import { comparedAttachType, programReach, programTypeFacts } from "./program_types.ts";
-import { type BpfCapability, mapTypeCapabilities, type Reach, widerReach } from "./reach.ts";
+import { comparedAttachType, programTypeFacts } from "./program_types.ts";
+import { type BpfCapability, mapTypeCapabilities } from "./bpf_capability.ts";
 import { helperCapability, helperText, scanInstructions } from "./scan.ts";
 import { btfNeeds } from "./btf_needs.ts";
 import { type StructOpsMember, structOpsMembers } from "./struct_ops.ts";
 import { attachNotes, type PlanNote, programNotes, setNotes } from "./notes.ts";
+import { type HolderAccess, holderAccess, holderJson } from "./holder.ts";
 import { toIncus, toLxd, toSystemd } from "./grant_formats.ts";
 import { attachmentJson } from "./attachment_text.ts";
 import type { AttachDecision, Rewrite } from "./attach_decision.ts";
@@ -62,8 +63,8 @@ export interface PlanFacts {
   readonly optional: readonly DelegationWord[];
   /** Capabilities inside the user namespace. */
   readonly capabilities: readonly BpfCapability[];
-  /** How far the programs reach. */
-  readonly reach: Reach;
+  /** What its holder can read, and where it can attach. */
+  readonly holder: HolderAccess;
   /** Who asks for what. */
   readonly reasons: readonly PlanReason[];
   /** What a person should know. */
@@ -82,8 +83,11 @@ export class Plan implements PlanFacts {
   readonly optional: readonly DelegationWord[];
   /** Capabilities that the loading process needs *inside* its user namespace (`CAP_` left out, lower case). */
   readonly capabilities: readonly BpfCapability[];
-  /** How far the programs reach, the widest of all. */
-  readonly reach: Reach;
+  /**
+   * What whoever holds this delegation can read, and where it can attach: not what these programs do, but
+   * what any program of their types could.
+   */
+  readonly holder: HolderAccess;
   /** Who asks for what. */
   readonly reasons: readonly PlanReason[];
   /** What a person should know before granting it. */
@@ -101,7 +105,7 @@ export class Plan implements PlanFacts {
     this.delegation = facts.delegation;
     this.optional = facts.optional;
     this.capabilities = facts.capabilities;
-    this.reach = facts.reach;
+    this.holder = facts.holder;
     this.reasons = facts.reasons;
     this.notes = facts.notes;
     this.attachDecisions = facts.attachDecisions;
@@ -165,7 +169,7 @@ export class Plan implements PlanFacts {
       masks: Object.fromEntries(this.toFsconfig().map(({ key, value }) => [key, value])),
       optional: this.optional.map(({ option, word }) => `${option}=${word}`),
       capabilities: [...this.capabilities],
-      reach: this.reach,
+      holder: holderJson(this.holder),
       reasons: this.reasons.map(({ word, because }) => ({ word, because: [...because] })),
       notes: this.notes.map((note) => ({ ...note })),
       attach: this.attachDecisions.filter(({ outcome }) => outcome !== "as-is").map(attachmentJson),
@@ -184,7 +188,7 @@ export class Plan implements PlanFacts {
  * import { openObject, plan } from "@skep/skep";
  *
  * const need = plan(await openObject("execsnoop.bpf.o"));
- * console.log(need.toMountOptions(), need.reach);
+ * console.log(need.toMountOptions(), need.holder.reads.memory);
  * ```
  */
 export function plan(objects: Plannable | Iterable<Plannable>, options?: PlanOptions): Plan {
@@ -194,7 +198,6 @@ export function plan(objects: Plannable | Iterable<Plannable>, options?: PlanOpt
   const mandatory = new Set<string>();
   const attachDecisions: AttachDecision[] = [];
   const forToken = profile === "skep" && options?.rewrite !== "never";
-  let reach: Reach = "own-sockets";
   for (const object of Symbol.iterator in objects ? objects : [objects]) {
     const maps = [...object.maps].filter((map) => map.autocreate);
     const written = [...object.programs].filter((program) => program.autoload);
@@ -213,7 +216,6 @@ export function plan(objects: Plannable | Iterable<Plannable>, options?: PlanOpt
     const members = structOpsMembers(object, maps, options?.kernelBtf);
     for (const program of programs) {
       addProgram(builder, program, members.get(program.name), notes, forToken);
-      reach = widerReach(reach, programReach(program.type, program.expectedAttachType));
     }
     addHelpers(builder, object, programs, helpers, notes);
     const btf = btfNeeds(object, maps, programs, helpers);
@@ -233,13 +235,14 @@ export function plan(objects: Plannable | Iterable<Plannable>, options?: PlanOpt
   const optional = delegation.words().filter(({ set, word }) =>
     set === "commands" && word === "btf_load" && !mandatory.has(word)
   );
-  notes.push(...setNotes(delegation, reach, optional));
+  const holder = holderAccess(delegation, { kernelBtf: options?.kernelBtf });
+  notes.push(...setNotes(delegation, holder, optional));
   return new Plan({
     profile,
     delegation,
     optional,
     capabilities: builder.capabilities,
-    reach,
+    holder,
     reasons: builder.reasons,
     notes: unique(notes),
     attachDecisions,

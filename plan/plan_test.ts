@@ -74,7 +74,7 @@ Deno.test("plan asks for exactly what an object needs", () => {
     "delegate_cmds=map_create:prog_load,delegate_maps=hash:array,delegate_progs=xdp,delegate_attachs=xdp",
   );
   assertEquals(need.capabilities, ["bpf", "net_admin"]);
-  assertEquals(need.reach, "network-namespace");
+  assertEquals(need.holder.attaches.map(({ place }) => place), ["network-namespaces"]);
 });
 
 Deno.test("plan passes over maps that are not created and programs that are not loaded", () => {
@@ -91,7 +91,7 @@ Deno.test("plan passes over maps that are not created and programs that are not 
 Deno.test("plan takes no attach type for cgroup_inet_ingress, as the kernel does", () => {
   const need = plan(object([], [program("filter", "socket_filter")]));
   assertEquals(need.attachments, ["cgroup_inet_ingress"]);
-  assertEquals(need.reach, "own-sockets");
+  assertEquals(need.holder.attaches.map(({ place }) => place), ["sockets"]);
 });
 
 Deno.test("plan applies the kernel's fix-ups of attach types", () => {
@@ -157,7 +157,8 @@ Deno.test("plan warns of a loop that CAP_PERFMON would make verifiable", () => {
 
 Deno.test("plan says which words constrain nothing", () => {
   const warnings = (spec: ProgramSpec): string[] =>
-    plan(object([], [spec])).notes.filter(({ level }) => level === "warning")
+    plan(object([], [spec])).notes
+      .filter(({ level, subject }) => level === "warning" && subject !== "reads")
       .map(({ text }) => text);
   assert(
     warnings(program("a", "xdp", { expectedAttachType: "xdp" }))[0]?.includes("constrains nothing"),
@@ -182,15 +183,16 @@ Deno.test("plan says in what form a probe can be attached with a token", () => {
   assertStringIncludes(note?.text ?? "", "kprobe.multi");
 });
 
-Deno.test("plan tells how far the programs reach", () => {
-  const reach = (type: ProgramSpec["type"], more: Partial<ProgramSpec> = {}): string =>
-    plan(object([], [program("a", type, more)])).reach;
-  assertEquals(reach("sk_msg"), "own-sockets");
-  assertEquals(reach("sched_cls"), "network-namespace");
-  assertEquals(reach("cgroup_skb"), "cgroup");
-  assertEquals(reach("lsm", { expectedAttachType: "lsm_cgroup" }), "cgroup");
-  assertEquals(reach("lsm", { expectedAttachType: "lsm_mac" }), "host");
-  assertEquals(reach("tracing"), "host");
+Deno.test("plan says where a holder attaches, by the types alone", () => {
+  const places = (type: ProgramSpec["type"], more: Partial<ProgramSpec> = {}): string =>
+    plan(object([], [program("a", type, more)])).holder.attaches.map(({ place }) => place).join();
+  assertEquals(places("sk_msg"), "sockets");
+  assertEquals(places("sched_cls"), "network-namespaces");
+  assertEquals(places("cgroup_skb"), "cgroups");
+  assertEquals(places("lsm", { expectedAttachType: "lsm_cgroup" }), "cgroups");
+  assertEquals(places("lsm", { expectedAttachType: "lsm_mac" }), "host");
+  assertEquals(places("tracing"), "host");
+  assertEquals(places("syscall"), "none");
 });
 
 Deno.test("plan combines objects", () => {

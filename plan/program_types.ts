@@ -1,5 +1,5 @@
 /**
- * What each program type needs of a token and of capabilities, and how far it reaches.
+ * What each program type needs of a token and of capabilities, and where it attaches.
  *
  * Measured on Linux 6.12, 6.18 and 7.2 with a token that allows everything, one capability taken
  * away at a time.
@@ -8,8 +8,8 @@
  */
 
 import { AttachType, type AttachTypeName, type ProgramTypeName } from "../uapi/enums.ts";
-import { attachTypeReach } from "./attach_types.ts";
-import type { BpfCapability, Reach } from "./reach.ts";
+import { attachTypePlace } from "./attach_types.ts";
+import type { AttachPlace, BpfCapability } from "./bpf_capability.ts";
 
 /** Facts of a program type. */
 export interface ProgramTypeFacts {
@@ -17,8 +17,8 @@ export interface ProgramTypeFacts {
   readonly capabilities: readonly BpfCapability[];
   /** Needed to attach it, beside those. */
   readonly attachCapabilities: readonly BpfCapability[];
-  /** How far it reaches. */
-  readonly reach: Reach;
+  /** Where its programs attach. */
+  readonly attaches: AttachPlace;
   /** Whether the kernel checks at load that the expected attach type fits: where not, the attach word constrains nothing. */
   readonly attachTypeChecked: boolean;
   /** Whether it is also loaded without an attach type, although some attach types are for it. */
@@ -44,53 +44,53 @@ const USUAL = {
   loadsPlain: false,
   defaultAttachType: undefined,
   attachWord: "attach-type",
-} satisfies Omit<ProgramTypeFacts, "reach">;
+} satisfies Omit<ProgramTypeFacts, "attaches">;
 
-type Row = Pick<ProgramTypeFacts, "reach"> & Partial<ProgramTypeFacts>;
+type Row = Pick<ProgramTypeFacts, "attaches"> & Partial<ProgramTypeFacts>;
 
 const PROGRAM_TYPES: { readonly [type in ProgramTypeName]: Row } = {
-  unspec: { reach: "host" },
-  socket_filter: { reach: "own-sockets" },
-  kprobe: { capabilities: PERF, reach: "host", loadsPlain: true },
-  sched_cls: { capabilities: NET, reach: "network-namespace", loadsPlain: true },
-  sched_act: { capabilities: NET, reach: "network-namespace" },
-  tracepoint: { capabilities: PERF, reach: "host" },
-  xdp: { capabilities: NET, reach: "network-namespace", loadsPlain: true },
-  perf_event: { capabilities: PERF, reach: "host" },
-  cgroup_skb: { reach: "cgroup", attachTypeChecked: true, attachCapabilities: NET },
+  unspec: { attaches: "host" },
+  socket_filter: { attaches: "sockets" },
+  kprobe: { capabilities: PERF, attaches: "host", loadsPlain: true },
+  sched_cls: { capabilities: NET, attaches: "network-namespaces", loadsPlain: true },
+  sched_act: { capabilities: NET, attaches: "network-namespaces" },
+  tracepoint: { capabilities: PERF, attaches: "host" },
+  xdp: { capabilities: NET, attaches: "network-namespaces", loadsPlain: true },
+  perf_event: { capabilities: PERF, attaches: "host" },
+  cgroup_skb: { attaches: "cgroups", attachTypeChecked: true, attachCapabilities: NET },
   cgroup_sock: {
     capabilities: NET,
-    reach: "cgroup",
+    attaches: "cgroups",
     attachTypeChecked: true,
     defaultAttachType: "cgroup_inet_sock_create",
   },
-  lwt_in: { capabilities: NET, reach: "network-namespace" },
-  lwt_out: { capabilities: NET, reach: "network-namespace" },
-  lwt_xmit: { capabilities: NET, reach: "network-namespace" },
-  sock_ops: { capabilities: NET, reach: "cgroup" },
-  sk_skb: { capabilities: NET, reach: "own-sockets", loadsPlain: true },
-  cgroup_device: { capabilities: NET, reach: "cgroup" },
-  sk_msg: { capabilities: NET, reach: "own-sockets" },
-  raw_tracepoint: { capabilities: PERF, reach: "host" },
-  cgroup_sock_addr: { capabilities: NET, reach: "cgroup", attachTypeChecked: true },
-  lwt_seg6local: { capabilities: NET, reach: "network-namespace" },
-  lirc_mode2: { reach: "host" },
+  lwt_in: { capabilities: NET, attaches: "network-namespaces" },
+  lwt_out: { capabilities: NET, attaches: "network-namespaces" },
+  lwt_xmit: { capabilities: NET, attaches: "network-namespaces" },
+  sock_ops: { capabilities: NET, attaches: "cgroups" },
+  sk_skb: { capabilities: NET, attaches: "sockets", loadsPlain: true },
+  cgroup_device: { capabilities: NET, attaches: "cgroups" },
+  sk_msg: { capabilities: NET, attaches: "sockets" },
+  raw_tracepoint: { capabilities: PERF, attaches: "host" },
+  cgroup_sock_addr: { capabilities: NET, attaches: "cgroups", attachTypeChecked: true },
+  lwt_seg6local: { capabilities: NET, attaches: "network-namespaces" },
+  lirc_mode2: { attaches: "host" },
   sk_reuseport: {
-    reach: "own-sockets",
+    attaches: "sockets",
     attachTypeChecked: true,
     defaultAttachType: "sk_reuseport_select",
   },
-  flow_dissector: { capabilities: NET, reach: "network-namespace" },
-  cgroup_sysctl: { capabilities: NET, reach: "cgroup" },
-  raw_tracepoint_writable: { capabilities: PERF, reach: "host" },
-  cgroup_sockopt: { capabilities: NET, reach: "cgroup", attachTypeChecked: true },
-  tracing: { capabilities: PERF, reach: "host", attachTypeChecked: true },
-  struct_ops: { capabilities: PERF, reach: "host", attachWord: "member" },
-  ext: { capabilities: BOTH, reach: "host" },
-  lsm: { capabilities: PERF, reach: "host", attachTypeChecked: true },
-  sk_lookup: { reach: "network-namespace", attachTypeChecked: true },
-  syscall: { reach: "own-sockets" },
-  netfilter: { capabilities: NET, reach: "network-namespace", attachTypeChecked: true },
+  flow_dissector: { capabilities: NET, attaches: "network-namespaces" },
+  cgroup_sysctl: { capabilities: NET, attaches: "cgroups" },
+  raw_tracepoint_writable: { capabilities: PERF, attaches: "host" },
+  cgroup_sockopt: { capabilities: NET, attaches: "cgroups", attachTypeChecked: true },
+  tracing: { capabilities: PERF, attaches: "host", attachTypeChecked: true },
+  struct_ops: { capabilities: PERF, attaches: "host", attachWord: "member" },
+  ext: { capabilities: BOTH, attaches: "host" },
+  lsm: { capabilities: PERF, attaches: "host", attachTypeChecked: true },
+  sk_lookup: { attaches: "network-namespaces", attachTypeChecked: true },
+  syscall: { attaches: "none" },
+  netfilter: { capabilities: NET, attaches: "network-namespaces", attachTypeChecked: true },
 };
 
 /** The facts of a program type; of one that this version does not know, the worst is assumed. */
@@ -127,8 +127,11 @@ export function comparedAttachNumber(type: ProgramTypeName | undefined, number: 
   return number === 0 && defaultAttachType !== undefined ? AttachType[defaultAttachType] : number;
 }
 
-/** How far a program reaches: as its type, unless its attach type bounds it. */
-export function programReach(type: ProgramTypeName, expected: AttachTypeName | undefined): Reach {
-  return (expected === undefined ? undefined : attachTypeReach(expected)) ??
-    PROGRAM_TYPES[type].reach;
+/** Where a program attaches: as its type does, unless its attach type is narrower. */
+export function programAttaches(
+  type: ProgramTypeName,
+  expected: AttachTypeName | undefined,
+): AttachPlace {
+  return (expected === undefined ? undefined : attachTypePlace(expected)) ??
+    PROGRAM_TYPES[type].attaches;
 }

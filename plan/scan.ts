@@ -5,7 +5,7 @@
  */
 
 import { Helper, type HelperName, helperName, type ProgramTypeName } from "../uapi/enums.ts";
-import type { BpfCapability } from "./reach.ts";
+import type { BpfCapability } from "./bpf_capability.ts";
 
 /** Bytes of an instruction. */
 const INSTRUCTION = 8;

@@ -15,9 +15,10 @@ export {
   type PeerFacts,
   type PlanObject,
   type Policy,
+  POLICY_VERSION,
   type PolicyLimits,
   type PolicyRule,
   type PolicyWho,
-  reachOf,
+  TRUST,
 } from "./policy.ts";
 export { type BrokerOptions, serveBroker } from "./server.ts";

@@ -5,10 +5,10 @@
  */
 
 import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
-import { AttachType, type ProgramTypeName, programTypeName } from "../../uapi/enums.ts";
+import { programTypeName } from "../../uapi/enums.ts";
 import { Delegation, DELEGATION_SETS, type DelegationMasks } from "../../plan/delegation.ts";
-import { programReach } from "../../plan/program_types.ts";
-import { type Reach, REACHES, widerReach } from "../../plan/reach.ts";
+import { type HolderAccess, holderAccess } from "../../plan/holder.ts";
+import { programAttaches } from "../../plan/program_types.ts";
 import { withoutComments } from "./json_comments.ts";
 
 /** Whom a rule is for: everything that is given has to hold. */
@@ -29,8 +29,8 @@ export interface PolicyRule {
   readonly who: PolicyWho;
   /** The most that it gives. */
   readonly delegation: Delegation;
-  /** The widest reach of the program types that it gives. */
-  readonly reach: Reach;
+  /** What its holders can read and where they can attach: said in the audit, and trusted by the rule. */
+  readonly holder: HolderAccess;
   /** Whether program types that act on a network are given to a peer whose network namespace its user namespace does not own. */
   readonly hostNetwork: boolean;
   /** Whether a user namespace within a user namespace is served. */
@@ -81,9 +81,18 @@ export type Decision =
     readonly granted: true;
     readonly rule: PolicyRule;
     readonly delegation: Delegation;
-    readonly reach: Reach;
   }
-  | { readonly granted: false; readonly why: string; readonly reach: Reach };
+  | { readonly granted: false; readonly why: string };
+
+/** The version of the schema that is read. */
+export const POLICY_VERSION = 2;
+
+/**
+ * The sentence by which a rule trusts its holders. Any delegation with `prog_load` is this trust: the kernel
+ * checks CAP_PERFMON in the holder's user namespace, and a token's descriptor can leave that namespace.
+ */
+export const TRUST =
+  "read all memory of the host's kernel, and attach the given program types wherever a descriptor gets";
 
 const DEFAULT_LIMITS: PolicyLimits = { connections: 64, requestsPerMinute: 60, timeout: 5 };
 
@@ -119,8 +128,7 @@ export function decide(
   need: DelegationMasks | undefined,
 ): Decision {
   const asked = need === undefined ? undefined : new Delegation(need);
-  const reach = reachOf(asked ?? Delegation.none);
-  const refuse = (why: string): Decision => ({ granted: false, why, reach });
+  const refuse = (why: string): Decision => ({ granted: false, why });
   if (peer.initial) {
     return refuse("the peer is in the initial user namespace, where there are no tokens");
   }
@@ -129,9 +137,8 @@ export function decide(
   for (const rule of policy.rules) {
     if (!fits(rule.who, peer)) continue;
     const delegation = asked ?? rule.delegation;
-    const wanted = reachOf(delegation);
-    const problem = objection(rule, peer, delegation, wanted);
-    if (problem === undefined) return { granted: true, rule, delegation, reach: wanted };
+    const problem = objection(rule, peer, delegation);
+    if (problem === undefined) return { granted: true, rule, delegation };
     why = `rule "${rule.name}": ${problem}`;
   }
   return refuse(why);
@@ -141,14 +148,10 @@ function objection(
   rule: PolicyRule,
   peer: PeerFacts,
   delegation: Delegation,
-  reach: Reach,
 ): string | undefined {
   const missing = rule.delegation.missing(delegation);
   if (missing.length > 0) {
     return `it does not give ${missing.map(({ option, word }) => `${option}=${word}`).join(", ")}`;
-  }
-  if (REACHES.indexOf(reach) > REACHES.indexOf(rule.reach)) {
-    return `the program types reach ${reach}, it gives ${rule.reach} at most`;
   }
   if (peer.nested && !rule.nested) return "the peer's user namespace lies within another";
   if (actsOnNetwork(delegation) && !rule.hostNetwork && !peer.ownsNetwork) {
@@ -167,32 +170,14 @@ function fits(who: PolicyWho, peer: PeerFacts): boolean {
   return peer.cgroup.startsWith(parent) && peer.cgroup.length > parent.length;
 }
 
-/** How far the program types reach; the widest for a bit that has no name. */
-export function reachOf(delegation: DelegationMasks): Reach {
-  let reach: Reach = "own-sockets";
-  for (let number = 0; number < 64; number++) {
-    if ((delegation.programs >> BigInt(number) & 1n) === 0n) continue;
-    const type = programTypeName(number);
-    if (type === undefined) return "host";
-    reach = widerReach(reach, typeReach(type, delegation.attachments));
-  }
-  return reach;
-}
-
 /** Whether a program type acts in the network namespace that its holder is in, owned or not. */
 function actsOnNetwork({ programs }: DelegationMasks): boolean {
   for (let number = 0; number < 64; number++) {
     const type = (programs >> BigInt(number) & 1n) === 0n ? "unspec" : programTypeName(number);
     if (type === undefined) return true;
-    if (type !== "unspec" && programReach(type, undefined) === "network-namespace") return true;
+    if (type !== "unspec" && programAttaches(type, undefined) === "network-namespaces") return true;
   }
   return false;
-}
-
-/** LSM programs are bounded by a cgroup when no other attach type for them is delegated. */
-function typeReach(type: ProgramTypeName, attachments: bigint): Reach {
-  const hasMac = (attachments >> BigInt(AttachType.lsm_mac) & 1n) === 1n;
-  return programReach(type, type === "lsm" && !hasMac ? "lsm_cgroup" : undefined);
 }
 
 /** Reads what the schema allows and refuses everything else. */
@@ -207,7 +192,7 @@ class PolicyReader {
 
   policy(json: JsonValue): Policy {
     const object = this.#object(json, "the policy", ["$schema", "version", "rules", "limits"]);
-    if (object["version"] !== 1) throw this.#wrong("version", "has to be 1");
+    if (object["version"] !== POLICY_VERSION) throw this.#wrongVersion(object["version"]);
     const rules = this.#array(object["rules"], "rules").map((rule, index) =>
       this.#rule(rule, `rules[${index}]`)
     );
@@ -215,7 +200,16 @@ class PolicyReader {
   }
 
   #rule(json: JsonValue, place: string): PolicyRule {
-    const keys = ["name", "who", "objects", "delegate", "reach", "hostNetwork", "nested"];
+    const keys = [
+      "name",
+      "who",
+      "objects",
+      "delegate",
+      "trustsHolderTo",
+      "hostNetwork",
+      "nested",
+      "guard",
+    ];
     const rule = this.#object(json, place, keys);
     const name = rule["name"];
     if (typeof name !== "string" || name === "") {
@@ -233,18 +227,50 @@ class PolicyReader {
     if (delegation.empty) {
       throw this.#wrong(place, "gives nothing: name objects, or words to delegate");
     }
-    const reach = rule["reach"] ?? "own-sockets";
-    if (!REACHES.includes(reach as Reach)) {
-      throw this.#wrong(`${place}.reach`, `has to be one of ${REACHES.join(", ")}`);
+    if (rule["guard"] !== undefined) {
+      throw this.#wrong(
+        `${place}.guard`,
+        "is reserved for limits by BPF LSM, which this version lacks",
+      );
     }
+    const holder = holderAccess(delegation);
+    this.#trust(rule["trustsHolderTo"], holder, place);
     return {
       name,
       who,
       delegation,
-      reach: reach as Reach,
+      holder,
       hostNetwork: this.#flag(rule["hostNetwork"], `${place}.hostNetwork`),
       nested: this.#flag(rule["nested"], `${place}.nested`),
     };
+  }
+
+  /** What cannot be enforced has to be trusted in so many words, and only where it is given. */
+  #trust(json: JsonValue | undefined, { reads }: HolderAccess, place: string): void {
+    const needed = reads.memory === "host";
+    if (needed && json !== TRUST) {
+      throw this.#wrong(
+        place,
+        `gives prog_load, with which its holder can read the host's kernel memory; if you trust whom it ` +
+          `is for, add "trustsHolderTo": ${JSON.stringify(TRUST)}`,
+      );
+    }
+    if (!needed && json !== undefined) {
+      throw this.#wrong(`${place}.trustsHolderTo`, "is not needed: the rule gives no prog_load");
+    }
+  }
+
+  #wrongVersion(version: JsonValue | undefined): SkepError {
+    return this.#wrong(
+      "version",
+      version === 1
+        ? `is 1, and this version reads ${POLICY_VERSION}: remove "reach" from each rule (a token does not ` +
+          `limit how far its holder reaches), add "trustsHolderTo": ${
+            JSON.stringify(TRUST)
+          } to the ` +
+          `rules that give prog_load, and set "version": ${POLICY_VERSION}`
+        : `has to be ${POLICY_VERSION}`,
+    );
   }
 
   #who(json: JsonValue | undefined, place: string): PolicyWho {

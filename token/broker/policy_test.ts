@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { SkepError } from "../../errors/skep_error.ts";
 import { Delegation } from "../../plan/delegation.ts";
-import { decide, parsePolicy, type PeerFacts, type Policy, reachOf } from "./policy.ts";
+import { decide, parsePolicy, type PeerFacts, type Policy, TRUST } from "./policy.ts";
 
 const none = (): Delegation => Delegation.none;
 
@@ -29,7 +29,7 @@ function why(policy: Policy, facts: PeerFacts, need?: Delegation): string {
 }
 
 Deno.test("a policy gives what a rule gives, and only that", () => {
-  const given = policy({ version: 1, rules: [rule] });
+  const given = policy({ version: 2, rules: [rule] });
   assertEquals(why(given, peer, Delegation.of(maps)), "granted");
   assertEquals(why(given, peer), "granted");
   assertStringIncludes(why(given, peer, Delegation.of({ maps: ["array"] })), "delegate_maps=array");
@@ -38,12 +38,12 @@ Deno.test("a policy gives what a rule gives, and only that", () => {
 });
 
 Deno.test("a policy without rules gives nothing", () => {
-  assertEquals(why(policy({ version: 1, rules: [] }), peer), "no rule is for this peer");
+  assertEquals(why(policy({ version: 2, rules: [] }), peer), "no rule is for this peer");
 });
 
 Deno.test("every condition of a rule has to hold", () => {
   const who = { owner: [1000], uid: [1000], cgroup: "/system.slice/*" };
-  const given = policy({ version: 1, rules: [{ ...rule, who }] });
+  const given = policy({ version: 2, rules: [{ ...rule, who }] });
   assertEquals(why(given, peer), "granted");
   for (
     const other of [
@@ -66,7 +66,7 @@ Deno.test("every condition of a rule has to hold", () => {
 
 Deno.test("the first rule that gives it is taken, a later one may give more", () => {
   const more = { name: "more", who: { uid: [1000] }, delegate: { ...maps, maps: "any" } };
-  const given = policy({ version: 1, rules: [rule, more] });
+  const given = policy({ version: 2, rules: [rule, more] });
   const decision = decide(given, peer, Delegation.of({ maps: ["array"] }));
   assert(decision.granted);
   assertEquals(decision.rule.name, "more");
@@ -77,7 +77,7 @@ Deno.test("the first rule that gives it is taken, a later one may give more", ()
 
 Deno.test("nobody in the initial user namespace gets one", () => {
   assertStringIncludes(
-    why(policy({ version: 1, rules: [rule] }), { ...peer, initial: true }),
+    why(policy({ version: 2, rules: [rule] }), { ...peer, initial: true }),
     "initial user namespace",
   );
 });
@@ -87,61 +87,63 @@ Deno.test("nested namespaces and foreign networks take a word in the rule", () =
     name: "x",
     who: { uid: [1000] },
     delegate: { commands: ["prog_load"], programs: ["xdp"], attachments: ["xdp"] },
-    reach: "network-namespace",
+    trustsHolderTo: TRUST,
   };
-  const plain = policy({ version: 1, rules: [xdp] });
-  const open = policy({ version: 1, rules: [{ ...xdp, nested: true, hostNetwork: true }] });
+  const plain = policy({ version: 2, rules: [xdp] });
+  const open = policy({ version: 2, rules: [{ ...xdp, nested: true, hostNetwork: true }] });
   const far = { ...peer, nested: true, ownsNetwork: false };
   assertStringIncludes(why(plain, far), "within another");
   assertStringIncludes(why(plain, { ...far, nested: false }), "does not own the network");
   assertEquals(why(open, far), "granted");
   // What does not act on a network is given in any.
   assertEquals(
-    why(policy({ version: 1, rules: [rule] }), { ...peer, ownsNetwork: false }),
+    why(policy({ version: 2, rules: [rule] }), { ...peer, ownsNetwork: false }),
     "granted",
   );
-  // A wider reach does not hide that a network is acted on as well.
+  // Other types beside do not hide that a network is acted on as well.
   const both = {
     ...xdp,
-    delegate: { programs: ["xdp", "kprobe"], attachments: "any" },
-    reach: "host",
+    delegate: { commands: ["prog_load"], programs: ["xdp", "kprobe"], attachments: "any" },
   };
   assertStringIncludes(
-    why(policy({ version: 1, rules: [both] }), { ...peer, ownsNetwork: false }),
+    why(policy({ version: 2, rules: [both] }), { ...peer, ownsNetwork: false }),
     "does not own the network",
   );
 });
 
-Deno.test("a rule gives no program type of a wider reach than it names", () => {
-  const tracing = {
-    name: "t",
-    who: { uid: [1000] },
-    delegate: { programs: ["tracing"], attachments: ["trace_raw_tp"] },
+Deno.test("a rule that gives prog_load trusts its holder in so many words", () => {
+  const load = { name: "t", who: { uid: [1000] }, delegate: { commands: ["prog_load"] } };
+  const read = (more: object): string => {
+    try {
+      return why(policy({ version: 2, rules: [{ ...load, ...more }] }), peer);
+    } catch (error) {
+      return error instanceof SkepError ? error.message : String(error);
+    }
   };
-  assertStringIncludes(why(policy({ version: 1, rules: [tracing] }), peer), "reach host");
-  const network = policy({ version: 1, rules: [{ ...tracing, reach: "network-namespace" }] });
-  assertStringIncludes(why(network, peer), "reach host");
-  assertEquals(
-    why(policy({ version: 1, rules: [{ ...tracing, reach: "host" }] }), peer),
-    "granted",
-  );
+  for (const wrong of [{}, { trustsHolderTo: true }, { trustsHolderTo: "yes" }]) {
+    assertStringIncludes(read(wrong), `add "trustsHolderTo": ${JSON.stringify(TRUST)}`);
+  }
+  assertEquals(read({ trustsHolderTo: TRUST }), "granted");
+  // The command is what matters, by whatever name or number it is given.
+  for (const commands of [["map_create", "PROG_LOAD"], "any"]) {
+    assertStringIncludes(read({ delegate: { commands } }), "trustsHolderTo");
+  }
+  // Trust that is not needed would hide where it is.
+  const needless = { delegate: { commands: ["map_create"] }, trustsHolderTo: TRUST };
+  assertStringIncludes(read(needless), "is not needed");
 });
 
-Deno.test("reachOf takes an unknown program type for the whole machine", () => {
-  assertEquals(reachOf(new Delegation({ programs: 1n << 63n })), "host");
-  assertEquals(reachOf(Delegation.any), "host");
-  assertEquals(
-    reachOf(Delegation.of({ programs: ["lsm"], attachments: ["lsm_cgroup"] })),
-    "cgroup",
-  );
-  assertEquals(reachOf(Delegation.of({ programs: ["lsm"], attachments: ["lsm_mac"] })), "host");
-  assertEquals(reachOf(Delegation.none), "own-sockets");
+Deno.test("a policy of version 1 is refused with what to change", () => {
+  const error = assertThrows(() => policy({ version: 1, rules: [rule] }), SkepError);
+  for (const word of ['remove "reach"', '"trustsHolderTo"', '"version": 2']) {
+    assertStringIncludes(error.message, word);
+  }
 });
 
 Deno.test("a policy may have comments and names objects", () => {
   const text = `{
     // who
-    "version": 1, /* rules */
+    "version": 2, /* rules */
     "rules": [ { "name": "a // b", "who": { "uid": [1], }, "objects": ["x.bpf.o"], }, ],
   }`;
   const asked: string[] = [];
@@ -156,22 +158,23 @@ Deno.test("a policy may have comments and names objects", () => {
 
 const wrong: readonly (readonly [unknown, string])[] = [
   [[], "has to be an object"],
-  [{ rules: [] }, "version has to be 1"],
-  [{ version: 1 }, "rules has to be a list"],
-  [{ version: 1, rules: [], rule: [] }, 'has no "rule"'],
-  [{ version: 1, rules: [{}] }, "rules[0].name"],
-  [{ version: 1, rules: [{ name: "a" }] }, "rules[0].who"],
-  [{ version: 1, rules: [{ name: "a", who: {} }] }, "has to name an owner"],
-  [{ version: 1, rules: [{ name: "a", who: { uids: [1] } }] }, 'has no "uids"'],
-  [{ version: 1, rules: [{ name: "a", who: { uid: ["root"] } }] }, "list of uids"],
-  [{ version: 1, rules: [{ name: "a", who: { uid: [-1] } }] }, "list of uids"],
-  [{ version: 1, rules: [{ name: "a", who: { cgroup: "x" } }] }, "begins with /"],
-  [{ version: 1, rules: [{ name: "a", who: { uid: [1] } }] }, "gives nothing"],
-  [{ version: 1, rules: [{ ...rule, delegate: { progs: ["xdp"] } }] }, 'has no "progs"'],
-  [{ version: 1, rules: [{ ...rule, delegate: { programs: ["xpd"] } }] }, '"xpd"'],
-  [{ version: 1, rules: [{ ...rule, reach: "galaxy" }] }, "rules[0].reach"],
-  [{ version: 1, rules: [{ ...rule, nested: "yes" }] }, "true or false"],
-  [{ version: 1, rules: [], limits: { timeout: 0 } }, "limits.timeout"],
+  [{ rules: [] }, "version has to be 2"],
+  [{ version: 2 }, "rules has to be a list"],
+  [{ version: 2, rules: [], rule: [] }, 'has no "rule"'],
+  [{ version: 2, rules: [{}] }, "rules[0].name"],
+  [{ version: 2, rules: [{ name: "a" }] }, "rules[0].who"],
+  [{ version: 2, rules: [{ name: "a", who: {} }] }, "has to name an owner"],
+  [{ version: 2, rules: [{ name: "a", who: { uids: [1] } }] }, 'has no "uids"'],
+  [{ version: 2, rules: [{ name: "a", who: { uid: ["root"] } }] }, "list of uids"],
+  [{ version: 2, rules: [{ name: "a", who: { uid: [-1] } }] }, "list of uids"],
+  [{ version: 2, rules: [{ name: "a", who: { cgroup: "x" } }] }, "begins with /"],
+  [{ version: 2, rules: [{ name: "a", who: { uid: [1] } }] }, "gives nothing"],
+  [{ version: 2, rules: [{ ...rule, delegate: { progs: ["xdp"] } }] }, 'has no "progs"'],
+  [{ version: 2, rules: [{ ...rule, delegate: { programs: ["xpd"] } }] }, '"xpd"'],
+  [{ version: 2, rules: [{ ...rule, reach: "host" }] }, 'has no "reach"'],
+  [{ version: 2, rules: [{ ...rule, guard: {} }] }, "reserved"],
+  [{ version: 2, rules: [{ ...rule, nested: "yes" }] }, "true or false"],
+  [{ version: 2, rules: [], limits: { timeout: 0 } }, "limits.timeout"],
 ];
 
 for (const [json, says] of wrong) {

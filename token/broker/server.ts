@@ -181,7 +181,6 @@ class Broker implements AsyncDisposable {
       ...describe(facts),
       label: request.label,
       asked: request.need?.toJSON() ?? "all",
-      reach: decision.reach,
     };
     if (!decision.granted) return this.#refuse(connection, decision.why, about);
     const token = await this.#issue(

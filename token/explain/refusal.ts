@@ -18,7 +18,7 @@ import {
 import { DelegationError, type DelegationFacts } from "./delegation_error.ts";
 import { Delegation, type DelegationWord, wordsText } from "../../plan/delegation.ts";
 import { comparedAttachNumber, programTypeFacts } from "../../plan/program_types.ts";
-import { type BpfCapability, mapTypeCapabilities } from "../../plan/reach.ts";
+import { type BpfCapability, mapTypeCapabilities } from "../../plan/bpf_capability.ts";
 import type { Case, Finding, Refusal } from "./case.ts";
 import { explainAttach } from "./attach.ts";
 import { hasWordsForProgram, mayCreateMap, mayLoadBtf, plausibleMap } from "../facts/probes.ts";

@@ -7,7 +7,7 @@
 import { Errno } from "../../uapi/errno.ts";
 import { Helper } from "../../uapi/enums.ts";
 import type { RefusalCause } from "./delegation_error.ts";
-import type { BpfCapability } from "../../plan/reach.ts";
+import type { BpfCapability } from "../../plan/bpf_capability.ts";
 import { helperCapability, helperText } from "../../plan/scan.ts";
 
 /** What a log tells about privileges. */

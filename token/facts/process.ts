@@ -5,7 +5,11 @@
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { BPF_CAPABILITIES, type BpfCapability, CAPABILITY_NUMBERS } from "../../plan/reach.ts";
+import {
+  BPF_CAPABILITIES,
+  type BpfCapability,
+  CAPABILITY_NUMBERS,
+} from "../../plan/bpf_capability.ts";
 import { USER_NS_INIT_INO } from "../../uapi/processes.ts";
 
 /** The inode of the initial user namespace (`PROC_USER_INIT_INO`), the same on every Linux. */

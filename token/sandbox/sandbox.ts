@@ -22,7 +22,7 @@ import { startError } from "./start_error.ts";
 import { Delegation, type DelegationMasks } from "../../plan/delegation.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { delegationCapabilities } from "../../plan/capabilities.ts";
-import { type BpfCapability, CAPABILITY_NUMBERS } from "../../plan/reach.ts";
+import { type BpfCapability, CAPABILITY_NUMBERS } from "../../plan/bpf_capability.ts";
 import { processFacts } from "../facts/process.ts";
 import { processEnvironment, TOKEN_PATH_VARIABLE } from "../resolve.ts";
 import { DEFAULT_MOUNT } from "../facts/mounts.ts";

@@ -1,5 +1,5 @@
 /**
- * Capabilities inside the user namespace, and how far the holder of a program can reach.
+ * Capabilities that BPF checks in the token's user namespace, and the kinds of places that programs attach to.
  *
  * @module
  */
@@ -28,21 +28,13 @@ export const CAPABILITY_NUMBERS: { readonly [name in BpfCapability]: number } = 
 };
 
 /**
- * How far the holder of a loaded program can make it act.
+ * Where programs attach.
  *
- * `own-sockets`: on sockets and data that the process has anyway. `network-namespace`: on the traffic
- * of every network namespace that it runs in. `cgroup`: on the processes of every cgroup whose
- * directory it can open. `host`: on the whole machine.
+ * `none`: nowhere, they are run by hand. `sockets`: to sockets and maps whose descriptors their holder has.
+ * `network-namespaces`: to interfaces and hooks of network namespaces. `cgroups`: to cgroups. `host`: to
+ * functions and events of the whole machine.
  */
-export type Reach = "own-sockets" | "network-namespace" | "cgroup" | "host";
-
-/** From the smallest to the widest. */
-export const REACHES: readonly Reach[] = ["own-sockets", "network-namespace", "cgroup", "host"];
-
-/** The wider of two. */
-export function widerReach(left: Reach, right: Reach): Reach {
-  return REACHES.indexOf(left) >= REACHES.indexOf(right) ? left : right;
-}
+export type AttachPlace = "none" | "sockets" | "network-namespaces" | "cgroups" | "host";
 
 /** What creating a map of the type needs, beside `bpf`. */
 export function mapTypeCapabilities(type: MapTypeName | number): readonly BpfCapability[] {

@@ -1,0 +1,213 @@
+/**
+ * What the holder of a delegation can do with it: which memory it can read, and where it can attach.
+ *
+ * A delegation names commands and types. It does not limit what a program of an allowed type reads, nor
+ * where its descriptor is used: both were measured on Linux 6.12, 6.18 and 7.2, and both are told here as
+ * they are.
+ *
+ * @module
+ */
+
+import type { Btf } from "../btf/btf.ts";
+import type { JsonValue } from "../errors/skep_error.ts";
+import { AttachType, Command, ProgramType, type ProgramTypeName } from "../uapi/enums.ts";
+import type { DelegationMasks } from "./delegation.ts";
+import { programAttaches } from "./program_types.ts";
+import { type AttachPlace, BPF_CAPABILITIES, type BpfCapability } from "./bpf_capability.ts";
+
+/** Memory that a holder can read: of its own maps alone, or all of the host's. */
+export type ReadableMemory = "own" | "host";
+
+/**
+ * A way by which a program reads kernel memory.
+ *
+ * `helpers`: bpf_probe_read_kernel() and its kin, in programs of nearly every type, with CAP_PERFMON.
+ * `rdonly-cast`: bpf_rdonly_cast(address, 0) and a load, with CAP_BPF alone.
+ */
+export type ReadWay = "helpers" | "rdonly-cast";
+
+/** What a holder can read. */
+export interface HolderReads {
+  /** The memory. */
+  readonly memory: ReadableMemory;
+  /** The ways that are open, or that may be: without the kernel's types it is not known. */
+  readonly ways: readonly ReadWay[];
+  /** One sentence for people. */
+  readonly text: string;
+}
+
+/** Where a holder can attach programs of some types. */
+export interface HolderAttaches {
+  /** The kind of place. */
+  readonly place: AttachPlace;
+  /** The delegated program types that attach there. */
+  readonly types: readonly ProgramTypeName[];
+  /** What limits it while it uses its descriptors in its own namespaces. */
+  readonly inside: string;
+  /** What limits it after a descriptor has left them: by fork, a second thread, or a socket. */
+  readonly outside: string;
+}
+
+/** What the holder of a delegation can do. */
+export interface HolderAccess {
+  /** What it can read. */
+  readonly reads: HolderReads;
+  /** Where it can attach, the narrowest place first; empty without `prog_load`. */
+  readonly attaches: readonly HolderAttaches[];
+}
+
+/** Facts that narrow what a holder can do. */
+export interface HolderFacts {
+  /**
+   * The capabilities that *every* process of the token's user namespace is limited to. Only who makes the
+   * namespace can enforce that, as `skep sandbox` does.
+   *
+   * @default All: root of the namespace has them.
+   */
+  readonly capabilities?: readonly BpfCapability[] | undefined;
+  /** The types of the kernel: they tell whether bpf_rdonly_cast() takes void there. */
+  readonly kernelBtf?: Btf | undefined;
+}
+
+/**
+ * Whether bpf_rdonly_cast() takes the type 0 (void), so that a program without CAP_PERFMON can read any
+ * kernel address: Linux 6.17 ("bpf: allow void* cast using bpf_rdonly_cast()"). Undefined where it is not
+ * known.
+ *
+ * The prototype is the same before and after. What is looked for came in the same version: the command
+ * BPF_PROG_STREAM_READ_BY_FD.
+ */
+export function rdonlyCastTakesVoid(kernelBtf: Btf | undefined): boolean | undefined {
+  if (kernelBtf === undefined) return undefined;
+  if (kernelBtf.find("bpf_rdonly_cast", ["func"]) === undefined) return false;
+  const id = kernelBtf.find("bpf_cmd", ["enum"]);
+  if (id === undefined) return undefined;
+  const type = kernelBtf.type(id);
+  return type.kind === "enum" &&
+    type.values.some(({ name }) => name === "BPF_PROG_STREAM_READ_BY_FD");
+}
+
+/**
+ * What the holder of a delegation can read and where it can attach.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Delegation, holderAccess } from "@skep/skep/plan";
+ *
+ * const maps = Delegation.of({ commands: ["map_create"], maps: ["hash"] });
+ * assertEquals(holderAccess(maps).reads.memory, "own");
+ *
+ * const filters = Delegation.of({ commands: ["prog_load"], programs: ["socket_filter"] });
+ * assertEquals(holderAccess(filters).reads.memory, "host");
+ * assertEquals(holderAccess(filters).attaches.map(({ place }) => place), ["sockets"]);
+ * ```
+ */
+export function holderAccess(delegation: DelegationMasks, facts: HolderFacts = {}): HolderAccess {
+  if (!has(delegation.commands, Command.prog_load)) {
+    return { reads: OWN_MEMORY, attaches: [] };
+  }
+  return { reads: reads(facts), attaches: attaches(delegation) };
+}
+
+const OWN_MEMORY: HolderReads = {
+  memory: "own",
+  ways: [],
+  text: "without prog_load its holder loads no program, and sees its own maps only",
+};
+
+function reads({ capabilities = BPF_CAPABILITIES, kernelBtf }: HolderFacts): HolderReads {
+  const helpers = capabilities.includes("perfmon") || capabilities.includes("sys_admin");
+  const takesVoid = rdonlyCastTakesVoid(kernelBtf);
+  const ways: ReadWay[] = [
+    ...(helpers ? ["helpers" as const] : []),
+    ...(takesVoid === false ? [] : ["rdonly-cast" as const]),
+  ];
+  if (ways.length === 0) {
+    return {
+      memory: "own",
+      ways,
+      text: "prog_load without CAP_PERFMON: on this kernel its holder's programs cannot read the " +
+        "kernel's memory",
+    };
+  }
+  const by = helpers
+    ? "a program of nearly any type may call bpf_probe_read_kernel(), since CAP_PERFMON is checked in " +
+      "the token's user namespace, whose root has it"
+    : takesVoid === undefined
+    ? "even without CAP_PERFMON, bpf_rdonly_cast() gives it any address from Linux 6.17 on"
+    : "even without CAP_PERFMON, bpf_rdonly_cast() gives it any address on this kernel";
+  return {
+    memory: "host",
+    ways,
+    text: `prog_load is trust: its holder can read all memory of the host's kernel (${by})`,
+  };
+}
+
+const PLACES: { readonly [place in AttachPlace]: Omit<HolderAttaches, "place" | "types"> } = {
+  none: {
+    inside: "they are run by hand and attach to nothing",
+    outside: "they are run by hand and attach to nothing",
+  },
+  sockets: {
+    inside: "to sockets and maps whose descriptors it has",
+    outside: "to sockets and maps whose descriptors it has",
+  },
+  "network-namespaces": {
+    inside: "in the network namespace that it runs in",
+    outside:
+      "in every network namespace in which a process runs that has the descriptor, owned or not",
+  },
+  cgroups: {
+    inside:
+      "to every cgroup whose directory it can open, the root included where its mounts show it",
+    outside: "to every cgroup whose directory a process can open that has the descriptor",
+  },
+  host: {
+    inside: "on the whole host: these programs see the events of every process",
+    outside: "on the whole host: these programs see the events of every process",
+  },
+};
+
+function attaches(delegation: DelegationMasks): HolderAttaches[] {
+  const byPlace = new Map<AttachPlace, ProgramTypeName[]>();
+  for (const [type, number] of Object.entries(ProgramType)) {
+    if (!has(delegation.programs, number)) continue;
+    const name = type as ProgramTypeName;
+    // The one attach type whose programs are narrower than their program type.
+    const narrower = name === "lsm" && !has(delegation.attachments, AttachType.lsm_mac);
+    const place = programAttaches(name, narrower ? "lsm_cgroup" : undefined);
+    byPlace.set(place, [...byPlace.get(place) ?? [], name]);
+  }
+  const known = Object.values(ProgramType).reduce(
+    (mask, number) => mask | 1n << BigInt(number),
+    0n,
+  );
+  if ((delegation.programs & ~known) !== 0n) byPlace.set("host", byPlace.get("host") ?? []);
+  return (Object.keys(PLACES) as AttachPlace[])
+    .filter((place) => byPlace.has(place))
+    .map((place) => ({ place, types: byPlace.get(place) ?? [], ...PLACES[place] }));
+}
+
+function has(mask: bigint, number: number): boolean {
+  return (mask >> BigInt(number) & 1n) === 1n;
+}
+
+/** What a holder can do, in lines for people: what it reads, then where it attaches. */
+export function holderText({ reads, attaches }: HolderAccess): string[] {
+  return [
+    `reads: ${reads.text}`,
+    ...attaches.map(({ place, types, inside, outside }) =>
+      `attaches (${types.length === 0 ? "unknown types" : types.join(", ")}): ${inside}` +
+      (outside === inside || place === "host" ? "" : `; a descriptor that leaves: ${outside}`)
+    ),
+  ];
+}
+
+/** As plain JSON. */
+export function holderJson({ reads, attaches }: HolderAccess): JsonValue {
+  return {
+    reads: { ...reads, ways: [...reads.ways] },
+    attaches: attaches.map((one) => ({ ...one, types: [...one.types] })),
+  };
+}
