@@ -77,7 +77,7 @@ export interface HolderFacts {
  * The prototype is the same before and after. What is looked for came in the same version: the command
  * BPF_PROG_STREAM_READ_BY_FD.
  */
-export function rdonlyCastTakesVoid(kernelBtf: Btf | undefined): boolean | undefined {
+function rdonlyCastTakesVoid(kernelBtf: Btf | undefined): boolean | undefined {
   if (kernelBtf === undefined) return undefined;
   if (kernelBtf.find("bpf_rdonly_cast", ["func"]) === undefined) return false;
   const id = kernelBtf.find("bpf_cmd", ["enum"]);
