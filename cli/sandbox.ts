@@ -104,9 +104,9 @@ Examples:
     if (command.length === 0) {
       throw new UsageError("skep sandbox", "no command is named", "write -- COMMAND…");
     }
-    const { delegation, plan } = await delegationOf(parsed);
-    const capabilities = capabilitiesOf(parsed.value("capabilities")) ?? plan?.capabilities ??
-      delegationCapabilities(delegation);
+    const { delegation, plan, more } = await delegationOf(parsed);
+    const capabilities = capabilitiesOf(parsed.value("capabilities")) ??
+      [...new Set([...plan?.capabilities ?? [], ...delegationCapabilities(more)])];
     if (parsed.has("verbose")) {
       const holder = holderAccess(delegation, {
         capabilities,
@@ -137,10 +137,10 @@ Examples:
   },
 };
 
-/** What is delegated, and the plan where that is all there is to it. */
+/** What is delegated: what the plan of the objects needs, and more that was named. */
 async function delegationOf(
   parsed: Parsed,
-): Promise<{ readonly delegation: Delegation; readonly plan?: Plan | undefined }> {
+): Promise<{ delegation: Delegation; plan?: Plan | undefined; more: Delegation }> {
   const profile = profileOf("sandbox", parsed.value("profile"));
   const options = wordOptions.flatMap(({ name }) =>
     parsed.list(name).map((words) => `${name.replace("-", "_")}=${words}`)
@@ -154,9 +154,9 @@ async function delegationOf(
     );
   }
   const words = Delegation.parse(options.join(","));
-  if (files.length === 0) return { delegation: words };
+  if (files.length === 0) return { delegation: words, more: words };
   const plan = await planFiles(files, profile);
-  return { delegation: words.union(plan.delegation), plan: words.empty ? plan : undefined };
+  return { delegation: words.union(plan.delegation), plan, more: words };
 }
 
 function capabilitiesOf(text: string | undefined): BpfCapability[] | undefined {

@@ -55,6 +55,8 @@ export interface Cover {
   readonly directories: readonly string[];
   /** Files to make in it, absolute. */
   readonly files: readonly string[];
+  /** Symbolic links to make in it: their absolute paths, and what they contain. */
+  readonly links: readonly { readonly path: string; readonly target: string }[];
   /** Who owns it and may write in it; undefined is this process's user. */
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
 }

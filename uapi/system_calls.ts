@@ -88,6 +88,7 @@ export const systemCallTables = {
     flock: 73,
     keyctl: 250,
     setsid: 112,
+    symlinkat: 266,
     write: 1,
   },
   aarch64: {
@@ -168,6 +169,7 @@ export const systemCallTables = {
     flock: 32,
     keyctl: 219,
     setsid: 157,
+    symlinkat: 36,
     write: 64,
   },
 } as const;

@@ -296,6 +296,9 @@ function addCover(program: ChildProgram, cover: Cover): void {
     if (owner === undefined) continue;
     program.step("fchownat", systemCalls.fchownat, [AT_FDCWD, path, owner.uid, owner.gid, 0]);
   }
+  for (const { path, target } of cover.links) {
+    program.step("symlinkat", systemCalls.symlinkat, [target, AT_FDCWD, path], { tolerate: true });
+  }
   for (const path of cover.files) {
     program.step("openat", systemCalls.openat, [AT_FDCWD, path, O_CREAT | O_CLOEXEC, 0o644]);
   }

@@ -214,7 +214,7 @@ export const systemCallNames: readonly string[] = `accept4 bind bpf capset chdir
   mmap mount mount_setattr move_mount mprotect munmap open_tree openat perf_event_open pidfd_open
   pidfd_send_signal pipe2 pivot_root ppoll prctl pread64 read readlinkat recvfrom recvmsg rt_sigaction rt_sigprocmask
   sendmsg sendto setgroups setns setresgid setresuid setsockopt socket socketpair statfs statx umount2
-  uname unlinkat unshare waitid wait4 clone3 exit_group fchown flock keyctl setsid write`
+  uname unlinkat unshare waitid wait4 clone3 exit_group fchown flock keyctl setsid symlinkat write`
   .split(
     /\s+/,
   );

@@ -47,7 +47,7 @@ export function coversFor(
         outer?.directories.add(ancestor);
       }
     }
-    covers.set(path, { directories: new Set(), files: [], owner: user });
+    covers.set(path, { ...emptyCover(), owner: user });
   }
   for (const { path, directory } of visible) {
     const inner = scratch.find((place) => isWithin(path, place));
@@ -69,12 +69,27 @@ export function coversFor(
     if (directory) cover.directories.add(path);
     else cover.files.push(path);
   }
+  for (const { path, target } of paths.flatMap((each) => linksOf(kernel, each))) {
+    const closed = ancestors(path).find((ancestor) => !mayEnter(kernel, ancestor, uid));
+    if (closed === undefined || visible.some((other) => isWithin(path, other.path))) continue;
+    const cover = coverOf(covers, closed);
+    for (const ancestor of ancestors(path)) {
+      if (ancestor !== closed && isWithin(ancestor, closed)) cover.directories.add(ancestor);
+    }
+    cover.links.set(path, target);
+  }
   return {
     visible,
     // A scratch directory may lie within another cover: outer ones first.
     covers: [...covers].sort(([a], [b]) => a < b ? -1 : 1).map((
-      [path, { directories, files, owner }],
-    ) => ({ path, directories: [...directories], files, owner })),
+      [path, { directories, files, links, owner }],
+    ) => ({
+      path,
+      directories: [...directories],
+      files,
+      links: [...links].map(([link, target]) => ({ path: link, target })),
+      owner,
+    })),
   };
 }
 
@@ -83,11 +98,33 @@ type OwnedBy = NonNullable<Cover["owner"]>;
 interface Covered {
   readonly directories: Set<string>;
   readonly files: string[];
+  readonly links: Map<string, string>;
   readonly owner?: OwnedBy;
 }
 
+function emptyCover(): Covered {
+  return { directories: new Set(), files: [], links: new Map() };
+}
+
+/** The symbolic links from a path to the file that it names: they are needed where a cover hides them. */
+function linksOf(
+  kernel: Kernel,
+  path: string,
+): { readonly path: string; readonly target: string }[] {
+  const links: { readonly path: string; readonly target: string }[] = [];
+  let at = path;
+  // As many as the kernel follows (MAXSYMLINKS).
+  while (links.length < 40) {
+    const target = kernel.readLink(at);
+    if (target === undefined || at.startsWith("/proc/")) break;
+    links.push({ path: at, target });
+    at = target.startsWith("/") ? target : `${at.slice(0, at.lastIndexOf("/"))}/${target}`;
+  }
+  return links;
+}
+
 function coverOf(covers: Map<string, Covered>, path: string): Covered {
-  const cover = covers.get(path) ?? { directories: new Set<string>(), files: [] };
+  const cover = covers.get(path) ?? emptyCover();
   covers.set(path, cover);
   return cover;
 }
