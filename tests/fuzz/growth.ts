@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { SeedObject } from "./campaign.ts";
+import { cpuTime, type SeedObject } from "./campaign.ts";
 import { exercise } from "./layers.ts";
 import { Random } from "./random.ts";
 import type { Piece } from "./structure/anatomy.ts";
@@ -189,5 +189,5 @@ export function growthOf(one: GrowthCase): Growth[] {
 }
 
 function times(bytes: Uint8Array): Map<string, number> {
-  return exercise(bytes, { sample: new Random(0), timed: true, everything: true }).times;
+  return exercise(bytes, { sample: new Random(0), clock: cpuTime, everything: true }).times;
 }
