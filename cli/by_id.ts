@@ -149,7 +149,7 @@ function refused(doing: string, subject: string, command: string, result: number
     doing,
     subject,
     command,
-    number: result,
+    result,
     why: permission
       ? "looking at other processes' objects needs CAP_SYS_ADMIN in the initial user namespace, and no token gives it"
       : errnoMeaning(result),

@@ -34,7 +34,7 @@ function linkFacts(kernel: Kernel, fd: number): LinkFacts {
       doing: "read",
       subject: "link",
       command: "BPF_OBJ_GET_INFO_BY_FD",
-      number: info,
+      result: info,
     });
   }
   return {

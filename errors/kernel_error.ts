@@ -9,8 +9,8 @@ import { Errno, errnoName } from "../uapi/errno.ts";
 
 /** The facts of a {@linkcode KernelError}: those of every error, with the number and the command. */
 export interface KernelErrorFacts extends Omit<ErrorFacts, "errno" | "why"> {
-  /** The errno's number, positive or negative. */
-  readonly number: number;
+  /** What the call answered: `-errno`. */
+  readonly result: number;
   /** The system call or bpf(2) command that refused: `"BPF_MAP_CREATE"`, `"perf_event_open"`. */
   readonly command: string;
   /** Why, where more is known than the errno's plain meaning. */
@@ -29,7 +29,7 @@ export interface KernelErrorFacts extends Omit<ErrorFacts, "errno" | "why"> {
  *   doing: "create map",
  *   subject: "events",
  *   command: "BPF_MAP_CREATE",
- *   number: -1,
+ *   result: -1,
  *   stage: "map",
  * });
  * assertEquals(error.message, "create map events: EPERM: the kernel does not permit it");
@@ -45,7 +45,7 @@ export class KernelError extends SkepError {
 
   /** Makes the error; without `why`, the errno's meaning in plain words stands for it. */
   constructor(facts: KernelErrorFacts, options?: ErrorOptions) {
-    const number = Math.abs(facts.number);
+    const number = -facts.result;
     const { doing, subject, fix, stage, command } = facts;
     super({
       doing,
@@ -76,10 +76,10 @@ export class KernelError extends SkepError {
  */
 export function check(
   result: number,
-  facts: Omit<KernelErrorFacts, "number">,
+  facts: Omit<KernelErrorFacts, "result">,
 ): number {
   if (result >= 0) return result;
-  throw new KernelError({ ...facts, number: result });
+  throw new KernelError({ ...facts, result });
 }
 
 const meanings: { readonly [number: number]: string } = {

@@ -82,7 +82,7 @@ export class Token implements Disposable {
     try {
       const fd = kernel.tokenCreate(directory);
       if (fd < 0) {
-        return explainTokenCreation(kernel, { path, directoryFd: directory, errno: fd });
+        return explainTokenCreation(kernel, { path, directoryFd: directory, result: fd });
       }
       return new Token(kernel, fd, path, true);
     } finally {
@@ -99,7 +99,7 @@ export class Token implements Disposable {
     const kernel = options?.kernel ?? linuxKernel();
     const fd = kernel.tokenCreate(directoryFd);
     if (fd >= 0) return new Token(kernel, fd, `descriptor ${directoryFd}`, true);
-    throw explainTokenCreation(kernel, { directoryFd, errno: fd });
+    throw explainTokenCreation(kernel, { directoryFd, result: fd });
   }
 
   /** Every bpffs mount that this process sees, with a verdict on each: see {@linkcode discoverTokens}. */
@@ -186,7 +186,7 @@ export class Token implements Disposable {
         doing: "read",
         subject: `token of ${this.source}`,
         command: "BPF_OBJ_GET_INFO_BY_FD",
-        number: Errno.EBADF,
+        result: -Errno.EBADF,
         why: "it was disposed of",
         stage: "token",
       });

@@ -12,8 +12,8 @@ import { type ParsedLog, parseVerifierLog, type SourceLine } from "./log.ts";
 export interface VerifierFacts {
   /** The program's name. */
   readonly program: string;
-  /** The errno, positive or negative. */
-  readonly number: number;
+  /** What BPF_PROG_LOAD answered: `-errno`. */
+  readonly result: number;
   /** The verifier's log; empty when the kernel wrote none. */
   readonly log: string;
   /** The source line of an instruction, by line info. */
@@ -70,7 +70,7 @@ export class VerifierError extends KernelError {
       doing: "load program",
       subject: facts.program,
       command: "BPF_PROG_LOAD",
-      number: facts.number,
+      result: facts.result,
       stage: "program",
       why,
       fix,

@@ -93,7 +93,7 @@ Deno.test("a huge log is parsed from its end", () => {
 });
 
 Deno.test("VerifierError shows the reason beside the C source in one line, and keeps the log", () => {
-  const error = new VerifierError({ program: "handle", number: -Errno.EACCES, log: LOG });
+  const error = new VerifierError({ program: "handle", result: -Errno.EACCES, log: LOG });
   assertEquals(
     error.message,
     "load program handle: EACCES: R2 invalid mem access 'scalar' at instruction 1 in " +
@@ -107,7 +107,7 @@ Deno.test("VerifierError shows the reason beside the C source in one line, and k
 Deno.test("VerifierError says what a poisoned instruction stands for", () => {
   const error = new VerifierError({
     program: "handle",
-    number: -Errno.EINVAL,
+    result: -Errno.EINVAL,
     log: "5: (85) call unknown#195896080\ninvalid func unknown#195896080\n",
     poison: (callee, instruction) => `poison ${callee} at ${instruction}`,
   });

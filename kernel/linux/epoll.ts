@@ -195,7 +195,7 @@ export class EpollPoller implements Poller {
         doing: "wait for",
         subject: `descriptor ${fd}`,
         command: "epoll_ctl",
-        number: result,
+        result,
         why: failed(result, Errno.EPERM) ? "a file of this kind is always ready" : undefined,
       });
     }

@@ -300,6 +300,6 @@ function cloneArgs(flags: number, pidfdAt: number): bigint[] {
   return [BigInt(flags), BigInt(pidfdAt), 0n, 0n, BigInt(SIGCHLD), 0n, 0n, 0n];
 }
 
-function refused(command: string, number: number): KernelError {
-  return new KernelError({ doing: "start", subject: "a process", command, number });
+function refused(command: string, result: number): KernelError {
+  return new KernelError({ doing: "start", subject: "a process", command, result });
 }

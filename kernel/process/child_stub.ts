@@ -10,6 +10,7 @@ import { KernelError } from "../../errors/kernel_error.ts";
 import { native } from "../linux/ffi/native.ts";
 import { PROT_EXEC, PROT_READ } from "../../uapi/files.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
+import { Errno } from "../../uapi/errno.ts";
 
 /** The code of each architecture, in base64. */
 export const childStubs: { readonly [architecture: string]: string } = {
@@ -43,7 +44,7 @@ function mapStub(): StartChild {
       doing: "start",
       subject: "a process",
       command: "clone3",
-      number: 38,
+      result: -Errno.ENOSYS,
       why: `there is no machine code for ${Deno.build.arch}`,
     });
   }
@@ -59,7 +60,7 @@ function mapStub(): StartChild {
       doing: "map",
       subject: "the machine code that starts a process",
       command: "mprotect",
-      number: result,
+      result,
       why: "the kernel does not make memory executable for this process",
       fix: "run it without MemoryDenyWriteExecute",
     });

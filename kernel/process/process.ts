@@ -171,7 +171,7 @@ export class ChildProcess implements Child {
         doing: "wait for",
         subject: `process ${this.pid}`,
         command: "waitid",
-        number: result,
+        result,
       });
     }
     const view = viewOf(info.bytes);

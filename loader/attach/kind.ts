@@ -111,7 +111,7 @@ function explained(program: AttachableProgram, error: unknown): unknown {
     command: error.command,
     doing: error.doing,
     subject: error.subject,
-    errno: -error.number,
+    result: -error.number,
     program: {
       type,
       section,

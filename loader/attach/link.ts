@@ -243,8 +243,8 @@ function refusal(
   doing: string,
   subject: string,
   command: string,
-  number: number,
+  result: number,
   why?: string,
 ): KernelError {
-  return new KernelError({ doing, subject, command, number, stage: "attach", why });
+  return new KernelError({ doing, subject, command, result, stage: "attach", why });
 }

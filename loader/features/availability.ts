@@ -75,7 +75,7 @@ export function explainUnavailable(
       doing,
       subject,
       command,
-      number,
+      result: -number,
       why,
       stage,
       data: {

@@ -6,7 +6,7 @@
  */
 
 import type { SkepError } from "../../errors/skep_error.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { KernelError, type KernelErrorFacts } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { attachTypeName } from "../../uapi/enums.ts";
@@ -40,7 +40,7 @@ export function explainRefused(
     command: facts.command,
     doing: facts.doing,
     subject: facts.subject,
-    errno: -Math.abs(facts.number),
+    result: facts.result,
     token,
     log: typeof log === "string" ? log : undefined,
     map: subject.kind === "map"
@@ -64,8 +64,8 @@ export function explainRefused(
 }
 
 /** The kernel does not say which argument of a map it means: all of them are told. */
-function whyInvalid({ number }: KernelErrorFacts, subject: Subject): string | undefined {
-  if (Math.abs(number) !== Errno.EINVAL || subject.kind !== "map") return undefined;
+function whyInvalid({ result }: KernelErrorFacts, subject: Subject): string | undefined {
+  if (!failed(result, Errno.EINVAL) || subject.kind !== "map") return undefined;
   const { type, keySize, valueSize, maxEntries, flags, mapExtra = 0n } = subject.map;
   const extra = mapExtra === 0n ? "" : `, map_extra 0x${mapExtra.toString(16)}`;
   const name = typeof type === "number" ? `map of type ${type}` : type;

@@ -14,12 +14,12 @@ function kernelWith(release: string, configuration?: string): FakeKernel {
   });
 }
 
-function refused(number: number): KernelError {
+function refused(result: number): KernelError {
   return new KernelError({
     doing: "attach",
     subject: "egress",
     command: "BPF_LINK_CREATE",
-    number,
+    result,
     stage: "attach",
   });
 }

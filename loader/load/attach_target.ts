@@ -159,7 +159,7 @@ function inProgram(
       doing: "open the BTF of the target of program",
       subject: program.name,
       command: "BPF_BTF_GET_FD_BY_ID",
-      number: btfFd,
+      result: btfFd,
       stage: "program",
     }, { kind: "btf" });
   }

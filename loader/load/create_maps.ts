@@ -94,7 +94,7 @@ function pinOrCreate(
         doing: "pin map",
         subject: `${spec.name} at ${pinPath}`,
         command: "BPF_OBJ_PIN",
-        number: result,
+        result,
         stage: "map",
       });
     }
@@ -166,7 +166,7 @@ function openNew(
     doing: "create map",
     subject: spec.name,
     command: "BPF_MAP_CREATE",
-    number: result,
+    result,
     stage: "map",
     data: {
       type: spec.type,
@@ -217,7 +217,7 @@ function mapArena(state: LoadContext, spec: MapSpec, fd: number): Mapping {
       doing: "map the memory of arena",
       subject: spec.name,
       command: "mmap",
-      number: mapping,
+      result: mapping,
       stage: "map",
       why: failed(mapping, Errno.EEXIST)
         ? `another mapping of this process lies at 0x${address.toString(16)}`
@@ -296,6 +296,6 @@ function mapDone(result: number, spec: MapSpec, doing: string, command: string):
   if (result < 0) throw mapFailed(result, spec, doing, command);
 }
 
-function mapFailed(number: number, spec: MapSpec, doing: string, command: string): SkepError {
-  return new KernelError({ doing, subject: spec.name, command, number, stage: "map" });
+function mapFailed(result: number, spec: MapSpec, doing: string, command: string): SkepError {
+  return new KernelError({ doing, subject: spec.name, command, result, stage: "map" });
 }

@@ -39,9 +39,9 @@ export class JumpTables {
     const { kernel, tokenFd } = this.#state;
     const shape = { keySize: 4, valueSize: VALUE_SIZE, maxEntries: targets.length };
     const subject = `.jumptables of program ${linked.program.name}`;
-    const done = (number: number, doing: string, command: string): number => {
-      if (number >= 0) return number;
-      throw this.#state.refused({ doing, subject, command, number, stage: "map" }, {
+    const done = (result: number, doing: string, command: string): number => {
+      if (result >= 0) return result;
+      throw this.#state.refused({ doing, subject, command, result, stage: "map" }, {
         kind: "map",
         map: { type: "insn_array", ...shape, flags: 0 },
       });

@@ -43,7 +43,7 @@ export function loadBtf(state: LoadContext, blobs: Iterable<Uint8Array>): BtfOut
       doing: "load BTF of",
       subject: state.spec.name,
       command: "BPF_BTF_LOAD",
-      number: answer.result,
+      result: answer.result,
       stage: "btf",
       why: lastLine(answer.log) !== "" ? lastLine(answer.log) : undefined,
       data: { log: answer.log },

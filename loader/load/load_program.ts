@@ -246,7 +246,7 @@ function refusal(
     doing: "load program",
     subject: program.name,
     command: "BPF_PROG_LOAD",
-    number: answer.result,
+    result: answer.result,
     stage: "program",
     data: answer.log === "" ? data : { ...data, log: answer.log },
   }, { kind: "program", program, attachType });
@@ -256,7 +256,7 @@ function refusal(
   return new VerifierError({
     fix,
     program: program.name,
-    number: answer.result,
+    result: answer.result,
     log: answer.log,
     sourceOf: (instruction) => sourceLine(linked, state.spec.btf, instruction),
     poison: parts.poison,

@@ -39,7 +39,7 @@ export function openPinned(
       doing: "open pinned map",
       subject: path,
       command: "BPF_OBJ_GET",
-      number: fd,
+      result: fd,
       stage: "map",
     });
   }

@@ -48,7 +48,7 @@ export function refusedAttachment(decision: AttachRefused): DelegationError {
     doing: "load program",
     subject: decision.program,
     command: "perf_event_open",
-    number: Errno.EACCES,
+    result: -Errno.EACCES,
     reason: "perf-event-not-delegable",
     why: `SEC("${decision.section}") cannot be attached with a token: ${decision.why}`,
     fix: attachmentFix(decision),

@@ -96,7 +96,7 @@ export function createNewMap(kernel: Kernel, options: MapCreateOptions): MapPart
       doing: "create map",
       subject: name === "" ? options.type : name,
       command: "BPF_MAP_CREATE",
-      number: result,
+      result,
       stage: "map",
       data: { type: options.type, keySize, valueSize, maxEntries, flags },
     }, {

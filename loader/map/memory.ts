@@ -98,7 +98,7 @@ export class MapMemory implements Disposable {
       mapping = kernel.map(descriptor.fd, size, { inPlace: true });
     }
     if (mapping instanceof Mapping) return mapping;
-    throw new KernelError({ doing: DOING, subject: name, command: "mmap", number: mapping });
+    throw new KernelError({ doing: DOING, subject: name, command: "mmap", result: mapping });
   }
 }
 

@@ -259,8 +259,8 @@ export class RawMap implements Disposable {
   }
 
   /** The error of a refused command on this map. */
-  failure(number: number, doing: string, command: string): KernelError {
-    return new KernelError({ doing: `${doing} map`, subject: this.#shape.name, command, number });
+  failure(result: number, doing: string, command: string): KernelError {
+    return new KernelError({ doing: `${doing} map`, subject: this.#shape.name, command, result });
   }
 
   /** Gives the buffers back. */

@@ -22,7 +22,7 @@ export function unreadable(error: KernelError, type: number): KernelError {
     doing: "read the values of map",
     subject,
     command,
-    number: error.number,
+    result: -error.number,
     why,
     fix: sockets ? "give the map values of eight bytes" : undefined,
   }, { cause: error });
@@ -36,7 +36,7 @@ export function withoutCpuFlag(error: KernelError): KernelError {
     doing: "set one CPU's value in map",
     subject,
     command,
-    number,
+    result: -number,
     why: "this kernel does not know BPF_F_CPU, or not for this type of map",
     fix: "set the values of all CPUs, or write it from a program",
   }, { cause: error });

@@ -28,14 +28,14 @@ export function refused(
   doing: string,
   subject: string,
   command: string,
-  number: number,
+  result: number,
   why?: string,
 ): KernelError {
   return new KernelError({
     doing,
     subject,
     command,
-    number,
+    result,
     stage: "stream",
     why,
   });

@@ -32,5 +32,5 @@ export async function waitForMessage(
 
 function checked<T extends object>(answer: T | number, command: string): T {
   if (typeof answer !== "number") return answer;
-  throw new KernelError({ doing: "call", subject: command, command, number: answer });
+  throw new KernelError({ doing: "call", subject: command, command, result: answer });
 }

@@ -45,17 +45,17 @@ export function below(tokenFd: number): NestedAnswers {
   const made = Token.tryOpen("/sys/fs/bpf", { kernel });
   const token = Token.fromFd(tokenFd, { kernel });
   const map = { type: 1, keySize: 4, valueSize: 4, maxEntries: 1 };
-  const errno = kernel.mapCreate({ ...map, tokenFd });
+  const result = kernel.mapCreate({ ...map, tokenFd });
   const refusal = explainRefusal(kernel, {
     command: "BPF_MAP_CREATE",
     doing: "create map",
     subject: "x",
-    errno,
+    result,
     token,
     map,
   });
   return {
     create: made instanceof DelegationError ? `${made.errno} ${made.reason}` : "made",
-    use: refusal === undefined ? `${errno}` : `${refusal.errno} ${refusal.reason}`,
+    use: refusal === undefined ? `${result}` : `${refusal.errno} ${refusal.reason}`,
   };
 }

@@ -76,12 +76,15 @@ function withFd(fd: number, use: (fd: number) => RowAnswer): RowAnswer {
   }
 }
 
-function refused(result: number, refusal: Omit<Refusal, "doing" | "subject" | "errno">): RowAnswer {
+function refused(
+  result: number,
+  refusal: Omit<Refusal, "doing" | "subject" | "result">,
+): RowAnswer {
   if (result >= 0) {
     kernel.close(result);
     return accepted;
   }
-  const error = explainRefusal(kernel, { doing: "load", subject: "x", errno: result, ...refusal });
+  const error = explainRefusal(kernel, { doing: "load", subject: "x", result, ...refusal });
   return error === undefined
     ? { ...accepted, errno: errnoName(-result), message: refusal.log?.slice(-200) ?? "" }
     : answer(error);

@@ -11,6 +11,7 @@ import { Delegation } from "../../plan/delegation.ts";
 import { numbersOf } from "../../uapi/architecture.ts";
 import { structs, structSizes } from "../../uapi/layouts.ts";
 import { endOf } from "../../uapi/fields.ts";
+import { Errno } from "../../uapi/errno.ts";
 
 /**
  * A token of a new bpffs in the user namespace, with exactly the words: a descriptor that is the caller's.
@@ -53,7 +54,7 @@ export async function issueToken(
     doing: "issue",
     subject: "a token",
     command: "BPF_TOKEN_CREATE",
-    number: 1,
+    result: -Errno.EPERM,
     why: `the kernel made a token that allows ${
       allowed ?? "what cannot be read"
     } instead of ${delegation}`,
@@ -73,6 +74,6 @@ function allowedBy(kernel: Kernel, tokenFd: number): Delegation | undefined {
     : Delegation.fromFdinfo(new TextDecoder().decode(fdinfo.bytes));
 }
 
-function refused(command: string, number: number): KernelError {
-  return new KernelError({ doing: "issue", subject: "a token", command, number, stage: "token" });
+function refused(command: string, result: number): KernelError {
+  return new KernelError({ doing: "issue", subject: "a token", command, result, stage: "token" });
 }

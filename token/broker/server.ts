@@ -264,7 +264,7 @@ function mayServe(kernel: Kernel): void {
       doing: "start",
       subject: "the broker",
       command: "fsconfig",
-      number: 1,
+      result: -Errno.EPERM,
       why,
       fix,
       stage: "token",
@@ -300,7 +300,7 @@ function listen(kernel: Kernel, path: string): number {
       doing: "listen at",
       subject: path,
       command: "bind",
-      number: socket,
+      result: socket,
       why: !taken
         ? undefined
         : isSocket
@@ -322,7 +322,7 @@ function readFile(kernel: Kernel, path: string): Uint8Array {
     doing: "read",
     subject: path,
     command: "open",
-    number: result,
+    result,
     stage: "usage",
   });
 }

@@ -28,11 +28,11 @@ const ADMINISTRATION: { readonly [command: string]: string } = {
 /** Finds the cause; undefined when the errno has nothing to do with privileges. */
 export function explainAttach(one: Case): Finding | undefined {
   const { refusal, facts, evidence } = one;
-  const { command, errno } = refusal;
-  if (!failed(errno, Errno.EPERM, Errno.EACCES)) return undefined;
+  const { command, result } = refusal;
+  if (!failed(result, Errno.EPERM, Errno.EACCES)) return undefined;
   if (command === "perf_event_open") return perfEvent(one);
   const administration = ADMINISTRATION[command];
-  if (administration !== undefined && failed(errno, Errno.EPERM)) {
+  if (administration !== undefined && failed(result, Errno.EPERM)) {
     evidence.push(`${command} looks at no token`);
     return {
       reason: "not-delegable",

@@ -28,8 +28,8 @@ export interface Refusal {
   readonly doing: string;
   /** To what: the name. */
   readonly subject: string;
-  /** `-errno`. */
-  readonly errno: number;
+  /** What it answered: `-errno`. */
+  readonly result: number;
   /** The token that was used. */
   readonly token?: HeldToken | undefined;
   /** A token's descriptor, where there is no `Token`. */

@@ -29,12 +29,12 @@ export interface RefusedCreation {
   /** The directory, still open. */
   readonly directoryFd?: number | undefined;
   /** What BPF_TOKEN_CREATE answered: `-errno`. */
-  readonly errno?: number | undefined;
+  readonly result?: number | undefined;
 }
 
 /** Finds the cause of a refused token creation. The probes that it makes change nothing. */
 export function explainTokenCreation(kernel: Kernel, refused: RefusedCreation): KernelError {
-  const { path, openResult, directoryFd, errno } = refused;
+  const { path, openResult, directoryFd } = refused;
   const subject = path ?? `descriptor ${directoryFd}`;
   const doing = "create BPF token of";
   if (openResult !== undefined && openResult < 0) {
@@ -43,7 +43,7 @@ export function explainTokenCreation(kernel: Kernel, refused: RefusedCreation): 
       doing,
       subject,
       command: "open",
-      number: openResult,
+      result: openResult,
       reason: "path-not-opened",
       why: notDirectory
         ? "it is not a directory"
@@ -53,16 +53,16 @@ export function explainTokenCreation(kernel: Kernel, refused: RefusedCreation): 
       fix: "give the directory where a bpffs with delegate_* options is mounted",
     });
   }
-  const number = errno ?? -Errno.EINVAL;
+  const { result = -Errno.EINVAL } = refused;
   const facts = processFacts(kernel);
   const evidence: string[] = [];
-  const finding = seccompFinding(kernel, "BPF_TOKEN_CREATE", number, evidence) ??
-    causeOfNoToken(kernel, refused, number, facts, evidence);
+  const finding = seccompFinding(kernel, "BPF_TOKEN_CREATE", result, evidence) ??
+    causeOfNoToken(kernel, refused, result, facts, evidence);
   return new DelegationError({
     doing,
     subject,
     command: "BPF_TOKEN_CREATE",
-    number,
+    result,
     evidence,
     ...finding,
   });
@@ -71,12 +71,12 @@ export function explainTokenCreation(kernel: Kernel, refused: RefusedCreation): 
 function causeOfNoToken(
   kernel: Kernel,
   refused: RefusedCreation,
-  number: number,
+  result: number,
   facts: ProcessFacts,
   evidence: string[],
 ): Finding {
   const { directoryFd = -1 } = refused;
-  switch (-number) {
+  switch (-result) {
     case Errno.EBADF:
       return badDescriptor(kernel, directoryFd, evidence);
     case Errno.EINVAL:

@@ -18,10 +18,10 @@ function fake(effective: string, release = "6.18.0"): FakeKernel {
   });
 }
 
-function explain(kernel: FakeKernel, errno: number, owns: boolean = true): DelegationError {
+function explain(kernel: FakeKernel, result: number, owns: boolean = true): DelegationError {
   if (!owns) kernel.inject({ command: "fsconfig_reconfigure", errno: "EPERM" });
   const directoryFd = kernel.open("/sys/fs/bpf");
-  const error = explainTokenCreation(kernel, { path: "/sys/fs/bpf", directoryFd, errno });
+  const error = explainTokenCreation(kernel, { path: "/sys/fs/bpf", directoryFd, result });
   assert(error instanceof DelegationError);
   assert(!error.message.includes("\n"));
   return error;

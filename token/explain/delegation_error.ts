@@ -72,8 +72,8 @@ export interface DelegationFacts {
   readonly subject: string;
   /** The bpf(2) command or system call that refused. */
   readonly command: string;
-  /** The errno, positive or negative. */
-  readonly number: number;
+  /** What it answered: `-errno`. */
+  readonly result: number;
   /** The cause. */
   readonly reason: RefusalCause;
   /** The cause in the words of a person. */
@@ -120,7 +120,7 @@ export class DelegationError extends KernelError {
       doing: facts.doing,
       subject: facts.subject,
       command: facts.command,
-      number: facts.number,
+      result: facts.result,
       why: facts.why,
       fix: facts.fix,
       stage: facts.stage ?? "token",

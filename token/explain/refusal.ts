@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import {
   AttachType,
@@ -60,14 +60,14 @@ export function explainRefusal(kernel: Kernel, refusal: Refusal): DelegationErro
   const tokenFd = refusal.token?.fd ?? refusal.tokenFd;
   const evidence: string[] = [];
   const one: Case = { kernel, refusal, facts, tokenFd, evidence };
-  const finding = seccompFinding(kernel, refusal.command, refusal.errno, evidence) ??
+  const finding = seccompFinding(kernel, refusal.command, refusal.result, evidence) ??
     (refusal.command in TOKEN_COMMANDS ? causeOfRefusal(one) : explainAttach(one));
   if (finding === undefined) return undefined;
   return new DelegationError({
     doing: refusal.doing,
     subject: refusal.subject,
     command: refusal.command,
-    number: refusal.errno,
+    result: refusal.result,
     stage: STAGES[refusal.command] ?? "attach",
     evidence,
     ...finding,
@@ -75,8 +75,8 @@ export function explainRefusal(kernel: Kernel, refusal: Refusal): DelegationErro
 }
 
 function causeOfRefusal(one: Case): Finding | undefined {
-  const { refusal: { errno, log = "" }, tokenFd } = one;
-  switch (-errno) {
+  const { refusal: { result, log = "" }, tokenFd } = one;
+  switch (-result) {
     case Errno.EBADF:
       return tokenFd === undefined ? undefined : closedToken(one, tokenFd);
     case Errno.EINVAL:
@@ -120,7 +120,7 @@ function invalid({ kernel, refusal, facts, tokenFd, evidence }: Case): Finding |
       fix: "create a token of the mount (Token.open) and give that",
     };
   }
-  if (-refusal.errno !== Errno.EINVAL) return undefined;
+  if (!failed(refusal.result, Errno.EINVAL)) return undefined;
   if (refusal.program?.ifindex !== undefined && refusal.program.ifindex !== 0) {
     return {
       reason: "not-delegable",
@@ -145,7 +145,7 @@ function invalid({ kernel, refusal, facts, tokenFd, evidence }: Case): Finding |
 
 function verifier({ kernel, refusal, facts, evidence }: Case): Finding | undefined {
   const { lockdown } = localPolicy(kernel);
-  const hint = verifierHint(refusal.errno, refusal.log ?? "", facts.capabilities, lockdown);
+  const hint = verifierHint(refusal.result, refusal.log ?? "", facts.capabilities, lockdown);
   if (hint === undefined) return undefined;
   evidence.push(
     `verifier: ${hint.evidence}`,

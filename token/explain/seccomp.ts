@@ -31,10 +31,10 @@ function commandNumber(name: string): number | undefined {
 export function seccompFinding(
   kernel: Kernel,
   command: string,
-  errno: number,
+  result: number,
   evidence: string[],
 ): Finding | undefined {
-  if (!DENIALS.has(Math.abs(errno))) return undefined;
+  if (!DENIALS.has(-result)) return undefined;
   const number = commandNumber(command);
   const answer = number === undefined ? undefined : seccompAnswer(kernel, number);
   if (answer === undefined) return undefined;
@@ -53,15 +53,16 @@ export function seccompFinding(
 
 /** The error as a filter's refusal, where it was one; undefined otherwise. */
 export function explainSeccomp(kernel: Kernel, error: KernelError): DelegationError | undefined {
-  const { doing, subject, command, number, stage, data } = error;
+  const { doing, subject, command, stage, data } = error;
+  const result = -error.number;
   const evidence: string[] = [];
-  const finding = seccompFinding(kernel, command, number, evidence);
+  const finding = seccompFinding(kernel, command, result, evidence);
   if (finding === undefined) return undefined;
   return new DelegationError({
     doing,
     subject,
     command,
-    number,
+    result,
     stage: stage === "map" || stage === "btf" || stage === "program" || stage === "attach"
       ? stage
       : "token",

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { FakeKernel } from "../../kernel/fake/fake.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
-import type { ErrnoName } from "../../uapi/errno.ts";
+import { Errno, type ErrnoName } from "../../uapi/errno.ts";
 import { explainRefusal } from "./refusal.ts";
 import { explainSeccomp } from "./seccomp.ts";
 
@@ -26,9 +26,12 @@ function filtered(facts: {
 
 const refusal = { command: "BPF_MAP_CREATE", doing: "create map", subject: "x" };
 
-for (const [errno, name] of [[-1, "EPERM"], [-38, "ENOSYS"], [-13, "EACCES"]] as const) {
+for (const name of ["EPERM", "ENOSYS", "EACCES"] as const) {
   Deno.test(`a filter that answers ${name} is found, and shown with its evidence`, () => {
-    const error = explainRefusal(filtered({ seccomp: 2, answer: name }), { ...refusal, errno });
+    const error = explainRefusal(filtered({ seccomp: 2, answer: name }), {
+      ...refusal,
+      result: -Errno[name],
+    });
     assertEquals(error?.reason, "seccomp");
     assertEquals(error?.errno, name);
     assert(error?.evidence.some((line) => line.includes(`answered with ${name}, not E2BIG`)));
@@ -37,28 +40,31 @@ for (const [errno, name] of [[-1, "EPERM"], [-38, "ENOSYS"], [-13, "EACCES"]] as
 
 Deno.test("where the command reaches the kernel, a filter is not blamed", () => {
   for (const seccomp of [0, 2]) {
-    const error = explainRefusal(filtered({ seccomp }), { ...refusal, errno: -1 });
+    const error = explainRefusal(filtered({ seccomp }), { ...refusal, result: -Errno.EPERM });
     assert(error?.reason !== "seccomp");
   }
 });
 
 Deno.test("answers of kernels that look like a filter's are not taken for one", () => {
-  const found = (facts: Parameters<typeof filtered>[0], errno: number): boolean =>
-    explainRefusal(filtered(facts), { ...refusal, errno })?.reason === "seccomp";
+  const found = (facts: Parameters<typeof filtered>[0], errno: ErrnoName): boolean =>
+    explainRefusal(filtered(facts), { ...refusal, result: -Errno[errno] })?.reason === "seccomp";
   // No filter is there.
-  assert(!found({ seccomp: 0, answer: "EPERM" }, -1));
+  assert(!found({ seccomp: 0, answer: "EPERM" }, "EPERM"));
   // Without CONFIG_BPF_SYSCALL.
-  assert(!found({ seccomp: 2, answer: "ENOSYS", filesystems: "nodev\tsysfs\n" }, -38));
+  assert(!found({ seccomp: 2, answer: "ENOSYS", filesystems: "nodev\tsysfs\n" }, "ENOSYS"));
   // unprivileged_bpf_disabled, where it came before everything else.
-  assert(!found({ seccomp: 2, answer: "EPERM", release: "6.1.0" }, -1));
+  assert(!found({ seccomp: 2, answer: "EPERM", release: "6.1.0" }, "EPERM"));
   assert(
-    found({ seccomp: 2, answer: "EPERM", release: "6.1.0", capabilities: "000001ffffffffff" }, -1),
+    found(
+      { seccomp: 2, answer: "EPERM", release: "6.1.0", capabilities: "000001ffffffffff" },
+      "EPERM",
+    ),
   );
 });
 
 Deno.test("any command of bpf(2) is explained, and nothing else", () => {
   const error = (command: string): KernelError =>
-    new KernelError({ doing: "list", subject: "maps", command, number: -1 });
+    new KernelError({ doing: "list", subject: "maps", command, result: -Errno.EPERM });
   const denying = filtered({ seccomp: 2, answer: "EPERM" });
   const explained = explainSeccomp(denying, error("BPF_MAP_GET_NEXT_ID"));
   assertEquals([explained?.reason, explained?.stage], ["seccomp", "token"]);

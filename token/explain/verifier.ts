@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import { Helper } from "../../uapi/enums.ts";
 import type { RefusalCause } from "./delegation_error.ts";
 import type { BpfCapability } from "../../plan/bpf_capability.ts";
@@ -70,7 +70,7 @@ const CANNOT_USE_HELPER =
  * ```
  */
 export function verifierHint(
-  errno: number,
+  result: number,
   log: string,
   capabilities: readonly BpfCapability[],
   lockdown?: string,
@@ -98,7 +98,7 @@ export function verifierHint(
   }
   // With a log that is cut off the errno is ENOSPC, whatever the verifier found.
   const endless = tail.split("\n").find((text) => ENDLESS.test(text));
-  if (endless !== undefined || Math.abs(errno) === Errno.E2BIG) {
+  if (endless !== undefined || failed(result, Errno.E2BIG)) {
     const line = endless ?? tail.trimEnd().split("\n").at(-1) ?? "";
     return perfmon(
       "without CAP_PERFMON the verifier also walks paths that only speculation takes, and there a " +

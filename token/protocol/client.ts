@@ -61,7 +61,7 @@ function refusal(path: string, command: string, number: number, why?: string): K
     doing: "get a token from",
     subject: `broker ${path}`,
     command,
-    number,
+    result: number,
     why,
     stage: "token",
   });

@@ -155,7 +155,7 @@ function realPath(kernel: Kernel, path: string): string {
       doing: "make readable",
       subject: path,
       command: "open",
-      number: fd,
+      result: fd,
       stage: "usage",
     });
   }
@@ -166,7 +166,7 @@ function realPath(kernel: Kernel, path: string): string {
       doing: "make readable",
       subject: path,
       command: "mount",
-      number: Errno.EINVAL,
+      result: -Errno.EINVAL,
       why: "it is the root directory, which cannot be mounted over itself",
       fix: "name the directories that the command reads",
       stage: "usage",

@@ -76,7 +76,7 @@ export class Pipes implements Disposable {
 export function openPipe(kernel: Kernel): readonly [reading: number, writing: number] {
   const pipe = kernel.processes.children.pipe();
   if (typeof pipe !== "number") return pipe;
-  throw new KernelError({ doing: "make", subject: "a pipe", command: "pipe2", number: pipe });
+  throw new KernelError({ doing: "make", subject: "a pipe", command: "pipe2", result: pipe });
 }
 
 /** What a command wrote. */

@@ -195,7 +195,7 @@ function mayDelegate(kernel: Kernel, options: SandboxOptions): void {
       doing: "run",
       subject: "nothing",
       command: "execve",
-      number: 22,
+      result: -Errno.EINVAL,
       why: "there is no command",
       stage: "usage",
     });
@@ -207,7 +207,7 @@ function mayDelegate(kernel: Kernel, options: SandboxOptions): void {
     doing: "make a sandbox for",
     subject,
     command: "fsconfig",
-    number: 1,
+    result: -Errno.EPERM,
     reason: privileged ? "wrong-user-namespace" : "capability-missing",
     why: privileged
       ? "this process is in a user namespace: only root of the initial one may delegate"
@@ -302,7 +302,7 @@ function checkDelegated(result: number, subject: string): void {
     doing: "delegate",
     subject,
     command: "fsconfig",
-    number: result,
+    result,
     reason: failed(result, Errno.EPERM) ? "capability-missing" : "kernel-too-old",
     why: failed(result, Errno.EPERM)
       ? "only CAP_SYS_ADMIN in the initial user namespace may delegate"

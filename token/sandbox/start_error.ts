@@ -14,7 +14,7 @@ export function startError(failed: FailedStep, command: IsolatedCommand): Kernel
     doing: failed.step === "execve" ? "run" : "prepare a sandbox for",
     subject: command.arguments[0] ?? "the command",
     command: failed.step,
-    number: failed.result === 0 ? -Errno.ESRCH : failed.result,
+    result: failed.result === 0 ? -Errno.ESRCH : failed.result,
     ...explain(failed, command),
     stage: "token",
   });

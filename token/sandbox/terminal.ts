@@ -90,7 +90,7 @@ export class Terminal implements Disposable {
       doing: "open",
       subject: "a terminal for the command",
       command: "open",
-      number: opened,
+      result: opened,
       fix: "redirect standard input, output and error, or mount a devpts at /dev/pts",
       stage: "token",
     });

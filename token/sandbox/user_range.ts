@@ -68,7 +68,7 @@ export function lockUser(kernel: Kernel, range: UserRange = DEFAULT_USER_RANGE):
     doing: "choose",
     subject: `a user from ${range.first} to ${range.first + range.count - 1}`,
     command: "flock",
-    number: Errno.EAGAIN,
+    result: -Errno.EAGAIN,
     why: "none of them is free",
     fix: "name another range (--user-range FIRST-LAST), or a user (--user UID)",
     stage: "token",
@@ -96,7 +96,7 @@ function unlockable(subject: string, command: string, number: number): KernelErr
     doing: "lock a user in",
     subject,
     command,
-    number,
+    result: number,
     fix: "name the user instead (--user UID)",
     stage: "token",
   });

@@ -23,6 +23,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from "../../../uapi/files.ts";
+import { Errno } from "../../../uapi/errno.ts";
 
 // One dlopen symbol costs 0.2-0.4 ms (nonblocking ones 0.01): the table stays this small.
 const symbols = {
@@ -164,7 +165,7 @@ export class Native {
       doing: "map",
       subject: `${size} bytes of memory`,
       command: "mmap",
-      number: address,
+      result: address,
     });
   }
 
@@ -219,7 +220,7 @@ function openLibc(): Deno.DynamicLibrary<typeof symbols> {
       doing: "open",
       subject: "libc.so.6",
       command: "dlopen",
-      number: denied ? 13 : 2,
+      result: denied ? -Errno.EACCES : -Errno.ENOENT,
       why: denied ? "Deno does not permit it" : "glibc cannot be loaded",
       fix: denied ? "run deno with --allow-ffi" : "run on Linux with glibc",
     }, { cause });

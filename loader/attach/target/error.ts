@@ -60,7 +60,7 @@ export function checkAttach(
     doing: "attach",
     subject: program,
     command,
-    number: result,
+    result,
     stage: "attach",
     ...facts,
   });
