@@ -56,7 +56,7 @@ export class Attributes {
     if (value === undefined) return this;
     // A descriptor of -1 is the kernel's to refuse; what a field would cut off is not what was meant.
     if (
-      typeof value === "number" && !(Number.isInteger(value) && value >= LEAST && value <= MOST)
+      typeof value !== "bigint" && !(Number.isInteger(value) && value >= LEAST && value <= MOST)
     ) {
       wholeNumber(value, "a number for the kernel", LEAST, field[1] === 8 ? MOST_LONG : MOST);
     }
