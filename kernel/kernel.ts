@@ -56,6 +56,11 @@ export interface MapCreate {
 
 /** BPF_PROG_LOAD. */
 export interface ProgramLoad {
+  /**
+   * Whether it is verified on a thread of the runtime's pool, however small it is: there no signal that is sent to
+   * this thread makes the verifier give up (EAGAIN).
+   */
+  readonly onPool?: boolean | undefined;
   /** The number of the program type. */
   readonly type: number;
   /** Instructions, eight bytes each, in the machine's byte order. */

@@ -11,6 +11,7 @@ export * from "../errors/kernel_error.ts";
 export * from "../uapi/errno.ts";
 export * from "./fake/mod.ts";
 export * from "./kernel.ts";
+export * from "./leaks.ts";
 export * from "./linux/mod.ts";
 export * from "./mapping.ts";
 export * from "./poller.ts";

@@ -28,6 +28,7 @@ const groups: { readonly [reason: string]: readonly string[] } = {
     "traceLines",
   ],
   "what the running kernel has": ["enableStatistics", "features", "kernelBtf", "linuxKernel"],
+  "what tests use": ["leakCheck"],
   "what is thrown, to catch it by instanceof": [
     "AttachError",
     "BtfError",

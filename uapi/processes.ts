@@ -98,3 +98,5 @@ export const KEYCTL_JOIN_SESSION_KEYRING = 1;
 export const LOCK_EX = 2;
 /** `sys/file.h`. */
 export const LOCK_NB = 4;
+/** `linux/memfd.h`. */
+export const MFD_CLOEXEC = 1;

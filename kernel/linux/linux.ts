@@ -18,6 +18,8 @@ import * as network from "./network.ts";
 import * as objects from "./objects.ts";
 import { perfEventOpen } from "./perf.ts";
 import * as programs from "./programs.ts";
+import { HeldDescriptors } from "./held.ts";
+import type { HeldDescriptor, HoldsDescriptors } from "../leaks.ts";
 import type { Poller } from "../poller.ts";
 import type { Mapping } from "../mapping.ts";
 import type { Processes } from "../processes.ts";
@@ -41,14 +43,29 @@ import { systemCalls } from "./ffi/syscalls.ts";
  * if (map >= 0) kernel.close(map);
  * ```
  */
-export class LinuxKernel implements K.Kernel {
+export class LinuxKernel implements K.Kernel, HoldsDescriptors {
   #poller: EpollPoller | undefined;
   #machine: K.MachineFacts | undefined;
   #processes: Processes | undefined;
+  #descriptors: HeldDescriptors | undefined;
 
   /** libc, opened on first use. */
   get #native(): Native {
     return native();
+  }
+
+  get #held(): HeldDescriptors {
+    return this.#descriptors ??= new HeldDescriptors(this.#native);
+  }
+
+  /** The descriptors of BPF objects that are open, in the order of opening. */
+  heldDescriptors(): readonly HeldDescriptor[] {
+    return this.#held.list();
+  }
+
+  /** Notes where descriptors are opened, until disposal: see {@linkcode leakCheck}. */
+  trackDescriptors(): Disposable {
+    return this.#held.track();
   }
 
   /** Facts that do not change while the process runs, read on first use. */
@@ -68,7 +85,7 @@ export class LinuxKernel implements K.Kernel {
 
   /** BPF_MAP_CREATE. */
   mapCreate(attributes: K.MapCreate): K.Result {
-    return maps.mapCreate(this.#native, attributes);
+    return this.#held.opened(maps.mapCreate(this.#native, attributes), "map");
   }
   /** Room for one element of a map, with the element commands on it. */
   mapElements(mapFd: number, keySize: number, valueSize: number): K.MapElements {
@@ -94,20 +111,26 @@ export class LinuxKernel implements K.Kernel {
    * Up to 384 instructions without a jump back are loaded on this thread all the same: that takes 40 to
    * some 200 µs, about as long as the way to another thread and back.
    */
-  programLoad(attributes: K.ProgramLoad): Promise<K.LoadResult> {
-    return programs.programLoad(this.#native, attributes);
+  async programLoad(attributes: K.ProgramLoad): Promise<K.LoadResult> {
+    const loaded = await programs.programLoad(this.#native, attributes);
+    this.#held.opened(loaded.result, "program");
+    return loaded;
   }
   /** BPF_PROG_LOAD on this thread. */
   programLoadSync(attributes: K.ProgramLoad): K.LoadResult {
-    return programs.programLoadSync(this.#native, attributes);
+    const loaded = programs.programLoadSync(this.#native, attributes);
+    this.#held.opened(loaded.result, "program");
+    return loaded;
   }
   /** BPF_BTF_LOAD. */
   btfLoad(attributes: K.BtfLoad): K.LoadResult {
-    return programs.btfLoad(this.#native, attributes);
+    const loaded = programs.btfLoad(this.#native, attributes);
+    this.#held.opened(loaded.result, "btf");
+    return loaded;
   }
   /** BPF_*_GET_FD_BY_ID. */
   getFdById(kind: K.ObjectKind, id: number, tokenFd?: number): K.Result {
-    return objects.getFdById(this.#native, kind, id, tokenFd);
+    return this.#held.opened(objects.getFdById(this.#native, kind, id, tokenFd), kind);
   }
   /** BPF_*_GET_NEXT_ID. */
   getNextId(kind: K.ObjectKind, id: number): K.Result {
@@ -142,11 +165,14 @@ export class LinuxKernel implements K.Kernel {
   }
   /** BPF_OBJ_GET. */
   objectGet(path: string, flags?: number, directoryFd?: number): K.Result {
-    return objects.objectGet(this.#native, path, flags, directoryFd);
+    return this.#held.opened(
+      objects.objectGet(this.#native, path, flags, directoryFd),
+      "pinned object",
+    );
   }
   /** BPF_LINK_CREATE. */
   linkCreate(attributes: K.LinkCreate): K.Result {
-    return links.linkCreate(this.#native, attributes);
+    return this.#held.opened(links.linkCreate(this.#native, attributes), "link");
   }
   /** BPF_LINK_UPDATE. */
   linkUpdate(linkFd: number, newFd: number, oldFd?: number): K.Result {
@@ -158,7 +184,10 @@ export class LinuxKernel implements K.Kernel {
   }
   /** BPF_RAW_TRACEPOINT_OPEN. */
   rawTracepointOpen(programFd: number, name?: string, cookie?: bigint): K.Result {
-    return links.rawTracepointOpen(this.#native, programFd, name, cookie);
+    return this.#held.opened(
+      links.rawTracepointOpen(this.#native, programFd, name, cookie),
+      "link",
+    );
   }
   /** BPF_PROG_ATTACH. */
   programAttach(attributes: K.ProgramAttach): K.Result {
@@ -186,15 +215,15 @@ export class LinuxKernel implements K.Kernel {
   }
   /** BPF_ITER_CREATE. */
   iteratorCreate(linkFd: number): K.Result {
-    return links.iteratorCreate(this.#native, linkFd);
+    return this.#held.opened(links.iteratorCreate(this.#native, linkFd), "iterator");
   }
   /** BPF_ENABLE_STATS. */
   enableStatistics(type: number): K.Result {
-    return links.enableStatistics(this.#native, type);
+    return this.#held.opened(links.enableStatistics(this.#native, type), "statistics");
   }
   /** BPF_TOKEN_CREATE. */
   tokenCreate(bpffsFd: number): K.Result {
-    return links.tokenCreate(this.#native, bpffsFd);
+    return this.#held.opened(links.tokenCreate(this.#native, bpffsFd), "token");
   }
 
   /** open(2) with O_CLOEXEC. */
@@ -204,13 +233,14 @@ export class LinuxKernel implements K.Kernel {
   /** close(2); waits for the descriptor end with `false` first. */
   close(fd: number): K.Result {
     descriptorNumber(fd);
+    this.#held.closed(fd);
     this.#poller?.forget(fd);
     closeUsers(fd);
     return this.#native.call(systemCalls.close, fd);
   }
   /** fcntl(F_DUPFD_CLOEXEC). */
   dup(fd: number): K.Result {
-    return files.dup(this.#native, descriptorNumber(fd));
+    return this.#held.copied(files.dup(this.#native, descriptorNumber(fd)), fd);
   }
   /** read(2). */
   read(fd: number, size: number): K.BytesResult {
@@ -263,7 +293,7 @@ export class LinuxKernel implements K.Kernel {
 
   /** perf_event_open(2). */
   perfEventOpen(event: K.PerfEvent): K.Result {
-    return perfEventOpen(this.#native, event);
+    return this.#held.opened(perfEventOpen(this.#native, event), "perf event");
   }
   /** if_nametoindex(3). */
   interfaceIndex(name: string): K.Result {

@@ -45,7 +45,9 @@ export function programLoadSync(native: Native, program: ProgramLoad): LoadResul
  * stub cannot be loaded, a refused load is repeated on this thread to learn why.
  */
 export async function programLoad(native: Native, program: ProgramLoad): Promise<LoadResult> {
-  if (isSmall(program.instructions)) return programLoadSync(native, program);
+  if (program.onPool !== true && isSmall(program.instructions)) {
+    return programLoadSync(native, program);
+  }
   // Each load has memory of its own: many are in flight at once.
   using frame = native.ownFrame();
   using block = native.memory.allocate(Attributes.size);

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { SkepError } from "../../errors/skep_error.ts";
+import { KernelError } from "../../errors/kernel_error.ts";
+import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 import type { LoadResult, ProgramLoad } from "../../kernel/kernel.ts";
 import { AttachType, ProgramType } from "../../uapi/enums.ts";
@@ -178,10 +179,14 @@ async function grow(
   return answer;
 }
 
+/**
+ * The verifier gives up with EAGAIN when a signal waits for its thread (`signal_pending()` in do_check()): the
+ * next tries run on the runtime's pool, whose threads a profiler's timer does not interrupt.
+ */
 async function retryAgain(attributes: ProgramLoad, call: LoadCall): Promise<LoadResult> {
   let answer = await call(attributes);
   for (let left = AGAIN - 1; left > 0 && failed(answer.result, Errno.EAGAIN); left--) {
-    answer = await call(attributes);
+    answer = await call({ ...attributes, onPool: true });
   }
   return answer;
 }
@@ -250,6 +255,8 @@ function refusal(
     stage: "program",
     data: answer.log === "" ? data : { ...data, log: answer.log },
   }, { kind: "program", program, attachType });
+  // The log ends at whatever instruction the signal came at: none of them is to blame.
+  if (failed(answer.result, Errno.EAGAIN)) return interrupted(program, answer, data);
   // Without a log nothing was verified: the kernel refused the command itself.
   if (answer.log.trim() === "") return explained;
   const { fix } = explained;
@@ -261,5 +268,22 @@ function refusal(
     sourceOf: (instruction) => sourceLine(linked, state.spec.btf, instruction),
     poison: parts.poison,
     data,
+  });
+}
+
+function interrupted(
+  program: ProgramSpec,
+  answer: LoadResult,
+  data: { readonly [key: string]: JsonValue | undefined },
+): KernelError {
+  return new KernelError({
+    doing: "load program",
+    subject: program.name,
+    command: "BPF_PROG_LOAD",
+    number: answer.result,
+    stage: "program",
+    why: `a signal interrupted the verifier in each of ${AGAIN} tries`,
+    fix: "load it while no profiler or timer sends signals to this process",
+    data: { ...data, log: answer.log },
   });
 }

@@ -117,6 +117,7 @@ export const families: readonly Family[] = [
       { header: "linux/auxvec.h", names: "AT_PAGESZ" },
       { header: "linux/keyctl.h", names: "KEYCTL_JOIN_SESSION_KEYRING" },
       { header: "sys/file.h", names: "LOCK_EX LOCK_NB" },
+      { header: "linux/memfd.h", names: "MFD_CLOEXEC" },
     ],
   },
   {
@@ -208,13 +209,15 @@ export const families: readonly Family[] = [
 ];
 
 /** The system calls that skep and its tests make: `__NR_…` of `asm/unistd.h`. */
-export const systemCallNames: readonly string[] = `accept4 bind bpf capset chdir close close_range
-  connect dup3 epoll_create1 epoll_ctl epoll_pwait eventfd2 execve fchdir fchmodat fchownat fcntl fsconfig fsmount
-  fsopen fspick fstatfs getdents64 getpgid getpid getsockopt ioctl listen lseek memfd_create mkdirat
-  mmap mount mount_setattr move_mount mprotect munmap open_tree openat perf_event_open pidfd_open
-  pidfd_send_signal pipe2 pivot_root ppoll prctl pread64 read readlinkat recvfrom recvmsg rt_sigaction rt_sigprocmask
-  sendmsg sendto setgroups setns setresgid setresuid setsockopt socket socketpair statfs statx umount2
-  uname unlinkat unshare waitid wait4 clone3 exit_group fchown flock keyctl setsid symlinkat write`
-  .split(
-    /\s+/,
-  );
+export const systemCallNames: readonly string[] =
+  `accept4 bind bpf capset chdir clone3 close close_range connect dup3 epoll_create1 epoll_ctl
+  epoll_pwait eventfd2 execve exit_group fchdir fchmodat fchown fchownat fcntl flock fsconfig
+  fsmount fsopen fspick fstatfs ftruncate getdents64 getpgid getpid getsockopt gettid ioctl
+  keyctl listen lseek memfd_create mkdirat mmap mount mount_setattr move_mount mprotect munmap
+  open_tree openat perf_event_open pidfd_open pidfd_send_signal pipe2 pivot_root ppoll prctl
+  pread64 read readlinkat recvfrom recvmsg rt_sigaction rt_sigprocmask sendmsg sendto setgroups
+  setns setresgid setresuid setsid setsockopt socket socketpair statfs statx symlinkat umount2
+  uname unlinkat unshare wait4 waitid write`
+    .split(
+      /\s+/,
+    );
