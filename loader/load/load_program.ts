@@ -280,7 +280,7 @@ function interrupted(
     doing: "load program",
     subject: program.name,
     command: "BPF_PROG_LOAD",
-    number: answer.result,
+    result: answer.result,
     stage: "program",
     why: `a signal interrupted the verifier in each of ${AGAIN} tries`,
     fix: "load it while no profiler or timer sends signals to this process",
