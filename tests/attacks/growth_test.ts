@@ -109,7 +109,7 @@ const families: readonly Family[] = [
 const MOST = 9;
 /** Milliseconds below which a time says nothing, and above which one is too long for any input here. */
 const LITTLE = 40;
-const MUCH = 5000;
+const MUCH = 10_000;
 /** Bytes of an input beyond which a time that is still little says enough. */
 const LARGEST = 4 << 20;
 /** Bytes that any of them may add to the process. */

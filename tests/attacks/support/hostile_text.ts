@@ -50,14 +50,25 @@ export const PAYLOADS: readonly string[] = [
   "${",
 ];
 
-/** Every printable and control character of ASCII and Latin-1, and those that turn or hide text. */
+/** How many of them, the first ones, bring code with them. */
+export const CODE = 18;
+
+/**
+ * Every printable and control character of ASCII and Latin-1, and those that turn or hide text: alone, but for
+ * letters and their like, which come by the dozen.
+ */
 export function everyCharacter(): string[] {
   const numbers = Array.from({ length: 0x100 - 1 }, (_, index) => index + 1);
   const others = [0x34f, 0x61c, 0x180e, 0x200b, 0x200c, 0x200d, 0x200e, 0x200f, 0x2028, 0x2029];
   for (let code = 0x202a; code <= 0x202e; code++) others.push(code);
   for (let code = 0x2060; code <= 0x206f; code++) others.push(code);
   others.push(0xfeff, 0xfff9, 0xfffa, 0xfffb, 0xe0001, 0xe0041);
-  return [...numbers, ...others].map((code) => String.fromCodePoint(code));
+  const all = [...numbers, ...others].map((code) => String.fromCodePoint(code));
+  const plain = (text: string): boolean => /^[A-Za-z0-9\u00a1-\u00ac\u00ae-\u00ff]$/.test(text);
+  const letters = all.filter(plain);
+  const groups: string[] = [];
+  for (let at = 0; at < letters.length; at += 12) groups.push(letters.slice(at, at + 12).join(""));
+  return [...all.filter((text) => !plain(text)), ...groups];
 }
 
 /** Control characters but for the newline, and what turns text around or breaks lines elsewhere. */
