@@ -154,6 +154,8 @@ export interface Namespaces {
   parent(userNamespaceFd: number): Result;
   /** NS_GET_OWNER_UID: the uid that owns a user namespace, as this process's user namespace has it. */
   ownerUid(userNamespaceFd: number): Result;
+  /** NS_GET_ID (Linux 6.18; ENOTTY before): a number that no other namespace gets while the machine runs. */
+  id(namespaceFd: number): Result;
   /** Maps uid and gid 0 in a process's new user namespace to those outside. */
   writeIdMaps(pid: number, uid: number, gid: number): FailedStep | undefined;
   /** A descriptor of a user namespace that nobody is in, with one uid and one gid mapped: what an id-mapped mount wants. */

@@ -85,6 +85,8 @@ export const NS_GET_PARENT = 0xb702;
 /** `linux/nsfs.h`. */
 export const NS_GET_OWNER_UID = 0xb704;
 /** `linux/nsfs.h`. */
+export const NS_GET_ID = 0x8008b70d;
+/** `linux/nsfs.h`. */
 export const USER_NS_INIT_INO = 0xeffffffd;
 /** `linux/pidfd.h`. */
 export const PIDFD_GET_NET_NAMESPACE = 0xff04;

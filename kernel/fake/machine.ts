@@ -6,7 +6,7 @@
  */
 
 import { Errno, type ErrnoName } from "../../uapi/errno.ts";
-import type { FakeObject } from "./ground.ts";
+import type { FakeObject, FakeUserNamespace } from "./ground.ts";
 import { FakePoller } from "./poller.ts";
 import { FakeProcesses } from "./processes.ts";
 import type * as K from "../kernel.ts";
@@ -44,6 +44,8 @@ export interface FakeKernelOptions {
   readonly filesystems?: { readonly [path: string]: number } | undefined;
   /** Inodes by path, for the files of `/proc/PID/ns`. */
   readonly inodes?: { readonly [path: string]: bigint } | undefined;
+  /** Namespaces by the path of their file; of a network namespace, the user namespace that owns it. */
+  readonly namespaces?: { readonly [path: string]: FakeUserNamespace };
   /** Facts of the machine that differ from the fake's own. */
   readonly machine?: Partial<K.MachineFacts> | undefined;
   /** Interfaces by name. */
@@ -191,6 +193,11 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
   /** open(2) of the files given. */
   open(path: string, flags?: number, directoryFd?: number): K.Result {
     return this.run("open", { path, flags, directoryFd }, () => {
+      const namespace = this.options.namespaces?.[path];
+      if (namespace !== undefined) {
+        const { inode } = namespace;
+        return this.addDescriptor({ kind: "namespace", name: path, inode, attributes: namespace });
+      }
       const bytes = this.#files.get(path);
       const directory = this.#directories.has(path) ||
         this.options.filesystems?.[path] !== undefined;

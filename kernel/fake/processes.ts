@@ -235,6 +235,11 @@ function fakeNamespaces(ground: FakeGround): P.Namespaces {
     ownerUid: (fd) => {
       return ground.run("ns_get_owner_uid", { fd }, () => userNamespace(fd)?.owner ?? -Errno.EBADF);
     },
+    id: (fd) =>
+      ground.run("ns_get_id", { fd }, () => {
+        const namespace = userNamespace(fd);
+        return namespace === undefined ? -Errno.EBADF : Number(namespace.inode) + 1000;
+      }),
     writeIdMaps: (pid, uid, gid) => {
       const result = ground.run("write_id_maps", { pid, uid, gid }, () => 0);
       return result < 0 ? { step: `write /proc/${pid}/uid_map`, result } : undefined;

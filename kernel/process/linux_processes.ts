@@ -32,6 +32,7 @@ export function linuxProcesses(kernel: Kernel): Processes {
       owningUserNamespace: (fd) => namespaces.owningUserNamespace(kernel, fd),
       parent: (fd) => namespaces.parentNamespace(kernel, fd),
       ownerUid: namespaces.ownerUid,
+      id: namespaces.namespaceId,
       writeIdMaps: (pid, uid, gid) => namespaces.writeIdMaps(kernel, pid, uid, gid),
       ownerMap: (uid, gid) => namespaces.ownerMap(kernel, uid, gid),
       openFilesystemIn: (fd, options) => namespaces.openFilesystemIn(kernel, fd, options),

@@ -43,6 +43,7 @@ import {
   CAP_SYS_ADMIN,
   CLONE_NEWNS,
   CLONE_NEWUSER,
+  NS_GET_ID,
   NS_GET_OWNER_UID,
   NS_GET_PARENT,
   NS_GET_USERNS,
@@ -130,6 +131,17 @@ export function owningUserNamespace(kernel: Kernel, namespaceFd: number): Result
 /** NS_GET_PARENT: a descriptor of the user namespace above. */
 export function parentNamespace(kernel: Kernel, userNamespaceFd: number): Result {
   return kernel.ioctl(userNamespaceFd, NS_GET_PARENT);
+}
+
+/** NS_GET_ID (Linux 6.18): a number that no other namespace gets, or `-errno`. */
+export function namespaceId(namespaceFd: number): Result {
+  using frame = native().frame();
+  const place = frame.room(8);
+  const result = native().call(systemCalls.ioctl, namespaceFd, NS_GET_ID, place.address);
+  if (result < 0) return result;
+  return Number(
+    new DataView(place.bytes.buffer, place.bytes.byteOffset, 8).getBigUint64(0, true),
+  );
 }
 
 /** The uid that owns a user namespace, as this process's user namespace has it; or `-errno`. */

@@ -111,7 +111,7 @@ export const families: readonly Family[] = [
       },
       {
         header: "linux/nsfs.h",
-        names: "NS_GET_USERNS NS_GET_PARENT NS_GET_OWNER_UID USER_NS_INIT_INO",
+        names: "NS_GET_USERNS NS_GET_PARENT NS_GET_OWNER_UID NS_GET_ID USER_NS_INIT_INO",
       },
       { header: "linux/pidfd.h", names: "PIDFD_GET_NET_NAMESPACE PIDFD_GET_USER_NAMESPACE" },
       { header: "linux/auxvec.h", names: "AT_PAGESZ" },

@@ -162,7 +162,7 @@ export async function nested(path: string): Promise<JsonValue> {
     console.log(JSON.stringify(ask(${JSON.stringify(path)})));`;
   try {
     const { stdout } = await new Deno.Command("unshare", {
-      args: ["--user", "--map-root-user", Deno.execPath(), "eval", "--quiet", code],
+      args: ["--user", Deno.execPath(), "eval", "--quiet", code],
       stderr: "inherit",
     }).output();
     return JSON.parse(new TextDecoder().decode(stdout));

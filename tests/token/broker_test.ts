@@ -45,7 +45,9 @@ async function withBroker(policy: unknown, use: (broker: Running) => Promise<voi
   const serving = serveBroker({
     socket: running.socket,
     policy: running.policy,
-    audit: (line) => running.audit.push(JSON.parse(line)),
+    audit: (line) => {
+      running.audit.push(JSON.parse(line));
+    },
     signal: end.signal,
     onReady: ready.resolve,
   });
@@ -65,12 +67,16 @@ function descriptors(): number {
   return [...Deno.readDirSync("/proc/self/fd")].length;
 }
 
+/** Whom the rules are for: the sandbox's namespaces belong to root. */
+const USER = 61_234;
+
 type Client = Omit<WithTokenOptions, "delegation" | "module">;
 
 async function client<T = { [key: string]: JsonValue }>(options: Client): Promise<T> {
   return await withToken<T>({
     delegation: Delegation.none,
     module: new URL("broker_client.ts", import.meta.url),
+    user: USER,
     ...options,
   });
 }
@@ -79,7 +85,7 @@ const words: DelegationWords = { commands: ["map_create"], maps: ["hash"] };
 
 const policy = {
   version: 2,
-  rules: [{ name: "maps", who: { owner: [65534] }, delegate: words }],
+  rules: [{ name: "maps", who: { owner: [0], uid: [USER] }, delegate: words }],
   limits: { requestsPerMinute: 1000, timeout: 1 },
 };
 
@@ -110,7 +116,7 @@ testWith("tokens", "a broker gives what the policy gives, and the token works", 
     const granted = audit.find(({ event }) => event === "granted");
     assertEquals([granted?.["rule"], granted?.["uid"], granted?.["label"]], [
       "maps",
-      65534,
+      USER,
       "test",
     ]);
   });
@@ -138,7 +144,7 @@ testWith("tokens", "a broker leaves alone what stands at its path and is no sock
     await assertRejects(
       () => serveBroker({ socket, policy: policyFile, audit: () => {} }),
       Error,
-      "something stands there that is no socket",
+      "there is something that is no socket",
     );
     assertEquals(await Deno.readTextFile(socket), "kept");
   } finally {
@@ -167,7 +173,7 @@ testWith("tokens", "a broker refuses peers that no rule names", async () => {
 });
 
 testWith("tokens", "a broker refuses a network namespace that the peer does not own", async () => {
-  const rules = [{ name: "net", who: { uid: [65534] }, delegate: xdp, trustsHolderTo: TRUST }];
+  const rules = [{ name: "net", who: { uid: [USER] }, delegate: xdp, trustsHolderTo: TRUST }];
   await withBroker({ version: 2, rules }, async ({ socket }) => {
     assertStringIncludes(
       `${(await ask(socket, xdp, { network: "keep" }))["refused"]}`,
@@ -178,7 +184,9 @@ testWith("tokens", "a broker refuses a network namespace that the peer does not 
 });
 
 testWith("tokens", "a broker refuses a user namespace within a user namespace", async () => {
-  await withBroker(policy, async ({ socket }) => {
+  // The inner namespace belongs to the user itself.
+  const rules = [{ name: "maps", who: { uid: [USER] }, delegate: words }];
+  await withBroker({ ...policy, rules }, async ({ socket }) => {
     const answer = await client({ function: "nested", arguments: [socket] });
     // Where unshare(1) is not installed there is nothing to nest with.
     if (answer["missing"] === true) return;
@@ -207,6 +215,8 @@ testWith("tokens", "a broker survives every message, and none gets a token by it
     const answers = await client<{ [name: string]: { text: string; descriptors: number } }>({
       function: "hostile",
       arguments: [socket],
+      // For the context that it sends.
+      capabilities: ["bpf", "sys_admin"],
     });
     for (const [name, { text, descriptors }] of Object.entries(answers)) {
       if (name === "as long as allowed") {
@@ -238,8 +248,15 @@ testWith(
 testWith("tokens", "a broker turns away who asks too often", async () => {
   const limits = { ...policy.limits, requestsPerMinute: 2 };
   await withBroker({ ...policy, limits }, async ({ socket }) => {
-    await client({ function: "hostile", arguments: [socket] });
-    assertStringIncludes(`${(await ask(socket))["refused"]}`, "too many requests");
+    const answers = await client<{ [name: string]: { text: string; descriptors: number } }>({
+      function: "hostile",
+      arguments: [socket],
+    });
+    const texts = Object.values(answers).map(({ text }) => text);
+    assert(texts.length > 10);
+    for (const text of texts.slice(2)) assertStringIncludes(text, "too many requests");
+    // A namespace that root owns counts for itself.
+    assertEquals((await ask(socket))["refused"], undefined);
   });
 });
 
@@ -262,7 +279,7 @@ testWith(
       await Deno.writeTextFile(path, "{ broken");
       await noted("policy not read");
       assertEquals((await ask(socket))["map"], true);
-      await Deno.writeTextFile(path, `{ "version": 1, "rules": [], } // nobody`);
+      await Deno.writeTextFile(path, `{ "version": 2, "rules": [], } // nobody`);
       await noted("policy read");
       assertStringIncludes(`${(await ask(socket))["refused"]}`, "no rule");
     });
@@ -271,7 +288,7 @@ testWith(
 
 Deno.test("the example policy can be read, and gives what it says to whom it says", async () => {
   const url = new URL("../../examples/broker/policy.jsonc", import.meta.url);
-  const given = parsePolicy(await Deno.readTextFile(url), url.pathname, (path) => {
+  const given = await parsePolicy(await Deno.readTextFile(url), url.pathname, (path) => {
     const bytes = Deno.readFileSync(new URL(path, url));
     return plan(ObjectSpec.parse(bytes, { name: path })).delegation;
   });
@@ -298,15 +315,19 @@ Deno.test("the example policy can be read, and gives what it says to whom it say
 
 testWith("tokens", "auto asks the broker at its usual place", async () => {
   const place = "/run/skep";
-  if (linuxKernel().stat(place).result >= 0) return;
+  assert(
+    linuxKernel().stat(`${place}/broker.sock`).result < 0,
+    "a broker of this machine is there",
+  );
   await withBroker(policy, async ({ socket }) => {
-    Deno.mkdirSync(place, { mode: 0o755 });
+    // Sandboxes keep their locks there.
+    Deno.mkdirSync(place, { recursive: true, mode: 0o755 });
     try {
       Deno.symlinkSync(socket, `${place}/broker.sock`);
       const how = await client<string>({ function: "auto", arguments: [] });
       assertStringIncludes(how, "the broker at /run/skep/broker.sock");
     } finally {
-      Deno.removeSync(place, { recursive: true });
+      Deno.removeSync(`${place}/broker.sock`);
     }
   });
 });

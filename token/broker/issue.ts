@@ -6,7 +6,8 @@
 
 import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { type FailedStep, isFailedStep } from "../../kernel/processes.ts";
+import { type FailedStep, type InsideOptions, isFailedStep } from "../../kernel/processes.ts";
+import { readText } from "../facts/process.ts";
 import { Delegation } from "../../plan/delegation.ts";
 import { numbersOf } from "../../uapi/architecture.ts";
 import { structs, structSizes } from "../../uapi/layouts.ts";
@@ -18,13 +19,16 @@ import { Errno } from "../../uapi/errno.ts";
  *
  * The context is opened here, never taken from the peer: of a given one nobody can tell whose it is, what
  * has been set on it, and who else holds it. What the token allows is read back before it is given away.
- * Throws a {@linkcode KernelError} that names the step.
+ * Throws a {@linkcode KernelError} that names the step. The namespace's root can slow, stop and kill the two
+ * children that this takes: that costs no more than their deadline.
  */
 export async function issueToken(
   kernel: Kernel,
   userNamespaceFd: number,
   delegation: Delegation,
+  options: InsideOptions = {},
 ): Promise<number> {
+  mayEnterNamespaces(kernel);
   const { mounts, namespaces } = kernel.processes;
   using opened = new DisposableStack();
   const own = (fd: number | FailedStep, command: string): number => {
@@ -33,7 +37,7 @@ export async function issueToken(
     opened.defer(() => kernel.close(fd));
     return fd;
   };
-  const context = own(await namespaces.openFilesystemIn(userNamespaceFd), "fsopen");
+  const context = own(await namespaces.openFilesystemIn(userNamespaceFd, options), "fsopen");
   for (const { key, value } of delegation.toFsconfig()) {
     const result = mounts.setOption(context, key, value);
     if (result < 0) throw refused("fsconfig", result);
@@ -45,7 +49,7 @@ export async function issueToken(
     kernel.open(".", numbersOf(kernel.machine.machine).O_DIRECTORY, mount),
     "openat",
   );
-  const token = await namespaces.createTokenIn(userNamespaceFd, directory);
+  const token = await namespaces.createTokenIn(userNamespaceFd, directory, options);
   if (isFailedStep(token)) throw refused(token.step, token.result);
   const allowed = allowedBy(kernel, token);
   if (allowed?.equals(delegation) === true) return token;
@@ -58,6 +62,27 @@ export async function issueToken(
     why: `the kernel made a token that allows ${
       allowed ?? "what cannot be read"
     } instead of ${delegation}`,
+    stage: "token",
+  });
+}
+
+/**
+ * Throws where a child in another user namespace could be traced by that namespace's root: a change of
+ * credentials sets its dumpable flag to fs.suid_dumpable, and 1 makes it traceable.
+ */
+export function mayEnterNamespaces(kernel: Kernel): void {
+  const path = "/proc/sys/fs/suid_dumpable";
+  const value = readText(kernel, path)?.trim();
+  if (value === "0" || value === "2") return;
+  throw new KernelError({
+    doing: "enter",
+    subject: "another user namespace",
+    command: "setns",
+    result: -Errno.EPERM,
+    why: value === undefined
+      ? `${path} cannot be read, and with 1 in it the broker's child could be traced there`
+      : `with fs.suid_dumpable=${value} the broker's child could be traced there`,
+    fix: "set fs.suid_dumpable to 0 or 2",
     stage: "token",
   });
 }

@@ -7,7 +7,6 @@
  */
 
 export { DEFAULT_BROKER } from "../protocol/client.ts";
-export { withoutComments } from "./json_comments.ts";
 export {
   decide,
   type Decision,
@@ -19,6 +18,11 @@ export {
   type PolicyLimits,
   type PolicyRule,
   type PolicyWho,
+  readPolicy,
   TRUST,
 } from "./policy.ts";
+export type { AuditSink } from "./audit.ts";
+export { DescriptorSink } from "./audit_sink.ts";
+export type { BrokerAddress } from "./broker_socket.ts";
 export { type BrokerOptions, serveBroker } from "./server.ts";
+export { type BrokerUser, chooseBrokerUser } from "./user.ts";

@@ -9,7 +9,7 @@ import { programTypeName } from "../../uapi/enums.ts";
 import { Delegation, DELEGATION_SETS, type DelegationMasks } from "../../plan/delegation.ts";
 import { type HolderAccess, holderAccess } from "../../plan/holder.ts";
 import { programAttaches } from "../../plan/program_types.ts";
-import { withoutComments } from "./json_comments.ts";
+import { parsePolicyText } from "./policy_text.ts";
 
 /** Whom a rule is for: everything that is given has to hold. */
 export interface PolicyWho {
@@ -105,10 +105,14 @@ export type PlanObject = (path: string) => Delegation;
  * Throws a {@linkcode SkepError} that names the place for anything that the schema does not allow: a
  * mistyped key must not open a door.
  */
-export function parsePolicy(text: string, file: string, planObject: PlanObject): Policy {
+export async function parsePolicy(
+  text: string,
+  file: string,
+  planObject: PlanObject,
+): Promise<Policy> {
   let json: JsonValue;
   try {
-    json = JSON.parse(withoutComments(text)) as JsonValue;
+    json = await parsePolicyText(text);
   } catch (cause) {
     throw new SkepError({
       doing: "read policy",
@@ -117,8 +121,12 @@ export function parsePolicy(text: string, file: string, planObject: PlanObject):
       stage: "usage",
     }, { cause });
   }
-  const reader = new PolicyReader(file, planObject);
-  return reader.policy(json);
+  return readPolicy(json, file, planObject);
+}
+
+/** As {@linkcode parsePolicy}, of the text's value. */
+export function readPolicy(json: JsonValue, file: string, planObject: PlanObject): Policy {
+  return new PolicyReader(file, planObject).policy(json);
 }
 
 /** Decides about a request: pure, so that it can be looked through and tested. */
@@ -160,7 +168,15 @@ function objection(
   return undefined;
 }
 
-function fits(who: PolicyWho, peer: PeerFacts): boolean {
+/** Whether a rule is for a peer, whatever else it asks of it. */
+export function isFor(
+  rule: PolicyRule,
+  peer: Pick<PeerFacts, "owner" | "uid" | "cgroup" | "nested" | "initial">,
+): boolean {
+  return !peer.initial && (rule.nested || !peer.nested) && fits(rule.who, peer);
+}
+
+function fits(who: PolicyWho, peer: Pick<PeerFacts, "owner" | "uid" | "cgroup">): boolean {
   if (who.owner !== undefined && !who.owner.includes(peer.owner)) return false;
   if (who.uid !== undefined && !who.uid.includes(peer.uid)) return false;
   if (who.cgroup === undefined) return true;
@@ -192,6 +208,8 @@ class PolicyReader {
 
   policy(json: JsonValue): Policy {
     const object = this.#object(json, "the policy", ["$schema", "version", "rules", "limits"]);
+    const { $schema = "" } = object;
+    if (typeof $schema !== "string") throw this.#wrong("$schema", "has to be a text");
     if (object["version"] !== POLICY_VERSION) throw this.#wrongVersion(object["version"]);
     const rules = this.#array(object["rules"], "rules").map((rule, index) =>
       this.#rule(rule, `rules[${index}]`)
@@ -211,19 +229,19 @@ class PolicyReader {
       "guard",
     ];
     const rule = this.#object(json, place, keys);
-    const name = rule["name"];
+    const { name, objects = [], delegate = {} } = rule;
     if (typeof name !== "string" || name === "") {
       throw this.#wrong(`${place}.name`, "has to be a text");
     }
     const who = this.#who(rule["who"], `${place}.who`);
     let delegation = Delegation.none;
-    for (const path of this.#array(rule["objects"] ?? [], `${place}.objects`)) {
+    for (const path of this.#array(objects, `${place}.objects`)) {
       if (typeof path !== "string") {
         throw this.#wrong(`${place}.objects`, "has to be a list of paths");
       }
       delegation = delegation.union(this.#planObject(path));
     }
-    delegation = delegation.union(this.#words(rule["delegate"] ?? {}, `${place}.delegate`));
+    delegation = delegation.union(this.#words(delegate, `${place}.delegate`));
     if (delegation.empty) {
       throw this.#wrong(place, "gives nothing: name objects, or words to delegate");
     }
@@ -303,9 +321,8 @@ class PolicyReader {
     const words = this.#object(json, place, DELEGATION_SETS);
     try {
       return Delegation.of(Object.fromEntries(DELEGATION_SETS.map((set) => {
-        const value = words[set] ?? [];
-        const list = value === "any" ? "any" : this.#array(value, `${place}.${set}`).map(String);
-        return [set, list];
+        const { [set]: value = [] } = words;
+        return [set, value === "any" ? "any" : this.#texts(value, `${place}.${set}`)];
       })));
     } catch (error) {
       throw error instanceof SkepError ? this.#wrong(place, error.why) : error;
@@ -314,9 +331,9 @@ class PolicyReader {
 
   #limits(json: JsonValue | undefined): PolicyLimits {
     const keys = ["connections", "requestsPerMinute", "timeout"] as const;
-    const limits = this.#object(json ?? {}, "limits", keys);
+    const limits = this.#object(json === undefined ? {} : json, "limits", keys);
     const read = (key: typeof keys[number]): number => {
-      const value = limits[key] ?? DEFAULT_LIMITS[key];
+      const { [key]: value = DEFAULT_LIMITS[key] } = limits;
       if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > 100_000) {
         throw this.#wrong(`limits.${key}`, "has to be a whole number from 1 to 100000");
       }
@@ -349,6 +366,13 @@ class PolicyReader {
       }
     }
     return json as { readonly [key: string]: JsonValue };
+  }
+
+  #texts(json: JsonValue, place: string): readonly string[] {
+    return this.#array(json, place).map((text) => {
+      if (typeof text === "string") return text;
+      throw this.#wrong(place, "has to be a list of names");
+    });
   }
 
   #array(json: JsonValue | undefined, place: string): readonly JsonValue[] {

@@ -1,12 +1,18 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { SkepError } from "../../errors/skep_error.ts";
 import { Delegation } from "../../plan/delegation.ts";
-import { decide, parsePolicy, type PeerFacts, type Policy, TRUST } from "./policy.ts";
+import { decide, parsePolicy, type PeerFacts, type Policy, readPolicy, TRUST } from "./policy.ts";
 
 const none = (): Delegation => Delegation.none;
 
 function policy(json: unknown): Policy {
-  return parsePolicy(JSON.stringify(json), "policy.json", none);
+  return readPolicy(JSON.parse(JSON.stringify(json)), "policy.json", none);
 }
 
 const peer: PeerFacts = {
@@ -140,14 +146,14 @@ Deno.test("a policy of version 1 is refused with what to change", () => {
   }
 });
 
-Deno.test("a policy may have comments and names objects", () => {
+Deno.test("a policy may have comments and names objects", async () => {
   const text = `{
     // who
     "version": 2, /* rules */
     "rules": [ { "name": "a // b", "who": { "uid": [1], }, "objects": ["x.bpf.o"], }, ],
   }`;
   const asked: string[] = [];
-  const given = parsePolicy(text, "p", (path) => {
+  const given = await parsePolicy(text, "p", (path) => {
     asked.push(path);
     return Delegation.of(maps);
   });
@@ -185,7 +191,7 @@ for (const [json, says] of wrong) {
   });
 }
 
-Deno.test("a policy that is not JSON is refused with its place", () => {
-  const error = assertThrows(() => parsePolicy("{ nope", "p.json", none), SkepError);
+Deno.test("a policy that is not JSON is refused with its place", async () => {
+  const error = await assertRejects(() => parsePolicy("{ nope", "p.json", none), SkepError);
   assertStringIncludes(error.message, "read policy p.json");
 });

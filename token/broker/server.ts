@@ -4,40 +4,57 @@
  * @module
  */
 
-import type { JsonValue } from "../../errors/skep_error.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import type { Message } from "../../kernel/processes.ts";
+import { CAP_SYS_ADMIN, CAP_SYS_PTRACE } from "../../uapi/processes.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
-import { processFacts, readText } from "../facts/process.ts";
+import { processFacts } from "../facts/process.ts";
 import type { Delegation } from "../../plan/delegation.ts";
 import { plan } from "../../plan/plan.ts";
-import { issueToken } from "./issue.ts";
-import { identifyPeer } from "./peer.ts";
-import { decide, parsePolicy, type PeerFacts, type Policy } from "./policy.ts";
+import { Audit, type AuditFacts, type AuditSink } from "./audit.ts";
+import { type BrokerAddress, BrokerSocket } from "./broker_socket.ts";
+import { issueToken, mayEnterNamespaces } from "./issue.ts";
+import { Peer } from "./peer.ts";
+import { decide, isFor, parsePolicy, type PeerFacts, type Policy } from "./policy.ts";
 import {
   decodeRequest,
   encodeAnswer,
   LONGEST_MESSAGE,
   type TokenAnswer,
 } from "../protocol/protocol.ts";
-import { RateLimit } from "./rate_limit.ts";
-import { S_IFMT, S_IFSOCK } from "../../uapi/files.ts";
+import { Rates } from "./rates.ts";
+import { type Holder, type Slot, Slots } from "./slots.ts";
+
+/** Connections that are accepted before something else gets its turn. */
+const MOST_AT_ONCE = 32;
+/** Most characters of a cgroup's path in the audit. */
+const LONGEST_CGROUP = 512;
 
 /** How a broker is run. */
 export interface BrokerOptions {
-  /** The path of the socket. One that a dead broker left is replaced. */
-  readonly socket: string;
+  /** The path of the socket, where one that a dead broker left is replaced; or a listening socket that was inherited. */
+  readonly socket: BrokerAddress;
   /** The path of the policy. */
   readonly policy: string;
-  /** Gets a line of JSON for each decision and each reading of the policy. */
-  readonly audit: (line: string) => void;
+  /**
+   * Gets a line of JSON for each grant and each reading of the policy; refusals are summed up. A token is given
+   * when its line is recorded: when this throws or rejects, none is.
+   */
+  readonly audit: AuditSink;
   /** Ends it. */
   readonly signal?: AbortSignal | undefined;
   /** Is told when clients can connect. */
   readonly onReady?: (() => void) | undefined;
+  /**
+   * Gives up, for the whole process and for good, all capabilities but CAP_SYS_ADMIN and CAP_SYS_PTRACE before
+   * the first request is served, and becomes this user where one is given.
+   */
+  readonly confine?:
+    | { readonly user: { readonly uid: number; readonly gid: number } | undefined }
+    | undefined;
   /** The kernel to speak to; default this machine's. */
   readonly kernel?: Kernel | undefined;
 }
@@ -46,14 +63,14 @@ export interface BrokerOptions {
  * Runs a broker until the signal: an unprivileged process connects, asks for a token for its own user
  * namespace, and gets one over the socket when the policy says so.
  *
- * It needs root of the initial user namespace and Linux 6.11. The policy is read again on SIGHUP; one that
- * cannot be read leaves the old one in force. The right that a token gives is that of the owner of the
- * peer's user namespace too: a policy names owners for that reason.
+ * It needs CAP_SYS_ADMIN and CAP_SYS_PTRACE in the initial user namespace, and Linux 6.11. The policy is read
+ * again on SIGHUP; one that cannot be read leaves the old one in force. The right that a token gives is that of
+ * the owner of the peer's user namespace too: a policy names owners for that reason.
  *
- * Throws a {@linkcode SkepError} when it cannot start.
+ * @throws {SkepError} When it cannot start.
  */
 export async function serveBroker(options: BrokerOptions): Promise<void> {
-  await using broker = new Broker(options);
+  await using broker = await Broker.start(options);
   options.onReady?.();
   await broker.run();
 }
@@ -61,33 +78,71 @@ export async function serveBroker(options: BrokerOptions): Promise<void> {
 class Broker implements AsyncDisposable {
   readonly #options: BrokerOptions;
   readonly #kernel: Kernel;
-  readonly #socket: number;
-  readonly #connections: Set<Promise<void>> = new Set();
-  readonly #reload = (): void => this.#readPolicy();
-  readonly #limit: RateLimit;
+  readonly #socket: BrokerSocket;
+  readonly #audit: Audit;
+  readonly #served: Set<Promise<void>> = new Set();
+  readonly #slots: Slots = new Slots(() => this.#policy.limits.connections);
+  /** Counted apart, so that no number of strangers makes the broker forget whom a rule names. */
+  readonly #rates: { readonly named: Rates; readonly others: Rates };
+  readonly #end: AbortController = new AbortController();
+  readonly #reload = (): void => {
+    this.#reading = this.#reading.then(() => this.#readPolicy());
+  };
+  #reading: Promise<void> = Promise.resolve();
   #policy: Policy;
-  #hash = "";
+  #hash: string;
 
-  constructor(options: BrokerOptions) {
+  static async start(options: BrokerOptions): Promise<Broker> {
+    const kernel = options.kernel ?? linuxKernel();
+    mayServe(kernel);
+    const policy = await loadPolicy(kernel, options.policy);
+    const socket = new BrokerSocket(kernel, options.socket);
+    try {
+      // With the rights of before: the file's folder may be somebody else's.
+      if (options.confine?.user !== undefined) socket.keepRemover();
+      if (options.confine !== undefined) confine(kernel, options.confine.user);
+      return new Broker(options, kernel, socket, policy);
+    } catch (error) {
+      await socket[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  private constructor(
+    options: BrokerOptions,
+    kernel: Kernel,
+    socket: BrokerSocket,
+    { policy, hash }: LoadedPolicy,
+  ) {
     this.#options = options;
-    this.#kernel = options.kernel ?? linuxKernel();
-    mayServe(this.#kernel);
-    this.#policy = this.#load();
-    this.#limit = new RateLimit(() => this.#policy.limits.requestsPerMinute);
-    this.#socket = listen(this.#kernel, options.socket);
+    this.#kernel = kernel;
+    this.#audit = new Audit(options.audit);
+    this.#policy = policy;
+    this.#hash = hash;
+    const perMinute = (): number => this.#policy.limits.requestsPerMinute;
+    this.#rates = { named: new Rates(perMinute), others: new Rates(perMinute) };
+    this.#socket = socket;
     // Before it is told that clients can connect: an early SIGHUP would end the process.
     Deno.addSignalListener("SIGHUP", this.#reload);
-    this.#note({ event: "started", socket: options.socket, policy: this.#hash });
+    this.#audit.record({
+      event: "started",
+      socket: typeof options.socket === "string" ? options.socket : `fd ${options.socket.fd}`,
+      uid: processFacts(this.#kernel).uid ?? null,
+      policy: this.#hash,
+    });
   }
 
   async run(): Promise<void> {
     const { signal } = this.#options;
-    const stop = (): void => this.#kernel.poller.forget(this.#socket);
+    const stop = (): void => {
+      this.#end.abort();
+      this.#kernel.poller.forget(this.#socket.fd);
+    };
     signal?.addEventListener("abort", stop);
     try {
-      while (signal?.aborted !== true) {
-        if (!await this.#kernel.poller.wait(this.#socket)) continue;
-        await this.#acceptAll();
+      if (signal?.aborted === true) stop();
+      while (!this.#end.signal.aborted) {
+        if (await this.#kernel.poller.wait(this.#socket.fd)) await this.#acceptSome();
       }
     } finally {
       signal?.removeEventListener("abort", stop);
@@ -96,132 +151,159 @@ class Broker implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     Deno.removeSignalListener("SIGHUP", this.#reload);
-    this.#kernel.unlink(this.#options.socket);
-    this.#kernel.close(this.#socket);
-    await Promise.all(this.#connections);
-    this.#note({ event: "ended" });
+    this.#end.abort();
+    this.#slots.evictAll();
+    await this.#socket[Symbol.asyncDispose]();
+    await Promise.all(this.#served);
+    await this.#reading;
+    this.#audit.record({ event: "ended" });
+    await this.#audit.end();
   }
 
-  async #acceptAll(): Promise<void> {
-    for (;;) {
-      const connection = this.#kernel.processes.sockets.accept(this.#socket);
+  /** Accepts a few connections; then signals, timers and the connections before them have their turn. */
+  async #acceptSome(): Promise<void> {
+    for (let count = 0; count < MOST_AT_ONCE; count++) {
+      let connection = this.#socket.accept();
+      if (failed(connection, Errno.EMFILE, Errno.ENFILE)) {
+        connection = this.#socket.acceptWithSpare((fd) =>
+          this.#answer(fd, { refused: "the broker has no file descriptors left (EMFILE)" })
+        );
+        // It must not become a busy loop.
+        await sleep(20);
+        if (connection >= 0) continue;
+      }
       if (failed(connection, Errno.EAGAIN)) return;
-      if (connection < 0) {
-        // No descriptors left, or a client that is gone already: it must not become a busy loop.
-        if (!failed(connection, Errno.ECONNABORTED)) await sleep(100);
-        return;
-      }
-      if (this.#connections.size >= this.#policy.limits.connections) {
-        this.#turnAway(connection);
-        continue;
-      }
-      const served = this.#serve(connection).finally(() => this.#connections.delete(served));
-      this.#connections.add(served);
+      if (failed(connection, Errno.ECONNABORTED, Errno.EINTR)) continue;
+      if (connection < 0) return await sleep(100);
+      this.#admit(connection);
     }
+    await sleep(0);
+  }
+
+  /** Finds out for whom a connection counts, and whether it is served. */
+  #admit(connection: number): void {
+    const holder = this.#holder(connection);
+    if (typeof holder === "string") return this.#turnAway(connection, "unknown", holder);
+    const { account, named } = holder;
+    const rates = named ? this.#rates.named : this.#rates.others;
+    if (!rates.take(account)) {
+      return this.#turnAway(connection, account, "too many requests in a minute");
+    }
+    const slot = this.#slots.enter(holder, () => this.#kernel.poller.forget(connection));
+    if (slot === undefined) return this.#turnAway(connection, account, "the broker is busy");
+    const served = this.#serve(connection, slot).finally(() => {
+      this.#slots.leave(slot);
+      this.#served.delete(served);
+    });
+    this.#served.add(served);
+  }
+
+  #holder(connection: number): Holder | string {
+    const peer = Peer.identify(this.#kernel, connection);
+    if (typeof peer === "string") return peer;
+    using identified = peer;
+    const named = this.#policy.rules.some((rule) => isFor(rule, identified));
+    return { account: identified.account, named };
   }
 
   /** Answers without looking at the request; what of it has come is read, or the answer would be lost with it. */
-  #turnAway(connection: number): void {
+  #turnAway(connection: number, account: string, why: string): void {
     const message = this.#kernel.processes.sockets.receive(connection, LONGEST_MESSAGE);
     if (typeof message !== "number") {
       for (const fd of message.descriptors) this.#kernel.close(fd);
     }
-    this.#answer(connection, { refused: "the broker is busy" });
+    this.#refuse(connection, account, why, {});
     this.#kernel.close(connection);
   }
 
   /** One client: one request, one answer. Whatever it does ends here. */
-  async #serve(connection: number): Promise<void> {
+  async #serve(connection: number, slot: Slot): Promise<void> {
+    const { account } = slot;
     try {
-      const message = await this.#request(connection);
-      if (message === undefined) return;
-      for (const fd of message.descriptors) this.#kernel.close(fd);
-      if (message.bytes.length === 0) return;
-      const credentials = this.#kernel.processes.sockets.peerCredentials(connection);
-      const uid = typeof credentials === "number" ? -1 : credentials.uid;
-      // Before anything that costs more than reading.
-      if (this.#limit.take(uid)) await this.#decide(connection, message, uid);
-      else this.#refuse(connection, "too many requests in a minute", { uid });
+      const message = await this.#kernel.processes.sockets.receiveWithin(
+        connection,
+        LONGEST_MESSAGE + 1,
+        this.#policy.limits.timeout * 1000,
+      );
+      if (!slot.waiting) {
+        if (typeof message !== "number") this.#closeAll(message);
+        return this.#refuse(connection, account, "it was silent while the broker was busy", {});
+      }
+      slot.waiting = false;
+      // ETIMEDOUT, ECONNRESET and the like: the client is slow or gone.
+      if (typeof message === "number") return;
+      this.#closeAll(message);
+      if (message.bytes.length > 0) await this.#decide(connection, message, account);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      this.#note({ event: "failed", why });
-      this.#answer(connection, { refused: "the broker could not do it" });
+      this.#refuse(connection, account, "the broker could not do it", { error: why });
     } finally {
       this.#kernel.poller.forget(connection);
       this.#kernel.close(connection);
     }
   }
 
-  async #request(connection: number): Promise<Message | undefined> {
-    const milliseconds = this.#policy.limits.timeout * 1000;
-    const message = await this.#kernel.processes.sockets.receiveWithin(
-      connection,
-      LONGEST_MESSAGE + 1,
-      milliseconds,
-    );
-    // ETIMEDOUT, ECONNRESET and the like: the client is slow or gone.
-    return typeof message === "number" ? undefined : message;
+  #closeAll(message: Message): void {
+    for (const fd of message.descriptors) this.#kernel.close(fd);
   }
 
-  async #decide(connection: number, message: Message, uid: number): Promise<void> {
-    if (message.truncated) return this.#refuse(connection, "the request is too long", { uid });
-    if (message.descriptors.length > 0) {
-      return this.#refuse(connection, "a request carries no descriptors", { uid });
-    }
+  async #decide(connection: number, message: Message, account: string): Promise<void> {
+    const refuse = (why: string, about: AuditFacts = {}): void =>
+      this.#refuse(connection, account, why, about);
+    if (message.truncated) return refuse("the request is too long");
+    if (message.descriptors.length > 0) return refuse("a request carries no descriptors");
     const request = decodeRequest(message.bytes);
-    if (typeof request === "string") {
-      return this.#refuse(connection, `the request cannot be read: ${request}`, { uid });
-    }
-    const peer = identifyPeer(this.#kernel, connection);
-    if (typeof peer === "string") return this.#refuse(connection, peer, { uid });
+    if (typeof request === "string") return refuse(`the request cannot be read: ${request}`);
+    const peer = Peer.identify(this.#kernel, connection);
+    if (typeof peer === "string") return refuse(peer);
     using identified = peer;
-    const { facts } = identified;
+    if (identified.account !== account) return refuse("its user namespace is another one by now");
+    const facts = identified.facts();
+    if (typeof facts === "string") return refuse(facts);
     const decision = decide(this.#policy, facts, request.need);
     const about = {
       ...describe(facts),
       label: request.label,
       asked: request.need?.toJSON() ?? "all",
     };
-    if (!decision.granted) return this.#refuse(connection, decision.why, about);
-    const token = await this.#issue(
-      connection,
-      identified.userNamespaceFd,
-      decision.delegation,
-      about,
-    );
-    if (token === undefined) return;
-    const sent = this.#kernel.processes.sockets.send(
-      connection,
-      encodeAnswer({ granted: decision.delegation }),
-      [token],
-    );
-    this.#kernel.close(token);
-    this.#note({
-      event: sent < 0 ? "not delivered" : "granted",
-      rule: decision.rule.name,
-      policy: this.#hash,
-      granted: decision.delegation.toJSON(),
+    if (!decision.granted) return refuse(decision.why, about);
+    const { delegation, rule } = decision;
+    const token = await this.#issue(identified.userNamespaceFd, delegation);
+    if (typeof token === "string") return refuse(token, about);
+    const policy = this.#hash;
+    const granted = {
+      rule: rule.name,
+      policy,
+      account,
+      granted: delegation.toJSON(),
+      reads: rule.holder.reads.memory,
       ...about,
-    });
-  }
-
-  async #issue(
-    connection: number,
-    userNamespaceFd: number,
-    delegation: Delegation,
-    about: { readonly [key: string]: JsonValue },
-  ): Promise<number | undefined> {
+    };
     try {
-      return await issueToken(this.#kernel, userNamespaceFd, delegation);
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      this.#refuse(connection, `the kernel refused: ${error.message}`, about);
-      return undefined;
+      // First the line, then the token: what is not recorded is not given.
+      if (!await this.#audit.record({ event: "granted", ...granted })) {
+        return refuse("the broker cannot record it");
+      }
+      const answer = encodeAnswer({ granted: delegation });
+      const sent = this.#kernel.processes.sockets.send(connection, answer, [token]);
+      if (sent < 0) this.#audit.record({ event: "not delivered", ...granted });
+    } finally {
+      this.#kernel.close(token);
     }
   }
 
-  #refuse(connection: number, why: string, about: { readonly [key: string]: JsonValue }): void {
-    this.#note({ event: "refused", why, policy: this.#hash, ...about });
+  async #issue(userNamespaceFd: number, delegation: Delegation): Promise<number | string> {
+    try {
+      const { signal } = this.#end;
+      return await issueToken(this.#kernel, userNamespaceFd, delegation, { signal });
+    } catch (error) {
+      if (error instanceof KernelError) return `the kernel refused: ${error.message}`;
+      throw error;
+    }
+  }
+
+  #refuse(connection: number, account: string, why: string, about: AuditFacts): void {
+    this.#audit.refused(account, why, { policy: this.#hash, ...about });
     this.#answer(connection, { refused: why });
   }
 
@@ -230,89 +312,69 @@ class Broker implements AsyncDisposable {
     this.#kernel.processes.sockets.send(connection, encodeAnswer(answer));
   }
 
-  #note(facts: { readonly [key: string]: JsonValue }): void {
-    this.#options.audit(JSON.stringify({ time: new Date().toISOString(), ...facts }));
-  }
-
-  #readPolicy(): void {
+  async #readPolicy(): Promise<void> {
     try {
-      this.#policy = this.#load();
-      this.#note({ event: "policy read", policy: this.#hash });
+      const { policy, hash } = await loadPolicy(this.#kernel, this.#options.policy);
+      [this.#policy, this.#hash] = [policy, hash];
+      this.#audit.record({ event: "policy read", policy: this.#hash });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      this.#note({ event: "policy not read", why, policy: this.#hash });
+      this.#audit.record({ event: "policy not read", why, policy: this.#hash });
     }
   }
+}
 
-  #load(): Policy {
-    const path = this.#options.policy;
-    const bytes = readFile(this.#kernel, path);
-    const policy = parsePolicy(new TextDecoder().decode(bytes), path, (object) => {
-      const file = resolve(path, object);
-      return plan(ObjectSpec.parse(readFile(this.#kernel, file), { name: file })).delegation;
-    });
-    this.#hash = fingerprint(bytes);
-    return policy;
-  }
+/** Gives up what a broker does not need. */
+function confine(
+  kernel: Kernel,
+  user: { readonly uid: number; readonly gid: number } | undefined,
+): void {
+  const capabilities = [CAP_SYS_ADMIN, CAP_SYS_PTRACE];
+  const refused = kernel.processes.credentials.confine({ user, capabilities });
+  if (refused === undefined) return;
+  throw new KernelError({
+    doing: "become",
+    subject: user === undefined ? "a process of few capabilities" : `uid ${user.uid}`,
+    command: refused.step,
+    result: refused.result,
+    stage: "token",
+  });
+}
+
+/** A policy, and what tells it from others in the audit. */
+interface LoadedPolicy {
+  readonly policy: Policy;
+  readonly hash: string;
+}
+
+async function loadPolicy(kernel: Kernel, path: string): Promise<LoadedPolicy> {
+  const bytes = readFile(kernel, path);
+  const policy = await parsePolicy(new TextDecoder().decode(bytes), path, (object) => {
+    const file = resolve(path, object);
+    return plan(ObjectSpec.parse(readFile(kernel, file), { name: file })).delegation;
+  });
+  return { policy, hash: fingerprint(bytes) };
 }
 
 /** Refuses to start where it could not do its work, or not safely. */
 function mayServe(kernel: Kernel): void {
   const facts = processFacts(kernel);
-  const refuse = (why: string, fix: string): KernelError =>
-    new KernelError({
+  const has = (capability: number): boolean =>
+    ((facts.effective ?? 0n) >> BigInt(capability) & 1n) === 1n;
+  if (facts.initialUserNamespace === false || !has(CAP_SYS_ADMIN) || !has(CAP_SYS_PTRACE)) {
+    throw new KernelError({
       doing: "start",
       subject: "the broker",
       command: "fsconfig",
       result: -Errno.EPERM,
-      why,
-      fix,
+      why: has(CAP_SYS_ADMIN) && facts.initialUserNamespace !== false
+        ? "it needs CAP_SYS_PTRACE to look at the namespaces of its peers"
+        : "only CAP_SYS_ADMIN in the initial user namespace may delegate",
+      fix: "run it as root, or with AmbientCapabilities=CAP_SYS_ADMIN CAP_SYS_PTRACE",
       stage: "token",
     });
-  if (facts.initialUserNamespace === false || !facts.capabilities.includes("sys_admin")) {
-    throw refuse("only root of the initial user namespace may delegate", "run it as root");
   }
-  // The child that enters a peer's user namespace has a copy of our memory, which then could be read there.
-  if (readText(kernel, "/proc/sys/fs/suid_dumpable")?.trim() === "1") {
-    throw refuse(
-      "with fs.suid_dumpable=1 a peer could read this process's memory",
-      "set fs.suid_dumpable to 0 or 2",
-    );
-  }
-}
-
-function listen(kernel: Kernel, path: string): number {
-  const { sockets } = kernel.processes;
-  let socket = sockets.listen(path);
-  const isSocket = (kernel.stat(path).mode & S_IFMT) === S_IFSOCK;
-  // What is no socket refuses connections too, and is nobody's to remove.
-  if (failed(socket, Errno.EADDRINUSE) && isSocket) {
-    const other = sockets.connect(path);
-    if (failed(other, Errno.ECONNREFUSED)) {
-      // Nobody listens: it was left by one that did not end by itself.
-      kernel.unlink(path);
-      socket = sockets.listen(path);
-    } else if (other >= 0) kernel.close(other);
-  }
-  if (socket < 0) {
-    const taken = failed(socket, Errno.EADDRINUSE);
-    throw new KernelError({
-      doing: "listen at",
-      subject: path,
-      command: "bind",
-      result: socket,
-      why: !taken
-        ? undefined
-        : isSocket
-        ? "another broker listens there"
-        : "something stands there that is no socket",
-      fix: taken && !isSocket ? "name another path" : undefined,
-      stage: "usage",
-    });
-  }
-  // Anybody may ask: the policy decides.
-  sockets.setMode(path, 0o666);
-  return socket;
+  mayEnterNamespaces(kernel);
 }
 
 function readFile(kernel: Kernel, path: string): Uint8Array {
@@ -323,6 +385,9 @@ function readFile(kernel: Kernel, path: string): Uint8Array {
     subject: path,
     command: "open",
     result,
+    why: failed(result, Errno.EACCES)
+      ? `uid ${processFacts(kernel).uid ?? "of the broker"} may not read it`
+      : undefined,
     stage: "usage",
   });
 }
@@ -332,7 +397,7 @@ function resolve(policy: string, path: string): string {
   return path.startsWith("/") ? path : policy.slice(0, policy.lastIndexOf("/") + 1) + path;
 }
 
-function describe(facts: PeerFacts): { readonly [key: string]: JsonValue } {
+function describe(facts: PeerFacts): AuditFacts {
   return {
     pid: facts.pid,
     uid: facts.uid,
@@ -340,7 +405,7 @@ function describe(facts: PeerFacts): { readonly [key: string]: JsonValue } {
     userNamespace: `${facts.userNamespace}`,
     nested: facts.nested,
     ownsNetwork: facts.ownsNetwork,
-    cgroup: facts.cgroup ?? null,
+    cgroup: facts.cgroup?.slice(0, LONGEST_CGROUP) ?? null,
   };
 }
 

@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
 import { Delegation } from "../../plan/delegation.ts";
-import { withoutComments } from "../broker/json_comments.ts";
 import {
   decodeAnswer,
   decodeRequest,
@@ -8,7 +7,6 @@ import {
   encodeRequest,
   LONGEST_MESSAGE,
 } from "./protocol.ts";
-import { RateLimit } from "../broker/rate_limit.ts";
 
 Deno.test("what a client asks a broker reads", () => {
   const need = Delegation.of({ commands: "any", programs: ["xdp"] });
@@ -55,35 +53,4 @@ Deno.test("decodeRequest gives a reason for any bytes, and never throws", () => 
     if (typeof request === "string") assert(request.length > 0);
     decodeAnswer(cut);
   }
-});
-
-Deno.test("withoutComments leaves strings and places alone", () => {
-  const text = '{"a":"/* no */ // no \\" ,]", /* yes\n */ "b":[1,2,], // yes\n"c":{}, }';
-  const plain = withoutComments(text);
-  assertEquals(plain.length, text.length);
-  assertEquals(plain.split("\n").length, text.split("\n").length);
-  assertEquals(JSON.parse(plain), { a: '/* no */ // no " ,]', b: [1, 2], c: {} });
-});
-
-Deno.test("withoutComments does not mend what is no JSON", () => {
-  for (const text of ["[,]", "/* open", '"open', "[1,,2]", "/"]) {
-    let parsed = true;
-    try {
-      JSON.parse(withoutComments(text));
-    } catch {
-      parsed = false;
-    }
-    assertEquals(parsed, false, text);
-  }
-});
-
-Deno.test("a rate limit fills up again, and keeps a bounded number of uids in mind", () => {
-  let now = 0;
-  const limit = new RateLimit(() => 2, () => now);
-  assertEquals([limit.take(1), limit.take(1), limit.take(1)], [true, true, false]);
-  assert(limit.take(2), "another uid has its own");
-  now += 30_000;
-  assertEquals([limit.take(1), limit.take(1)], [true, false]);
-  for (let uid = 10; uid < 10_000; uid++) limit.take(uid);
-  assert(limit.take(1), "it was forgotten, in favour of those that asked since");
 });
