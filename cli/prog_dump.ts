@@ -8,6 +8,8 @@ import { Btf } from "../btf/mod.ts";
 import type { Kernel } from "../kernel/mod.ts";
 import { decodeProgramInfo } from "../loader/mod.ts";
 import { printInstruction } from "../object/mod.ts";
+import { structs } from "../uapi/layouts.ts";
+import { viewOf } from "../uapi/fields.ts";
 
 /** One instruction. */
 export interface InstructionFacts {
@@ -54,11 +56,11 @@ function sourceLines(
   if (result < 0) return lines;
   const btf = Btf.parse(bytes, { name: `BTF ${btfId}` });
   const size = records.length / count;
-  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  const view = viewOf(records);
+  const { insn_off, line_off } = structs.bpf_line_info;
   for (let at = 0; at + size <= records.length; at += size) {
-    // struct bpf_line_info: insn_off, file_name_off, line_off, line_col.
-    const text = btf.string(view.getUint32(at + 8, true)).trimStart();
-    if (text !== "") lines.set(view.getUint32(at, true), text);
+    const text = btf.string(view.getUint32(at + line_off[0], true)).trimStart();
+    if (text !== "") lines.set(view.getUint32(at + insn_off[0], true), text);
   }
   return lines;
 }

@@ -5,9 +5,16 @@
 import { assert, assertEquals } from "@std/assert";
 import { Btf } from "../btf/mod.ts";
 import { architectures } from "../uapi/architecture.ts";
+import { Errno } from "../uapi/errno.ts";
 import { systemCallTables } from "../uapi/system_calls.ts";
-import { type Architecture, checkClaims, findHeaders } from "./support/c_headers.ts";
-import { families, systemCallNames } from "./support/uapi_families.ts";
+import {
+  type Architecture,
+  checkClaims,
+  findHeaders,
+  namesIn,
+  readConstants,
+} from "./support/c_headers.ts";
+import { families, kernelErrnos, systemCallNames } from "./support/uapi_families.ts";
 
 /** The constants of a generated file, with those of an architecture. */
 async function constantsOf(
@@ -51,6 +58,22 @@ for (const architecture of ["x86_64", "aarch64"] as const) {
         unknown += verdicts.unknown.length;
       }
     }
+    const errnos = await checkClaims(
+      headers,
+      "linux/errno.h",
+      Object.entries(Errno).map(([errno, number]) => `${errno} == ${number}`),
+    );
+    assertEquals(errnos.false, [], "errno");
+    // The kernel's own are in no header for user space, and older headers lack the newest.
+    assert(errnos.held.length > 130, `${errnos.held.length} errnos compared`);
+    for (const errno of kernelErrnos) assert(Object.hasOwn(Errno, errno), errno);
+    const numbers = await readConstants(
+      headers,
+      "linux/errno.h",
+      await namesIn(headers, "linux/errno.h", "E"),
+    );
+    const known = new Set<number>(Object.values(Errno));
+    for (const [errno, number] of numbers) assert(known.has(number), `${errno} has no name here`);
     const calls: { readonly [name: string]: number } = systemCallTables[architecture];
     assertEquals(Object.keys(calls).sort(), [...systemCallNames].sort());
     const verdicts = await checkClaims(

@@ -1,5 +1,8 @@
 /**
- * Numbers of errno.
+ * Numbers of errno, as x86-64 and aarch64 share them: those of `linux/errno.h`, and some of the kernel's own
+ * that user space gets to see.
+ *
+ * Written by `deno task generate --headers FOLDER`. Do not edit.
  *
  * @module
  */
@@ -137,6 +140,7 @@ export const Errno = {
   ENOTRECOVERABLE: 131,
   ERFKILL: 132,
   EHWPOISON: 133,
+  EFTYPE: 134,
   ERESTARTSYS: 512,
   EPROBE_DEFER: 517,
   EBADHANDLE: 521,

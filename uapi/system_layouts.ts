@@ -14,6 +14,8 @@ export const systemStructSizes = {
   statfs: 120,
   new_utsname: 390,
   mount_attr: 32,
+  __user_cap_header_struct: 8,
+  __user_cap_data_struct: 12,
   iovec: 16,
   pollfd: 8,
   siginfo: 128,
@@ -93,6 +95,15 @@ export const systemStructs = {
     attr_clr: [8, 8],
     propagation: [16, 8],
     userns_fd: [24, 8],
+  },
+  __user_cap_header_struct: {
+    version: [0, 4],
+    pid: [4, 4],
+  },
+  __user_cap_data_struct: {
+    effective: [0, 4],
+    permitted: [4, 4],
+    inheritable: [8, 4],
   },
   iovec: {
     iov_base: [0, 8],

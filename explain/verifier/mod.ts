@@ -1,7 +1,7 @@
 /**
  * Turns a verifier log into the refused instruction, its reason and its line of C.
  *
- * Imports: errors, btf, object.
+ * Imports: uapi, errors, btf, object.
  *
  * @module
  */

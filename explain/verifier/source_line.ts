@@ -8,6 +8,8 @@ import type { Btf } from "../../btf/btf.ts";
 import type { RelocatedProgram } from "../../object/spec/spec.ts";
 import type { SourceLine } from "./log.ts";
 import { withoutUndefined } from "../../errors/without_undefined.ts";
+import { structs } from "../../uapi/layouts.ts";
+import { type Field, viewOf } from "../../uapi/fields.ts";
 
 /**
  * The source line that an instruction was compiled from: the last record at or before it.
@@ -22,15 +24,17 @@ export function sourceLine(
   const info = linked.lineInfo;
   if (info === undefined || btf === undefined) return undefined;
   const { records, recordSize } = info;
-  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  const view = viewOf(records);
+  const field = structs.bpf_line_info;
+  const number = (at: number, [offset]: Field): number => view.getUint32(at + offset, true);
   let found = -1;
   for (let at = 0; at + recordSize <= records.byteLength; at += recordSize) {
-    if (view.getUint32(at, true) > instruction) break;
+    if (number(at, field.insn_off) > instruction) break;
     found = at;
   }
   if (found < 0) return undefined;
-  const text = btf.string(view.getUint32(found + 8, true)).trim();
-  const file = btf.string(view.getUint32(found + 4, true));
-  const line = view.getUint32(found + 12, true) >>> 10;
+  const text = btf.string(number(found, field.line_off)).trim();
+  const file = btf.string(number(found, field.file_name_off));
+  const line = number(found, field.line_col) >>> 10;
   return withoutUndefined({ text, file: file || undefined, line: line || undefined });
 }

@@ -17,6 +17,8 @@ import { AT_EMPTY_PATH, S_IFMT, S_IFREG, STATX_BASIC_STATS } from "../../uapi/fi
 import type { Native } from "./ffi/native.ts";
 import { systemCalls as nr } from "./ffi/syscalls.ts";
 import { mapShape } from "./objects.ts";
+import { getNumber, viewOf } from "../../uapi/fields.ts";
+import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 
 /** The highest address of user space, on the machines with the fewest bits. */
 const MOST = 2 ** 47;
@@ -58,14 +60,11 @@ export function mapFile(
 
 /** The smallest page of all machines: what a file's last page is rounded up to. */
 const PAGE = 4096;
-/** Offset of `stx_size` in `struct statx`, and of `stx_mode`. */
-const STX_SIZE = 40;
-const STX_MODE = 28;
 
 /** Bytes of a regular file; undefined for maps, perf events and all else. */
 function regularFileSize(native: Native, fd: number): number | undefined {
   using frame = native.frame();
-  const room = frame.room(256);
+  const room = frame.room(systemStructSizes.statx);
   const result = native.call(
     nr.statx,
     fd,
@@ -75,9 +74,10 @@ function regularFileSize(native: Native, fd: number): number | undefined {
     room.address,
   );
   if (result < 0) return undefined;
-  const view = new DataView(room.bytes.buffer, room.bytes.byteOffset, 256);
-  if ((view.getUint16(STX_MODE, true) & S_IFMT) !== S_IFREG) return undefined;
-  return Number(view.getBigUint64(STX_SIZE, true));
+  const view = viewOf(room.bytes);
+  const { stx_mode, stx_size } = systemStructs.statx;
+  if ((getNumber(view, stx_mode) & S_IFMT) !== S_IFREG) return undefined;
+  return getNumber(view, stx_size);
 }
 
 function deadlyArena(native: Native, fd: number): boolean {

@@ -14,7 +14,7 @@ import {
   SIGKILL,
 } from "../../uapi/processes.ts";
 import { SCM_RIGHTS, SOL_SOCKET } from "../../uapi/sockets.ts";
-import { setField, viewOf } from "../../uapi/fields.ts";
+import { getNumber, setField, viewOf } from "../../uapi/fields.ts";
 import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 
 const LAST_DESCRIPTOR = 0xffffffff;
@@ -50,21 +50,23 @@ export function setNoNewPrivileges(program: ChildProgram): void {
 
 /** Permitted and effective are these capabilities, none is inheritable. */
 export function keepCapabilities(program: ChildProgram, capabilities: readonly number[]): void {
-  const header = program.room(8);
-  viewOf(header.bytes).setUint32(0, _LINUX_CAPABILITY_VERSION_3, true);
-  const data = program.room(24);
+  const header = program.room(systemStructSizes.__user_cap_header_struct);
+  const { version } = systemStructs.__user_cap_header_struct;
+  setField(viewOf(header.bytes), version, _LINUX_CAPABILITY_VERSION_3);
+  const data = program.room(2 * systemStructSizes.__user_cap_data_struct);
   data.bytes.set(capabilitySets(capabilities));
   program.step("capset", systemCalls.capset, [header.address, data.address]);
 }
 
 /** `struct __user_cap_data_struct[2]` with these permitted and effective, and none inheritable. */
 export function capabilitySets(capabilities: readonly number[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(24);
+  const size = systemStructSizes.__user_cap_data_struct;
+  const { permitted, effective } = systemStructs.__user_cap_data_struct;
+  const bytes = new Uint8Array(2 * size);
   for (const number of capabilities) {
-    const at = (number >> 5) * 12;
-    for (const set of [0, 4]) {
-      const place = viewOf(bytes);
-      place.setUint32(at + set, place.getUint32(at + set, true) | (1 << (number & 31)), true);
+    const view = new DataView(bytes.buffer, (number >> 5) * size, size);
+    for (const set of [permitted, effective]) {
+      setField(view, set, getNumber(view, set) | (1 << (number & 31)));
     }
   }
   return bytes;

@@ -51,6 +51,8 @@ import {
   O_CREAT,
 } from "../../uapi/files.ts";
 import {
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
   MOUNT_ATTR_IDMAP,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOSUID,
@@ -80,6 +82,8 @@ import {
   SIGPIPE,
 } from "../../uapi/processes.ts";
 import { AF_INET, IFF_UP, SIOCSIFFLAGS, SOCK_CLOEXEC, SOCK_DGRAM } from "../../uapi/sockets.ts";
+import { setField, viewOf } from "../../uapi/fields.ts";
+import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 
 /** Capabilities that the kernel may have: more than there are today; the rest is EINVAL, and tolerated. */
 const CAPABILITIES = 64;
@@ -316,9 +320,9 @@ function setAttributes(
   tolerate: boolean,
 ): void {
   const place = program.room(MOUNT_ATTR_SIZE_VER0);
-  const view = new DataView(place.bytes.buffer, place.bytes.byteOffset, MOUNT_ATTR_SIZE_VER0);
-  view.setBigUint64(0, BigInt(attributes.set), true);
-  view.setBigUint64(24, BigInt(attributes.userNamespaceFd), true);
+  const view = viewOf(place.bytes);
+  setField(view, systemStructs.mount_attr.attr_set, attributes.set);
+  setField(view, systemStructs.mount_attr.userns_fd, attributes.userNamespaceFd);
   program.step("mount_setattr", systemCalls.mount_setattr, [
     tree,
     "",
@@ -350,11 +354,11 @@ function openBpffs(program: ChildProgram, command: IsolatedCommand, socket: numb
   const rest = CLONE_NEWNS | (command.newNetwork ? CLONE_NEWNET : 0);
   program.step("unshare", systemCalls.unshare, [rest]);
   privateMounts(program);
-  const context = program.step("fsopen", systemCalls.fsopen, ["bpf", 1]);
+  const context = program.step("fsopen", systemCalls.fsopen, ["bpf", FSOPEN_CLOEXEC]);
   sendDescriptor(program, socket, context);
   const answer = program.room(8);
   program.step("wait", systemCalls.read, [socket, answer.address, 8], { stopAtZero: true });
-  const mount = program.step("fsmount", systemCalls.fsmount, [context, 1, 0]);
+  const mount = program.step("fsmount", systemCalls.fsmount, [context, FSMOUNT_CLOEXEC, 0]);
   program.step("move_mount", systemCalls.move_mount, [
     mount,
     "",
@@ -383,9 +387,9 @@ function forkCommand(
 }
 
 function loopbackUp(program: ChildProgram): void {
-  const request = program.room(40);
+  const request = program.room(systemStructSizes.ifreq);
   request.bytes.set(new TextEncoder().encode("lo"));
-  request.bytes[16] = IFF_UP;
+  setField(viewOf(request.bytes), systemStructs.ifreq.ifr_ifru_ifru_flags, IFF_UP);
   const socket = program.step("socket", systemCalls.socket, [
     AF_INET,
     SOCK_DGRAM | SOCK_CLOEXEC,

@@ -50,6 +50,8 @@ import {
   PIDFD_GET_NET_NAMESPACE,
   PIDFD_GET_USER_NAMESPACE,
 } from "../../uapi/processes.ts";
+import { attributes } from "../../uapi/layouts.ts";
+import { endOf, setField, viewOf } from "../../uapi/fields.ts";
 
 const PIDFD_GET: { readonly [kind in NamespaceKind]: number } = {
   network: PIDFD_GET_NET_NAMESPACE,
@@ -181,10 +183,11 @@ export function createTokenIn(
     outside(): void {},
     capability: CAP_BPF,
     inside(program): StepResult {
-      const attributes = program.room(16);
-      new DataView(attributes.bytes.buffer, attributes.bytes.byteOffset, 16)
-        .setUint32(4, directoryFd, true);
-      return program.step("bpf", systemCalls.bpf, [Command.token_create, attributes.address, 8]);
+      const { bpffs_fd } = attributes.token_create;
+      const place = program.room(endOf(bpffs_fd));
+      setField(viewOf(place.bytes), bpffs_fd, directoryFd);
+      const words = [Command.token_create, place.address, endOf(bpffs_fd)];
+      return program.step("bpf", systemCalls.bpf, words);
     },
   });
 }

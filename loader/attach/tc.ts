@@ -32,6 +32,8 @@ import {
   TCA_OPTIONS,
 } from "../../uapi/netlink.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
+import { getNumber, viewOf } from "../../uapi/fields.ts";
+import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 
 /** `TC_H_MAKE(TC_H_CLSACT, minor)`. */
 const handle = (minor: number): number => ((TC_H_CLSACT & 0xffff0000) | minor) >>> 0;
@@ -147,11 +149,18 @@ interface Filter {
 /** Where the kernel put the filter, from its echo: `struct tcmsg` after the header. */
 function placeOf(answers: readonly Uint8Array[]): Filter | undefined {
   for (const answer of answers) {
-    const view = new DataView(answer.buffer, answer.byteOffset, answer.byteLength);
-    if (answer.length < 36 || view.getUint16(4, true) !== RTM_NEWTFILTER) continue;
-    const kind = attributes(answer.subarray(36)).get(TCA_KIND);
+    const { nlmsghdr, tcmsg } = systemStructs;
+    const start = systemStructSizes.nlmsghdr;
+    const end = start + systemStructSizes.tcmsg;
+    if (answer.length < end) continue;
+    if (getNumber(viewOf(answer), nlmsghdr.nlmsg_type) !== RTM_NEWTFILTER) continue;
+    const kind = attributes(answer.subarray(end)).get(TCA_KIND);
     if (kind === undefined || !new TextDecoder().decode(kind).startsWith("bpf")) continue;
-    return { handle: view.getUint32(24, true), priority: view.getUint32(32, true) >>> 16 };
+    const message = viewOf(answer.subarray(start));
+    return {
+      handle: getNumber(message, tcmsg.tcm_handle),
+      priority: getNumber(message, tcmsg.tcm_info) >>> 16,
+    };
   }
   return undefined;
 }

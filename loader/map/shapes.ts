@@ -136,6 +136,9 @@ export function shapedValue(
 }
 
 const BUILD_ID_FRAME = structSizes.bpf_stack_build_id;
+/** In the values of device maps, and in those of CPU maps. */
+const PROGRAM = structs.bpf_devmap_val.bpf_prog_fd[0];
+const { cgroup_inode_id: [INODE], attach_type: [ATTACH_TYPE] } = structs.bpf_cgroup_storage_key;
 
 /** `{ ifindex, program }` and `{ queueSize, program }`; the program is there in values of eight bytes. */
 function targetCodec(
@@ -150,7 +153,7 @@ function targetCodec(
       const number = view.getUint32(at, true);
       return size === 4
         ? { [first]: number }
-        : { [first]: number, program: view.getUint32(at + 4, true) };
+        : { [first]: number, program: view.getUint32(at + PROGRAM, true) };
     },
     encode(value, view, at): void {
       // The number alone is what values of four bytes always were.
@@ -163,7 +166,7 @@ function targetCodec(
       }
       if (size === 4) return;
       const program = descriptorOf(fields["program"] ?? 0);
-      view.setInt32(at + 4, whole(program, `${what}.program`), true);
+      view.setInt32(at + PROGRAM, whole(program, `${what}.program`), true);
     },
   };
 }
@@ -195,17 +198,18 @@ function prefixCodec(size: number, what: string): ValueCodec<BtfValue> {
 
 function cgroupKeyCodec(what: string): ValueCodec<BtfValue> {
   return {
-    size: 16,
+    size: structSizes.bpf_cgroup_storage_key,
     decode: (view, at) => ({
-      cgroup: view.getBigUint64(at, true),
-      attachType: view.getUint32(at + 8, true),
+      cgroup: view.getBigUint64(at + INODE, true),
+      attachType: view.getUint32(at + ATTACH_TYPE, true),
     }),
     encode(value, view, at): void {
       const { cgroup, attachType } = fieldsOf(value, what, "cgroup and attachType");
       if (typeof cgroup !== "bigint") throw misfit(`${what}.cgroup`, "a bigint", cgroup);
-      view.setBigUint64(at, cgroup, true);
-      view.setUint32(at + 8, whole(attachType, `${what}.attachType`), true);
-      view.setUint32(at + 12, 0, true);
+      // The padding at the end is a part of the key.
+      view.setBigUint64(at + structSizes.bpf_cgroup_storage_key - 8, 0n, true);
+      view.setBigUint64(at + INODE, cgroup, true);
+      view.setUint32(at + ATTACH_TYPE, whole(attachType, `${what}.attachType`), true);
     },
   };
 }

@@ -89,6 +89,7 @@ export const structFiles: readonly {
       ["asm/statfs.h", "statfs"],
       ["linux/utsname.h", "new_utsname"],
       ["linux/mount.h", "mount_attr"],
+      ["linux/capability.h", "__user_cap_header_struct __user_cap_data_struct"],
       ["linux/uio.h", "iovec"],
       ["linux/poll.h", "pollfd"],
       ["asm/siginfo.h", "siginfo"],

@@ -1,13 +1,14 @@
 /**
  * Writes the constants of `uapi/` from C headers: a part of `deno task generate --headers FOLDER`.
  *
- * FOLDER has the newest linux-libc-dev of Debian and libc6-dev-arm64-cross unpacked (`dpkg -x`).
+ * FOLDER has Debian's newest linux-libc-dev, libc6-dev, libc6-dev-arm64-cross and
+ * linux-headers-…-common unpacked (`dpkg -x`).
  *
  * @module
  */
 
 import { type Architecture, findHeaders, namesIn, readConstants } from "./c_headers.ts";
-import { families, type Family, systemCallNames } from "./uapi_families.ts";
+import { families, type Family, kernelErrnos, systemCallNames } from "./uapi_families.ts";
 
 /** The constants of one C header: name to number, or one number for each architecture. */
 export interface HeaderConstants {
@@ -160,6 +161,44 @@ export function systemCallsOf(machine: string): SystemCalls {
 `;
 }
 
+/** The text of `uapi/errno_numbers.ts`, before `deno fmt`. */
+async function errnoText(root: string): Promise<string> {
+  const headers = findHeaders("x86_64", root);
+  if (typeof headers === "string") throw new TypeError(`Cannot generate: ${headers}`);
+  const names = await namesIn(headers, "linux/errno.h", "E");
+  const numbers = [...await readConstants(headers, "linux/errno.h", names)];
+  // Numbers that user space is not meant to see, and that bpf(2) and fsconfig(2) answer all the same.
+  const folders = [...Deno.readDirSync(`${root}/usr/src`)].map(({ name }) => name);
+  const folder = folders.find((name) => /^linux-headers-.*-common$/.test(name));
+  const text = await Deno.readTextFile(`${root}/usr/src/${folder}/include/linux/errno.h`);
+  for (const name of kernelErrnos) {
+    const number = new RegExp(`^#define ${name}\\s+(\\d+)`, "m").exec(text)?.[1];
+    if (number === undefined) throw new TypeError(`Cannot generate: the kernel has no ${name}`);
+    numbers.push([name, Number(number)]);
+  }
+  const seen = new Set<number>();
+  // Of two names of a number (EAGAIN and EWOULDBLOCK) the first is the usual one.
+  const unique = numbers.sort(([, a], [, b]) => a - b).filter(([, number]) => {
+    if (seen.has(number)) return false;
+    seen.add(number);
+    return true;
+  });
+  return `/**
+ * Numbers of errno, as x86-64 and aarch64 share them: those of \`linux/errno.h\`, and some of the kernel's own
+ * that user space gets to see.
+ *
+ * ${note}
+ *
+ * @module
+ */
+
+/** Errno: name to number. */
+export const Errno = {
+${unique.map(([name, number]) => `${name}: ${number},`).join("\n")}
+} as const;
+`;
+}
+
 /** All generated files of constants, by path from the repository's root, before `deno fmt`. */
 export async function constantFiles(root: string): Promise<{ readonly [path: string]: string }> {
   const files: { [path: string]: string } = {};
@@ -170,6 +209,7 @@ export async function constantFiles(root: string): Promise<{ readonly [path: str
     files[`uapi/${family.file}.ts`] = familyText(family, headers);
   }
   files["uapi/architecture.ts"] = architectureText(all);
+  files["uapi/errno_numbers.ts"] = await errnoText(root);
   files["uapi/system_calls.ts"] = await systemCallsText(root);
   return files;
 }

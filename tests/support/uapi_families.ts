@@ -221,3 +221,11 @@ export const systemCallNames: readonly string[] =
     .split(
       /\s+/,
     );
+
+/** Errnos of the kernel's own `include/linux/errno.h`, which is no header for user space. */
+export const kernelErrnos: readonly string[] = [
+  "ERESTARTSYS",
+  "EPROBE_DEFER",
+  "EBADHANDLE",
+  "ENOTSUPP",
+];

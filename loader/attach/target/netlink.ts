@@ -5,8 +5,11 @@
  */
 
 import { NLA_F_NESTED, NLA_TYPE_MASK, NLM_F_ACK, NLM_F_REQUEST } from "../../../uapi/netlink.ts";
+import { getNumber, setField, viewOf } from "../../../uapi/fields.ts";
+import { systemStructs, systemStructSizes } from "../../../uapi/system_layouts.ts";
 
-const HEADER = 16;
+const HEADER = systemStructSizes.nlmsghdr;
+const ATTRIBUTE = systemStructSizes.nlattr;
 
 /** NLM_F_REQUEST | NLM_F_ACK: every request here asks for an answer. */
 export const REQUEST_ACK: number = NLM_F_REQUEST | NLM_F_ACK;
@@ -76,11 +79,12 @@ export class NetlinkMessage {
   /** The message with its header. */
   build(): Uint8Array<ArrayBuffer> {
     const message = new Uint8Array(HEADER + this.#bytes.length);
-    const view = new DataView(message.buffer);
-    view.setUint32(0, message.length, true);
-    view.setUint16(4, this.#type, true);
-    view.setUint16(6, this.#flags, true);
-    view.setUint32(8, 1, true);
+    const view = viewOf(message);
+    const field = systemStructs.nlmsghdr;
+    setField(view, field.nlmsg_len, message.length);
+    setField(view, field.nlmsg_type, this.#type);
+    setField(view, field.nlmsg_flags, this.#flags);
+    setField(view, field.nlmsg_seq, 1);
     message.set(this.#bytes, HEADER);
     return message;
   }
@@ -94,14 +98,15 @@ export class NetlinkMessage {
 /** The attributes in a piece of a netlink message, by type: the last one where a type comes twice. */
 export function attributes(bytes: Uint8Array): Map<number, Uint8Array> {
   const found = new Map<number, Uint8Array>();
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { nla_len, nla_type } = systemStructs.nlattr;
   let offset = 0;
-  while (offset + 4 <= bytes.length) {
-    const length = view.getUint16(offset, true);
-    if (length < 4 || offset + length > bytes.length) break;
+  while (offset + ATTRIBUTE <= bytes.length) {
+    const view = viewOf(bytes.subarray(offset));
+    const length = getNumber(view, nla_len);
+    if (length < ATTRIBUTE || offset + length > bytes.length) break;
     found.set(
-      view.getUint16(offset + 2, true) & NLA_TYPE_MASK,
-      bytes.subarray(offset + 4, offset + length),
+      getNumber(view, nla_type) & NLA_TYPE_MASK,
+      bytes.subarray(offset + ATTRIBUTE, offset + length),
     );
     offset += (length + 3) & ~3;
   }
