@@ -251,6 +251,19 @@ Deno.test("pure layers do not know Deno, Node or the network", async () => {
   assertEquals(wrong, []);
 });
 
+Deno.test("an errno is compared by name", async () => {
+  const wrong: string[] = [];
+  for (const folder of [...LAYERS, "examples", "tests"]) {
+    for (const path of await sources(folder)) {
+      // failed(result, Errno.ENOENT) instead of `result === -2` and `failed(result, Errno.ENOENT)`.
+      // -1 is also an index that was not found.
+      const raw = /[=!]== -(?:[2-9]|[1-9]\d+|Errno\.\w+)\b/g;
+      for (const [found] of codeOf(await read(path)).matchAll(raw)) wrong.push(`${path}: ${found}`);
+    }
+  }
+  assertEquals(wrong, []);
+});
+
 Deno.test("libraries do not print", async () => {
   const wrong: string[] = [];
   for (const layer of LAYERS) {

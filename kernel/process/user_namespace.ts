@@ -12,7 +12,7 @@ import {
   sendDescriptor,
   setNoNewPrivileges,
 } from "./child_steps.ts";
-import { Errno } from "../../uapi/errno.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
 import type { Kernel } from "../kernel.ts";
 import {
   type FailedStep,
@@ -284,7 +284,7 @@ async function answerOf(
     if (signal?.aborted === true) return -Errno.ECANCELED;
     if (left <= 0) return -Errno.ETIMEDOUT;
     const message = await receive(Math.min(left, LOOK));
-    if (message !== -Errno.ETIMEDOUT) return message;
+    if (!failed(message, Errno.ETIMEDOUT)) return message;
     if (child.hasStopped()) return -Errno.ESRCH;
   }
 }
