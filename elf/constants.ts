@@ -1,5 +1,5 @@
 /**
- * The numbers of ELF that skep uses, by their names in `elf.h`, grouped and without the prefix.
+ * ELF constants that skep reads, named as in `elf.h` without the prefix. A test compares them with that header.
  *
  * @module
  */
@@ -16,9 +16,9 @@ export const FileType = {
   core: 4,
 } as const;
 
-/** `e_machine`, the two that a BPF object may name. */
+/** `e_machine`: the two values of BPF objects. */
 export const Machine = {
-  /** EM_NONE: very old clang wrote BPF objects so. */
+  /** EM_NONE: written by clang before 3.9. */
   none: 0,
   /** EM_BPF. */
   bpf: 247,
@@ -36,17 +36,17 @@ export const SectionType = {
   strtab: 3,
   /** Relocations with addends. */
   rela: 4,
-  /** Notes, as USDT probes are written. */
+  /** Notes: USDT probes are described by notes. */
   note: 7,
-  /** Zero-initialised data: a size without bytes. */
+  /** Zero-initialised data: has a size, but no bytes in the file. */
   nobits: 8,
-  /** Relocations whose addends are in the code. */
+  /** Relocations whose addends are in the relocated bytes. */
   rel: 9,
   /** The dynamic linker's symbol table. */
   dynsym: 11,
   /** A group of sections (COMDAT). */
   group: 17,
-  /** The section indices that don't fit into a symbol. */
+  /** Section indices that do not fit into the 16 bits of a symbol. */
   symtabShndx: 18,
   /** LLVM's table of address-significant symbols. */
   llvmAddrsig: 0x6fff4c03,
@@ -62,16 +62,16 @@ export const SectionFlag = {
   execute: 4,
 } as const;
 
-/** Section indices with a meaning of their own. */
+/** Reserved section indices. */
 export const SectionIndex = {
-  /** No section: an extern. */
+  /** SHN_UNDEF: the symbol is an extern. */
   undefined: 0,
-  /** The first reserved one. */
+  /** SHN_LORESERVE: the first reserved index. */
   reserved: 0xff00,
   /** An absolute value. */
   absolute: 0xfff1,
   /** An unallocated common symbol. */
   common: 0xfff2,
-  /** The index stands elsewhere. */
+  /** SHN_XINDEX: the index is in the section of type `symtabShndx`. */
   extended: 0xffff,
 } as const;

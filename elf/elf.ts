@@ -20,11 +20,19 @@ export type {
   ElfVisibility,
 } from "./types.ts";
 
-/** How {@linkcode ElfFile.parse} reads. */
+/** Options of {@linkcode ElfFile.parse}. */
 export interface ElfOptions {
-  /** What errors call the file; `"ELF file"` unless told. */
+  /**
+   * The name that errors show.
+   *
+   * @default "ELF file"
+   */
   readonly name?: string | undefined;
-  /** Take executables, libraries and any machine's code, not only BPF objects. */
+  /**
+   * Whether to accept executables, libraries and code of other machines, beside relocatable BPF objects.
+   *
+   * @default false
+   */
   readonly anyMachine?: boolean | undefined;
 }
 
@@ -34,7 +42,7 @@ const SEGMENT_SIZE = 56;
 const SYMBOL_SIZE = 24;
 
 /**
- * An ELF64 file, parsed from its bytes; all data are views into them.
+ * Reads an ELF64 file from its bytes. Section and segment data are views of those bytes, not copies.
  *
  * @example
  * ```ts
@@ -45,19 +53,19 @@ const SYMBOL_SIZE = 24;
  * ```
  */
 export class ElfFile {
-  /** What errors call the file. */
+  /** The name that errors show. */
   readonly name: string;
   /** The whole file. */
   readonly bytes: Uint8Array;
-  /** Whether numbers in it are little-endian. */
+  /** Whether the file is little-endian. */
   readonly littleEndian: boolean;
-  /** One of {@linkcode Machine}, or another number. */
+  /** `e_machine`: one of {@linkcode Machine}, or another number with `anyMachine`. */
   readonly machine: number;
-  /** One of {@linkcode FileType}. */
+  /** `e_type`: one of {@linkcode FileType}. */
   readonly type: number;
-  /** Where execution starts; 0 in an object. */
+  /** `e_entry`: the virtual address of the entry point; 0 in a relocatable object. */
   readonly entry: number;
-  /** All sections; the first is the empty one of every ELF file. */
+  /** All sections by index. Index 0 is the null section that every ELF file begins with. */
   readonly sections: readonly ElfSection[];
 
   readonly #view: DataView;
@@ -80,43 +88,44 @@ export class ElfFile {
     this.sections = this.#readSections();
     if (options.anyMachine !== true) {
       this.#checkOverlap();
-      // A malformed symbol table is a malformed object: say so now, not at first use.
+      // Report a malformed symbol table when the object is opened, not at the first use of a symbol.
       this.#symbols = this.#readSymbols(SectionType.symtab);
     }
   }
 
   /**
-   * Parses a file's headers, sections and (for a BPF object) symbols.
+   * Parses the headers and sections of a file, and the symbols of a BPF object.
    *
-   * Takes relocatable objects for BPF only, unless `anyMachine` is given.
+   * Accepts relocatable BPF objects only, unless `anyMachine` is set.
    *
-   * @throws {ElfError} for anything else, with `data.offset` where the wrong field stands.
+   * @throws {ElfError} when a header, table or symbol is malformed; `data.offset` is the offset of the field
+   * in the file.
    */
   static parse(bytes: Uint8Array, options: string | ElfOptions = {}): ElfFile {
     return new ElfFile(bytes, typeof options === "string" ? { name: options } : options);
   }
 
-  /** The symbols of `.symtab`; the first is the empty one. Empty for a stripped file. */
+  /** The symbols of `.symtab` by index; index 0 is the null symbol. Empty for a stripped file. */
   get symbols(): readonly ElfSymbol[] {
     return this.#symbols ??= this.#readSymbols(SectionType.symtab);
   }
 
-  /** The symbols of `.dynsym`, as executables and libraries have them. */
+  /** The symbols of `.dynsym`, which executables and libraries have. */
   get dynamicSymbols(): readonly ElfSymbol[] {
     return this.#dynamicSymbols ??= this.#readSymbols(SectionType.dynsym);
   }
 
-  /** The program headers of an executable or a library; a BPF object has none. */
+  /** The segments (program headers) of an executable or library; empty for a BPF object. */
   get segments(): readonly ElfSegment[] {
     return this.#segments ??= this.#readSegments();
   }
 
-  /** Whether there is a symbol table. */
+  /** Whether the file has a `.symtab`. */
   get hasSymbolTable(): boolean {
     return this.sections.some((section) => section.type === SectionType.symtab);
   }
 
-  /** The first section of that name. */
+  /** Finds the first section with the name. Names need not be unique: iterate over `sections` to see all. */
   section(name: string): ElfSection | undefined {
     if (this.#byName === undefined) {
       this.#byName = new Map();
@@ -129,9 +138,9 @@ export class ElfFile {
   }
 
   /**
-   * The relocations for a section, in the order of the file; several tables are joined.
+   * Reads the relocations of a section, in file order. The entries of several tables are concatenated.
    *
-   * @throws {ElfError} for a table that is cut off, or a relocation whose symbol does not exist.
+   * @throws {ElfError} when a table is truncated or names a symbol that does not exist.
    */
   relocations(target: ElfSection): readonly ElfRelocation[] {
     if (this.#relocationSections === undefined) {
@@ -150,14 +159,14 @@ export class ElfFile {
     return relocations;
   }
 
-  /** Checks `e_ident`; says whether the file is little-endian. */
+  /** Checks `e_ident` and returns whether the file is little-endian. */
   #identify(): boolean {
     const { bytes } = this;
     if (bytes.length < 4 || this.#view.getUint32(0) !== 0x7f454c46) {
       throw this.#error(
         bytes.length === 0 ? "it is empty" : "it is not an ELF file",
         0,
-        "give an object that clang made with -target bpf",
+        "pass an object that clang compiled with -target bpf",
         "ENOEXEC",
       );
     }
@@ -186,7 +195,7 @@ export class ElfFile {
       throw this.#error(
         `it is ELF type ${this.type}, not a relocatable object (${FileType.relocatable})`,
         16,
-        "give the object that the compiler wrote, not a linked file",
+        "pass the object file that the compiler wrote, not a linked one",
       );
     }
   }
@@ -205,7 +214,7 @@ export class ElfFile {
       throw this.#error(`its section table is at ${table}, past its end at ${size}`, 40);
     }
     let count = view.getUint16(60, littleEndian);
-    // More than 0xfeff sections: the true numbers are in the first header.
+    // With more than 0xfeff sections the count is in sh_size, and the index below in sh_link, of section 0.
     if (count === 0) count = this.#wide(table + 32, "number of sections");
     if (count * SECTION_SIZE > size - table) {
       throw this.#error(`its table of ${count} sections at ${table} ends past ${size}`, 60);
@@ -230,7 +239,7 @@ export class ElfFile {
       const name = names.at(nameOffsets[index] as number);
       if (name === undefined && section.type !== SectionType.null) {
         throw this.#error(
-          `the name of section ${index} is at ${nameOffsets[index]}, outside the table of names`,
+          `the name of section ${index} is at ${nameOffsets[index]}, outside the string table`,
           table + index * SECTION_SIZE,
         );
       }
@@ -262,7 +271,7 @@ export class ElfFile {
       index,
       name: "",
       type,
-      // Only the low word has flags that matter here; processor flags are in its top bits.
+      // The low word holds all flags that are read; the high word is unused for BPF.
       flags: view.getUint32(littleEndian ? at + 8 : at + 12, littleEndian),
       address: this.#wideOrZero(at + 16),
       offset,
@@ -275,7 +284,7 @@ export class ElfFile {
     };
   }
 
-  /** An object whose sections share bytes could make a reader work on them over and over. */
+  /** Refuses sections that share bytes: a small file could otherwise make readers process the same bytes many times. */
   #checkOverlap(): void {
     let total = 0;
     for (const section of this.sections) total += section.data.length;
@@ -290,12 +299,12 @@ export class ElfFile {
   #stringTable(sections: readonly ElfSection[], index: number, at: number): StringTable {
     const section = sections[index];
     if (section === undefined || section.type !== SectionType.strtab) {
-      throw this.#error(`section ${index} should be a table of names and is not`, at);
+      throw this.#error(`section ${index} is not a string table, but is used as one`, at);
     }
     const table = new StringTable(section.data);
     if (!table.terminated) {
       throw this.#error(
-        `the table of names in section ${index} does not end with a NUL`,
+        `the string table in section ${index} does not end with a NUL`,
         section.offset + section.size - 1,
       );
     }
@@ -367,7 +376,7 @@ export class ElfFile {
     const nameOffset = view.getUint32(at, littleEndian);
     if (nameOffset !== 0 && nameOffset >= names.bytes.length) {
       throw this.#error(
-        `the name of symbol ${index} is at ${nameOffset}, outside the table of names`,
+        `the name of symbol ${index} is at ${nameOffset}, outside the string table`,
         at,
       );
     }
@@ -375,7 +384,10 @@ export class ElfFile {
     if (sectionIndex === SectionIndex.extended) {
       const entry = index * 4;
       if (extended === undefined || entry + 4 > extended.data.length) {
-        throw this.#error(`symbol ${index} has its section in a table that is not there`, at + 6);
+        throw this.#error(
+          `symbol ${index} has an extended section index, and the table of those is missing or too short`,
+          at + 6,
+        );
       }
       sectionIndex = view.getUint32(extended.offset + entry, littleEndian);
     } else if (sectionIndex >= SectionIndex.reserved) {
@@ -481,7 +493,7 @@ export class ElfFile {
     return segments;
   }
 
-  /** A 64-bit number; refuses what a double cannot hold. */
+  /** Reads a 64-bit field. Refuses values above 2**53 - 1, which a double cannot hold. */
   #wide(at: number, what: string): number {
     const { littleEndian } = this;
     const view = this.#view;
@@ -498,7 +510,7 @@ export class ElfFile {
     return high * 0x1_0000_0000 + low;
   }
 
-  /** A 64-bit number that nothing depends on: 0 when a double cannot hold it. */
+  /** Reads a 64-bit field of informational value; returns 0 for what a double cannot hold. */
   #wideOrZero(at: number): number {
     const { littleEndian } = this;
     const high = this.#view.getUint32(littleEndian ? at + 4 : at, littleEndian);
@@ -529,5 +541,5 @@ export class ElfFile {
 
 const EMPTY: Uint8Array = new Uint8Array(0);
 
-/** A section while its name is still to be found. */
+/** A section whose name is filled in later, when the string table is known. */
 type Section = { -readonly [Key in keyof ElfSection]: ElfSection[Key] };

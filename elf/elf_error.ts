@@ -1,32 +1,40 @@
 /**
- * The error of this layer.
+ * The error that ELF parsing throws.
  *
  * @module
  */
 
 import { type ErrorFacts, SkepError } from "../errors/skep_error.ts";
 
-/** What {@linkcode ElfError} is made from. */
+/** Facts of an {@linkcode ElfError}. */
 export interface ElfErrorFacts {
-  /** The file's name as the caller gave it. */
+  /** The name of the file. */
   readonly subject: string;
-  /** What is wrong. */
+  /** What is malformed. */
   readonly why: string;
-  /** What to do about it. */
+  /** What the caller can do. */
   readonly fix?: string | undefined;
-  /** The errno that libbpf would answer; `EINVAL` unless told. */
+  /**
+   * The errno that libbpf returns for the same file.
+   *
+   * @default "EINVAL"
+   */
   readonly errno?: string | undefined;
-  /** Bytes from the start of the file where the wrong field stands. */
+  /** Offset of the malformed field in the file, in bytes. */
   readonly offset?: number | undefined;
-  /** What was being done; `"read"` unless told. */
+  /**
+   * What was being done.
+   *
+   * @default "read"
+   */
   readonly doing?: string | undefined;
 }
 
 /**
- * Bytes that are no ELF file that skep can read.
+ * Thrown for bytes that are not an ELF file that skep can read.
  *
- * `errno` is what libbpf would answer, `stage` is `"open"`, and `data.offset` is the place of the
- * wrong field in the file.
+ * `errno` is the one that libbpf returns, `stage` is `"open"`, and `data.offset` is the offset of the
+ * malformed field in the file.
  */
 export class ElfError extends SkepError {
   /** The class's name. */

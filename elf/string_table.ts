@@ -1,5 +1,5 @@
 /**
- * Tables of NUL-terminated names, as ELF and BTF have them.
+ * String tables of ELF and BTF: NUL-terminated names at byte offsets.
  *
  * @module
  */
@@ -7,39 +7,39 @@
 /** A byte order mark is a part of a name like any other. */
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Up to this size a table is decoded as a whole, once, and names are slices of that text. */
+/** Tables up to this size, in bytes, are decoded once as a whole; names are then slices of the text. */
 const WHOLE = 1 << 18;
 
 /**
- * A table of NUL-terminated names, decoded on demand.
+ * Decodes names of a string table on demand.
  *
- * A small ASCII table (that of any BPF object) is decoded once, so a name costs a slice; names of a
- * big one (the kernel's BTF) are decoded one by one.
+ * A small ASCII table, as in BPF objects, is decoded once, so that a name costs one slice. Names of a
+ * large table, as in kernel BTF, are decoded one by one.
  */
 export class StringTable {
   /** The raw bytes. */
   readonly bytes: Uint8Array;
-  /** Undefined: not tried yet; null: it can't be sliced. */
+  /** The decoded table; undefined before the first name, null for a table that is too large or not ASCII. */
   #text: string | null | undefined;
   /** For each byte where its name ends; made for tables with long names alone. */
   #ends: Uint32Array | undefined;
 
-  /** Wraps the bytes; nothing is read. */
+  /** Wraps the bytes without reading them. */
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
     if (bytes.length > WHOLE) this.#text = null;
   }
 
-  /** Whether every offset below the table's size is the start of a terminated name. */
+  /** Whether the table is empty or ends with a NUL, so that a name at any offset is terminated. */
   get terminated(): boolean {
     const { bytes } = this;
     return bytes.length === 0 || bytes[bytes.length - 1] === 0;
   }
 
   /**
-   * The name at an offset; undefined when the offset is past the end or the name has no end.
+   * Returns the name at an offset; undefined when the offset is past the end or the name is not terminated.
    *
-   * Bytes that are not UTF-8 become U+FFFD.
+   * Bytes that are not UTF-8 decode to U+FFFD.
    */
   at(offset: number): string | undefined {
     const text = this.#text === undefined ? (this.#text = wholeText(this.bytes)) : this.#text;
@@ -90,7 +90,7 @@ export class StringTable {
     for (; at < bytes.length; at++) {
       const byte = bytes[at] as number;
       if (byte === 0) return name;
-      // A long or foreign name: let the decoder do it.
+      // TextDecoder is faster for long names, and needed for names that are not ASCII.
       if (byte > 0x7f || at - offset === 48) break;
       name += String.fromCharCode(byte);
     }
@@ -139,7 +139,7 @@ export const SHARED_NAMES: string =
   `its names share their bytes: together they are more than ${NAME_BYTES >> 20} MiB and ` +
   `${NAME_BYTES_PER_BYTE} bytes for each byte that refers to them`;
 
-/** The table as text whose indices are the bytes' offsets, or null when it isn't plain ASCII. */
+/** Decodes a table whose character indices equal its byte offsets; null when it is not ASCII. */
 function wholeText(bytes: Uint8Array): string | null {
   for (let at = 0; at < bytes.length; at++) if ((bytes[at] as number) > 0x7f) return null;
   return utf8.decode(bytes);

@@ -1,5 +1,5 @@
 /**
- * A symbol that decodes its name at first use.
+ * Symbols whose names are decoded when they are first read.
  *
  * @module
  */
@@ -11,7 +11,7 @@ const BINDINGS = ["local", "global", "weak"] as const;
 const SYMBOL_TYPES = ["notype", "object", "func", "section", "file"] as const;
 const VISIBILITIES = ["default", "internal", "hidden", "protected"] as const;
 
-/** A symbol that decodes its name at first use. */
+/** A symbol whose name is decoded when it is first read: most symbols are looked up by index only. */
 export class LazySymbol implements ElfSymbol {
   readonly index: number;
   readonly value: number;

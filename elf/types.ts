@@ -1,90 +1,90 @@
 /**
- * The parts of an ELF file as plain data.
+ * Sections, symbols, relocations and segments of an ELF file as plain data.
  *
  * @module
  */
 
 /** A section. */
 export interface ElfSection {
-  /** Its place in the section table. */
+  /** Index in the section table. */
   readonly index: number;
-  /** Its name. */
+  /** Name from the section name string table. */
   readonly name: string;
-  /** One of {@linkcode SectionType}. */
+  /** `sh_type`: one of {@linkcode SectionType}. */
   readonly type: number;
-  /** {@linkcode SectionFlag} bits. */
+  /** `sh_flags`: bits of {@linkcode SectionFlag}. */
   readonly flags: number;
-  /** Where it is in memory; 0 in a relocatable object. */
+  /** `sh_addr`: virtual address; 0 in a relocatable object. */
   readonly address: number;
-  /** Bytes from the start of the file. */
+  /** Offset in the file, in bytes. */
   readonly offset: number;
-  /** Bytes; for zero-initialised data there are none in the file. */
+  /** Size in bytes. Zero-initialised data (`nobits`) has a size but no bytes in the file. */
   readonly size: number;
-  /** `sh_link`: the index of a section that belongs to it. */
+  /** `sh_link`: the index of a related section, for instance the string table of a symbol table. */
   readonly link: number;
-  /** `sh_info`: for relocations the index of the section that they are for. */
+  /** `sh_info`: for relocations, the index of the section that they apply to. */
   readonly info: number;
-  /** Bytes. */
+  /** `sh_addralign`: alignment in bytes. */
   readonly alignment: number;
-  /** Bytes of one entry where it is a table. */
+  /** Size of one entry in bytes, for sections that are tables; else 0. */
   readonly entrySize: number;
-  /** A view into the file; empty for zero-initialised data. */
+  /** View of the bytes in the file; empty for zero-initialised data. */
   readonly data: Uint8Array;
 }
 
-/** How a symbol is seen by other objects. */
+/** Binding of a symbol (STB_…). */
 export type ElfBinding = "local" | "global" | "weak" | "other";
-/** What a symbol names. */
+/** Type of a symbol (STT_…). */
 export type ElfSymbolType = "notype" | "object" | "func" | "section" | "file" | "other";
-/** Whether a symbol can be seen by other components. */
+/** Visibility of a symbol (STV_…). */
 export type ElfVisibility = "default" | "internal" | "hidden" | "protected";
 
 /** A symbol. */
 export interface ElfSymbol {
-  /** Its place in the symbol table. */
+  /** Index in the symbol table. */
   readonly index: number;
-  /** Its name; empty for most section symbols. */
+  /** Name; empty for most section symbols. */
   readonly name: string;
-  /** In a relocatable object bytes from the start of its section. */
+  /** `st_value`: in a relocatable object the offset in its section, in bytes; else a virtual address. */
   readonly value: number;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
-  /** How it is seen by other objects. */
+  /** Binding. */
   readonly binding: ElfBinding;
-  /** What it names. */
+  /** Type. */
   readonly type: ElfSymbolType;
-  /** Whether it can be seen by other components. */
+  /** Visibility. */
   readonly visibility: ElfVisibility;
-  /** Its section, or one of {@linkcode SectionIndex} but never `extended`. */
+  /** Index of its section, or one of {@linkcode SectionIndex}. Extended indices are resolved. */
   readonly sectionIndex: number;
 }
 
 /** A relocation. */
 export interface ElfRelocation {
-  /** Bytes from the start of the section. */
+  /** Offset in the relocated section, in bytes. */
   readonly offset: number;
-  /** One of {@linkcode RelocationType} in a BPF object. */
+  /** Relocation type: one of {@linkcode RelocationType} in a BPF object. */
   readonly type: number;
-  /** The symbol's index. */
+  /** Index of the symbol. */
   readonly symbol: number;
-  /** 0 for a relocation without addend. */
+  /** Addend; 0 for a relocation of a `rel` section. */
   readonly addend: number;
 }
 
 /** A segment (program header) of an executable or a library. */
 export interface ElfSegment {
-  /** One of {@linkcode SegmentType}. */
+  /** `p_type`. */
   readonly type: number;
-  /** Readable 4, writable 2, executable 1. */
+  /** `p_flags`: readable 4, writable 2, executable 1. */
   readonly flags: number;
-  /** Bytes from the start of the file. */
+  /** Offset in the file, in bytes. */
   readonly offset: number;
-  /** Where it is in memory. */
+  /** `p_vaddr`: virtual address. */
   readonly address: number;
-  /** Bytes in the file. */
+  /** Size in the file, in bytes. */
   readonly fileSize: number;
-  /** Bytes in memory. */
+  /** Size in memory, in bytes. */
   readonly memorySize: number;
-  /** A view into the file. */
+  /** View of the bytes in the file. */
   readonly data: Uint8Array;
 }

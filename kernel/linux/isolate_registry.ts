@@ -1,7 +1,8 @@
 /**
  * Which descriptors belong to which isolate of this process, in memory that all of them share.
  *
- * The memory is a memfd that every isolate finds by its name in /proc/self/fd. Each isolate takes a slot: its
+ * The memory is mapped once in the process; every isolate finds it by its name in /proc/self/maps, so that no
+ * descriptor stays open for it. Each isolate takes a slot: its
  * thread, and a bit for each descriptor. A thread runs one isolate at a time, so a slot whose thread has ended, or
  * runs another isolate now, belongs to an isolate that has ended.
  *
@@ -11,7 +12,7 @@
 import { MFD_CLOEXEC } from "../../uapi/processes.ts";
 import type { Native } from "./ffi/native.ts";
 import { systemCalls } from "./ffi/syscalls.ts";
-import { readDirectory, readFile, readLink } from "./files.ts";
+import { readFile, readLink } from "./files.ts";
 
 const NAME = "skep-descriptors";
 /** Isolates with BPF objects at one time. */
@@ -106,28 +107,30 @@ function startOf(native: Native, thread: number): number | undefined {
 
 /** The shared memory; undefined where it cannot be had (no /proc, no memfd). */
 function sharedWords(native: Native): Int32Array<ArrayBuffer> | undefined {
-  let fd = findMemory(native);
-  if (fd === undefined) {
-    using frame = native.frame();
-    const made = native.call(systemCalls.memfd_create, frame.text(NAME), MFD_CLOEXEC);
-    if (made < 0) return undefined;
-    if (native.call(systemCalls.ftruncate, made, SIZE) < 0) {
-      native.call(systemCalls.close, made);
-      return undefined;
-    }
-    // Two isolates may have made one each: the lower number counts.
-    fd = findMemory(native);
-    if (fd !== undefined && fd !== made) native.call(systemCalls.close, made);
-    fd ??= made;
-  }
-  const address = native.map(SIZE, { fd, writable: true, offset: 0, private: false });
-  return address < 0 ? undefined : new Int32Array(native.buffer(address, SIZE));
+  const address = findMemory(native) ?? makeMemory(native);
+  return address === undefined ? undefined : new Int32Array(native.buffer(address, SIZE));
 }
 
+function makeMemory(native: Native): number | undefined {
+  using frame = native.frame();
+  const fd = native.call(systemCalls.memfd_create, frame.text(NAME), MFD_CLOEXEC);
+  if (fd < 0) return undefined;
+  const sized = native.call(systemCalls.ftruncate, fd, SIZE);
+  const options = { fd, writable: true, offset: 0, private: false };
+  const made = sized < 0 ? sized : native.map(SIZE, options);
+  native.call(systemCalls.close, fd);
+  if (made < 0) return undefined;
+  // Two isolates may have made memory at the same time: both then use the one at the lower address.
+  const first = findMemory(native) ?? made;
+  if (first !== made) native.call(systemCalls.munmap, made, SIZE);
+  return first;
+}
+
+/** The address of the memory, where an isolate has mapped it: /proc/self/maps is sorted by address. */
 function findMemory(native: Native): number | undefined {
-  const numbers = (readDirectory(native, "/proc/self/fd") ?? []).map(Number)
-    .filter(Number.isInteger).sort((a, b) => a - b);
-  return numbers.find((fd) =>
-    readLink(native, `/proc/self/fd/${fd}`)?.startsWith(`/memfd:${NAME}`) === true
-  );
+  const { result, bytes } = readFile(native, "/proc/self/maps");
+  if (result < 0) return undefined;
+  const text = new TextDecoder().decode(bytes);
+  const [, address] = new RegExp(`^([0-9a-f]+)-.*/memfd:${NAME} `, "m").exec(text) ?? [];
+  return address === undefined ? undefined : parseInt(address, 16);
 }
