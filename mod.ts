@@ -187,7 +187,9 @@ export {
   wordsText,
 } from "./plan/mod.ts";
 export {
+  type AuditSink,
   type BpffsMount,
+  type BrokerAddress,
   type BrokerOptions,
   type BrokerRequestOptions,
   DelegationError,
