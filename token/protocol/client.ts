@@ -13,6 +13,9 @@ import { decodeAnswer, encodeRequest, LONGEST_MESSAGE } from "./protocol.ts";
 /** Where a broker listens by convention. */
 export const DEFAULT_BROKER = "/run/skep/broker.sock";
 
+/** Milliseconds after which a connection is tried again. */
+const RETRY = 5;
+
 /** Asks for a token and waits for the answer. Throws a {@linkcode KernelError}. */
 export function requestToken(
   kernel: Kernel,
@@ -25,7 +28,13 @@ export function requestToken(
 ): { readonly fd: number; readonly delegation: Delegation } {
   const { need, label = "", timeout = 5000 } = options;
   const { sockets } = kernel.processes;
-  const socket = sockets.connect(path);
+  const end = performance.now() + timeout;
+  let socket = sockets.connect(path);
+  while (failed(socket, Errno.EAGAIN) && performance.now() < end) {
+    // Many wait to be accepted. Nothing tells when there is room: it is tried again a little later.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY);
+    socket = sockets.connect(path);
+  }
   if (socket < 0) throw refusal(path, "connect", socket, "no broker answers there");
   try {
     const sent = sockets.send(socket, encodeRequest(need, label));
@@ -34,7 +43,9 @@ export function requestToken(
     if (!kernel.poller.poll(socket, timeout)) {
       throw refusal(path, "recvmsg", -Errno.ETIMEDOUT, "the broker did not answer in time");
     }
-    const message = sockets.receive(socket, LONGEST_MESSAGE);
+    let message = sockets.receive(socket, LONGEST_MESSAGE);
+    // Turned away before the request was read: that error comes first, then the answer.
+    if (failed(message, Errno.ECONNRESET)) message = sockets.receive(socket, LONGEST_MESSAGE);
     if (typeof message === "number") {
       throw refusal(path, "recvmsg", message, "the broker closed the connection without an answer");
     }
