@@ -35,7 +35,11 @@ export class ArrayMap<K, V> extends KeyedMap<K, V> {
 
   readonly #memory: MapMemory;
 
-  /** Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`. */
+  /**
+   * Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`.
+   *
+   * @internal
+   */
   constructor(parts: MapParts) {
     super(parts);
     this.#memory = new MapMemory(parts);
