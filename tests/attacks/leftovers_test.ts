@@ -28,6 +28,12 @@ for (
   );
 }
 
+testWith("root", "attack: what is taken up from ended workers is nobody else's", async () => {
+  const ended = await runChild("handed_over.ts", { through: ALONE, timeout: 40_000 });
+  assertEquals(ended.code, 0, ended.error);
+  assertEquals(ended.out.trim().split("\n"), ["done"]);
+});
+
 testWith("root", "attack: a disposed map says that it was disposed, not EBADF alone", () => {
   const map = BpfMap.create<number, bigint>({
     type: "hash",
