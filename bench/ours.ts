@@ -6,6 +6,7 @@
 
 import { Btf, codecFor } from "../btf/mod.ts";
 import { LinuxKernel, linuxKernel, Mapping } from "../kernel/mod.ts";
+import { readable } from "../kernel/read_only_mapping.ts";
 import { BpfObject, RingBuffer } from "../loader/mod.ts";
 import { eventTypes, ObjectSpec } from "../object/mod.ts";
 import { nanoseconds } from "./measure.ts";
@@ -84,7 +85,7 @@ function btf(rounds: number): void {
     const mapping = kernel.map(fd, size, { private: true, inPlace: true });
     kernel.close(fd);
     if (!(mapping instanceof Mapping)) throw new Error(`map ${path}: ${mapping}`);
-    const types = Btf.parse(mapping.u8, { name: "vmlinux", trusted: true });
+    const types = Btf.parse(readable(mapping).u8, { name: "vmlinux", trusted: true });
     if (types.find("task_struct", "struct") === undefined) throw new Error("no task_struct");
     samples.push((nanoseconds() - start) / 1e3);
     mapping[Symbol.dispose]();

@@ -457,8 +457,8 @@ export interface Files {
       /** MAP_PRIVATE: what some files want for being mapped at all. */
       readonly private?: boolean | undefined;
       /**
-       * The kernel's own pages, though they are read-only: for a caller that writes to no view and lets
-       * nobody else have one, since a write ends the process by SIGSEGV.
+       * The kernel's own pages, though they are read-only and a write would end the process by SIGSEGV: what
+       * is mapped so has no views outside of this package.
        */
       readonly inPlace?: boolean | undefined;
       /** Exactly where it must lie (arenas); -EEXIST when something lies there. */

@@ -10,6 +10,7 @@
 import { wholeNumber } from "../arguments.ts";
 import type { Kernel, Result } from "../kernel.ts";
 import { Mapping } from "../mapping.ts";
+import { ReadOnlyMapping } from "../read_only_mapping.ts";
 import { BPF_F_SEGV_ON_FAULT } from "../../uapi/bpf_flags.ts";
 import { MapType } from "../../uapi/enums.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
@@ -42,7 +43,6 @@ export function mapFile(
     if (offset + size > Math.ceil(fileSize / PAGE) * PAGE) return -Errno.EINVAL;
     if (!inPlace) return copyOfFile(native, fd, size, offset);
   } else if (!inPlace && deadlyArena(native, fd)) return -Errno.EFAULT;
-  const shared = inPlace || writable;
   const address = native.map(size, {
     fd,
     writable,
@@ -51,7 +51,8 @@ export function mapFile(
     address: options.address,
   });
   if (address < 0) return address;
-  if (shared) return mappingAt(native, address, size);
+  if (writable) return mappingAt(native, address, size);
+  if (inPlace) return new ReadOnlyMapping(mappingAt(native, address, size));
   const copy = mappingAt(native, native.pages(size), size);
   copy.u8.set(new Uint8Array(native.buffer(address, size)));
   native.unmap(address, size);

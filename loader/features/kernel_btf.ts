@@ -8,6 +8,7 @@
  * @module
  */
 
+import { readable } from "../../kernel/read_only_mapping.ts";
 import { Btf } from "../../btf/btf.ts";
 import { CoreTargets } from "../../btf/core/mod.ts";
 import { SkepError } from "../../errors/skep_error.ts";
@@ -147,7 +148,7 @@ export class KernelTypes {
     const size = btfSize(this.#kernel.read(fd, 24).bytes);
     if (size !== undefined) {
       const mapping = this.#kernel.map(fd, size, { private: true, inPlace: true });
-      if (mapping instanceof Mapping) return mapping.u8.subarray(0, size);
+      if (mapping instanceof Mapping) return readable(mapping).u8.subarray(0, size);
     }
     const { result, bytes } = this.#kernel.readFile(path);
     return result < 0 ? undefined : bytes;

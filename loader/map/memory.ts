@@ -8,6 +8,7 @@ import { disposedError } from "../../errors/disposed.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { SkepError } from "../../errors/skep_error.ts";
 import { Mapping } from "../../kernel/mapping.ts";
+import { readable } from "../../kernel/read_only_mapping.ts";
 import { roundUp } from "../../object/spec/map_rules.ts";
 import { mapTypeTraits } from "../../object/spec/map_traits.ts";
 import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG, BPF_F_SEGV_ON_FAULT } from "../../uapi/bpf_flags.ts";
@@ -97,7 +98,7 @@ export class MapMemory implements Disposable {
       this.#writable = false;
       mapping = kernel.map(descriptor.fd, size, { inPlace: true });
     }
-    if (mapping instanceof Mapping) return mapping;
+    if (mapping instanceof Mapping) return readable(mapping);
     throw new KernelError({ doing: DOING, subject: name, command: "mmap", result: mapping });
   }
 }

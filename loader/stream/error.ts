@@ -10,6 +10,7 @@ import { SkepError } from "../../errors/skep_error.ts";
 import { limitOf } from "../../kernel/arguments.ts";
 import { Descriptor } from "../../kernel/descriptor.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
+import { readable } from "../../kernel/read_only_mapping.ts";
 import type { Mapping } from "../../kernel/mapping.ts";
 
 /** An error that no system call gave: wrong use, or wrong data. */
@@ -63,7 +64,8 @@ export function mapRing(
 ): Mapping {
   const mapping = kernel.map(fd, size, options);
   if (typeof mapping === "number") throw refused("map", name, "mmap", mapping);
-  return mapping;
+  // What is read-only is read by the readers here, and copied or guarded for all others.
+  return readable(mapping);
 }
 
 /** Refuses a size that no ring has: the data's bytes are a power of two of at least a page. */

@@ -24,6 +24,15 @@ export class RecordView extends DataView<ArrayBuffer> {
     throw readOnly("use the buffer of");
   }
 
+  static {
+    // What console.log() shows: it would ask for the buffer.
+    Object.defineProperty(this.prototype, Symbol.for("Deno.customInspect"), {
+      value(this: RecordView): string {
+        return `RecordView { byteLength: ${this.byteLength} }`;
+      },
+    });
+  }
+
   /** A copy of some bytes, the caller's own. */
   bytes(offset: number, length: number): Uint8Array<ArrayBuffer> {
     return bytesOf(this, offset, length).slice();

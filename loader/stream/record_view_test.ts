@@ -24,6 +24,7 @@ Deno.test("RecordView reads as a DataView, copies bytes, and writes in no way", 
     );
   }
   assertThrows(() => view.buffer, SkepError, "view.bytes");
+  assertEquals(Deno.inspect(view), "RecordView { byteLength: 8 }");
   assertEquals([...memory], [1, 2, 3, 4, 5, 6, 7, 8]);
 });
 

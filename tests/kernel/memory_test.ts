@@ -136,3 +136,15 @@ kernelTest("what works on a map says that it was disposed", () => {
   }
   assertEquals(batch.lookup(), -Errno.EBADF);
 });
+
+kernelTest("a read-only mapping in place gives no view to anybody outside", () => {
+  using map = array(BPF_F_MMAPABLE);
+  const mapping = kernel.map(map.fd, 4096, { inPlace: true });
+  assert(mapping instanceof Mapping);
+  assertEquals([mapping.size, mapping.closed], [4096, false]);
+  for (const name of ["u8", "u32", "i32", "big64", "view"] as const) {
+    assertThrows(() => mapping[name], SkepError, "without inPlace", name);
+  }
+  mapping[Symbol.dispose]();
+  assertEquals([mapping.size, mapping.closed], [0, true]);
+});
