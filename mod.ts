@@ -171,6 +171,7 @@ export {
   type HolderAccess,
   type HolderAttaches,
   type HolderReads,
+  type MaybeCapability,
   Plan,
   plan,
   planAttachment,

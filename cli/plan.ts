@@ -103,6 +103,10 @@ function planTable(plan: Plan, colour: boolean): string {
     const more = because.length > 3 ? ` and ${because.length - 3} more` : "";
     return [word, shown + more];
   });
+  for (const { capability, because } of plan.maybe) {
+    const others = because.length > 1 ? ` and ${because.length - 1} more` : "";
+    words.push([`CAP_${capability.toUpperCase()} (maybe)`, (because[0] ?? "") + others]);
+  }
   const lines = [
     table([{ head: "NEEDED" }, { head: "BY" }], words, { colour }),
     `${colour ? bold("Mount options:") : "Mount options:"} ${terminalText(plan.toMountOptions())}`,

@@ -72,7 +72,8 @@ export const sandbox: Command = {
       name: "capabilities",
       kind: "value",
       placeholder: "NAME,…",
-      help: "The capabilities inside (default: those that the plan names); bpf is always one",
+      help:
+        "The capabilities inside (default: those that the plan names or that may be needed); bpf is always one",
     },
     {
       name: "net",
@@ -106,7 +107,13 @@ Examples:
     }
     const { delegation, plan, more } = await delegationOf(parsed);
     const capabilities = capabilitiesOf(parsed.value("capabilities")) ??
-      [...new Set([...plan?.capabilities ?? [], ...delegationCapabilities(more)])];
+      [
+        ...new Set([
+          ...plan?.capabilities ?? [],
+          ...plan?.maybe.map(({ capability }) => capability) ?? [],
+          ...delegationCapabilities(more),
+        ]),
+      ];
     if (parsed.has("verbose")) {
       const holder = holderAccess(delegation, {
         capabilities,

@@ -9,6 +9,7 @@ import { Helper } from "../uapi/enums.ts";
 import { helperTakesCallback, helperText, scanInstructions } from "./scan.ts";
 import type { Btf } from "../btf/btf.ts";
 import type { Plannable } from "./plannable.ts";
+import { POINTER_TAGS, SPECIAL_STRUCTS } from "./special_fields.ts";
 
 /** What {@linkcode btfNeeds} found. */
 export interface BtfNeeds {
@@ -26,28 +27,6 @@ const STORAGE: ReadonlySet<MapSpec["type"]> = new Set<MapSpec["type"]>([
   "inode_storage",
   "task_storage",
   "cgrp_storage",
-]);
-
-/** Structs that the kernel looks for in a map's value: without BTF it does not see them. */
-const SPECIAL_STRUCTS: ReadonlySet<string> = new Set([
-  "bpf_spin_lock",
-  "bpf_res_spin_lock",
-  "bpf_timer",
-  "bpf_wq",
-  "bpf_task_work",
-  "bpf_list_head",
-  "bpf_list_node",
-  "bpf_rb_root",
-  "bpf_rb_node",
-  "bpf_refcount",
-]);
-
-/** Type tags of pointers to kernel objects in a map's value. */
-const POINTER_TAGS: ReadonlySet<string> = new Set([
-  "kptr",
-  "kptr_untrusted",
-  "percpu_kptr",
-  "uptr",
 ]);
 
 /** Helpers that work on such fields. */

@@ -15,6 +15,14 @@ export interface PlanReason {
   readonly because: readonly string[];
 }
 
+/** A capability that may be needed. */
+export interface MaybeCapability {
+  /** Which. */
+  readonly capability: BpfCapability;
+  /** What may ask for it. */
+  readonly because: readonly string[];
+}
+
 /** The highest number that a mask has a bit for. */
 export const LAST_BIT: number = 63;
 
@@ -23,6 +31,7 @@ export class PlanBuilder {
   readonly #masks = { commands: 0n, maps: 0n, programs: 0n, attachments: 0n };
   readonly #reasons: Map<string, Set<string>> = new Map();
   readonly #capabilities: Set<BpfCapability> = new Set();
+  readonly #maybe: Map<BpfCapability, Set<string>> = new Map();
 
   /** Adds a word. What has no bit in a mask of 64 cannot be delegated, and is passed over. */
   add(set: DelegationSet, number: number, because: string): void {
@@ -38,6 +47,13 @@ export class PlanBuilder {
     this.#because(`CAP_${capability.toUpperCase()}`, because);
   }
 
+  /** Adds a capability that may be needed inside the user namespace. */
+  mayNeed(capability: BpfCapability, because: string): void {
+    const reasons = this.#maybe.get(capability);
+    if (reasons === undefined) this.#maybe.set(capability, new Set([because]));
+    else reasons.add(because);
+  }
+
   /** What has been added. */
   get delegation(): Delegation {
     return new Delegation(this.#masks);
@@ -46,6 +62,16 @@ export class PlanBuilder {
   /** The capabilities, in a fixed order. */
   get capabilities(): BpfCapability[] {
     return BPF_CAPABILITIES.filter((name) => this.#capabilities.has(name));
+  }
+
+  /** Those that may be needed, without those that are, and without what CAP_SYS_ADMIN stands for. */
+  get maybe(): MaybeCapability[] {
+    const has = this.#capabilities;
+    return BPF_CAPABILITIES.filter((name) => !has.has(name) && !has.has("sys_admin"))
+      .flatMap((capability) => {
+        const because = this.#maybe.get(capability);
+        return because === undefined ? [] : [{ capability, because: [...because] }];
+      });
   }
 
   /** Why, in the order in which the words were asked for. */

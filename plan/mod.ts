@@ -16,7 +16,7 @@ export * from "./holder.ts";
 export * from "./notes.ts";
 export * from "./program_types.ts";
 export * from "./bpf_capability.ts";
-export type { PlanReason } from "./builder.ts";
+export type { MaybeCapability, PlanReason } from "./builder.ts";
 export type { Plannable } from "./plannable.ts";
 export { Plan, plan, type PlanFacts, type PlanOptions, type PlanProfile } from "./plan.ts";
 export { helperCapability, type InstructionScan, scanInstructions } from "./scan.ts";

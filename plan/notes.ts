@@ -5,6 +5,7 @@
  */
 
 import type { ProgramSpec } from "../object/spec/spec.ts";
+import type { MaybeCapability } from "./builder.ts";
 import type { Delegation, DelegationWord } from "./delegation.ts";
 import { programTypeFacts } from "./program_types.ts";
 import type { HolderAccess } from "./holder.ts";
@@ -80,6 +81,18 @@ export function programNotes(program: ProgramSpec, forToken: boolean = false): P
     });
   }
   return notes;
+}
+
+/** What a capability that may be needed means. */
+export function maybeNote({ capability, because }: MaybeCapability): PlanNote {
+  const name = `CAP_${capability.toUpperCase()}`;
+  const [first = "", ...others] = because;
+  const more = others.length === 0 ? "" : ` (and ${others.length} more)`;
+  return {
+    level: "note",
+    subject: name,
+    text: `it may be needed inside too: ${first}${more}; only loading without it decides`,
+  };
 }
 
 /** Remarks on the set as a whole. */

@@ -7,29 +7,22 @@
  */
 
 import type { MapSpec, ProgramSpec } from "../object/spec/spec.ts";
-import {
-  AttachType,
-  Command,
-  Helper,
-  MapType,
-  ProgramType,
-  type ProgramTypeName,
-} from "../uapi/enums.ts";
+import { AttachType, Command, MapType, ProgramType } from "../uapi/enums.ts";
 import type { Btf } from "../btf/btf.ts";
 import type { JsonValue } from "../errors/skep_error.ts";
 import type { Delegation, DelegationWord } from "./delegation.ts";
 import { comparedAttachType, programTypeFacts } from "./program_types.ts";
 import { type BpfCapability, mapTypeCapabilities } from "./bpf_capability.ts";
-import { helperCapability, helperText, scanInstructions } from "./scan.ts";
+import { addCode } from "./code_needs.ts";
 import { btfNeeds } from "./btf_needs.ts";
 import { type StructOpsMember, structOpsMembers } from "./struct_ops.ts";
-import { attachNotes, type PlanNote, programNotes, setNotes } from "./notes.ts";
+import { attachNotes, maybeNote, type PlanNote, programNotes, setNotes } from "./notes.ts";
 import { type HolderAccess, holderAccess, holderJson } from "./holder.ts";
 import { toIncus, toLxd, toSystemd } from "./grant_formats.ts";
 import { attachmentJson } from "./attachment_text.ts";
 import type { AttachDecision, Rewrite } from "./attach_decision.ts";
 import { applyAttachment, planAttachment } from "./attachments.ts";
-import { LAST_BIT, PlanBuilder, type PlanReason } from "./builder.ts";
+import { LAST_BIT, type MaybeCapability, PlanBuilder, type PlanReason } from "./builder.ts";
 import { addLibbpf } from "./libbpf.ts";
 import type { Plannable } from "./plannable.ts";
 
@@ -63,6 +56,8 @@ export interface PlanFacts {
   readonly optional: readonly DelegationWord[];
   /** Capabilities inside the user namespace. */
   readonly capabilities: readonly BpfCapability[];
+  /** Capabilities that may be needed too: the instructions alone do not decide it. */
+  readonly maybe: readonly MaybeCapability[];
   /** What its holder can read, and where it can attach. */
   readonly holder: HolderAccess;
   /** Who asks for what. */
@@ -83,6 +78,11 @@ export class Plan implements PlanFacts {
   readonly optional: readonly DelegationWord[];
   /** Capabilities that the loading process needs *inside* its user namespace (`CAP_` left out, lower case). */
   readonly capabilities: readonly BpfCapability[];
+  /**
+   * Capabilities that the loading process may need beside those. Only the kernel's verifier decides it: what it finds
+   * on the paths of speculation depends on its version, and the effort of following a program here is bounded.
+   */
+  readonly maybe: readonly MaybeCapability[];
   /**
    * What whoever holds this delegation can read, and where it can attach: not what these programs do, but
    * what any program of their types could.
@@ -105,6 +105,7 @@ export class Plan implements PlanFacts {
     this.delegation = facts.delegation;
     this.optional = facts.optional;
     this.capabilities = facts.capabilities;
+    this.maybe = facts.maybe;
     this.holder = facts.holder;
     this.reasons = facts.reasons;
     this.notes = facts.notes;
@@ -169,6 +170,7 @@ export class Plan implements PlanFacts {
       masks: Object.fromEntries(this.toFsconfig().map(({ key, value }) => [key, value])),
       optional: this.optional.map(({ option, word }) => `${option}=${word}`),
       capabilities: [...this.capabilities],
+      maybe: this.maybe.map(({ capability, because }) => ({ capability, because: [...because] })),
       holder: holderJson(this.holder),
       reasons: this.reasons.map(({ word, because }) => ({ word, because: [...because] })),
       notes: this.notes.map((note) => ({ ...note })),
@@ -217,7 +219,7 @@ export function plan(objects: Plannable | Iterable<Plannable>, options?: PlanOpt
     for (const program of programs) {
       addProgram(builder, program, members.get(program.name), notes, forToken);
     }
-    addHelpers(builder, object, programs, helpers, notes);
+    addCode(builder, object, programs, helpers, notes);
     const btf = btfNeeds(object, maps, programs, helpers);
     if (btf.load) builder.add("commands", Command.btf_load, `BTF of ${object.name}`);
     for (const reason of btf.required) {
@@ -236,12 +238,13 @@ export function plan(objects: Plannable | Iterable<Plannable>, options?: PlanOpt
     set === "commands" && word === "btf_load" && !mandatory.has(word)
   );
   const holder = holderAccess(delegation, { kernelBtf: options?.kernelBtf });
-  notes.push(...setNotes(delegation, holder, optional));
+  notes.push(...setNotes(delegation, holder, optional), ...builder.maybe.map(maybeNote));
   return new Plan({
     profile,
     delegation,
     optional,
     capabilities: builder.capabilities,
+    maybe: builder.maybe,
     holder,
     reasons: builder.reasons,
     notes: unique(notes),
@@ -356,54 +359,6 @@ function addProgram(
     builder.need(capability, `${because}, to attach it`);
   }
   notes.push(...programNotes(program, forToken));
-}
-
-function addHelpers(
-  builder: PlanBuilder,
-  object: Plannable,
-  programs: readonly ProgramSpec[],
-  helpers: Map<number, string>,
-  notes: PlanNote[],
-): void {
-  const codes: {
-    readonly name: string;
-    readonly code: Uint8Array;
-    readonly type?: ProgramTypeName | undefined;
-  }[] = programs.map(({ name, instructions, type }) => ({
-    name: `program ${name}`,
-    code: instructions,
-    type,
-  }));
-  if (programs.length > 0) {
-    for (const { instructions } of object.subprograms ?? []) {
-      codes.push({ name: `a function of ${object.name}`, code: instructions });
-    }
-  }
-  let loops: string | undefined;
-  for (const { name, code, type } of codes) {
-    const scan = scanInstructions(code);
-    if (scan.loops) loops ??= name;
-    for (const helper of scan.helpers) {
-      if (!helpers.has(helper)) helpers.set(helper, name);
-      const capability = helperCapability(helper, type);
-      if (capability !== undefined) builder.need(capability, `${name} calls ${helperText(helper)}`);
-    }
-  }
-  if (helpers.has(Helper.probe_write_user)) {
-    notes.push({
-      level: "warning",
-      text:
-        "probe_write_user writes the memory of any process; kernel lockdown forbids it whatever is delegated",
-    });
-  }
-  if (loops !== undefined && !builder.capabilities.includes("perfmon")) {
-    notes.push({
-      level: "note",
-      subject: loops,
-      text: "it has a loop: without CAP_PERFMON in the user namespace the verifier also walks " +
-        "speculative paths and may end with E2BIG",
-    });
-  }
 }
 
 function unique(notes: readonly PlanNote[]): PlanNote[] {

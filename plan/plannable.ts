@@ -5,6 +5,7 @@
  */
 
 import type { Btf } from "../btf/btf.ts";
+import type { BtfExt } from "../btf/ext.ts";
 import type { ExternSpec, MapSpec, ProgramSpec } from "../object/spec/spec.ts";
 
 /** The part of an object that a plan looks at. `ObjectSpec` has it. */
@@ -19,7 +20,16 @@ export interface Plannable {
   readonly externs?: Iterable<ExternSpec> | undefined;
   /** Functions that programs call. */
   readonly subprograms?:
-    | Iterable<{ readonly name: string; readonly instructions: Uint8Array }>
+    | Iterable<{
+      /** Its name; static functions of several source files may share one. */
+      readonly name: string;
+      /** Eight bytes each. */
+      readonly instructions: Uint8Array;
+      /** Bytes from the start of `.text`: without it no call is followed to it. */
+      readonly sectionOffset?: number | undefined;
+      /** Whether the verifier checks it on its own, by its types. */
+      readonly global?: boolean | undefined;
+    }>
     | undefined;
   /** What its functions refer to. */
   readonly relocations?:
@@ -30,8 +40,14 @@ export interface Plannable {
       readonly kind: string;
       /** The name of what it refers to. */
       readonly target: string;
+      /** Counted from the function's start. */
+      readonly instruction?: number | undefined;
+      /** Bytes from the start of the target. */
+      readonly offset?: number | undefined;
     }>
     | undefined;
   /** Its BTF, if it has any. */
   readonly btf?: Btf | undefined;
+  /** Its CO-RE relocations. */
+  readonly btfExt?: Pick<BtfExt, "core"> | undefined;
 }

@@ -76,7 +76,7 @@ export interface SandboxOptions {
   /**
    * The capabilities that the command has inside; it cannot gain others.
    *
-   * @default Those that the plan names, or that the delegated map and program types can need.
+   * @default Those that the plan names, with those that it says may be needed, or that the delegated map and program types can need.
    */
   readonly capabilities?: readonly BpfCapability[] | undefined;
   /** Other descriptors that it inherits under the same number. */
@@ -182,7 +182,7 @@ function capabilitiesOf(options: SandboxOptions): number[] {
   const { delegation } = options;
   const names = options.capabilities ??
     ("capabilities" in delegation
-      ? delegation.capabilities
+      ? [...delegation.capabilities, ...delegation.maybe.map(({ capability }) => capability)]
       : delegationCapabilities(new Delegation(delegation)));
   return [...new Set<BpfCapability>(["bpf", ...names])].map((name) => CAPABILITY_NUMBERS[name]);
 }

@@ -1,0 +1,245 @@
+/**
+ * The functions of an object before they are linked, and what each of their instructions refers to.
+ *
+ * @module
+ */
+
+import {
+  decodeInstruction,
+  type Instruction,
+  InstructionClass,
+  Opcode,
+  Pseudo,
+} from "../object/code/instruction.ts";
+import type { CoreKind } from "../btf/ext.ts";
+import type { MapSpec, ProgramSpec } from "../object/spec/spec.ts";
+import type { Plannable } from "./plannable.ts";
+
+/** What an instruction refers to. */
+export type InstructionTarget =
+  | { readonly kind: "map"; readonly map: MapSpec }
+  | { readonly kind: "data"; readonly map: MapSpec; readonly offset: number }
+  | { readonly kind: "extern" | "kfunc"; readonly name: string }
+  | { readonly kind: "function"; readonly function: CodeFunction }
+  | { readonly kind: "unknown" };
+
+type Relocation = NonNullable<Plannable["relocations"]> extends Iterable<infer One> ? One : never;
+
+/** What CO-RE sets to numbers of the kernel's types, for which the object's own will do. */
+const LIKELY: ReadonlySet<CoreKind> = new Set<CoreKind>([
+  "byte_offset",
+  "byte_size",
+  "type_size",
+]);
+
+const UNKNOWN: InstructionTarget = { kind: "unknown" };
+
+/** `gotol`: its distance is in the immediate. */
+const LONG_JUMP = 0x06;
+
+/** Where a function's code is from. */
+interface Origin {
+  readonly name: string;
+  readonly code: Uint8Array;
+  readonly global: boolean;
+  readonly section: string;
+  /** Its first instruction, counted from the section's start. */
+  readonly start: number;
+}
+
+/** One function, decoded when it is first looked at. */
+export class CodeFunction {
+  /** Its name. */
+  readonly name: string;
+  /** Whether the verifier checks it on its own, by its types alone. */
+  readonly global: boolean;
+  /** Eight bytes for each instruction. */
+  readonly code: Uint8Array;
+  readonly #origin: Origin;
+  readonly #functions: Functions;
+  #instructions: readonly Instruction[] | undefined;
+  #loops: Uint8Array | undefined;
+  #targets: ReadonlyMap<number, InstructionTarget> | undefined;
+  #relocated: ReadonlySet<number> | undefined;
+
+  /** Takes a function of an object. */
+  constructor(origin: Origin, functions: Functions) {
+    this.name = origin.name;
+    this.global = origin.global;
+    this.code = origin.code;
+    this.#origin = origin;
+    this.#functions = functions;
+  }
+
+  /** Its instructions. */
+  get instructions(): readonly Instruction[] {
+    const count = Math.floor(this.code.length / 8);
+    return this.#instructions ??= Array.from(
+      { length: count },
+      (_, at) => decodeInstruction(this.code, at),
+    );
+  }
+
+  /** Whether an instruction is between a jump backwards and where it leads. */
+  loops(at: number): boolean {
+    return (this.#loops ??= loopsOf(this.instructions))[at] === 1;
+  }
+
+  /** What instructions refer to, by their index. */
+  get targets(): ReadonlyMap<number, InstructionTarget> {
+    return this.#targets ??= this.#functions.targets(
+      this,
+      this.#origin.section,
+      this.#origin.start,
+    );
+  }
+
+  /** Instructions that CO-RE changes at load to what is not known before. */
+  get relocated(): ReadonlySet<number> {
+    const { section, start } = this.#origin;
+    return this.#relocated ??= this.#functions.relocated(section, start, this.instructions.length);
+  }
+}
+
+function loopsOf(instructions: readonly Instruction[]): Uint8Array {
+  const within = new Uint8Array(instructions.length);
+  // From the end: where the furthest jump backwards of those that follow leads.
+  let from = instructions.length;
+  for (let at = instructions.length - 1; at >= 0; at--) {
+    const { opcode, offset, immediate } = instructions[at] as Instruction;
+    const jumps = (opcode & 7) === InstructionClass.jmp || (opcode & 7) === InstructionClass.jmp32;
+    if (jumps && opcode !== Opcode.call && opcode !== Opcode.exit) {
+      const distance = opcode === LONG_JUMP ? immediate : offset;
+      if (distance < 0) from = Math.min(from, Math.max(0, at + 1 + distance));
+    }
+    if (at >= from) within[at] = 1;
+  }
+  return within;
+}
+
+/** The functions of an object. */
+export class Functions {
+  readonly #maps = new Map<string, MapSpec>();
+  /** Those of `.text`, by their first instruction. */
+  readonly #starts = new Map<number, CodeFunction>();
+  readonly #programs = new Map<string, CodeFunction>();
+  /** Whether it is known of every function where it is. */
+  #placed = true;
+  /** How many functions have the name. */
+  readonly #names = new Map<string, number>();
+  readonly #relocations = new Map<string, Relocation[]>();
+  /** Instructions with CO-RE relocations whose result is not known, by section. */
+  readonly #core = new Map<string, number[]>();
+
+  /** Looks through an object. */
+  constructor(object: Plannable) {
+    for (const map of object.maps) this.#maps.set(map.name, map);
+    for (const relocation of object.relocations ?? []) {
+      const others = this.#relocations.get(relocation.function);
+      if (others === undefined) this.#relocations.set(relocation.function, [relocation]);
+      else others.push(relocation);
+    }
+    for (const { section, records } of object.btfExt?.core ?? []) {
+      const unknown = records.filter(({ kind }) => !LIKELY.has(kind));
+      this.#core.set(section, unknown.map(({ offset }) => offset / 8));
+    }
+    for (const { name } of [...object.programs, ...object.subprograms ?? []]) {
+      this.#names.set(name, (this.#names.get(name) ?? 0) + 1);
+    }
+    for (const { name, instructions, global = false, sectionOffset } of object.subprograms ?? []) {
+      if (sectionOffset === undefined) {
+        this.#placed = false;
+        continue;
+      }
+      const start = sectionOffset / 8;
+      const origin: Origin = { name, code: instructions, global, section: ".text", start };
+      this.#starts.set(start, new CodeFunction(origin, this));
+    }
+  }
+
+  /** The function of a program. */
+  program({ name, instructions, section, sectionOffset }: ProgramSpec): CodeFunction {
+    let known = this.#programs.get(name);
+    if (known === undefined) {
+      const start = sectionOffset / 8;
+      const origin: Origin = { name, code: instructions, global: true, section, start };
+      this.#programs.set(name, known = new CodeFunction(origin, this));
+    }
+    return known;
+  }
+
+  /**
+   * A program's function and those that it may call, each once; undefined where it is not clear which: for
+   * calls that lead nowhere, functions of one name, and exceptions, whose callback nothing refers to.
+   */
+  reachable(program: ProgramSpec): CodeFunction[] | undefined {
+    const found = new Set([this.program(program)]);
+    for (const one of found) {
+      for (const target of one.targets.values()) {
+        if (target.kind === "function") found.add(target.function);
+        if (target.kind === "unknown") return undefined;
+        if (target.kind === "kfunc" && target.name === "bpf_throw") return undefined;
+      }
+    }
+    return this.#placed ? [...found] : undefined;
+  }
+
+  /** @internal */
+  targets(one: CodeFunction, section: string, start: number): Map<number, InstructionTarget> {
+    const found = new Map<number, InstructionTarget>();
+    const { instructions } = one;
+    // Of two functions of one name it is not said whose relocations these are.
+    const certain = this.#names.get(one.name) === 1;
+    const relocations = this.#relocations.get(one.name) ?? [];
+    for (const relocation of relocations) {
+      const { instruction: at, kind, target, offset = 0 } = relocation;
+      const instruction = at === undefined ? undefined : instructions[at];
+      if (at === undefined || instruction === undefined) continue;
+      found.set(at, certain ? this.#target(instruction, kind, target, offset) : UNKNOWN);
+    }
+    for (const [at, { opcode, source, immediate }] of instructions.entries()) {
+      if (opcode !== Opcode.call || source !== Pseudo.call || found.has(at)) continue;
+      found.set(at, section === ".text" ? this.#function(start + at + immediate + 1) : UNKNOWN);
+    }
+    return found;
+  }
+
+  /** @internal */
+  relocated(section: string, start: number, count: number): ReadonlySet<number> {
+    const inside = (this.#core.get(section) ?? []).filter((at) =>
+      at >= start && at < start + count
+    );
+    return new Set(inside.map((at) => at - start));
+  }
+
+  #target(
+    { immediate }: Instruction,
+    kind: string,
+    target: string,
+    offset: number,
+  ): InstructionTarget {
+    switch (kind) {
+      case "map":
+      case "data": {
+        const map = this.#maps.get(target);
+        if (map === undefined) return UNKNOWN;
+        return kind === "map" ? { kind, map } : { kind, map, offset: offset + immediate };
+      }
+      case "extern":
+        return { kind, name: target };
+      case "extern-call":
+        return { kind: "kfunc", name: target };
+      case "call":
+        return this.#function(Math.trunc(offset / 8) + immediate + 1);
+      case "address":
+        return this.#function(Math.trunc((offset + immediate) / 8));
+      default:
+        return UNKNOWN;
+    }
+  }
+
+  #function(start: number): InstructionTarget {
+    const found = this.#starts.get(start);
+    return found === undefined ? UNKNOWN : { kind: "function", function: found };
+  }
+}
