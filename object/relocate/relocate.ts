@@ -80,11 +80,11 @@ export function relocate(
 /** More instructions than any kernel takes. */
 const MOST_INSTRUCTIONS = 1_000_000;
 /**
- * Instructions and records of all programs of an object together, after linking. Each program gets copies of
- * the subprograms that it calls: without a limit a small object with many programs and one big subprogram
- * would take all memory.
+ * Instructions and records that all programs of an object may have together, after linking: so many, and so
+ * many more for each instruction of the object. Each program gets copies of the subprograms that it calls:
+ * without a limit a small object with many programs and one big subprogram would take all memory.
  */
-const MOST_TOGETHER = 8 * MOST_INSTRUCTIONS;
+const MOST_TOGETHER = { any: 2 * MOST_INSTRUCTIONS, each: 64 } as const;
 
 class Relocator {
   readonly #spec: ObjectSpec;
@@ -92,15 +92,19 @@ class Relocator {
   readonly #core: CoreCode;
   /** Programs that do not fit in any more. */
   readonly #tooMany = new Set<ProgramSpec>();
+  readonly #mostTogether: number;
   #together = 0;
 
   constructor(spec: ObjectSpec, programs: readonly ProgramSpec[], options: RelocateOptions) {
     this.#spec = spec;
     this.#options = options;
     const used = new Set<CodeUnit>();
+    let own = 0;
+    for (const unit of parsedObject(spec).units.all) own += unit.count;
+    this.#mostTogether = MOST_TOGETHER.any + MOST_TOGETHER.each * own;
     let together = 0;
     for (const program of programs) {
-      if (together > MOST_TOGETHER) {
+      if (together > this.#mostTogether) {
         this.#tooMany.add(program);
         continue;
       }
@@ -122,12 +126,13 @@ class Relocator {
   }
 
   relocate(program: ProgramSpec): RelocatedProgram {
-    if (this.#tooMany.has(program) || this.#together > MOST_TOGETHER) {
+    if (this.#tooMany.has(program) || this.#together > this.#mostTogether) {
       throw new RelocationError({
         doing: "link",
         subject: `program ${program.name}`,
         errno: "E2BIG",
-        why: `the programs before it have more than ${MOST_TOGETHER} instructions and records ` +
+        why:
+          `the programs before it have more than ${this.#mostTogether} instructions and records ` +
           "together, their copies of subprograms counted",
         fix: "spread the programs over several objects",
       });
