@@ -42,6 +42,7 @@ export class Peer implements Disposable {
   readonly #kernel: Kernel;
   readonly #descriptors: readonly number[];
   #cgroup: { readonly path: string | undefined } | undefined;
+  #ownsNetwork: boolean | undefined;
 
   private constructor(
     kernel: Kernel,
@@ -85,15 +86,26 @@ export class Peer implements Disposable {
   /** Everything that a policy looks at; a text that says why it is not known, otherwise. */
   facts(): PeerFacts | string {
     const { pid, uid, cgroup, owner, userNamespace, initial, nested } = this;
-    const ownsNetwork = !initial && this.#ownsNetwork();
     // Only now, when all has been read by pid, does it count that the pid was its own all the time.
     // A descriptor of a process that has ended is readable.
     if (this.#kernel.poller.poll(this.pidfd, 0)) return "its process ended meanwhile";
-    return { pid, uid, cgroup, owner, userNamespace, initial, nested, ownsNetwork };
+    const ownsNetwork = (): boolean => this.#ownsNetwork ??= !initial && this.#lookAtNetworks();
+    return {
+      ...{ pid, uid, cgroup, owner, userNamespace, initial, nested },
+      // Only a policy that asks is worth a look at all threads of the machine.
+      get ownsNetwork(): boolean {
+        return ownsNetwork();
+      },
+    };
+  }
+
+  /** What was found out about its network; undefined when nobody asked. */
+  get seenNetwork(): boolean | undefined {
+    return this.#ownsNetwork;
   }
 
   /** Whether it and all threads in its user namespace are in network namespaces which that owns. */
-  #ownsNetwork(): boolean {
+  #lookAtNetworks(): boolean {
     const network = this.#kernel.processes.namespaces.ofProcess(this.pidfd, "network");
     if (network < 0) return false;
     const owned = ownedBy(this.#kernel, network, this.userNamespace);

@@ -263,6 +263,7 @@ class Broker implements AsyncDisposable {
     const decision = decide(this.#policy, facts, request.need);
     const about = {
       ...describe(facts),
+      ownsNetwork: identified.seenNetwork ?? null,
       label: request.label,
       asked: request.need?.toJSON() ?? "all",
     };
@@ -404,7 +405,6 @@ function describe(facts: PeerFacts): AuditFacts {
     owner: facts.owner,
     userNamespace: `${facts.userNamespace}`,
     nested: facts.nested,
-    ownsNetwork: facts.ownsNetwork,
     cgroup: facts.cgroup?.slice(0, LONGEST_CGROUP) ?? null,
   };
 }
