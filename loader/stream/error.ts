@@ -76,7 +76,9 @@ export function checkRingSize(name: string, size: number, page: number): void {
 
 /** Refuses a limit that is no number of records. */
 export function checkLimit(name: string, limit: number): void {
-  limitOf(limit, `the limit of records of ${name}`);
+  if (!(limit >= 0) || (limit !== Infinity && !Number.isInteger(limit))) {
+    limitOf(limit, `the limit of records of ${name}`);
+  }
 }
 
 /** Refuses a time that is none; below zero is without an end. */
