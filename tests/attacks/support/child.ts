@@ -73,12 +73,14 @@ export async function runSkep(
 export async function runDeno(args: readonly string[], options: ChildOptions = {}): Promise<Ended> {
   const { timeout = 30_000, cwd, env = {}, through = [] } = options;
   const [command = "", ...rest] = [...through, Deno.execPath(), ...args];
+  // What it makes and leaves goes with it.
+  const scratch = await Deno.makeTempDir();
   const described: Deno.CommandOptions = {
     args: rest,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-    env: { NO_COLOR: "1", ...env },
+    env: { NO_COLOR: "1", TMPDIR: scratch, ...env },
   };
   if (cwd !== undefined) described.cwd = cwd;
   const child = new Deno.Command(command, described).spawn();
@@ -89,6 +91,7 @@ export async function runDeno(args: readonly string[], options: ChildOptions = {
     return { code, signal, out: decoder.decode(stdout), error: decoder.decode(stderr) };
   } finally {
     clearTimeout(timer);
+    await Deno.remove(scratch, { recursive: true });
   }
 }
 

@@ -50,12 +50,14 @@ async function child(
     new URL("run.ts", import.meta.url).pathname,
     ...args,
   ];
+  // What a case makes and leaves goes with the child.
+  const scratch = await Deno.makeTempDir();
   const process = new Deno.Command(command, {
     args: rest,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", TMPDIR: scratch },
   }).spawn();
   let hung = false;
   const kill = (): void => {
@@ -72,6 +74,7 @@ async function child(
   }
   clearTimeout(timer);
   const { signal, code } = await process.status;
+  await Deno.remove(scratch, { recursive: true });
   return { lines: text.split("\n"), signal, code, hung, error: await error };
 }
 
