@@ -7,6 +7,7 @@
 import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
 import type { Kernel, MapBatch, MapElements } from "../kernel.ts";
 import { Mapping } from "../mapping.ts";
+import { readable } from "../read_only_mapping.ts";
 import { isFailedStep, type IsolatedChild, type Processes } from "../processes.ts";
 
 /** One command of a recording. */
@@ -349,7 +350,7 @@ function encode(value: unknown): JsonValue {
   if (value === null) return null;
   if (value instanceof Uint8Array) return { $bytes: value.toBase64() };
   // What others write into it later is not seen: a mapping is recorded as it was when it was made.
-  if (value instanceof Mapping) return { $mapping: value.u8.toBase64() };
+  if (value instanceof Mapping) return { $mapping: readable(value).u8.toBase64() };
   if (value instanceof AbortSignal) return { $signal: true };
   if (Array.isArray(value)) return value.map(encode);
   const entries = Object.entries(value as object)
