@@ -6,11 +6,14 @@
 
 import * as skep from "../../../../mod.ts";
 import { createMap } from "./create.ts";
-import { ElfFile } from "../../../../elf/mod.ts";
+import { BtfBuilder, BtfExt, CoreTargets } from "../../../../btf/mod.ts";
+import { ElfFile, StringTable } from "../../../../elf/mod.ts";
+import { Descriptor, kernelTypes } from "../../../../loader/mod.ts";
 import { FakeKernel, RecordingKernel } from "../../../../kernel/mod.ts";
 
 const { BpfObject, linuxKernel } = skep;
 const kernel = linuxKernel();
+const BPF_F_NO_PREALLOC = 1;
 const BPF_F_MMAPABLE = 1 << 10;
 
 /** Makes an instance; each call gives one that nobody else has. */
@@ -55,6 +58,12 @@ export function endOpened(): void {
       // The case may have closed it already.
     }
   }
+}
+
+function typesOf(name: string): skep.Btf {
+  const { btf } = skep.ObjectSpec.parse(fixtureBytes(name));
+  if (btf === undefined) throw new Error("the fixture has no BTF");
+  return btf;
 }
 
 function table(): skep.AnyMap<number, bigint> {
@@ -131,6 +140,14 @@ export const makers: { readonly [name: string]: Maker } = {
   "BpfMap:bloom_filter": () => made("bloom_filter", 0, 8),
   "BpfMap:perf_event_array": () => made("perf_event_array", 4, 4),
   "BpfMap:user_ringbuf": () => createMap({ type: "user_ringbuf", maxEntries: 4096 }),
+  "BpfMap:sk_storage": () => {
+    const btf = typesOf("loading");
+    return createMap({
+      type: "sk_storage",
+      flags: BPF_F_NO_PREALLOC,
+      types: { btf, key: "int", value: "int" },
+    });
+  },
   "BpfMap:ringbuf": () => createMap({ type: "ringbuf", maxEntries: 4096 }),
   RawMap: () => keep(table()).raw,
   "RawMap:queue": () => keep(made("queue", 0, 8)).raw,
@@ -176,6 +193,18 @@ export const makers: { readonly [name: string]: Maker } = {
   Features: () => skep.features(kernel),
   ObjectSpec: () => skep.ObjectSpec.parse(fixtureBytes("loading")),
   Btf: () => skep.ObjectSpec.parse(fixtureBytes("loading")).btf,
+  Codec: () => skep.codecFor(typesOf("loading"), 1),
+  BtfBuilder: () => BtfBuilder.from(typesOf("loading")),
+  CoreTargets: () => new CoreTargets(typesOf("loading")),
+  ExtSection: () =>
+    BtfExt.parse(
+      ElfFile.parse(fixtureBytes("loading")).section(".BTF.ext")?.data ?? new Uint8Array(0),
+      typesOf("loading"),
+    ).lines[0],
+  StringTable: () => new StringTable(new TextEncoder().encode("\0one\0two\0")),
+  MapDefinition: () => [...skep.ObjectSpec.parse(fixtureBytes("loading")).maps][0],
+  KernelTypes: () => kernelTypes(kernel),
+  Descriptor: () => new Descriptor(kernel, kernel.dup(keep(table()).fd)),
   ElfFile: () => ElfFile.parse(fixtureBytes("loading")),
   FakeKernel: () => new FakeKernel(),
   RecordingKernel: () => new RecordingKernel(kernel),
