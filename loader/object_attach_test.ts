@@ -52,7 +52,7 @@ Deno.test("an option that no program reads is refused before anything is attache
   assertThrows(
     () => object.attach({ interface: "veth0" }),
     AttachError,
-    'read no option "interface"; entry_address reads it, and is attached only by its name: ' +
+    'read no option "interface"; entry_address reads it and is attached only when named: ' +
       "attach({ programs: { entry_address: { interface } } })",
   );
   assertThrows(

@@ -1,6 +1,6 @@
 /**
- * A place among the programs of one hook: before, after or instead of another (mprog, Linux 6.6;
- * cgroup hooks: Linux 6.17).
+ * Position of a program among the programs of one hook: before, after or in place of another (mprog:
+ * Linux 6.6 for tcx, 6.7 for netkit, 6.17 for cgroup hooks).
  *
  * @module
  */
@@ -11,22 +11,22 @@ import { attachError } from "./target/error.ts";
 import { Link, type ProgramHandle } from "./link.ts";
 import { BPF_F_AFTER, BPF_F_BEFORE, BPF_F_ID, BPF_F_LINK } from "../../uapi/bpf_flags.ts";
 
-/** What a place is relative to: a link or a program of this process, or one by its id. */
+/** The link or program that a position is relative to: an open one, or any by its id. */
 export type Relative =
   | Link
   | ProgramHandle
   | { readonly linkId: number }
   | { readonly programId: number };
 
-/** A place among the programs of a hook. Without one, the program comes last. */
+/** Position among the programs of a hook. @default {after all others} */
 export interface AnchorOptions {
-  /** Runs before this one; `"all"`: first. */
+  /** Runs before this link or program; `"all"`: before all others. */
   readonly before?: Relative | "all" | undefined;
-  /** Runs after this one; `"all"`: last. */
+  /** Runs after this link or program; `"all"`: after all others. */
   readonly after?: Relative | "all" | undefined;
-  /** Takes the place of this program, which must be attached without a link: with `via: "command"` alone. */
+  /** Replaces this program, which must be attached without a link. Requires `via: "command"`. */
   readonly replaceProgram?: ProgramHandle | undefined;
-  /** Refused with ESTALE when the hook's programs have changed since this revision was read. */
+  /** Revision of the hook's program list; the kernel refuses with ESTALE when the list has changed since. */
   readonly expectedRevision?: bigint | undefined;
 }
 
@@ -37,7 +37,7 @@ const PLACE: Expected<Relative | "all"> = {
     isObject(value) && [value["fd"], value["linkId"], value["programId"]].some(INTEGER.accepts),
 };
 
-/** What these options may be. */
+/** Accepted values of these options. */
 export const ANCHOR: Expectations<AnchorOptions> = {
   before: PLACE,
   after: PLACE,
@@ -45,19 +45,23 @@ export const ANCHOR: Expectations<AnchorOptions> = {
   expectedRevision: BIGINT,
 };
 
-/** The anchor in the kernel's words; undefined when nothing was asked for. */
+/**
+ * Translates the options into flags and fields of BPF_LINK_CREATE; undefined when no position is given.
+ *
+ * @throws {AttachError} EINVAL when more than one position is given, or `replaceProgram` for a link.
+ */
 export function anchorOf(program: string, options: AnchorOptions): Anchor | undefined {
   const { before, after, replaceProgram, expectedRevision } = options;
   const given = [before, after, replaceProgram].filter((value) => value !== undefined).length;
   if (given > 1) {
-    throw attachError(program, "before, after and replaceProgram exclude one another", {
+    throw attachError(program, "before, after and replaceProgram exclude each other", {
       errno: "EINVAL",
     });
   }
   if (replaceProgram !== undefined) {
-    throw attachError(program, "a link cannot take the place of a program that has none", {
+    throw attachError(program, "a link cannot replace a program that is attached without one", {
       errno: "EINVAL",
-      fix: 'attach it with via: "command", or update() the other\'s link',
+      fix: 'attach it with via: "command", or call update() on the link of the other program',
     });
   }
   const place = before ?? after;

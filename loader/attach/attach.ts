@@ -1,5 +1,5 @@
 /**
- * From what a section says to a link: one function for all kinds.
+ * Attaches a program of any kind as its section specifies.
  *
  * @module
  */
@@ -31,11 +31,11 @@ import type { UsdtOptions } from "./usdt.ts";
 import type { XdpOptions } from "./xdp.ts";
 
 /**
- * The options of every kind, for a program whose kind the compiler does not know: an option that the
- * program's kind does not read is refused. Options override the section.
+ * Attach options of all kinds, for a program whose kind is not known at compile time. An option that the
+ * program's kind does not read is refused with EINVAL. Options override the section.
  *
- * Where the kind is known, use the function of the kind (`attachXdp`, `attachKprobe` …), which takes
- * its options alone.
+ * Where the kind is known, prefer that kind's function (`attachXdp`, `attachKprobe` …), which accepts only
+ * the options of its kind.
  */
 export interface AttachOptions
   extends
@@ -60,24 +60,28 @@ export interface AttachOptions
     UprobeMultiOptions,
     UsdtOptions,
     Omit<XdpOptions, "via"> {
-  /** Without a link: `"netlink"` for XDP, `"command"` for cgroups, tcx, netkit and sockmaps. */
+  /**
+   * Attaches without a link: `"netlink"` for XDP; `"command"` (BPF_PROG_ATTACH) for cgroups, tcx, netkit and
+   * sockmaps.
+   */
   readonly via?: "link" | "netlink" | "command" | undefined;
 }
 
-/** The names of the options of all kinds. */
+/** Names of the options of all kinds. */
 export type AttachOptionName = {
   [Kind in AttachKind]: keyof AttachOptionsByKind[Kind];
 }[AttachKind];
 
 /**
- * Attaches a program as its section says, with what the options add.
+ * Attaches a program as its section specifies. Options add to the section or override it.
  *
- * @throws AttachError for an option that its kind does not read, and when a target is missing or does not
- * exist; KernelError when the kernel refuses; DelegationError when it refuses for a reason that has to do
- * with privileges.
+ * @throws {AttachError} when an option is not one of the program's kind, or the target is missing or does
+ * not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  */
 export function attachProgram(program: AttachableProgram, options: AttachOptions = {}): Link {
-  // A type error here: AttachOptions lacks the options of a kind.
+  // A type error on this line means that AttachOptions lacks the options of a kind.
   const given: Pick<AttachOptions, AttachOptionName> = options;
   return attachKinds[program.spec.attach.kind].attach(program, given);
 }

@@ -9,7 +9,7 @@ import { AttachError } from "./target/error.ts";
 import type { Link } from "./link.ts";
 import { attachPerfEvent } from "./perf_event.ts";
 
-/** A fake kernel with an interface `veth0` and a cgroup, and a loaded program to attach. */
+/** Creates a fake kernel with an interface `veth0`, a cgroup and a loaded program to attach. */
 class Attaching {
   readonly kernel: FakeKernel = new FakeKernel({
     interfaces: { veth0: 4 },
@@ -19,13 +19,13 @@ class Attaching {
   });
   readonly programFd: number = this.kernel.addDescriptor({ kind: "program", name: "prog" });
 
-  /** The links that were asked for. */
+  /** Arguments of every BPF_LINK_CREATE. */
   get links(): LinkCreate[] {
     return this.kernel.calls.filter(({ command }) => command === "link_create")
       .map(({ attributes }) => attributes as LinkCreate);
   }
 
-  /** A descriptor of the cgroup. */
+  /** Descriptor of the cgroup. */
   cgroup(): number {
     return this.kernel.open("/sys/fs/cgroup/x");
   }
@@ -38,7 +38,7 @@ class Attaching {
   }
 }
 
-Deno.test("attachProgram says what a section lacks", () => {
+Deno.test("attachProgram reports what a section lacks", () => {
   const cases: { readonly [section: string]: string } = {
     "xdp": 'attach prog: EINVAL: no network interface was given; attach({ interface: "NAME" })',
     "raw_tp": "no tracepoint was given",
@@ -47,24 +47,24 @@ Deno.test("attachProgram says what a section lacks", () => {
     "cgroup_skb/egress": 'attach({ cgroup: "PATH" })',
     "sk_lookup": 'attach({ netns: "PATH" })',
     "netfilter": "no netfilter hook was given",
-    "perf_event": "an event, and either a period or a frequency",
+    "perf_event": "an event and either a period or a frequency",
     "socket": "no socket was given",
     "sk_msg": "no socket map was given",
-    "iter/bpf_map_elem": "goes over the elements of a map, and none was given",
-    "syscall": "it is run by hand",
-    "struct_ops/x": "it is registered with its map",
+    "iter/bpf_map_elem": "visits the elements of a map, and no map was given",
+    "syscall": "syscall programs have no hook: run them with testRun()",
+    "struct_ops/x": "struct_ops programs are registered with their map",
     "xdp/devmap": "it runs from a devmap",
-    "lwt_in": "it is set up by a route",
+    "lwt_in": "lwt programs are attached by a route",
     "kprobe.multi": "one of pattern, functions and addresses",
-    "cgroup/skb": "leaves the hook open",
-    "nonsense": 'section "nonsense" does not say where',
+    "cgroup/skb": "names no attach type",
+    "nonsense": 'section "nonsense" does not name a hook',
   };
   for (const [section, message] of Object.entries(cases)) {
     assertThrows(() => new Attaching().attach(section), AttachError, message);
   }
 });
 
-Deno.test("attachProgram says that a target's text cannot be used", () => {
+Deno.test("attachProgram refuses a target that cannot be parsed", () => {
   assertThrows(
     () => new Attaching().attach("tp/nocategory"),
     AttachError,
@@ -80,18 +80,18 @@ Deno.test("attachProgram names the nearest interface", () => {
   );
 });
 
-Deno.test("attachProgram gives the kernel's refusal with errno and command", () => {
+Deno.test("attachProgram reports the kernel's refusal with errno and command", () => {
   const attaching = new Attaching();
   attaching.kernel.inject({ command: "link_create", errno: "EBUSY" });
   const error = assertThrows(
     () => attaching.attach("xdp", { interface: "veth0" }),
     KernelError,
-    "attach prog: EBUSY: an XDP program is attached to veth0 already",
+    "attach prog: EBUSY: an XDP program is already attached to veth0",
   );
   assertEquals([error.command, error.stage, error.number], ["BPF_LINK_CREATE", "attach", 16]);
 });
 
-Deno.test("attachPerfEvent says that perf events cannot be delegated", () => {
+Deno.test("attachPerfEvent reports that perf events cannot be delegated", () => {
   const { kernel, programFd } = new Attaching();
   kernel.inject({ command: "perf_event_open", errno: "EACCES" });
   const { type, attach } = sectionPlan("perf_event");
@@ -104,7 +104,7 @@ Deno.test("attachPerfEvent says that perf events cannot be delegated", () => {
   );
 });
 
-Deno.test("attachProgram passes places among other programs", () => {
+Deno.test("attachProgram passes positions among other programs", () => {
   const attaching = new Attaching();
   const first = attaching.attach("tcx/egress", { interface: "veth0" });
   attaching.attach("tcx/egress", { interface: 4, before: first, expectedRevision: 3n });
@@ -125,7 +125,7 @@ Deno.test("attachProgram passes places among other programs", () => {
   assertThrows(
     () => attaching.attach("tcx/egress", { interface: 4, before: "all", after: "all" }),
     AttachError,
-    "exclude one another",
+    "exclude each other",
   );
 });
 
@@ -138,7 +138,7 @@ Deno.test("attachProgram opens a cgroup by its path and closes it again", () => 
   assertEquals(attaching.kernel.leaks(), ["program prog", "link prog"]);
 });
 
-Deno.test("a command attachment that is refused closes what was opened for it", () => {
+Deno.test("a refused BPF_PROG_ATTACH closes the descriptors opened for it", () => {
   const attaching = new Attaching();
   const cgroup = attaching.cgroup();
   const before = attaching.kernel.leaks();
@@ -148,7 +148,7 @@ Deno.test("a command attachment that is refused closes what was opened for it", 
   assertEquals(attaching.kernel.leaks(), before);
 });
 
-Deno.test("attachProgram gives multi probes the section's pattern unless options name places", () => {
+Deno.test("attachProgram uses the section's pattern for multi probes unless options name places", () => {
   const attaching = new Attaching();
   attaching.attach("kprobe.multi/tcp_connect");
   attaching.attach("kprobe.multi/tcp_*", { functions: ["a", "b"], cookies: [1n, 2n] });

@@ -1,5 +1,5 @@
 /**
- * What attaching needs of a loaded program.
+ * The part of a loaded program that attaching reads.
  *
  * @module
  */
@@ -9,22 +9,22 @@ import type { ProgramSpec } from "../../object/spec/spec.ts";
 import { type AttachTypeName, attachTypeName } from "../../uapi/enums.ts";
 import type { ProgramHandle } from "./link.ts";
 
-/** A loaded program with what its section said: `Program` is one. */
+/** A loaded program with its attach spec. `Program` implements it. */
 export interface AttachableProgram extends ProgramHandle {
-  /** The kernel that it is in. */
+  /** The kernel that it was loaded into. */
   readonly kernel: Kernel;
-  /** What its section says. */
+  /** Section, type and attach spec. */
   readonly spec: Pick<ProgramSpec, "section" | "type" | "expectedAttachType" | "attach">;
   /**
-   * The number of the attach type that it was loaded for, where that is not the spec's: USDT programs
-   * are loaded for uprobe.multi where the kernel has it.
+   * Number of the attach type it was loaded with, where that differs from the spec: USDT programs are loaded
+   * for uprobe.multi when the kernel supports it.
    */
   readonly expectedAttachType?: number | undefined;
-  /** The maps of the program's object: USDT keeps what it knows of arguments in one of them. */
+  /** Maps of the program's object. USDT writes argument specs into `__bpf_usdt_specs`. */
   readonly maps?: { find(name: string): { readonly fd: number } | undefined } | undefined;
 }
 
-/** The attach type that a program was loaded for; undefined where it was loaded without one. */
+/** Returns the attach type that a program was loaded with; undefined when it was loaded without one. */
 export function loadedFor(program: AttachableProgram): AttachTypeName | undefined {
   const { spec, expectedAttachType: number = 0 } = program;
   return spec.expectedAttachType ?? (number === 0 ? undefined : attachTypeName(number));

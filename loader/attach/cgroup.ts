@@ -1,5 +1,5 @@
 /**
- * Hooks of a cgroup: packets, sockets, addresses, options, devices, sysctls and LSM hooks.
+ * Attaches to cgroup hooks: packets, sockets, addresses, socket options, devices, sysctls and LSM.
  *
  * @module
  */
@@ -16,17 +16,20 @@ import { type PathOrDescriptor, withTarget } from "./target/targets.ts";
 import { BPF_F_ALLOW_MULTI } from "../../uapi/bpf_flags.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** Where a program of an LSM hook of one cgroup goes. */
+/** Attach options of `lsm_cgroup` programs. */
 export interface LsmCgroupOptions extends AnchorOptions {
-  /** The cgroup: a directory of a cgroup2 mount, or a descriptor of it. */
+  /** The cgroup: a directory on a cgroup2 mount, or a descriptor of one. */
   readonly cgroup?: PathOrDescriptor | undefined;
-  /** `"command"` attaches without a link (BPF_PROG_ATTACH, multi): it stays when the process is killed. */
+  /**
+   * `"command"` attaches without a link (BPF_PROG_ATTACH with BPF_F_ALLOW_MULTI): the program then stays
+   * attached when the process is killed. @default {"link"}
+   */
   readonly via?: "link" | "command" | undefined;
 }
 
-/** Where a cgroup program goes. */
+/** Attach options of cgroup programs. */
 export interface CgroupOptions extends LsmCgroupOptions {
-  /** The hook, where the section leaves it open (`cgroup/skb`). */
+  /** Attach type, for a section that does not name one (`cgroup/skb`). */
   readonly attachType?: AttachTypeName | undefined;
 }
 
@@ -36,7 +39,7 @@ const PLACE: Expectations<LsmCgroupOptions> = {
   via: LINK_OR_COMMAND,
 };
 
-/** How programs attach to `cgroup` hooks. */
+/** Attach method for `cgroup` hooks. */
 export const cgroup: AttachMethod<"cgroup", CgroupOptions> = new AttachMethod<
   "cgroup",
   CgroupOptions
@@ -49,7 +52,7 @@ export const cgroup: AttachMethod<"cgroup", CgroupOptions> = new AttachMethod<
   attach: (program, options) => attach(program, options, options.attachType ?? loadedFor(program)),
 });
 
-/** How programs attach to `lsm_cgroup` hooks. */
+/** Attach method for `lsm_cgroup` hooks. */
 export const lsmCgroup: AttachMethod<"lsm_cgroup", LsmCgroupOptions> = new AttachMethod<
   "lsm_cgroup",
   LsmCgroupOptions
@@ -62,12 +65,14 @@ export const lsmCgroup: AttachMethod<"lsm_cgroup", LsmCgroupOptions> = new Attac
 });
 
 /**
- * Attaches to a cgroup and all below it.
+ * Attaches to a cgroup and its descendants.
  *
- * A program by link runs beside the others of the hook; links before Linux 6.17 cannot choose their
- * place. Minimum kernel: Linux 5.7; before, BPF_PROG_ATTACH (4.10).
+ * Links always attach in multi mode, after the programs already attached; choosing a position needs Linux
+ * 6.17. Minimum kernel: Linux 5.7 for a link, 4.10 with `via: "command"`.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachCgroup } from "@skep/skep/attach";
@@ -80,9 +85,11 @@ export function attachCgroup(program: AttachableProgram, options: CgroupOptions 
 }
 
 /**
- * Attaches to an LSM hook for the processes of one cgroup. Minimum kernel: Linux 6.0.
+ * Attaches to an LSM hook for the processes of a cgroup and its descendants. Minimum kernel: Linux 6.0.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachLsmCgroup } from "@skep/skep/attach";
@@ -101,7 +108,7 @@ function attach(
 ): Link {
   const { kernel } = program;
   if (attachTypeName === undefined) {
-    throw attachError(program.name, `section "${program.spec.section}" leaves the hook open`, {
+    throw attachError(program.name, `section "${program.spec.section}" names no attach type`, {
       errno: "EINVAL",
       fix: 'attach({ cgroup, attachType: "cgroup_inet_ingress" })',
     });
@@ -121,9 +128,9 @@ function attach(
       });
       checkAttach(fd, program.name, "BPF_LINK_CREATE", {
         data: { cgroup: target, attachType: attachTypeName },
-        why: failed(fd, Errno.EBADF) ? `"${target}" is not a cgroup of version 2` : undefined,
+        why: failed(fd, Errno.EBADF) ? `"${target}" is not a cgroup2 directory` : undefined,
         fix: failed(fd, Errno.EINVAL) && anchor !== undefined
-          ? "a place among the programs of a cgroup needs Linux 6.17"
+          ? "leave out the position: before and after need Linux 6.17 on cgroups"
           : undefined,
       });
       return new Link(kernel, { kind, program: program.name, target, fd });

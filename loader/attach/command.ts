@@ -1,5 +1,5 @@
 /**
- * Attaching by BPF_PROG_ATTACH: what hooks had before links, and some still have alone.
+ * Attaches by BPF_PROG_ATTACH, for hooks without links (lirc) and kernels that predate them.
  *
  * @module
  */
@@ -12,29 +12,29 @@ import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { BPF_F_REPLACE } from "../../uapi/bpf_flags.ts";
 
-/** Where a program goes by command. */
+/** Target and flags of one BPF_PROG_ATTACH. */
 export interface CommandPlace {
-  /** The link's kind. */
+  /** The hook's kind, for {@linkcode Link.kind}. */
   readonly kind: string;
-  /** What it is attached to, in words. */
+  /** Name of the target, for messages. */
   readonly target: string;
-  /** A descriptor, which stays the caller's, or an interface's index. */
+  /** A descriptor, which the caller keeps, or the index of a network interface. */
   readonly hook: { readonly fd: number } | { readonly index: number };
-  /** The number of the attach type. */
+  /** Number of the attach type. */
   readonly attachType: number;
-  /** BPF_F_ALLOW_MULTI and the like. */
+  /** Attach flags: `BPF_F_ALLOW_MULTI` … @default {0} */
   readonly flags?: number | undefined;
-  /** The place among others. */
+  /** Position among the hook's programs. */
   readonly anchor?: AnchorOptions | undefined;
-  /** Whether the hook can put one program in the place of another. */
+  /** Whether the hook supports BPF_F_REPLACE. @default {false} */
   readonly replaces?: boolean | undefined;
-  /** For errors. */
+  /** Data of errors. */
   readonly data: { readonly [key: string]: JsonValue };
 }
 
 /**
- * Attaches without a link: the program stays until it is taken away or its hook goes, also when this
- * process is killed.
+ * Attaches without a link. The program stays attached, also when this process is killed, until it is
+ * detached or its target is removed.
  */
 export function attachByCommand(
   kernel: Kernel,
@@ -46,7 +46,7 @@ export function attachByCommand(
   const anchor: Anchor | undefined = replaceProgram === undefined
     ? anchorOf(program.name, { before, after, expectedRevision })
     : undefined;
-  // Descriptors of the link's own: the caller's may be closed before it is.
+  // Duplicates: the caller may close its descriptors while the attachment still needs them.
   const own = "fd" in hook ? checkAttach(kernel.dup(hook.fd), program.name, "fcntl") : undefined;
   const at = own ?? (hook as { readonly index: number }).index;
   const put = (programFd: number, replaced?: number): number =>

@@ -1,5 +1,5 @@
 /**
- * Programs that take the place of a function of another BPF program.
+ * Attaches programs that replace a function of another BPF program.
  *
  * @module
  */
@@ -12,11 +12,12 @@ import type { AttachableProgram } from "./attachable.ts";
 import { Link, type ProgramHandle } from "./link.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** Where a replacing program goes. */
+/** Attach options of freplace programs. */
 export interface FreplaceOptions {
   /**
-   * The program that has the function, and the function's type id in its BTF; without both, where the
-   * program was loaded for.
+   * Program to replace a function in, and the function's type id in that program's BTF.
+   *
+   * @default {the target given at load}
    */
   readonly replace?: { readonly program: ProgramHandle; readonly btfId: number } | undefined;
 }
@@ -27,7 +28,7 @@ const TARGET: Expected<{ readonly program: ProgramHandle; readonly btfId: number
     isObject(value) && PROGRAM.accepts(value["program"]) && INTEGER.accepts(value["btfId"]),
 };
 
-/** How programs attach to `freplace` hooks. */
+/** Attach method for `freplace` hooks. */
 export const freplace: AttachMethod<"freplace", FreplaceOptions> = new AttachMethod<
   "freplace",
   FreplaceOptions
@@ -40,11 +41,13 @@ export const freplace: AttachMethod<"freplace", FreplaceOptions> = new AttachMet
 });
 
 /**
- * Puts the program in the place of the function that it was loaded for, or of another's like it.
+ * Replaces the function that the program was loaded for, or one with the same signature in another program.
  *
- * Minimum kernel: Linux 5.6; another target than at load: 5.10.
+ * Minimum kernel: Linux 5.6; 5.10 for a target other than the one given at load.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachFreplace } from "@skep/skep/attach";
@@ -76,7 +79,7 @@ function attach(
     replace === undefined ? "BPF_RAW_TRACEPOINT_OPEN" : "BPF_LINK_CREATE",
     {
       data: { function: functionName },
-      why: failed(fd, Errno.EBUSY) ? `${functionName} is replaced already` : undefined,
+      why: failed(fd, Errno.EBUSY) ? `${functionName} is already replaced` : undefined,
     },
   );
   return new Link(kernel, { kind: "freplace", program: program.name, target, fd });

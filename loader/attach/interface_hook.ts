@@ -1,5 +1,5 @@
 /**
- * Hooks of a network interface that hold several programs in order (mprog): tcx and netkit.
+ * Attaches to interface hooks that hold an ordered list of programs (mprog): tcx and netkit.
  *
  * @module
  */
@@ -12,19 +12,19 @@ import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** Which hook, of which interface. */
+/** One hook of one interface. */
 export interface InterfaceHook {
-  /** The link's kind. */
+  /** The hook's kind, for {@linkcode Link.kind}. */
   readonly kind: "tcx" | "netkit";
-  /** What messages call the place. */
+  /** Name of the target, for messages. */
   readonly target: string;
-  /** The interface. */
+  /** Index of the interface. */
   readonly index: number;
-  /** The number of the attach type. */
+  /** Number of the attach type. */
   readonly attachType: number;
-  /** For errors. */
+  /** Data of errors. */
   readonly data: { readonly [key: string]: string | number };
-  /** What the kernel means by the errnos that are the hook's own. */
+  /** Explanations of refusals specific to this hook, by `-errno`. */
   readonly refusals: {
     readonly [result: number]: {
       readonly why?: string | undefined;
@@ -33,7 +33,7 @@ export interface InterfaceHook {
   };
 }
 
-/** Attaches by link, or by command where the options say so. */
+/** Attaches by a link, or by BPF_PROG_ATTACH with `via: "command"`. */
 export function attachToInterface(
   kernel: Kernel,
   program: AttachableProgram,
@@ -65,7 +65,7 @@ export function attachToInterface(
     why: failed(fd, Errno.ENOENT)
       ? `the program named by before/after is not attached to ${target}`
       : failed(fd, Errno.ESTALE)
-      ? "the hook's programs have changed since the revision given"
+      ? "the hook's programs have changed since expectedRevision was read"
       : undefined,
     ...hook.refusals[fd],
   });

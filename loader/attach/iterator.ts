@@ -1,5 +1,5 @@
 /**
- * BPF iterators: a program that is run for each object of a kind, and whose output is read like a file.
+ * Attaches BPF iterators: the program runs for each object of a kind, and its output is read like a file.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { type PathOrDescriptor, withTarget } from "./target/targets.ts";
 
-/** Which way an iterator goes through cgroups. */
+/** Order in which an iterator walks cgroups (`enum bpf_cgroup_iter_order`). */
 export type CgroupOrder =
   | "self"
   | "descendants_pre"
@@ -29,21 +29,21 @@ const ORDERS: { readonly [order in CgroupOrder]: number } = {
   children: 5,
 };
 
-/** What an iterator goes over, where its kind can be narrowed. */
+/** Attach options of `iter` programs: limits the objects that the iterator visits. */
 export interface IteratorOptions {
-  /** `iter/bpf_map_elem` and `iter/sockmap`: the map. */
+  /** `iter/bpf_map_elem`, `iter/bpf_sk_storage_map`, `iter/sockmap`: the map whose elements are visited. */
   readonly map?: { readonly fd: number } | undefined;
-  /** `iter/task*`: this thread alone (Linux 6.1). */
+  /** `iter/task*`: visits only this thread (Linux 6.1). */
   readonly tid?: number | undefined;
-  /** `iter/task*`: the threads of this process alone (Linux 6.1). */
+  /** `iter/task*`: visits only the threads of this process (Linux 6.1). */
   readonly pid?: number | undefined;
-  /** `iter/cgroup`: from this cgroup on (Linux 6.1). */
+  /** `iter/cgroup`: the cgroup where the walk starts (Linux 6.1). */
   readonly cgroup?: PathOrDescriptor | undefined;
-  /** `iter/cgroup`: the way. @default {"descendants_pre"} */
+  /** `iter/cgroup`: order of the walk. @default {"descendants_pre"} */
   readonly order?: CgroupOrder | undefined;
 }
 
-/** The options that narrow each of the kernel's own targets; all others have none. */
+/** Options of each iterator target of the kernel; targets not listed take none. */
 const NARROWED: { readonly [target: string]: readonly (keyof IteratorOptions)[] } = {
   bpf_map_elem: ["map"],
   bpf_sk_storage_map: ["map"],
@@ -54,7 +54,7 @@ const NARROWED: { readonly [target: string]: readonly (keyof IteratorOptions)[] 
   cgroup: ["cgroup", "order"],
 };
 
-/** How programs attach to `iter` hooks. */
+/** Attach method for `iter` hooks. */
 export const iter: AttachMethod<"iter", IteratorOptions> = new AttachMethod<
   "iter",
   IteratorOptions
@@ -71,9 +71,11 @@ export const iter: AttachMethod<"iter", IteratorOptions> = new AttachMethod<
 });
 
 /**
- * Makes an iterator, to be read as often as wanted with `readIterator`. Minimum kernel: Linux 5.8.
+ * Creates an iterator link; each `readIterator` of it runs the iterator anew. Minimum kernel: Linux 5.8.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachIter } from "@skep/skep/attach";
@@ -101,7 +103,7 @@ function attach(
   if (wrong !== undefined) {
     throw attachError(program.name, `iter/${target} reads no option "${wrong}"`, {
       errno: "EINVAL",
-      fix: `leave it out; it reads ${(NARROWED[target] ?? ["none"]).join(" and ")}`,
+      fix: `leave it out; it accepts ${(NARROWED[target] ?? ["none"]).join(" and ")}`,
       data: { option: wrong, target },
     });
   }
@@ -129,7 +131,7 @@ function attach(
     if (target === "bpf_map_elem" || target === "sockmap") {
       throw attachError(
         program.name,
-        `iter/${target} goes over the elements of a map, and none was given`,
+        `iter/${target} visits the elements of a map, and no map was given`,
         {
           errno: "EINVAL",
           fix: "attach({ map: object.maps.get(NAME) })",

@@ -1,5 +1,5 @@
 /**
- * One kind of hook: the options that it reads, and the function that attaches to it.
+ * Attaches to one kind of hook: checks the options, runs the attach function and explains refusals.
  *
  * @module
  */
@@ -16,18 +16,18 @@ import { attachError } from "./target/error.ts";
 import type { Link } from "./link.ts";
 import { checkOptions, type Expectations } from "./options.ts";
 
-/** What a method is made of. */
+/** Constructor arguments of {@linkcode AttachMethod}. */
 export interface MethodParts<Kind extends HookName, Options extends object> {
   /** The kind. */
   readonly kind: Kind;
-  /** Every option that it reads, and what each may be. */
+  /** Every option that the kind reads, with its accepted values. */
   readonly options: Expectations<Options>;
-  /** What the kernel has to have besides the hook, for this program. */
+  /** Kernel features that this program needs besides the hook. */
   readonly abilities?: ((program: AttachableProgram) => readonly AbilityName[]) | undefined;
   /**
    * Attaches a program.
    *
-   * @param spec What the program's section says, where that is of this kind: options override it.
+   * @param spec The program's attach spec, if it is of this kind. Options override it.
    */
   readonly attach: (
     program: AttachableProgram,
@@ -36,16 +36,16 @@ export interface MethodParts<Kind extends HookName, Options extends object> {
   ) => Link;
 }
 
-/** How programs attach to one kind of hook. */
+/** Attach method of one kind of hook. */
 export class AttachMethod<Kind extends HookName, Options extends object> {
-  /** Every option that it reads, and what each may be. */
+  /** Every option that the kind reads, with its accepted values. */
   readonly options: Expectations<Options>;
-  /** Attaches without any check. */
+  /** Attaches without checking options or explaining refusals. */
   readonly run: MethodParts<Kind, Options>["attach"];
   readonly #kind: Kind;
   readonly #abilities: MethodParts<Kind, Options>["abilities"];
 
-  /** Takes the parts. */
+  /** Creates the method from its parts. */
   constructor({ kind, options, abilities, attach }: MethodParts<Kind, Options>) {
     this.options = options;
     this.run = attach;
@@ -56,9 +56,10 @@ export class AttachMethod<Kind extends HookName, Options extends object> {
   /**
    * Attaches a program.
    *
-   * @throws AttachError for an option that the kind does not read and for a target that is missing or does
-   * not exist; KernelError when the kernel refuses; DelegationError when it refuses for a reason that has
-   * to do with privileges.
+   * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not
+   * exist.
+   * @throws {KernelError} when the kernel refuses.
+   * @throws {DelegationError} when it refuses because a privilege is missing.
    */
   attach(program: AttachableProgram, options: object): Link {
     const kind = this.#kind;
@@ -80,18 +81,18 @@ export class AttachMethod<Kind extends HookName, Options extends object> {
   }
 }
 
-/** A kind whose programs are not attached one by one. */
+/** A kind whose programs cannot be attached individually. */
 export class Unattachable {
-  /** It reads none. */
+  /** No options. */
   readonly options: Expectations<object> = {};
   readonly #why: (program: AttachableProgram) => string;
 
-  /** Takes what to say: why, and what is done instead. */
+  /** Creates the kind with a function that returns why, and what to do instead. */
   constructor(why: (program: AttachableProgram) => string) {
     this.#why = why;
   }
 
-  /** @throws AttachError always. */
+  /** @throws {AttachError} EOPNOTSUPP, always. */
   attach(program: AttachableProgram, _options: object): never {
     throw attachError(program.name, this.#why(program), { errno: "EOPNOTSUPP" });
   }
@@ -101,7 +102,7 @@ function isOf<Kind extends AttachKind>(spec: AttachSpec, kind: Kind): spec is At
   return spec.kind === kind;
 }
 
-/** The error, or one that names the privilege that is missing. */
+/** Returns a DelegationError that names the missing privilege, or the error unchanged. */
 function explained(program: AttachableProgram, error: unknown): unknown {
   if (!(error instanceof KernelError)) return error;
   if (error.number !== Errno.EPERM && error.number !== Errno.EACCES) return error;

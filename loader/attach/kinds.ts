@@ -1,5 +1,5 @@
 /**
- * Every kind of hook with its options and the function that attaches to it.
+ * All kinds of hook, each with its options and its attach method.
  *
  * @module
  */
@@ -30,12 +30,12 @@ import { uprobeMulti, type UprobeMultiOptions } from "./uprobe_multi.ts";
 import { usdt, type UsdtOptions } from "./usdt.ts";
 import { xdp, type XdpOptions } from "./xdp.ts";
 
-/** The options of a kind that is not attached. */
+/** Options of a kind that cannot be attached: none. */
 export type NoOptions = { readonly [option in never]: never };
 
-/** The options of each kind of hook. */
+/** Options of each kind of hook. */
 export interface AttachOptionsByKind {
-  /** Sections that say nothing. */
+  /** Sections without an attach target. */
   readonly none: NoOptions;
   /** `kprobe`, `kretprobe`. */
   readonly kprobe: KprobeOptions;
@@ -63,7 +63,7 @@ export interface AttachOptionsByKind {
   readonly fmod_ret: TracingOptions;
   /** `fsession`. */
   readonly fsession: TracingOptions;
-  /** `fentry.multi` and the like. */
+  /** `fentry.multi`, `fexit.multi`, `fsession.multi`. */
   readonly tracing_multi: NoOptions;
   /** `freplace`. */
   readonly freplace: FreplaceOptions;
@@ -107,17 +107,17 @@ export interface AttachOptionsByKind {
   readonly syscall: NoOptions;
 }
 
-/** The options of one kind of hook. */
+/** Options of one kind of hook. */
 export type AttachOptionsOf<Kind extends AttachKind> = AttachOptionsByKind[Kind];
 
-/** How programs of a kind are attached, or why they are not. */
+/** Attach method of a kind, or the reason why its programs cannot be attached. */
 export type AttachEntry<Kind extends AttachKind> =
   | Unattachable
   | (Kind extends HookName ? AttachMethod<Kind, AttachOptionsOf<Kind>> : never);
 
-/** Every kind with its method. */
+/** Attach method of every kind. */
 export const attachKinds: { readonly [Kind in AttachKind]: AttachEntry<Kind> } = {
-  none: new Unattachable(({ spec: { section } }) => `section "${section}" does not say where`),
+  none: new Unattachable(({ spec: { section } }) => `section "${section}" does not name a hook`),
   kprobe,
   kprobe_multi: kprobeMulti,
   ksyscall,
@@ -132,7 +132,7 @@ export const attachKinds: { readonly [Kind in AttachKind]: AttachEntry<Kind> } =
   fmod_ret: fmodRet,
   fsession,
   tracing_multi: new Unattachable(() =>
-    "links to many trampolines at once (Linux 7.2) are not made yet: use a kprobe.multi section"
+    "tracing_multi links (Linux 7.2) are not supported: use a kprobe.multi section"
   ),
   freplace,
   lsm,
@@ -147,16 +147,18 @@ export const attachKinds: { readonly [Kind in AttachKind]: AttachEntry<Kind> } =
   netfilter,
   sockmap,
   sk_msg: skMsg,
-  lwt: new Unattachable(() => "it is set up by a route: ip route add … encap bpf"),
+  lwt: new Unattachable(() => "lwt programs are attached by a route: ip route add … encap bpf"),
   socket,
   reuseport,
   perf_event: perfEvent,
   lirc,
-  struct_ops: new Unattachable(() => "it is registered with its map: attach the struct_ops map"),
-  syscall: new Unattachable(() => "it is run by hand: testRun()"),
+  struct_ops: new Unattachable(() =>
+    "struct_ops programs are registered with their map: attach the map"
+  ),
+  syscall: new Unattachable(() => "syscall programs have no hook: run them with testRun()"),
 };
 
-/** The names of the options that a kind reads. */
+/** Returns the names of the options that a kind reads. */
 export function optionsOf(kind: AttachKind): readonly string[] {
   return Object.keys(attachKinds[kind].options);
 }

@@ -1,5 +1,5 @@
 /**
- * Kprobes: entry, return or any instruction of a kernel function.
+ * Attaches kprobes: to the entry, return or any instruction of a kernel function.
  *
  * @module
  */
@@ -14,27 +14,32 @@ import type { Link } from "./link.ts";
 import { BIGINT, BOOLEAN, INTEGER, oneOf, TEXT } from "./options.ts";
 import { PERF, type PerfLinkOptions, refusePerfOptions } from "./perf.ts";
 
-/** Where a kprobe goes. */
+/** Attach options of kprobe programs. */
 export interface KprobeOptions extends PerfLinkOptions {
-  /** The kernel function. */
+  /** Name of the kernel function. */
   readonly function?: string | undefined;
-  /** Bytes from the function's start. @default {0} */
+  /** Offset from the function's start in bytes. @default {0} */
   readonly offset?: number | undefined;
-  /** An address instead of a function. */
+  /** Kernel address to probe. Excludes `function` and `offset`. */
   readonly address?: bigint | undefined;
-  /** On return instead of entry; the section says it. */
+  /** Attaches to the return instead of the entry. @default {as in the section} */
   readonly returns?: boolean | undefined;
-  /** `"tracefs"` makes the probe in a file, the only way before Linux 4.17. Default: perf_event_open, and tracefs where the kernel has no such perf events. */
+  /**
+   * How the probe is created: by perf_event_open (Linux 4.17) or through `kprobe_events` of tracefs. `"perf"`
+   * falls back to tracefs when the kernel has no kprobe PMU.
+   *
+   * @default {"perf"}
+   */
   readonly probe?: "perf" | "tracefs" | undefined;
 }
 
-/** Which way `probe` names. */
+/** Accepted values of `probe`. */
 export const PROBE_WAYS: { readonly [way in "perf" | "tracefs"]: true } = {
   perf: true,
   tracefs: true,
 };
 
-/** How programs attach to `kprobe` hooks. */
+/** Attach method for `kprobe` hooks. */
 export const kprobe: AttachMethod<"kprobe", KprobeOptions> = new AttachMethod<
   "kprobe",
   KprobeOptions
@@ -52,12 +57,14 @@ export const kprobe: AttachMethod<"kprobe", KprobeOptions> = new AttachMethod<
 });
 
 /**
- * Attaches to a kernel function, or to an instruction of one.
+ * Attaches to a kernel function, or to an instruction within one.
  *
- * A program that was loaded for kprobe.multi, as with a token, is attached by such a link, which needs no
- * perf event. Minimum kernel: Linux 4.1 by tracefs, 4.17 by perf_event_open.
+ * A program loaded for kprobe.multi (the token form) is attached by a kprobe.multi link, which needs no perf
+ * event. Minimum kernel: Linux 4.1 through tracefs, 4.17 by perf_event_open.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachKprobe } from "@skep/skep/attach";
@@ -87,7 +94,7 @@ function attach(
   });
 }
 
-/** Attaches to one function, by the form that the program was loaded for. */
+/** Attaches to one function, by a kprobe.multi link or a perf event as the program's attach type requires. */
 export function attachToFunction(program: AttachableProgram, options: KprobeOptions): Link {
   const { function: name, address, offset = 0, returns = false, ...way } = options;
   if (name === undefined && address === undefined) {
@@ -107,9 +114,9 @@ export function attachToFunction(program: AttachableProgram, options: KprobeOpti
   const { cookie, probe, forceIoctl } = way;
   refusePerfOptions(program, "kprobe.multi", { probe, forceIoctl });
   if (offset !== 0) {
-    throw attachError(program.name, "kprobe.multi probes the beginning of functions only", {
+    throw attachError(program.name, "kprobe.multi probes only the first instruction of functions", {
       errno: "EINVAL",
-      fix: 'leave the offset out, or load with rewrite: "never" and attach as root',
+      fix: 'leave out the offset, or load with rewrite: "never" and attach as root',
       data: { offset },
     });
   }

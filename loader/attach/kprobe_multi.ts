@@ -1,5 +1,5 @@
 /**
- * Many kernel functions with one link: kprobe.multi, and kprobe.session.
+ * Attaches to many kernel functions with one link: kprobe.multi and kprobe.session.
  *
  * @module
  */
@@ -17,21 +17,21 @@ import { kernelFunctions, lines, noSuchFunction, tracefs } from "./target/neares
 import { BPF_F_KPROBE_MULTI_RETURN } from "../../uapi/bpf_flags.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** Where a kprobe.multi program goes: exactly one of pattern, functions and addresses. */
+/** Attach options of kprobe.multi programs: exactly one of pattern, functions and addresses. */
 export interface KprobeMultiOptions {
-  /** A function's name with `*` and `?`. */
+  /** Glob over function names: `*` matches any text, `?` one character. */
   readonly pattern?: string | undefined;
-  /** Functions by name. */
+  /** Names of functions. */
   readonly functions?: readonly string[] | undefined;
-  /** Functions by address. */
+  /** Addresses of functions. */
   readonly addresses?: readonly bigint[] | undefined;
-  /** What `bpf_get_attach_cookie` answers, one for each function or address. */
+  /** Values that `bpf_get_attach_cookie()` returns, one per function or address. */
   readonly cookies?: readonly bigint[] | undefined;
-  /** On return instead of entry; the section says it. */
+  /** Attaches to the return instead of the entry. @default {as in the section} */
   readonly returns?: boolean | undefined;
 }
 
-/** How programs attach to `kprobe_multi` hooks. */
+/** Attach method for `kprobe_multi` hooks. */
 export const kprobeMulti: AttachMethod<"kprobe_multi", KprobeMultiOptions> = new AttachMethod<
   "kprobe_multi",
   KprobeMultiOptions
@@ -51,10 +51,11 @@ export const kprobeMulti: AttachMethod<"kprobe_multi", KprobeMultiOptions> = new
 /**
  * Attaches to many kernel functions with one link.
  *
- * A program that was loaded for kprobe.session (Linux 6.10) runs on entry and on return. Minimum kernel:
- * Linux 5.18.
+ * A program loaded for kprobe.session (Linux 6.10) runs on entry and on return. Minimum kernel: Linux 5.18.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachKprobeMulti } from "@skep/skep/attach";
@@ -89,7 +90,11 @@ function isSession(program: AttachableProgram): boolean {
   return loadedFor(program) === "trace_kprobe_session";
 }
 
-/** Attaches to exactly one of pattern, functions and addresses. */
+/**
+ * Attaches to all functions of exactly one of pattern, functions and addresses.
+ *
+ * @throws {AttachError} when none or several of them are given, or a pattern matches nothing.
+ */
 export function attachToFunctions(program: AttachableProgram, options: KprobeMultiOptions): Link {
   const { kernel } = program;
   const { pattern, cookies, returns = false } = options;
@@ -100,7 +105,7 @@ export function attachToFunctions(program: AttachableProgram, options: KprobeMul
     throw attachError(
       program.name,
       `${cookies.length} cookies were given for ${pattern === undefined ? count : "a pattern"}`,
-      { errno: "EINVAL", fix: "give one cookie for each of functions or addresses" },
+      { errno: "EINVAL", fix: "give one cookie for each function or address" },
     );
   }
   const fd = kernel.linkCreate({
@@ -115,7 +120,7 @@ export function attachToFunctions(program: AttachableProgram, options: KprobeMul
     },
   });
   const [first] = places.symbols ?? [];
-  // ESRCH: one of the names is no function that can be probed.
+  // ESRCH: one of the names is not a function that can be probed.
   if ((failed(fd, Errno.ESRCH, Errno.ENOENT)) && first !== undefined && count === 1) {
     throw noSuchFunction(kernel, program, first);
   }
@@ -145,10 +150,14 @@ function placesOf(
   const { pattern, functions, addresses } = options;
   const given = [pattern, functions, addresses].filter((value) => value !== undefined);
   if (given.length !== 1) {
-    throw attachError(program.name, "one of pattern, functions and addresses must be given", {
-      errno: "EINVAL",
-      fix: 'attach({ pattern: "vfs_*" })',
-    });
+    throw attachError(
+      program.name,
+      "exactly one of pattern, functions and addresses must be given",
+      {
+        errno: "EINVAL",
+        fix: 'attach({ pattern: "vfs_*" })',
+      },
+    );
   }
   if (addresses !== undefined) return { addresses };
   if (functions !== undefined) return { symbols: functions };
@@ -164,8 +173,9 @@ function placesOf(
 }
 
 /**
- * Addresses where the kernel lists them (Linux 6.5): several functions may share a name, and a name
- * that is not unique cannot be given as a name.
+ * Returns the functions that match a pattern: by address where tracefs lists addresses
+ * (`available_filter_functions_addrs`, Linux 6.5), else by name. The kernel refuses a name that several
+ * functions share, so such names are left out.
  */
 function matching(kernel: Kernel, pattern: string): Places {
   const matches = globMatcher(pattern);

@@ -1,5 +1,5 @@
 /**
- * Kprobes by perf events: entry, return or any instruction of a kernel function.
+ * Attaches kprobes through perf events, created by perf_event_open or through tracefs.
  *
  * @module
  */
@@ -14,25 +14,25 @@ import { PERF_TYPE_TRACEPOINT } from "../../uapi/perf.ts";
 import { O_APPEND, O_WRONLY } from "../../uapi/files.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** Where a kprobe goes: a function and an offset, or an address. */
+/** Place of a kprobe: a function and an offset, or an address. */
 export interface KprobePlace {
-  /** The kernel function. */
+  /** Name of the kernel function. */
   readonly function: string | undefined;
-  /** Bytes from the function's start. */
+  /** Offset from the function's start in bytes. */
   readonly offset: number;
-  /** An address instead of a function. */
+  /** Kernel address, in place of a function. */
   readonly address: bigint | undefined;
-  /** On return instead of entry. */
+  /** Probes the return instead of the entry. */
   readonly returns: boolean;
 }
 
-/** How it is made there. */
+/** How the probe is created and bound. */
 export interface KprobeWay extends PerfLinkOptions {
-  /** By perf_event_open, or by a file of tracefs. */
+  /** By perf_event_open, or through `kprobe_events` of tracefs. */
   readonly probe?: "perf" | "tracefs" | undefined;
 }
 
-/** Attaches to one place of the kernel by a perf event. */
+/** Attaches to one place in the kernel through a perf event. */
 export function attachKprobeByPerf(
   program: AttachableProgram,
   place: KprobePlace,
@@ -62,11 +62,10 @@ export function attachKprobeByPerf(
   return attachToPerfEvent(kernel, program, { fd, kind, target }, options);
 }
 
-/** Probes made so far: kernels that wrap one another share one tracefs, so that this is no kernel's own. */
-/** Probes made so far: kernels that wrap one another share one tracefs, so that this is no kernel's own. */
+/** Probes made so far. Kernel objects that wrap each other share one tracefs, so the count is not per Kernel. */
 let probes = 0;
 
-/** Makes the probe as a line of tracefs, opens it as a tracepoint, and takes the line away with the link. */
+/** Creates the probe in `kprobe_events`, opens it as a tracepoint, and removes it when the link is closed. */
 function attachByTracefs(
   program: AttachableProgram,
   target: string,
@@ -75,9 +74,9 @@ function attachByTracefs(
   kind: string,
 ): Link {
   const { kernel } = program;
-  // The file takes one probe a line: a name with a newline in it would make others.
+  // The file takes one probe per line: a name with a newline would create further probes.
   if (!/^[\w.$+:@-]+$/.test(target)) {
-    throw attachError(program.name, `"${target}" is no name of a kernel function`, {
+    throw attachError(program.name, `"${target}" is not the name of a kernel function`, {
       errno: "EINVAL",
       data: { target },
     });
@@ -88,13 +87,13 @@ function attachByTracefs(
   if (failed(file, Errno.ENOENT)) {
     throw attachError(program.name, "this kernel has no kprobes (CONFIG_KPROBE_EVENTS)", {
       errno: "EOPNOTSUPP",
-      fix: "use a fentry, tp_btf or raw_tp section",
+      fix: "use an fentry, tp_btf or raw_tp section",
       data: { target },
     });
   }
   checkAttach(file, program.name, "open", { data: { path } });
   try {
-    // Unique among processes by PID namespace and thread, and in the thread (a worker has its own) by number.
+    // Unique by PID namespace, thread and count. Each worker has its own module instance, hence the thread.
     const namespace = kernel.stat("/proc/self/ns/pid").inode % 100_000n;
     const thread = kernel.readLink("/proc/thread-self")?.split("/").at(-1) ?? "0";
     const event = `skep_${namespace}_${thread}_${probes++}`;
@@ -126,7 +125,7 @@ function attachByTracefs(
 }
 
 function notProbeable(kernel: Kernel, program: AttachableProgram, name: string): Error {
-  return attachError(program.name, `the kernel does not let "${name}" be probed at this place`, {
+  return attachError(program.name, `"${name}" cannot be probed at this offset`, {
     errno: "EINVAL",
     fix:
       "functions that probing itself needs (noinstr, NOKPROBE_SYMBOL) are excluded; probe a caller",

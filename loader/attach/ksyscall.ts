@@ -1,5 +1,5 @@
 /**
- * System calls: a kprobe on whatever function this machine has for them.
+ * Attaches to system calls: a kprobe on the architecture's entry function of the call.
  *
  * @module
  */
@@ -15,17 +15,17 @@ import { kernelFunctions } from "./target/nearest.ts";
 import { BOOLEAN, oneOf, TEXT } from "./options.ts";
 import { PERF, type PerfLinkOptions } from "./perf.ts";
 
-/** Where a ksyscall program goes. */
+/** Attach options of ksyscall programs. */
 export interface KsyscallOptions extends PerfLinkOptions {
-  /** The system call's bare name: `"openat"`. */
+  /** Name of the system call without a prefix: `"openat"`. */
   readonly syscall?: string | undefined;
-  /** On return instead of entry; the section says it. */
+  /** Attaches to the return instead of the entry. @default {as in the section} */
   readonly returns?: boolean | undefined;
-  /** As for kprobes. */
+  /** How the probe is created; see {@linkcode KprobeOptions.probe}. @default {"perf"} */
   readonly probe?: "perf" | "tracefs" | undefined;
 }
 
-/** How programs attach to `ksyscall` hooks. */
+/** Attach method for `ksyscall` hooks. */
 export const ksyscall: AttachMethod<"ksyscall", KsyscallOptions> = new AttachMethod<
   "ksyscall",
   KsyscallOptions
@@ -41,9 +41,12 @@ export const ksyscall: AttachMethod<"ksyscall", KsyscallOptions> = new AttachMet
 });
 
 /**
- * Attaches to a system call's entry or return. Minimum kernel: as for kprobes.
+ * Attaches to a system call's entry or return. Minimum kernel: Linux 4.1 through tracefs, 4.17 by
+ * perf_event_open.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachKsyscall } from "@skep/skep/attach";
@@ -69,7 +72,7 @@ function attach(
     });
   }
   const wrapper = kernel.machine.machine === "aarch64" ? "__arm64_sys_" : "__x64_sys_";
-  // Kernels before 4.17 have no wrapper with the machine's name.
+  // Kernels before 4.17 have no wrapper named after the architecture.
   for (const prefix of [wrapper, "__se_sys_"]) {
     try {
       return attachToFunction(program, {

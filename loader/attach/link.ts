@@ -1,5 +1,5 @@
 /**
- * A program's place at a hook: what `attach()` gives, and what takes the program away again.
+ * An attachment, as `attach()` returns it: updates, pins and detaches the program.
  *
  * @module
  */
@@ -12,47 +12,47 @@ import { attachError } from "./target/error.ts";
 import { type LinkInfo, parseLinkInfo, readLinkInfo } from "./link_info.ts";
 import { structSizes } from "../../uapi/layouts.ts";
 
-/** A loaded program: its descriptor, and what messages call it. */
+/** A loaded program: its descriptor, and its name for messages. */
 export interface ProgramHandle {
-  /** The loaded program. */
+  /** Descriptor of the program. */
   readonly fd: number;
   /** The program's name. */
   readonly name: string;
 }
 
-/** How an attachment without a link of the kernel's own is undone and changed. */
+/** Detaches or updates an attachment that has no kernel link. */
 export interface Legacy {
-  /** Takes the program away. Called once. Answers zero or `-errno`. */
+  /** Detaches the program. Called once. Returns zero or `-errno`. */
   detach(): number;
-  /** Puts another program in its place, where the hook can. Answers zero or `-errno`. */
+  /** Replaces the program, if the hook supports it. Returns zero or `-errno`. */
   readonly update?: ((programFd: number) => number) | undefined;
 }
 
-/** What a link is made of. */
+/** Constructor arguments of {@linkcode Link}. */
 export interface LinkParts {
   /** The hook's kind: `"xdp"`, `"kprobe"` … */
   readonly kind: string;
   /** The program's name, for messages. */
   readonly program: string;
-  /** What it is attached to, in words: `"eth0"`, `"sched/sched_switch"`. */
+  /** Name of the target, for messages: `"eth0"`, `"sched/sched_switch"`. */
   readonly target: string;
-  /** The kernel's link, or -1. */
+  /** Descriptor of the kernel's link, or -1. */
   readonly fd: number;
-  /** Descriptors that live as long as the link: perf events, tokens of a hook. */
+  /** Descriptors that are closed with the link: perf events, targets. */
   readonly descriptors?: readonly number[] | undefined;
-  /** Set where the kernel has no link for the hook. */
+  /** Set when there is no kernel link. */
   readonly legacy?: Legacy | undefined;
-  /** Links that make up this one. */
+  /** Links that this one consists of. */
   readonly parts?: readonly Link[] | undefined;
-  /** Called once, after the program is gone. */
+  /** Called once, after the program is detached. */
   readonly closed?: (() => void) | undefined;
 }
 
 /**
- * An attachment. Disposing of it detaches the program, unless the link is pinned.
+ * An attachment. Disposing it detaches the program, unless the link is pinned.
  *
- * A kernel that knows links takes the program away by itself when the process ends, also when it is
- * killed. Attachments without a kernel link say so by {@linkcode Link.fd} being -1.
+ * The kernel detaches a link when its last descriptor closes, also when the process is killed. An attachment
+ * without a kernel link has {@linkcode Link.fd} -1 and may outlive the process.
  *
  * @example
  * ```ts ignore
@@ -68,7 +68,7 @@ export class Link implements Disposable {
   readonly kind: string;
   /** The program's name. */
   readonly program: string;
-  /** What it is attached to, in words. */
+  /** Name of the target, for messages. */
   readonly target: string;
 
   readonly #kernel: Kernel;
@@ -77,7 +77,7 @@ export class Link implements Disposable {
   #open = true;
 
   /**
-   * Takes over the descriptors. Made by the attach functions.
+   * Takes over the descriptors. Called by the attach functions.
    *
    * @internal
    */
@@ -90,21 +90,21 @@ export class Link implements Disposable {
     this.target = parts.target;
   }
 
-  /** A pinned link. */
+  /** Opens a pinned link. */
   static open(kernel: Kernel, path: string): Link {
     const fd = kernel.objectGet(path);
     if (fd < 0) throw refusal("open link", path, "BPF_OBJ_GET", fd);
     return Link.fromFd(kernel, fd, path);
   }
 
-  /** A link of any process, by its id. Needs CAP_SYS_ADMIN. */
+  /** Opens a link of any process by its id. Requires CAP_SYS_ADMIN. */
   static fromId(kernel: Kernel, id: number): Link {
     const fd = kernel.getFdById("link", id);
     if (fd < 0) throw refusal("open link", String(id), "BPF_LINK_GET_FD_BY_ID", fd);
     return Link.fromFd(kernel, fd, `id ${id}`);
   }
 
-  /** Takes over a descriptor of a link. */
+  /** Takes over a descriptor of a link. Closes it when it throws. */
   static fromFd(kernel: Kernel, fd: number, target: string = `fd ${fd}`): Link {
     const { result, bytes } = kernel.objectInfo(fd, structSizes.bpf_link_info);
     if (result < 0) {
@@ -115,22 +115,22 @@ export class Link implements Disposable {
     return new Link(kernel, { kind: info.type, program: `id ${info.programId}`, target, fd });
   }
 
-  /** The kernel's link, or -1 where the hook has none or the link is closed. */
+  /** Descriptor of the kernel's link, or -1 when there is none or the link is closed. */
   get fd(): number {
     return this.#fd;
   }
 
-  /** Whether the program is attached, as far as this side knows. */
+  /** Whether this link has not been closed. Another process may have detached the program since. */
   get attached(): boolean {
     return this.#open;
   }
 
-  /** The links that this one is made of; empty for most. */
+  /** The links that this one consists of; empty for most. */
   get parts(): readonly Link[] {
     return this.#parts.parts ?? [];
   }
 
-  /** What the kernel says of the link; undefined where the hook has none. Minimum kernel: Linux 5.8. */
+  /** Reads `bpf_link_info`; undefined when there is no kernel link. Minimum kernel: Linux 5.8. */
   info(): LinkInfo | undefined {
     this.#mustBeOpen("inspect");
     if (this.#fd < 0) return undefined;
@@ -140,10 +140,13 @@ export class Link implements Disposable {
   }
 
   /**
-   * Puts another program in the place of this one, without a gap.
+   * Replaces the program atomically.
    *
    * @param program The new program, of the same type and attach type.
-   * @param options `replace`: only if this program is still there (else EPERM).
+   * @param options `replace`: the program expected to be attached; the kernel refuses with EPERM when another
+   * is. Attachments without a kernel link ignore it.
+   * @throws {KernelError} when the kernel refuses.
+   * @throws {AttachError} EOPNOTSUPP when attachments of this kind cannot be updated.
    */
   update(
     program: ProgramHandle,
@@ -161,25 +164,25 @@ export class Link implements Disposable {
       for (const part of parts) part.update(program, options);
       return;
     } else {
-      throw attachError(program.name, `${this.kind} attachments cannot change their program`, {
+      throw attachError(program.name, `${this.kind} attachments cannot be updated`, {
         errno: "EOPNOTSUPP",
         fix: "detach it and attach the new program",
       });
     }
     if (result >= 0) return;
     const why = failed(result, Errno.EPERM) && options.replace !== undefined
-      ? `${options.replace.name} is not the program that is there`
+      ? `${options.replace.name} is not the attached program`
       : failed(result, Errno.EINVAL)
-      ? `${program.name} is of another type or attach type, or links of ${this.kind} keep their program`
+      ? `${program.name} has another type or attach type, or ${this.kind} links cannot be updated`
       : undefined;
     throw refusal("update link", this.program, "BPF_LINK_UPDATE", result, why);
   }
 
   /**
-   * Takes the program away now, even if the link is pinned or held by others.
+   * Detaches the program now, even if the link is pinned or open elsewhere.
    *
-   * Where the kernel cannot do this (tracing, perf events: EOPNOTSUPP), the link is closed, which
-   * detaches the program unless the link is pinned.
+   * Link types without BPF_LINK_DETACH (tracing, perf events: EOPNOTSUPP) are closed instead, which detaches
+   * the program unless the link is pinned or open elsewhere.
    */
   detach(): void {
     if (!this.#open) return;
@@ -187,7 +190,7 @@ export class Link implements Disposable {
     this.close();
   }
 
-  /** Makes the link outlive this process, as a file on a bpffs. */
+  /** Pins the link in a BPF file system, so that it outlives this process. */
   pin(path: string): void {
     this.#mustBeOpen("pin");
     if (this.#fd < 0) {
@@ -202,15 +205,17 @@ export class Link implements Disposable {
     if (result < 0) throw refusal("pin link", path, "BPF_OBJ_PIN", result, why);
   }
 
-  /** A closed link has lost its descriptors; updating it would re-create a filter that nothing removes. */
+  /** A closed link has lost its descriptors: updating it would re-create a filter that nothing removes. */
   #mustBeOpen(doing: string): void {
     if (this.#open) return;
     throw disposedError(`${doing} link`, this.program, "attach");
   }
 
   /**
-   * Gives the descriptor away: disposing of the link then does nothing, and the new owner keeps the
-   * program attached.
+   * Hands over the link's descriptor without detaching: disposing the link then has no effect, and the program
+   * stays attached until the caller closes the descriptor. Other descriptors of the attachment are closed.
+   *
+   * @returns The descriptor, or -1 when there is no kernel link.
    */
   release(): number {
     const fd = this.#fd;
@@ -220,7 +225,7 @@ export class Link implements Disposable {
     return fd;
   }
 
-  /** Closes the link: the program is gone, unless the link is pinned. */
+  /** Closes the link, which detaches the program unless the link is pinned or open elsewhere. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;

@@ -1,5 +1,5 @@
 /**
- * `struct bpf_link_info` as typed data.
+ * Decodes `struct bpf_link_info`.
  *
  * @module
  */
@@ -14,33 +14,33 @@ import { type Field, getNumber } from "../../uapi/fields.ts";
 import { structs, structSizes } from "../../uapi/layouts.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 
-/** What the kernel says of a link: what all have, and in `details` what its kind adds. */
+/** Decoded `struct bpf_link_info`: the common fields, and in `details` those of the link's type. */
 export interface LinkInfo {
-  /** The kernel's name of the link's type, or `"unknown"`. */
+  /** Link type by its kernel name, or `"unknown"`. */
   readonly type: LinkTypeName | "unknown";
-  /** The number of the type. */
+  /** Number of the type. */
   readonly typeNumber: number;
   /** The link's id. */
   readonly id: number;
   /** The program's id; 0 for struct_ops. */
   readonly programId: number;
-  /** The hook, where the kind has attach types. */
+  /** Attach type, for link types that report one; its number when the name is not known. */
   readonly attachType?: AttachTypeName | number | undefined;
-  /** The kind's own fields, by the kernel's names. 64-bit ids and cookies are bigint, names and paths text. */
+  /** Fields of the link's type by their kernel names. 64-bit fields are bigint, names and paths strings. */
   readonly details: { readonly [field: string]: number | bigint | string };
 }
 
-/** A field of the union: the kernel's name, how it is read, and where it lies. */
+/** A field of the union: its kernel name, how it is read, and its offset and size. */
 type Detail = readonly [name: string, kind: "u32" | "s32" | "u64" | "attach", field: Field];
 
-/** A name that the kernel copies out: what it is called, and where its pointer and length lie. */
+/** A string that the kernel copies to a buffer: its name, and the fields of its pointer and length. */
 interface TextDetail {
   readonly name: string;
   readonly pointer: Field;
   readonly length: Field;
 }
 
-/** What the kernel says of one kind of link. */
+/** Fields of one link type. */
 interface Details {
   readonly fields: readonly Detail[];
   readonly text?: TextDetail | undefined;
@@ -48,7 +48,7 @@ interface Details {
 
 const info = structs.bpf_link_info;
 
-/** `enum bpf_perf_event_type`: what a perf event's link is about, by the number in `perf_event_type`. */
+/** Fields of perf event links, by the number in `perf_event_type` (`enum bpf_perf_event_type`). */
 const PROBED_FILE: Details = {
   fields: [
     ["offset", "u32", info.perf_event_uprobe_offset],
@@ -97,7 +97,7 @@ const perfDetails: readonly Details[] = [
   },
 ];
 
-/** What the union holds for each type of link; for perf events that depends on the event. */
+/** Fields of the union for each link type; for perf events they depend on the event. */
 const details: { readonly [type in LinkTypeName]: Details | "by-event" } = {
   unspec: { fields: [] },
   raw_tracepoint: {
@@ -184,7 +184,7 @@ const details: { readonly [type in LinkTypeName]: Details | "by-event" } = {
       ["attach_type", "attach", info.sockmap_attach_type],
     ],
   },
-  // Linux 7.2 has no fields for it.
+  // No fields as of Linux 7.2.
   tracing_multi: { fields: [] },
 };
 
@@ -198,9 +198,9 @@ function detailsOf(type: LinkTypeName | "unknown", event: number): Details {
 const SIZE = structSizes.bpf_link_info;
 
 /**
- * What the kernel says of a link, with the names that its kind tells: a tracepoint, a path, a function.
+ * Reads `bpf_link_info` with its string: the name of a tracepoint or function, or a path.
  *
- * @returns `-errno` when the kernel refuses.
+ * @returns The information, or `-errno` when the kernel refuses.
  */
 export function readLinkInfo(kernel: Kernel, fd: number): LinkInfo | number {
   const { result, bytes } = kernel.objectInfo(fd, SIZE);
@@ -210,12 +210,12 @@ export function readLinkInfo(kernel: Kernel, fd: number): LinkInfo | number {
   if (field === undefined) return read;
   const [pointer, length] = [field.pointer[0], field.length[0]];
   const { text } = kernel.objectInfo(fd, SIZE, { pointer, length });
-  // The name may be withheld; the other fields are still valid.
+  // Older kernels and unprivileged callers get no name; the other fields are still valid.
   if (text === undefined || text === "") return read;
   return { ...read, details: { ...read.details, [field.name]: text } };
 }
 
-/** Reads `struct bpf_link_info`; fields that an older kernel did not write read as zero. */
+/** Decodes `struct bpf_link_info`. Fields that an older kernel does not write are zero. */
 export function parseLinkInfo(bytes: Uint8Array): LinkInfo {
   const padded = new Uint8Array(SIZE);
   padded.set(bytes.subarray(0, SIZE));

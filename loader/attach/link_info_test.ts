@@ -30,12 +30,12 @@ Deno.test("parseLinkInfo reads the fields of each kind", () => {
   assertEquals(perf.details["cookie"], 6n);
 });
 
-Deno.test("parseLinkInfo keeps the number of a kind or hook that it does not know", () => {
+Deno.test("parseLinkInfo keeps the number of an unknown link type or attach type", () => {
   assertEquals(parseLinkInfo(info(999)).type, "unknown");
   assertEquals(parseLinkInfo(info(999)).typeNumber, 999);
   assertEquals(parseLinkInfo(info(LinkType.netns, 1, 4000)).attachType, 4000);
 });
 
-Deno.test("parseLinkInfo reads what an older kernel left out as zero", () => {
+Deno.test("parseLinkInfo reads fields missing in older kernels as zero", () => {
   assertEquals(parseLinkInfo(info(LinkType.xdp)).details, { ifindex: 0 });
 });

@@ -1,5 +1,5 @@
 /**
- * All that an object attached, as one thing to hold and let go.
+ * The attachments of one object, disposed together.
  *
  * @module
  */
@@ -7,18 +7,18 @@
 import type { SkepError } from "../../errors/skep_error.ts";
 import type { Link } from "./link.ts";
 
-/** A program (or struct_ops map) that was not attached, and why. */
+/** A program or struct_ops map that was not attached, and why. */
 export interface SkippedAttachment {
   /** The program's or map's name. */
   readonly name: string;
-  /** Why it was left out. */
+  /** Why it was not attached. */
   readonly reason: string;
-  /** The refusal, when it was tried. */
+  /** The error, when attaching was tried and failed. */
   readonly error?: SkepError | undefined;
 }
 
 /**
- * The links that `BpfObject.attach` made. Disposing of it detaches all of them, the last one first.
+ * The links that `BpfObject.attach` created. Disposing it detaches all of them in reverse order.
  *
  * @example
  * ```ts ignore
@@ -30,7 +30,7 @@ export interface SkippedAttachment {
  * ```
  */
 export class Links implements Disposable, Iterable<Link> {
-  /** What was left out. */
+  /** Programs and struct_ops maps that were not attached. */
   readonly skipped: readonly SkippedAttachment[];
   readonly #links: readonly Link[];
 
@@ -44,7 +44,7 @@ export class Links implements Disposable, Iterable<Link> {
     this.skipped = skipped;
   }
 
-  /** How many links there are. */
+  /** Number of links. */
   get size(): number {
     return this.#links.length;
   }
@@ -54,7 +54,7 @@ export class Links implements Disposable, Iterable<Link> {
     return this.#links[Symbol.iterator]();
   }
 
-  /** Detaches all of them. */
+  /** Detaches all links in reverse order. */
   [Symbol.dispose](): void {
     using stack = new DisposableStack();
     for (const link of this.#links) stack.use(link);

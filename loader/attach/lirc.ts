@@ -1,5 +1,5 @@
 /**
- * Infrared decoders.
+ * Attaches infrared decoders.
  *
  * @module
  */
@@ -12,13 +12,13 @@ import type { AttachableProgram } from "./attachable.ts";
 import type { Link } from "./link.ts";
 import { type PathOrDescriptor, withTarget } from "./target/targets.ts";
 
-/** Where an infrared decoder goes. */
+/** Attach options of lirc_mode2 programs. */
 export interface LircOptions {
-  /** The device (`/dev/lirc0`), or a descriptor of it. */
+  /** The device (`/dev/lirc0`), or a descriptor of one. */
   readonly lirc?: PathOrDescriptor | undefined;
 }
 
-/** How programs attach to `lirc` hooks. */
+/** Attach method for `lirc` hooks. */
 export const lirc: AttachMethod<"lirc", LircOptions> = new AttachMethod<"lirc", LircOptions>({
   kind: "lirc",
   options: {
@@ -28,9 +28,12 @@ export const lirc: AttachMethod<"lirc", LircOptions> = new AttachMethod<"lirc", 
 });
 
 /**
- * Attaches to an infrared receiver. It stays until it is taken away. Minimum kernel: Linux 4.18.
+ * Attaches to an infrared receiver, without a link: the program stays attached until it is detached or the
+ * device is removed. Minimum kernel: Linux 4.18.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachLirc } from "@skep/skep/attach";

@@ -1,8 +1,8 @@
 /**
- * Attaching programs: one function for each kind of hook, and `attachProgram` for any program.
+ * Attaches programs: one function for each kind of hook, and `attachProgram` for a program of any kind.
  *
- * A function of a kind takes the options of that kind alone. What the program's section names need not be
- * given again; options override it.
+ * The function of a kind accepts only that kind's options. Options override the program's section, and may
+ * be left out where the section names the target.
  *
  * Imports: uapi, errors, object, kernel, token, loader/features, loader/attach/target.
  *

@@ -1,5 +1,5 @@
 /**
- * Netfilter hooks.
+ * Attaches to netfilter hooks.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { Link } from "./link.ts";
 import { BPF_F_NETFILTER_IP_DEFRAG } from "../../uapi/bpf_flags.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** Where in the way of a packet. */
+/** Netfilter hook on the path of a packet. */
 export type NetfilterHook = "pre_routing" | "local_in" | "forward" | "local_out" | "post_routing";
 
 /** `enum nf_inet_hooks`. */
@@ -26,19 +26,19 @@ const HOOKS: { readonly [hook in NetfilterHook]: number } = {
 };
 const FAMILIES = { ipv4: 2, ipv6: 10 } as const;
 
-/** Where a netfilter program goes: a hook of the network namespace that this process is in. */
+/** Attach options of netfilter programs. */
 export interface NetfilterOptions {
-  /** IPv4 or IPv6. @default {"ipv4"} */
+  /** Protocol family. @default {"ipv4"} */
   readonly family?: "ipv4" | "ipv6" | undefined;
-  /** The hook. */
+  /** Hook of the current network namespace. Required. */
   readonly hook?: NetfilterHook | undefined;
   /** Its place among the others: lower runs earlier. 0, -2147483648 and 2147483647 may be refused. @default {-128} */
   readonly priority?: number | undefined;
-  /** Puts fragments together first (Linux 6.6). */
+  /** Reassembles IP fragments before the program runs (BPF_F_NETFILTER_IP_DEFRAG, Linux 6.6). @default {false} */
   readonly defragment?: boolean | undefined;
 }
 
-/** How programs attach to `netfilter` hooks. */
+/** Attach method for `netfilter` hooks. */
 export const netfilter: AttachMethod<"netfilter", NetfilterOptions> = new AttachMethod<
   "netfilter",
   NetfilterOptions
@@ -54,9 +54,11 @@ export const netfilter: AttachMethod<"netfilter", NetfilterOptions> = new Attach
 });
 
 /**
- * Attaches to a netfilter hook of this process's network namespace. Minimum kernel: Linux 6.4.
+ * Attaches to a netfilter hook of the calling process's network namespace. Minimum kernel: Linux 6.4.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachNetfilter } from "@skep/skep/attach";
@@ -92,7 +94,7 @@ function attach(program: AttachableProgram, options: NetfilterOptions): Link {
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data: { family, hook, priority },
     why: failed(fd, Errno.EBUSY)
-      ? `another BPF program has the priority ${priority} at ${hook}`
+      ? `another BPF program has priority ${priority} at ${hook}`
       : failed(fd, Errno.EAFNOSUPPORT)
       ? `this kernel has no netfilter hooks for ${family}`
       : undefined,

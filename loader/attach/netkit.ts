@@ -1,5 +1,5 @@
 /**
- * netkit devices: a program on either side of a pair.
+ * Attaches to netkit devices, on either side of the pair.
  *
  * @module
  */
@@ -15,17 +15,20 @@ import type { Link } from "./link.ts";
 import { interfaceIndex } from "./target/targets.ts";
 import { Errno } from "../../uapi/errno.ts";
 
-/** Where a netkit program goes. */
+/** Attach options of netkit programs. */
 export interface NetkitOptions extends AnchorOptions {
-  /** The primary netkit device, by name or index. */
+  /** The primary netkit device, by name or index. Required. */
   readonly interface?: string | number | undefined;
-  /** Whether on the peer's side; the section says it. */
+  /** Attaches to the peer's side. @default {as in the section} */
   readonly peer?: boolean | undefined;
-  /** `"command"` attaches without a link (BPF_PROG_ATTACH): it stays when the process ends. */
+  /**
+   * `"command"` attaches without a link (BPF_PROG_ATTACH): the program then stays attached when the process
+   * is killed. @default {"link"}
+   */
   readonly via?: "link" | "command" | undefined;
 }
 
-/** How programs attach to `netkit` hooks. */
+/** Attach method for `netkit` hooks. */
 export const netkit: AttachMethod<"netkit", NetkitOptions> = new AttachMethod<
   "netkit",
   NetkitOptions
@@ -43,7 +46,9 @@ export const netkit: AttachMethod<"netkit", NetkitOptions> = new AttachMethod<
 /**
  * Attaches to a netkit device. Minimum kernel: Linux 6.7.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachNetkit } from "@skep/skep/attach";
@@ -74,7 +79,7 @@ function attach(
     refusals: {
       [-Errno.ENXIO]: { why: `"${options.interface}" is not a netkit device` },
       [-Errno.EACCES]: {
-        why: `"${options.interface}" is the peer of its pair: attach to the primary`,
+        why: `"${options.interface}" is the peer of its pair; attach to the primary device`,
       },
     },
   }, options);

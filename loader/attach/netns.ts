@@ -1,5 +1,5 @@
 /**
- * Hooks of a network namespace: sk_lookup and flow_dissector.
+ * Attaches to the hooks of a network namespace: sk_lookup and flow_dissector.
  *
  * @module
  */
@@ -14,13 +14,13 @@ import { Link } from "./link.ts";
 import { type PathOrDescriptor, withTarget } from "./target/targets.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** Where an sk_lookup or flow_dissector program goes. */
+/** Attach options of sk_lookup or flow_dissector programs. */
 export interface NetnsOptions {
-  /** The network namespace: `/proc/self/ns/net`, a file of `ip netns`, or a descriptor. */
+  /** The network namespace: `/proc/self/ns/net`, a file of `ip netns`, or a descriptor of one. */
   readonly netns?: PathOrDescriptor | undefined;
 }
 
-/** How programs attach to `netns` hooks. */
+/** Attach method for `netns` hooks. */
 export const netns: AttachMethod<"netns", NetnsOptions> = new AttachMethod<"netns", NetnsOptions>({
   kind: "netns",
   options: {
@@ -30,9 +30,11 @@ export const netns: AttachMethod<"netns", NetnsOptions> = new AttachMethod<"netn
 });
 
 /**
- * Attaches to a network namespace. Minimum kernel: Linux 5.8 (flow_dissector), 5.9 (sk_lookup).
+ * Attaches to a network namespace. Minimum kernel: Linux 5.8 for flow_dissector, 5.9 for sk_lookup.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachNetns } from "@skep/skep/attach";
@@ -65,7 +67,7 @@ function attach(
     why: failed(fd, Errno.EINVAL, Errno.EBADF)
       ? `"${options.netns}" is not a network namespace, or this kernel has no ${hook}`
       : failed(fd, Errno.EEXIST, Errno.E2BIG)
-      ? `the network namespace has a ${hook} program already`
+      ? `the network namespace already has a ${hook} program`
       : undefined,
   });
   return new Link(kernel, { kind: hook, program: program.name, target: String(options.netns), fd });

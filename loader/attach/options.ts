@@ -1,5 +1,5 @@
 /**
- * The options of each kind of hook: which ones it reads, and what each may be.
+ * Checks attach options: which options a kind reads, and the values that each accepts.
  *
  * @module
  */
@@ -8,67 +8,67 @@ import { nearestNames } from "../../object/spec/named.ts";
 import { attachError } from "./target/error.ts";
 import type { ProgramHandle } from "./link.ts";
 
-/** What the value of an option may be. */
+/** Accepted values of an option. */
 export interface Expected<T> {
-  /** In words, for errors. */
+  /** Description, for errors. */
   readonly text: string;
-  /** The words that it may be, where it is one. */
+  /** The accepted strings, when the option is one of a fixed set. */
   readonly words?: readonly string[] | undefined;
-  /** Whether a value is one. */
+  /** Returns whether a value is accepted. */
   accepts(value: unknown): value is T;
 }
 
-/** For each option that a kind reads, what it may be. */
+/** Accepted values of each option that a kind reads. */
 export type Expectations<Options> = {
   readonly [Key in keyof Options]-?: Expected<Exclude<Options[Key], undefined>>;
 };
 
-/** Texts. */
+/** Strings. */
 export const TEXT: Expected<string> = {
   text: "a string",
   accepts: (value) => typeof value === "string",
 };
-/** Numbers without a fraction. */
+/** Safe integers. */
 export const INTEGER: Expected<number> = {
   text: "an integer",
   accepts: (value): value is number => Number.isSafeInteger(value),
 };
-/** 64-bit numbers. */
+/** Bigints. */
 export const BIGINT: Expected<bigint> = {
   text: "a bigint",
   accepts: (value) => typeof value === "bigint",
 };
-/** True or false. */
+/** Booleans. */
 export const BOOLEAN: Expected<boolean> = {
   text: "true or false",
   accepts: (value) => typeof value === "boolean",
 };
-/** Lists of texts. */
+/** Arrays of strings. */
 export const TEXTS: Expected<readonly string[]> = listOf(TEXT, "an array of strings");
-/** Lists of 64-bit numbers. */
+/** Arrays of bigints. */
 export const BIGINTS: Expected<readonly bigint[]> = listOf(BIGINT, "an array of bigints");
-/** A name or a number. */
+/** Strings or numbers: a name or path, or an index or descriptor. */
 export const TEXT_OR_NUMBER: Expected<string | number> = {
   text: "a string or a number",
   accepts: (value) => typeof value === "string" || typeof value === "number",
 };
-/** What owns a descriptor: a map, a program, a link. */
+/** Objects with a descriptor: maps, programs, links. */
 export const WITH_DESCRIPTOR: Expected<{ readonly fd: number }> = {
   text: "an object with a descriptor (fd)",
   accepts: (value): value is { readonly fd: number } =>
     isObject(value) && INTEGER.accepts(value["fd"]),
 };
 
-/** A loaded program. */
+/** Loaded programs. */
 export const PROGRAM: Expected<ProgramHandle> = {
   text: "a loaded program",
   accepts: (value): value is ProgramHandle =>
     isObject(value) && INTEGER.accepts(value["fd"]) && TEXT.accepts(value["name"]),
 };
-/** By a link, or by the command that hooks had before links. */
+/** A link, or BPF_PROG_ATTACH. */
 export const LINK_OR_COMMAND: Expected<"link" | "command"> = oneOf({ link: true, command: true });
 
-/** One of some words: the keys of a table. */
+/** Accepts the keys of a table. */
 export function oneOf<Word extends string>(
   table: { readonly [word in Word]: unknown },
 ): Expected<Word> {
@@ -80,7 +80,7 @@ export function oneOf<Word extends string>(
   };
 }
 
-/** Whether a value has fields. */
+/** Returns whether a value is an object, so that its fields can be read. */
 export function isObject(value: unknown): value is { readonly [field: string]: unknown } {
   return typeof value === "object" && value !== null;
 }
@@ -92,15 +92,15 @@ function listOf<T>(member: Expected<T>, text: string): Expected<readonly T[]> {
   };
 }
 
-/** The names of the options that are given: those that are undefined are not. */
+/** Returns the names of the options whose value is not undefined. */
 export function givenOptions(options: object): string[] {
   return Object.entries(options).filter(([, value]) => value !== undefined).map(([key]) => key);
 }
 
 /**
- * The options as those of a kind: refuses what it does not read, and values that they cannot have.
+ * Checks that a kind reads every given option and accepts its value, and returns the options typed.
  *
- * @throws AttachError with the option, the kind and the nearest option that the kind reads.
+ * @throws {AttachError} EINVAL with the option, the kind and the nearest accepted name.
  */
 export function checkOptions<Options extends object>(
   program: string,
@@ -120,14 +120,14 @@ export function checkOptions<Options extends object>(
     const guess = nearest === undefined ? "" : `did you mean "${nearest}"? `;
     throw attachError(program, `option ${key} cannot be ${shown(value)}`, {
       errno: "EINVAL",
-      fix: `${guess}it has to be ${wanted.text}`,
+      fix: `${guess}it must be ${wanted.text}`,
       data: { option: key, kind, nearest: nearest ?? null },
     });
   }
   return options as Options;
 }
 
-/** The error for an option that nobody reads, with the nearest that somebody does. */
+/** Creates the error for an option that is not read, with the nearest one that is. */
 export function unreadOption(
   subject: string,
   readers: string,
@@ -139,7 +139,7 @@ export function unreadOption(
   return attachError(subject, `${readers} read no option "${key}"`, {
     errno: "EINVAL",
     fix: keys.length === 0
-      ? "leave it out: they read none"
+      ? "leave it out: they read no options"
       : nearest === undefined
       ? `leave it out; they read ${keys.join(", ")}`
       : `did you mean "${nearest}"? they read ${keys.join(", ")}`,

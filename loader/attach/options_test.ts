@@ -21,7 +21,7 @@ function program(section: string): AttachableProgram {
   return { kernel: new FakeKernel(), fd: 9, name: "prog", spec };
 }
 
-/** A section of each kind. */
+/** One section of each kind. */
 function sections(): Map<AttachKind, string> {
   const found = new Map<AttachKind, string>();
   for (const name of knownSections()) {
@@ -32,14 +32,14 @@ function sections(): Map<AttachKind, string> {
   return found;
 }
 
-Deno.test("each kind that is attached has a public function named like it", () => {
+Deno.test("each attachable kind has a public function named after it", () => {
   const wanted = kinds.filter((kind) => attachKinds[kind] instanceof AttachMethod)
     .map((kind) => `attach_${kind}`.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()));
   const functions = Object.keys(attach).filter((name) => name.startsWith("attach"));
   assertEquals(functions.sort(), [...wanted, "attachProgram", "attachStructOps"].sort());
 });
 
-Deno.test("an option that a kind does not read is refused before anything is done, with the nearest", () => {
+Deno.test("an option that a kind does not read is refused before any system call, with the nearest name", () => {
   const all = new Set(kinds.flatMap(optionsOf));
   for (const [kind, section] of sections()) {
     if (!(attachKinds[kind] instanceof AttachMethod)) continue;
@@ -54,7 +54,7 @@ Deno.test("an option that a kind does not read is refused before anything is don
       );
       assertEquals(error.data["option"], option);
       assertEquals(error.data["options"], read);
-      // It is asked nothing.
+      // The kernel was not called.
       assertEquals((tried.kernel as FakeKernel).calls, []);
     }
   }
@@ -72,39 +72,39 @@ Deno.test("an option that a kind does not read is refused before anything is don
 
 Deno.test("an option that a kind does not read is a type error where the kind is known", () => {
   const options = { interface: 1 };
-  // @ts-expect-error XDP programs read no cgroup.
+  // @ts-expect-error XDP programs have no option cgroup.
   assertThrows(() => attach.attachXdp(program("xdp"), { ...options, cgroup: "/nope" }));
-  // @ts-expect-error tc filters have no place among others.
+  // @ts-expect-error tc filters have no position options.
   assertThrows(() => attach.attachTc(program("tc"), { ...options, before: "all" }));
-  // @ts-expect-error XDP programs are not attached by command.
+  // @ts-expect-error XDP programs cannot be attached by BPF_PROG_ATTACH.
   assertThrows(() => attach.attachXdp(program("xdp"), { ...options, via: "command" }));
-  // The options of all kinds are those of each.
+  // AttachOptions has the options of every kind.
   const none: Exclude<keyof attach.AttachOptions, attach.AttachOptionName>[] = [];
   const noOption: never[] = none;
   assertEquals(noOption, []);
 });
 
-Deno.test("a value that an option cannot have is refused", () => {
+Deno.test("an invalid value of an option is refused", () => {
   const cases: readonly (readonly [string, object, string])[] = [
-    ["xdp", { interface: 4n }, "option interface cannot be 4n; it has to be a string or a number"],
+    ["xdp", { interface: 4n }, "option interface cannot be 4n; it must be a string or a number"],
     ["xdp", { mode: "drivr" }, 'option mode cannot be "drivr"; did you mean "driver"?'],
-    ["xdp", { via: "command" }, 'it has to be one of "link", "netlink"'],
-    ["tcx/ingress", { via: "netlink" }, 'it has to be one of "link", "command"'],
-    ["tcx/ingress", { before: "first" }, 'it has to be "all", a link, a program'],
-    ["kprobe/x", { cookie: 1 }, "option cookie cannot be 1; it has to be a bigint"],
-    ["kprobe.multi/x", { functions: ["a", 2] }, "it has to be an array of strings"],
+    ["xdp", { via: "command" }, 'it must be one of "link", "netlink"'],
+    ["tcx/ingress", { via: "netlink" }, 'it must be one of "link", "command"'],
+    ["tcx/ingress", { before: "first" }, 'it must be "all", a link, a program'],
+    ["kprobe/x", { cookie: 1 }, "option cookie cannot be 1; it must be a bigint"],
+    ["kprobe.multi/x", { functions: ["a", 2] }, "it must be an array of strings"],
     ["iter/cgroup", { order: "up" }, "option order cannot be"],
     ["netfilter", { hook: "toString" }, 'option hook cannot be "toString"'],
     ["cgroup/skb", { attachType: "cgroup_inet_ingres" }, 'did you mean "cgroup_inet_ingress"?'],
-    ["sk_msg", { map: "sockets" }, "it has to be an object with a descriptor"],
-    ["uprobe", { offset: 1.5 }, "it has to be an integer"],
+    ["sk_msg", { map: "sockets" }, "it must be an object with a descriptor"],
+    ["uprobe", { offset: 1.5 }, "it must be an integer"],
   ];
   for (const [section, options, message] of cases) {
     assertThrows(() => attachProgram(program(section), options), AttachError, message);
   }
 });
 
-Deno.test("an option that a form or a target does not read is refused", () => {
+Deno.test("an option that an attach form or target does not read is refused", () => {
   const multi = { ...program("kprobe/x"), expectedAttachType: 42 };
   assertThrows(
     () => attachProgram(multi, { forceIoctl: true }),
@@ -114,11 +114,11 @@ Deno.test("an option that a form or a target does not read is refused", () => {
   assertThrows(
     () => attachProgram(program("iter/task"), { map: { fd: 3 } }),
     AttachError,
-    'iter/task reads no option "map"; leave it out; it reads pid and tid',
+    'iter/task reads no option "map"; leave it out; it accepts pid and tid',
   );
 });
 
-/** Values with which every option of a kind is read, in as many calls as that takes. */
+/** Calls that together read every option of a kind. */
 const readings: { readonly [Kind in AttachKind]: readonly (readonly [string, object])[] } = {
   none: [],
   kprobe: [
@@ -218,7 +218,7 @@ const readings: { readonly [Kind in AttachKind]: readonly (readonly [string, obj
   syscall: [],
 };
 
-Deno.test("every option that a kind accepts is read by its function, and no other", () => {
+Deno.test("each attach function reads exactly the options that its kind accepts", () => {
   for (const kind of kinds) {
     const method = attachKinds[kind];
     if (!(method instanceof AttachMethod)) continue;
@@ -246,7 +246,7 @@ Deno.test("every option that a kind accepts is read by its function, and no othe
 
 type Method = Extract<typeof attachKinds[AttachKind], { readonly run: unknown }>;
 
-/** The method's function itself, whose kind the compiler does not know here. */
+/** Returns the method's attach function; its kind is not known at compile time here. */
 function run(
   { run }: Method,
   program: AttachableProgram,

@@ -1,5 +1,5 @@
 /**
- * Attaching through a perf event: what tracepoints, kprobes, uprobes and perf_event programs share.
+ * Attaches through perf events: shared by tracepoints, kprobes, uprobes and perf_event programs.
  *
  * @module
  */
@@ -19,22 +19,22 @@ import { Errno, failed } from "../../uapi/errno.ts";
 
 const EVENT_SOURCES = "/sys/bus/event_source/devices";
 
-/** How a program is bound to a perf event. */
+/** Options for binding a program to a perf event. */
 export interface PerfLinkOptions {
-  /** What `bpf_get_attach_cookie` answers in the program (Linux 5.15). */
+  /** Value that `bpf_get_attach_cookie()` returns in the program (Linux 5.15). */
   readonly cookie?: bigint | undefined;
-  /** Binds by ioctl, the only way before Linux 5.15, instead of by a link. */
+  /** Binds by PERF_EVENT_IOC_SET_BPF instead of a link, as kernels before Linux 5.15 require. @default {false} */
   readonly forceIoctl?: boolean | undefined;
 }
 
-/** What these options may be. */
+/** Accepted values of these options. */
 export const PERF: Expectations<PerfLinkOptions> = { cookie: BIGINT, forceIoctl: BOOLEAN };
 
 /**
- * Binds a program to a perf event and switches the event on. Takes over the descriptor, also when it
+ * Binds a program to a perf event and enables the event. Takes over the event's descriptor, also when it
  * throws.
  *
- * Minimum kernel: Linux 5.15 for a link; before, the ioctl is used.
+ * Binds by a link (Linux 5.15), or by ioctl when the kernel has no perf links and no cookie is given.
  */
 export function attachToPerfEvent(
   kernel: Kernel,
@@ -59,7 +59,7 @@ export function attachToPerfEvent(
         extra: { kind: "perf", cookie },
       });
     }
-    // EINVAL with no cookie asked for: a kernel without perf links, or one that refuses the program in both ways.
+    // EINVAL without a cookie: the kernel has no perf links, or it will refuse the ioctl as well.
     if (fd < 0 && (options.forceIoctl === true || failed(fd, Errno.EINVAL)) && cookie === 0n) {
       const result = kernel.ioctl(eventFd, PERF_EVENT_IOC_SET_BPF, program.fd);
       checkAttach(result, program.name, "PERF_EVENT_IOC_SET_BPF", { data: { target } });
@@ -67,7 +67,7 @@ export function attachToPerfEvent(
       checkAttach(fd, program.name, "BPF_LINK_CREATE", {
         data: { target },
         why: failed(fd, Errno.EPROTO)
-          ? "the perf event samples call chains in a way that the program cannot use"
+          ? "the perf event samples call chains without the flags that the program's stack helpers need"
           : undefined,
       });
     }
@@ -96,7 +96,7 @@ export function attachToPerfEvent(
   });
 }
 
-/** What the kernel's refusal of perf_event_open means for someone who attaches. */
+/** Returns the result of perf_event_open, or throws a KernelError that explains the refusal. */
 export function checkPerfOpen(
   result: number,
   program: string,
@@ -108,12 +108,12 @@ export function checkPerfOpen(
       ? "perf_event_open is not permitted here, and a BPF token cannot delegate it"
       : undefined,
     fix: failed(result, Errno.EACCES, Errno.EPERM)
-      ? "use raw_tp, tp_btf, kprobe.multi or uprobe.multi, or give CAP_PERFMON"
+      ? "use raw_tp, tp_btf, kprobe.multi or uprobe.multi, or grant CAP_PERFMON"
       : undefined,
   });
 }
 
-/** A kind of perf event that the kernel has in sysfs: its number, and the config bit of return probes. */
+/** Reads a dynamic PMU from sysfs: its type number, and the config bit of return probes. */
 export function eventSource(
   kernel: Kernel,
   name: "kprobe" | "uprobe",
@@ -129,7 +129,11 @@ export function eventSource(
   };
 }
 
-/** Refuses options that only a perf event reads, for a program that was loaded for another form. */
+/**
+ * Refuses options that only perf events read, for a program that was loaded in another form.
+ *
+ * @throws {AttachError} EINVAL with the first such option.
+ */
 export function refusePerfOptions(
   program: AttachableProgram,
   form: string,
@@ -139,7 +143,7 @@ export function refusePerfOptions(
   if (option === undefined) return;
   throw attachError(program.name, `it was loaded for ${form}, which reads no option "${option}"`, {
     errno: "EINVAL",
-    fix: 'leave the option out, or load with rewrite: "never" and attach as root',
+    fix: 'leave out the option, or load with rewrite: "never" and attach as root',
     data: { option, form },
   });
 }

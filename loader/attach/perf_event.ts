@@ -1,5 +1,5 @@
 /**
- * Programs on perf events: software and hardware counters, by period or frequency.
+ * Attaches to perf events: software and hardware counters, by period or frequency.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { AttachableProgram } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { attachToPerfEvent, checkPerfOpen, PERF, type PerfLinkOptions } from "./perf.ts";
 
-/** A perf event by its name in `include/uapi/linux/perf_event.h`, without the prefix. */
+/** Perf event by its name in `include/uapi/linux/perf_event.h`, without the prefix, in lower case. */
 export type PerfEventName =
   | "cpu_cycles"
   | "instructions"
@@ -28,7 +28,7 @@ export type PerfEventName =
   | "page_faults_minor"
   | "page_faults_major";
 
-/** The type (0 hardware, 1 software) and the config of each. */
+/** Type (0: PERF_TYPE_HARDWARE, 1: PERF_TYPE_SOFTWARE) and config of each event. */
 const EVENTS: { readonly [name in PerfEventName]: readonly [type: number, config: number] } = {
   cpu_cycles: [0, 0],
   instructions: [0, 1],
@@ -46,19 +46,19 @@ const EVENTS: { readonly [name in PerfEventName]: readonly [type: number, config
   page_faults_major: [1, 6],
 };
 
-/** Where a perf_event program goes. */
+/** Attach options of perf_event programs. */
 export interface PerfEventOptions extends PerfLinkOptions {
-  /** The event, by name or by its type and config. */
+  /** The event, by name or by type and config. */
   readonly event?: PerfEventName | { readonly type: number; readonly config: bigint } | undefined;
-  /** Runs the program at each so many events. */
+  /** Number of events between two runs of the program. Excludes `frequency`. */
   readonly period?: number | undefined;
-  /** Runs the program about so many times per second. */
+  /** Approximate runs of the program per second. Excludes `period`. */
   readonly frequency?: number | undefined;
-  /** A thread by its number (a process's number is its first thread's); -1 is all. @default {-1} */
+  /** Thread id (a process id selects its main thread), or -1 for all threads. @default {-1} */
   readonly pid?: number | undefined;
-  /** A CPU; without it all that are on. */
+  /** CPU to measure on. @default {every online CPU; with `pid`, any CPU} */
   readonly cpu?: number | undefined;
-  /** An event that was opened elsewhere: its descriptor, which stays the caller's. */
+  /** Descriptor of an event that is already open, used in place of `event`. The caller keeps it. */
   readonly eventFd?: number | undefined;
 }
 
@@ -71,7 +71,7 @@ const EVENT: Expected<PerfEventName | { readonly type: number; readonly config: 
     isObject(value) && INTEGER.accepts(value["type"]) && BIGINT.accepts(value["config"]),
 };
 
-/** How programs attach to `perf_event` hooks. */
+/** Attach method for `perf_event` hooks. */
 export const perfEvent: AttachMethod<"perf_event", PerfEventOptions> = new AttachMethod<
   "perf_event",
   PerfEventOptions
@@ -90,9 +90,11 @@ export const perfEvent: AttachMethod<"perf_event", PerfEventOptions> = new Attac
 });
 
 /**
- * Attaches to perf events, one per CPU. Minimum kernel: Linux 4.9.
+ * Opens a perf event on each CPU and attaches to all of them. Minimum kernel: Linux 4.9.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachPerfEvent } from "@skep/skep/attach";
@@ -115,7 +117,7 @@ function attach(program: AttachableProgram, options: PerfEventOptions): Link {
   }
   const { event } = options;
   if (event === undefined || (options.period === undefined) === (options.frequency === undefined)) {
-    throw attachError(program.name, "an event, and either a period or a frequency, must be given", {
+    throw attachError(program.name, "an event and either a period or a frequency must be given", {
       errno: "EINVAL",
       fix: 'attach({ event: "cpu_clock", frequency: 99 })',
     });

@@ -1,5 +1,5 @@
 /**
- * Raw tracepoints: a kernel tracepoint with its arguments as they are.
+ * Attaches to raw tracepoints, which pass the tracepoint's arguments unformatted.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import { Link } from "./link.ts";
 import { nearestTracepoints } from "./target/nearest.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** Where a raw tracepoint program goes. */
+/** Attach options of raw tracepoint programs. */
 export interface RawTracepointOptions {
-  /** The tracepoint without its category: `"sched_switch"`. */
+  /** Name of the tracepoint without its category: `"sched_switch"`. */
   readonly tracepoint?: string | undefined;
-  /** What `bpf_get_attach_cookie` answers in the program (Linux 6.10). */
+  /** Value that `bpf_get_attach_cookie()` returns in the program (Linux 6.10). */
   readonly cookie?: bigint | undefined;
 }
 
-/** How programs attach to `raw_tracepoint` hooks. */
+/** Attach method for `raw_tracepoint` hooks. */
 export const rawTracepoint: AttachMethod<"raw_tracepoint", RawTracepointOptions> = new AttachMethod<
   "raw_tracepoint",
   RawTracepointOptions
@@ -37,9 +37,11 @@ export const rawTracepoint: AttachMethod<"raw_tracepoint", RawTracepointOptions>
 );
 
 /**
- * Attaches to a raw tracepoint, with BPF_RAW_TRACEPOINT_OPEN. Minimum kernel: Linux 4.17.
+ * Attaches to a raw tracepoint by BPF_RAW_TRACEPOINT_OPEN. Minimum kernel: Linux 4.17.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachRawTracepoint } from "@skep/skep/attach";
@@ -62,7 +64,7 @@ function attach(
   return attachToRawTracepoint(program, tracepoint ?? spec?.name, cookie);
 }
 
-/** Attaches to the raw tracepoint of a name. */
+/** Attaches to a raw tracepoint by name. */
 export function attachToRawTracepoint(
   program: AttachableProgram,
   name: string | undefined,

@@ -1,5 +1,5 @@
 /**
- * Options for all programs of an object: each program takes those that its kind reads.
+ * Checks options that all programs of an object share: each program gets those that its kind reads.
  *
  * @module
  */
@@ -9,24 +9,25 @@ import { attachError } from "./target/error.ts";
 import { optionsOf } from "./kinds.ts";
 import { givenOptions, unreadOption } from "./options.ts";
 
-/** What of a program says which options it reads. */
+/** The part of a program that determines which options it reads. */
 interface Reader {
   readonly name: string;
   readonly spec: { readonly attach: AttachSpec };
 }
 
-/** The programs of an object. */
+/** Programs of an object. */
 export interface OptionReaders {
-  /** Those that are attached. */
+  /** Programs that are attached. */
   readonly attached: readonly Reader[];
-  /** Those that are not. */
+  /** Programs that are not attached. */
   readonly leftOut: readonly Reader[];
 }
 
 /**
  * Refuses an option that no program reads.
  *
- * @throws AttachError with the option and the nearest that a program reads.
+ * @throws {AttachError} EINVAL with the option, and the nearest option that a program reads or the program
+ * left out that reads it.
  */
 export function checkSharedOptions(
   object: string,
@@ -43,14 +44,14 @@ export function checkSharedOptions(
     if (reader === undefined) throw unreadOption(object, "the programs attached", option, read);
     throw attachError(object, `the programs attached read no option "${option}"`, {
       errno: "EINVAL",
-      fix: `${reader.name} reads it, and is attached only by its name: ` +
+      fix: `${reader.name} reads it and is attached only when named: ` +
         `attach({ programs: { ${reader.name}: { ${option} } } })`,
       data: { option, program: reader.name },
     });
   }
 }
 
-/** Of options for all programs, those that one reads. */
+/** Returns those of the shared options that a program reads. */
 export function optionsFor<Options extends object>(program: Reader, options: Options): Options {
   const read = optionsOf(program.spec.attach.kind);
   const entries = Object.entries(options).filter(([name]) => read.includes(name));

@@ -1,5 +1,5 @@
 /**
- * Programs on one socket: filters, and the choice among sockets that share a port.
+ * Attaches to a socket: filters, and programs that select a socket of a SO_REUSEPORT group.
  *
  * @module
  */
@@ -16,13 +16,13 @@ import {
   SO_DETACH_REUSEPORT_BPF,
 } from "../../uapi/sockets.ts";
 
-/** Where a socket program goes. */
+/** Attach options of socket programs. */
 export interface SocketOptions {
-  /** A descriptor of the socket, which stays the caller's. */
+  /** Descriptor of the socket. The caller keeps it. */
   readonly socket?: number | undefined;
 }
 
-/** How programs attach to `socket` hooks. */
+/** Attach method for `socket` hooks. */
 export const socket: AttachMethod<"socket", SocketOptions> = new AttachMethod<
   "socket",
   SocketOptions
@@ -35,7 +35,7 @@ export const socket: AttachMethod<"socket", SocketOptions> = new AttachMethod<
     attachToSocket(program, options, "socket", SO_ATTACH_BPF, SO_DETACH_FILTER),
 });
 
-/** How programs attach to `reuseport` hooks. */
+/** Attach method for `reuseport` hooks. */
 export const reuseport: AttachMethod<"reuseport", SocketOptions> = new AttachMethod<
   "reuseport",
   SocketOptions
@@ -55,11 +55,13 @@ export const reuseport: AttachMethod<"reuseport", SocketOptions> = new AttachMet
 });
 
 /**
- * Puts a filter on a socket. It stays until it is taken away or the socket is closed.
+ * Attaches a filter to a socket, without a link: it stays until it is detached or the socket is closed.
  *
  * Minimum kernel: Linux 3.19.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachSocket } from "@skep/skep/attach";
@@ -72,9 +74,11 @@ export function attachSocket(program: AttachableProgram, options: SocketOptions 
 }
 
 /**
- * Lets a program choose among the sockets of a SO_REUSEPORT group. Minimum kernel: Linux 4.19.
+ * Attaches a program that selects the socket of a SO_REUSEPORT group. Minimum kernel: Linux 4.19.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachReuseport } from "@skep/skep/attach";

@@ -1,5 +1,5 @@
 /**
- * Socket maps: parsers and verdicts on what the sockets in a map receive or send.
+ * Attaches parsers and verdict programs to a sockmap or sockhash.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** Where a sockmap program goes. */
+/** Attach options of sockmap programs. */
 export interface SockmapOptions {
-  /** The sockmap or sockhash. */
+  /** The sockmap or sockhash that the program is attached to. */
   readonly map?: { readonly fd: number } | undefined;
-  /** `"command"` attaches without a link (BPF_PROG_ATTACH), as kernels before Linux 6.10 need. Default: a link where the kernel has it. */
+  /** `"command"` attaches without a link (BPF_PROG_ATTACH). @default {"link" if the kernel supports it (Linux 6.10), else "command"} */
   readonly via?: "link" | "command" | undefined;
 }
 
-/** How programs attach to `sockmap` hooks. */
+/** Attach method for `sockmap` hooks. */
 export const sockmap: AttachMethod<"sockmap", SockmapOptions> = new AttachMethod<
   "sockmap",
   SockmapOptions
@@ -34,7 +34,7 @@ export const sockmap: AttachMethod<"sockmap", SockmapOptions> = new AttachMethod
   attach,
 });
 
-/** How programs attach to `sk_msg` hooks. */
+/** Attach method for `sk_msg` hooks. */
 export const skMsg: AttachMethod<"sk_msg", SockmapOptions> = new AttachMethod<
   "sk_msg",
   SockmapOptions
@@ -45,9 +45,12 @@ export const skMsg: AttachMethod<"sk_msg", SockmapOptions> = new AttachMethod<
 });
 
 /**
- * Attaches to what the sockets of a map receive. Minimum kernel: Linux 4.14; as a link: 6.10.
+ * Attaches a parser or verdict program to the receive side of a map's sockets. Minimum kernel: Linux 4.14;
+ * 6.10 for a link.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachSockmap } from "@skep/skep/attach";
@@ -60,9 +63,12 @@ export function attachSockmap(program: AttachableProgram, options: SockmapOption
 }
 
 /**
- * Attaches to what the sockets of a map send. Minimum kernel: Linux 4.17; as a link: 6.10.
+ * Attaches a verdict program to the send side of a map's sockets. Minimum kernel: Linux 4.17; 6.10 for a
+ * link.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachSkMsg } from "@skep/skep/attach";
@@ -79,7 +85,7 @@ function attach(program: AttachableProgram, options: SockmapOptions): Link {
   const { map } = options;
   const name = loadedFor(program);
   if (name === undefined) {
-    throw attachError(program.name, `section "${program.spec.section}" leaves the hook open`, {
+    throw attachError(program.name, `section "${program.spec.section}" names no attach type`, {
       errno: "EINVAL",
       fix:
         'name it SEC("sk_skb/stream_parser"), SEC("sk_skb/stream_verdict") or SEC("sk_skb/verdict")',
@@ -96,7 +102,7 @@ function attach(program: AttachableProgram, options: SockmapOptions): Link {
   if (options.via !== "command") {
     const fd = kernel.linkCreate({ programFd: program.fd, target: map.fd, attachType });
     if (fd >= 0) return new Link(kernel, { ...parts, fd });
-    // EINVAL: a kernel before 6.10 has no such link.
+    // EINVAL: no sockmap links before Linux 6.10.
     if (!failed(fd, Errno.EINVAL) || options.via === "link") {
       checkAttach(fd, program.name, "BPF_LINK_CREATE", { data: { hook: name } });
     }

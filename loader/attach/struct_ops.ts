@@ -1,5 +1,5 @@
 /**
- * struct_ops: a table of functions for the kernel, in a map.
+ * Registers struct_ops maps: tables of functions that the kernel calls.
  *
  * @module
  */
@@ -11,25 +11,28 @@ import { Link } from "./link.ts";
 import { BPF_F_LINK } from "../../uapi/bpf_flags.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** A struct_ops map, loaded and with its value prepared. */
+/** A loaded struct_ops map with its prepared value. */
 export interface StructOpsMap {
-  /** The kernel that it is in. */
+  /** The kernel that it was created in. */
   readonly kernel: Kernel;
-  /** The map. */
+  /** Descriptor of the map. */
   readonly fd: number;
   /** The map's name. */
   readonly name: string;
-  /** BPF_F_… of the map. */
+  /** Map flags (BPF_F_…). */
   readonly flags: number;
-  /** Bytes of the value, in the kernel's layout with program descriptors: what registers it. */
+  /** The map's value in the kernel's layout, with descriptors of the programs. */
   readonly value: Uint8Array;
 }
 
 /**
- * Registers the table with the kernel.
+ * Registers a struct_ops map with the kernel.
  *
- * A map from `SEC(".struct_ops.link")` is registered by a link (Linux 6.4), one from
- * `SEC(".struct_ops")` by its update, and then stays until it is deleted.
+ * A map from `SEC(".struct_ops.link")` is registered by a link (Linux 6.4). A map from `SEC(".struct_ops")`
+ * is registered by updating its element (Linux 5.6), and stays registered until the element is deleted.
+ *
+ * @throws {AttachError} EEXIST when the name is already registered.
+ * @throws {KernelError} when the kernel refuses.
  */
 export function attachStructOps(map: StructOpsMap): Link {
   const { kernel } = map;
@@ -59,15 +62,15 @@ export function attachStructOps(map: StructOpsMap): Link {
   });
 }
 
-/** Writes the value into the map's only slot: for a map without BPF_F_LINK, this registers it. */
+/** Updates the map's only element. This registers a map without BPF_F_LINK. */
 function put(map: StructOpsMap): void {
   using element = map.kernel.mapElements(map.fd, 4, map.value.length);
   element.value.set(map.value);
   const result = element.update();
-  // EBUSY: a map that a link can register keeps its first value, which is this one.
+  // EBUSY: the value of a BPF_F_LINK map can be set once, and this is the value it was set to.
   if (failed(result, Errno.EBUSY) && (map.flags & BPF_F_LINK) !== 0) return;
   if (failed(result, Errno.EEXIST)) {
-    throw attachError(map.name, "the kernel has something registered under this name already", {
+    throw attachError(map.name, "a struct_ops of this name is already registered", {
       errno: "EEXIST",
     });
   }

@@ -1,5 +1,5 @@
 /**
- * Classic traffic control: a filter on a clsact qdisc, set up over netlink.
+ * Attaches classic traffic control filters on a clsact qdisc over netlink.
  *
  * @module
  */
@@ -39,22 +39,22 @@ import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 const handle = (minor: number): number => ((TC_H_CLSACT & 0xffff0000) | minor) >>> 0;
 const TC_H_CLSACT_HANDLE = handle(0);
 const PARENTS = { ingress: handle(TC_H_MIN_INGRESS), egress: handle(TC_H_MIN_EGRESS) } as const;
-/** In the byte order of the network. */
+/** In network byte order. */
 const ETH_P_ALL_BE = ETH_P_ALL << 8;
 
-/** Where a classic tc program goes. */
+/** Attach options of classic tc programs. */
 export interface TcOptions {
   /** The network interface, by name or index. */
   readonly interface?: string | number | undefined;
-  /** Packets coming in or going out. @default {"ingress"} */
+  /** Direction of the packets. @default {"ingress"} */
   readonly direction?: "ingress" | "egress" | undefined;
-  /** The filter's preference, 1 to 65535: lower runs earlier. Default: the kernel chooses. */
+  /** Preference of the filter, 1 to 65535: lower runs earlier. @default {chosen by the kernel} */
   readonly priority?: number | undefined;
-  /** The filter's handle. Default: the kernel chooses. */
+  /** Handle of the filter. @default {chosen by the kernel} */
   readonly handle?: number | undefined;
 }
 
-/** How programs attach to `tc` hooks. */
+/** Attach method for `tc` hooks. */
 export const tc: AttachMethod<"tc", TcOptions> = new AttachMethod<"tc", TcOptions>({
   kind: "tc",
   options: {
@@ -67,13 +67,15 @@ export const tc: AttachMethod<"tc", TcOptions> = new AttachMethod<"tc", TcOption
 });
 
 /**
- * Attaches to a network interface as a direct-action filter of its clsact qdisc, which is made if it is
- * not there and then stays.
+ * Attaches to a network interface as a direct-action filter of its clsact qdisc. Creates the qdisc if it is
+ * missing, and leaves it in place when the filter is detached.
  *
- * There is no link: the filter stays until it is taken away or the interface goes. Prefer
+ * There is no link: the filter stays until it is detached or the interface is removed. Prefer
  * `SEC("tcx/ingress")` on Linux 6.6 and later. Minimum kernel: Linux 4.5.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachTc } from "@skep/skep/attach";
@@ -90,7 +92,7 @@ function attach(program: AttachableProgram, options: TcOptions): Link {
   const index = interfaceIndex(kernel, program.name, options.interface);
   const { direction = "ingress", priority = 0, handle = 0 } = options;
   if (priority < 0 || priority > 0xffff || !Number.isInteger(priority)) {
-    throw attachError(program.name, `${priority} is no priority from 1 to 65535`, {
+    throw attachError(program.name, `${priority} is not a priority from 1 to 65535`, {
       errno: "EINVAL",
     });
   }
@@ -99,7 +101,7 @@ function attach(program: AttachableProgram, options: TcOptions): Link {
       .u8(0, 0, 0, 0).u32(index, TC_H_CLSACT_HANDLE, TC_H_CLSACT, 0)
       .attributeText(TCA_KIND, "clsact").build(),
   ).result;
-  // EEXIST: it is there, made by us before or by somebody else.
+  // EEXIST: the qdisc exists, created earlier by this or another process.
   if (!failed(qdisc, Errno.EEXIST)) {
     checkAttach(qdisc, program.name, "RTM_NEWQDISC", { data: { interface: index } });
   }
@@ -119,7 +121,7 @@ function attach(program: AttachableProgram, options: TcOptions): Link {
   checkAttach(made.result, program.name, "RTM_NEWTFILTER", {
     data: { interface: index, direction, priority, handle },
     why: failed(made.result, Errno.EEXIST)
-      ? "there is a filter of this priority and handle already"
+      ? "a filter with this priority and handle already exists"
       : undefined,
   });
   const place = placeOf(made.answers) ?? { priority, handle };
@@ -146,7 +148,7 @@ interface Filter {
   readonly handle: number;
 }
 
-/** Where the kernel put the filter, from its echo: `struct tcmsg` after the header. */
+/** Reads the filter's priority and handle from the kernel's echo: `struct tcmsg` after the header. */
 function placeOf(answers: readonly Uint8Array[]): Filter | undefined {
   for (const answer of answers) {
     const { nlmsghdr, tcmsg } = systemStructs;

@@ -1,5 +1,5 @@
 /**
- * Traffic control by link: tcx, with a place among others.
+ * Attaches to tcx hooks: traffic control by link, with an ordered list of programs.
  *
  * @module
  */
@@ -15,17 +15,20 @@ import type { Link } from "./link.ts";
 import { interfaceIndex } from "./target/targets.ts";
 import { Errno } from "../../uapi/errno.ts";
 
-/** Where a tcx program goes. */
+/** Attach options of tcx programs. */
 export interface TcxOptions extends AnchorOptions {
   /** The network interface, by name or index. */
   readonly interface?: string | number | undefined;
-  /** Packets coming in or going out. */
+  /** Direction of the packets. @default {as in the section} */
   readonly direction?: "ingress" | "egress" | undefined;
-  /** `"command"` attaches without a link (BPF_PROG_ATTACH): it stays when the process ends. */
+  /**
+   * `"command"` attaches without a link (BPF_PROG_ATTACH): the program then stays attached when the process
+   * is killed. @default {"link"}
+   */
   readonly via?: "link" | "command" | undefined;
 }
 
-/** How programs attach to `tcx` hooks. */
+/** Attach method for `tcx` hooks. */
 export const tcx: AttachMethod<"tcx", TcxOptions> = new AttachMethod<"tcx", TcxOptions>({
   kind: "tcx",
   options: {
@@ -40,7 +43,9 @@ export const tcx: AttachMethod<"tcx", TcxOptions> = new AttachMethod<"tcx", TcxO
 /**
  * Attaches to a network interface's traffic control hook. Minimum kernel: Linux 6.6.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachTcx } from "@skep/skep/attach";
@@ -69,6 +74,6 @@ function attach(
     index,
     attachType,
     data: { interface: index, direction },
-    refusals: { [-Errno.EINVAL]: { fix: 'before Linux 6.6 attach it as SEC("tc")' } },
+    refusals: { [-Errno.EINVAL]: { fix: 'use SEC("tc") before Linux 6.6' } },
   }, options);
 }

@@ -1,5 +1,5 @@
 /**
- * Tracepoints, by way of a perf event.
+ * Attaches to tracepoints through perf events.
  *
  * @module
  */
@@ -23,15 +23,15 @@ import { attachToRawTracepoint } from "./raw_tracepoint.ts";
 import { PERF_TYPE_TRACEPOINT } from "../../uapi/perf.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** Where a tracepoint program goes. */
+/** Attach options of tracepoint programs. */
 export interface TracepointOptions extends PerfLinkOptions {
-  /** `sched` of `sched/sched_switch`. */
+  /** Category: `sched` of `sched/sched_switch`. */
   readonly category?: string | undefined;
-  /** `sched_switch`; with its category in front, `category` can be left out. */
+  /** Name: `sched_switch`, or `sched/sched_switch` without `category`. */
   readonly tracepoint?: string | undefined;
 }
 
-/** How programs attach to `tracepoint` hooks. */
+/** Attach method for `tracepoint` hooks. */
 export const tracepoint: AttachMethod<"tracepoint", TracepointOptions> = new AttachMethod<
   "tracepoint",
   TracepointOptions
@@ -46,12 +46,14 @@ export const tracepoint: AttachMethod<"tracepoint", TracepointOptions> = new Att
 });
 
 /**
- * Attaches to a tracepoint by a perf event. Needs a tracefs that can be read.
+ * Attaches to a tracepoint through a perf event. Requires a readable tracefs.
  *
- * A program that was loaded as a raw tracepoint, as with a token, is attached to that. Minimum kernel:
- * Linux 4.7.
+ * A program loaded as raw_tracepoint (the token form) is attached to the raw tracepoint of that name.
+ * Minimum kernel: Linux 4.7.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachTracepoint } from "@skep/skep/attach";
@@ -73,18 +75,18 @@ function attach(
 ): Link {
   const { kernel } = program;
   const { category = spec?.category, tracepoint = spec?.name, cookie, forceIoctl } = options;
-  // Loaded with a token, a program that does not look at its context is one for raw tracepoints.
+  // With a token, a program that does not read its context is loaded as raw_tracepoint.
   if (program.spec.type === "raw_tracepoint") {
     refusePerfOptions(program, "raw_tp", { forceIoctl });
     return attachToRawTracepoint(program, tracepoint?.replace(/^.*\//, ""), cookie);
   }
   const { group, name } = split(program.name, category, tracepoint);
   const target = `${group}/${name}`;
-  // Both are names of directories of tracefs; from a file they could lead to any other.
+  // Both are directory names in tracefs. Names from an object file could otherwise point anywhere.
   for (const part of [group, name]) {
     const fault = componentFault(part);
     if (fault === undefined) continue;
-    throw attachError(program.name, `${target} is no tracepoint: a part of its name ${fault}`, {
+    throw attachError(program.name, `${target} is not a tracepoint: a part of its name ${fault}`, {
       errno: "EINVAL",
       fix: 'name it as category/name: "sched/sched_switch"',
       data: { target },

@@ -1,6 +1,5 @@
 /**
- * Programs that were bound to their target when they were loaded: tp_btf, fentry, fexit, fmod_ret,
- * fsession and LSM.
+ * Attaches programs whose target is fixed at load: tp_btf, fentry, fexit, fmod_ret, fsession and LSM.
  *
  * @module
  */
@@ -14,15 +13,15 @@ import { type AttachableProgram, loadedFor } from "./attachable.ts";
 import { Link } from "./link.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** How a tracing program attaches. */
+/** Attach options of tracing programs. */
 export interface TracingOptions {
-  /** What `bpf_get_attach_cookie` answers in the program (Linux 5.19). */
+  /** Value that `bpf_get_attach_cookie()` returns in the program (Linux 5.19). */
   readonly cookie?: bigint | undefined;
 }
 
 type TracingKind = "tp_btf" | "fentry" | "fexit" | "fmod_ret" | "fsession" | "lsm";
 
-/** The method of one kind; `named` gives the function or hook, for messages. */
+/** Creates the method of one kind. `named` returns the function or hook, for messages. */
 function tracing<Kind extends TracingKind>(
   kind: Kind,
   named: (spec: AttachSpecOf<Kind>) => string | undefined,
@@ -35,42 +34,44 @@ function tracing<Kind extends TracingKind>(
   });
 }
 
-/** How programs attach to `tp_btf` hooks. */
+/** Attach method for `tp_btf` hooks. */
 export const tpBtf: AttachMethod<"tp_btf", TracingOptions> = tracing("tp_btf", ({ name }) => name);
 
-/** How programs attach to `fentry` hooks. */
+/** Attach method for `fentry` hooks. */
 export const fentry: AttachMethod<"fentry", TracingOptions> = tracing(
   "fentry",
   ({ function: name }) => name,
 );
 
-/** How programs attach to `fexit` hooks. */
+/** Attach method for `fexit` hooks. */
 export const fexit: AttachMethod<"fexit", TracingOptions> = tracing(
   "fexit",
   ({ function: name }) => name,
 );
 
-/** How programs attach to `fmod_ret` hooks. */
+/** Attach method for `fmod_ret` hooks. */
 export const fmodRet: AttachMethod<"fmod_ret", TracingOptions> = tracing(
   "fmod_ret",
   ({ function: name }) => name,
 );
 
-/** How programs attach to `fsession` hooks. */
+/** Attach method for `fsession` hooks. */
 export const fsession: AttachMethod<"fsession", TracingOptions> = tracing(
   "fsession",
   ({ function: name }) => name,
 );
 
-/** How programs attach to `lsm` hooks. */
+/** Attach method for `lsm` hooks. */
 export const lsm: AttachMethod<"lsm", TracingOptions> = tracing("lsm", ({ hook }) => hook);
 
 /**
- * Attaches a program to a tracepoint with typed arguments: the one that it was loaded for.
+ * Attaches to the BTF-typed tracepoint that the program was loaded for.
  *
- * Minimum kernel: Linux 5.5; cookies: 6.10.
+ * Minimum kernel: Linux 5.5; 6.10 for cookies.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachTpBtf } from "@skep/skep/attach";
@@ -83,11 +84,13 @@ export function attachTpBtf(program: AttachableProgram, options: TracingOptions 
 }
 
 /**
- * Attaches a program to a function's entry: the one that it was loaded for.
+ * Attaches to the entry of the function that the program was loaded for.
  *
  * Minimum kernel: Linux 5.5.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachFentry } from "@skep/skep/attach";
@@ -100,11 +103,13 @@ export function attachFentry(program: AttachableProgram, options: TracingOptions
 }
 
 /**
- * Attaches a program to a function's return: the one that it was loaded for.
+ * Attaches to the return of the function that the program was loaded for.
  *
  * Minimum kernel: Linux 5.5.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachFexit } from "@skep/skep/attach";
@@ -117,11 +122,13 @@ export function attachFexit(program: AttachableProgram, options: TracingOptions 
 }
 
 /**
- * Attaches a program to a function whose return value it may replace: the one that it was loaded for.
+ * Attaches to the function that the program was loaded for, whose return value it may override.
  *
  * Minimum kernel: Linux 5.7.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachFmodRet } from "@skep/skep/attach";
@@ -134,11 +141,13 @@ export function attachFmodRet(program: AttachableProgram, options: TracingOption
 }
 
 /**
- * Attaches a program to a function's entry and return: the one that it was loaded for.
+ * Attaches to the entry and return of the function that the program was loaded for.
  *
  * Minimum kernel: Linux 7.0.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachFsession } from "@skep/skep/attach";
@@ -151,11 +160,13 @@ export function attachFsession(program: AttachableProgram, options: TracingOptio
 }
 
 /**
- * Attaches a program to an LSM hook: the one that it was loaded for.
+ * Attaches to the LSM hook that the program was loaded for.
  *
  * Minimum kernel: Linux 5.7.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachLsm } from "@skep/skep/attach";
@@ -186,14 +197,14 @@ function attach(
       extra: { kind: "tracing", targetBtfId: 0, cookie },
     });
   } else {
-    // The older command does the same, and every kernel with these programs has it.
+    // Equivalent without a cookie, and supported by every kernel with these program types.
     command = "BPF_RAW_TRACEPOINT_OPEN";
     fd = kernel.rawTracepointOpen(program.fd);
   }
   checkAttach(fd, program.name, command, {
     data: { target },
     why: failed(fd, Errno.EBUSY)
-      ? `something else is attached to ${target} that excludes it`
+      ? `a program that excludes this one is attached to ${target}`
       : undefined,
   });
   return new Link(kernel, { kind, program: program.name, target, fd });

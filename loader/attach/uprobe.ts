@@ -1,5 +1,5 @@
 /**
- * Uprobes: entry, return or any instruction of a function in an executable or library.
+ * Attaches uprobes: to the entry, return or any instruction of a function in an executable or library.
  *
  * @module
  */
@@ -14,25 +14,25 @@ import { PERF, type PerfLinkOptions, refusePerfOptions } from "./perf.ts";
 import { attachToFile } from "./uprobe_multi.ts";
 import { attachUprobeAt } from "./uprobe_perf.ts";
 
-/** Where a uprobe goes. */
+/** Attach options of uprobe programs. */
 export interface UprobeOptions extends PerfLinkOptions {
-  /** The file: a path, or a name that is looked for in PATH or among the libraries. */
+  /** Executable or library: a path, or a bare name searched for in PATH or the library directories. */
   readonly path?: string | undefined;
-  /** The function; without it `offset` is from the start of the file. */
+  /** Name of the function. Without it, `offset` counts from the start of the file. */
   readonly function?: string | undefined;
-  /** The function's version: `GLIBC_2.34`. */
+  /** Symbol version of the function: `GLIBC_2.34`. */
   readonly version?: string | undefined;
-  /** Bytes from the function's start, or from the file's. @default {0} */
+  /** Offset from the start of the function, or of the file, in bytes. @default {as in the section, or 0} */
   readonly offset?: number | undefined;
-  /** On return instead of entry; the section says it. */
+  /** Attaches to the return instead of the entry. @default {as in the section} */
   readonly returns?: boolean | undefined;
-  /** A process; 0 is this one, -1 all that run the file. @default {-1} */
+  /** Process to probe: a process id, 0 for this process, or -1 for every process. @default {-1} */
   readonly pid?: number | undefined;
-  /** Where in the file a counter stands that the kernel raises while the probe is there (a USDT semaphore). */
+  /** File offset in bytes of a counter that the kernel increments while the probe exists (a USDT semaphore). */
   readonly referenceCounterOffset?: number | undefined;
 }
 
-/** How programs attach to `uprobe` hooks. */
+/** Attach method for `uprobe` hooks. */
 export const uprobe: AttachMethod<"uprobe", UprobeOptions> = new AttachMethod<
   "uprobe",
   UprobeOptions
@@ -52,12 +52,14 @@ export const uprobe: AttachMethod<"uprobe", UprobeOptions> = new AttachMethod<
 });
 
 /**
- * Attaches to a function of an executable or library, or to an instruction of one.
+ * Attaches to a function of an executable or library, or to an instruction within one.
  *
- * A program that was loaded for uprobe.multi, as with a token, is attached by such a link, which needs no
- * perf event. Minimum kernel: Linux 4.17; a reference counter: 4.20.
+ * A program loaded for uprobe.multi (the token form) is attached by a uprobe.multi link, which needs no perf
+ * event. Minimum kernel: Linux 4.17; 4.20 for a reference counter.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachUprobe } from "@skep/skep/attach";

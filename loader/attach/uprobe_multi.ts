@@ -1,5 +1,5 @@
 /**
- * Many functions of an executable or library with one link: uprobe.multi, and uprobe.session.
+ * Attaches to many functions of an executable or library with one link: uprobe.multi and uprobe.session.
  *
  * @module
  */
@@ -22,27 +22,27 @@ import { Link } from "./link.ts";
 import { BPF_F_UPROBE_MULTI_RETURN } from "../../uapi/bpf_flags.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** Where a uprobe.multi program goes: exactly one of pattern, functions and offsets. */
+/** Attach options of uprobe.multi programs: exactly one of pattern, functions and offsets. */
 export interface UprobeMultiOptions {
-  /** The file: a path, or a name that is looked for in PATH or among the libraries. */
+  /** Executable or library: a path, or a bare name searched for in PATH or the library directories. */
   readonly path?: string | undefined;
-  /** A function's name with `*` and `?`. */
+  /** Glob over function names: `*` matches any text, `?` one character. */
   readonly pattern?: string | undefined;
-  /** Functions by name. */
+  /** Names of functions. */
   readonly functions?: readonly string[] | undefined;
-  /** Bytes from the start of the file. */
+  /** Offsets from the start of the file in bytes. */
   readonly offsets?: readonly bigint[] | undefined;
-  /** What `bpf_get_attach_cookie` answers, one for each function or offset. */
+  /** Values that `bpf_get_attach_cookie()` returns, one per function or offset. */
   readonly cookies?: readonly bigint[] | undefined;
-  /** Counters in the file that the kernel raises while a probe is there, one for each offset. */
+  /** File offsets in bytes of counters that the kernel increments while a probe exists, one per function or offset. */
   readonly referenceCounterOffsets?: readonly bigint[] | undefined;
-  /** A process; 0 is this one, -1 all that run the file. @default {-1} */
+  /** Process to probe: a process id, 0 for this process, or -1 for every process. @default {-1} */
   readonly pid?: number | undefined;
-  /** On return instead of entry; the section says it. */
+  /** Attaches to the return instead of the entry. @default {as in the section} */
   readonly returns?: boolean | undefined;
 }
 
-/** How programs attach to `uprobe_multi` hooks. */
+/** Attach method for `uprobe_multi` hooks. */
 export const uprobeMulti: AttachMethod<"uprobe_multi", UprobeMultiOptions> = new AttachMethod<
   "uprobe_multi",
   UprobeMultiOptions
@@ -65,10 +65,11 @@ export const uprobeMulti: AttachMethod<"uprobe_multi", UprobeMultiOptions> = new
 /**
  * Attaches to many functions of an executable or library with one link.
  *
- * A program that was loaded for uprobe.session (Linux 6.13) runs on entry and on return. Minimum kernel:
- * Linux 6.6.
+ * A program loaded for uprobe.session (Linux 6.13) runs on entry and on return. Minimum kernel: Linux 6.6.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachUprobeMulti } from "@skep/skep/attach";
@@ -107,21 +108,25 @@ function isSession(program: AttachableProgram): boolean {
   return loadedFor(program) === "trace_uprobe_session";
 }
 
-/** Attaches to exactly one of pattern, functions and offsets of a file. */
+/**
+ * Attaches to all places of exactly one of pattern, functions and offsets in a file.
+ *
+ * @throws {AttachError} when none or several of them are given, or a function is not found.
+ */
 export function attachToFile(program: AttachableProgram, options: UprobeMultiOptions): Link {
   const { kernel } = program;
   const { cookies, referenceCounterOffsets, returns = false } = options;
   const session = isSession(program);
   const path = requirePath(kernel, program, options.path);
   const offsets = offsetsOf(kernel, program, path, options);
-  // The kernel's 0 means all; ours means this process, as for other uprobes.
+  // In BPF_LINK_CREATE 0 means every process; here it means this one, as for other uprobes.
   const pid = options.pid === 0 ? Number(kernel.readLink("/proc/self")) : options.pid ?? -1;
   for (const list of [cookies, referenceCounterOffsets]) {
     if (list !== undefined && (options.pattern !== undefined || list.length !== offsets.length)) {
       throw attachError(
         program.name,
-        `${list.length} cookies or counters were given for ${offsets.length} places`,
-        { errno: "EINVAL", fix: "give one for each of functions or offsets" },
+        `${list.length} cookies or reference counters were given for ${offsets.length} offsets`,
+        { errno: "EINVAL", fix: "give functions or offsets, and one for each" },
       );
     }
   }
@@ -157,7 +162,7 @@ function offsetsOf(
   const { pattern, functions, offsets } = options;
   const given = [pattern, functions, offsets].filter((value) => value !== undefined);
   if (given.length !== 1) {
-    throw attachError(program.name, "one of pattern, functions and offsets must be given", {
+    throw attachError(program.name, "exactly one of pattern, functions and offsets must be given", {
       errno: "EINVAL",
       fix: 'attach({ path: "libc.so.6", pattern: "malloc*" })',
     });

@@ -1,5 +1,5 @@
 /**
- * Uprobes by perf events.
+ * Attaches uprobes through perf events.
  *
  * @module
  */
@@ -10,17 +10,17 @@ import type { Link } from "./link.ts";
 import { attachToPerfEvent, checkPerfOpen, eventSource, type PerfLinkOptions } from "./perf.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** How a uprobe is made at a place. */
+/** Options of a uprobe at a given offset. */
 export interface UprobeWay extends PerfLinkOptions {
-  /** On return instead of entry. */
+  /** Probes the return instead of the entry. @default {false} */
   readonly returns?: boolean | undefined;
-  /** A process; 0 is this one, -1 all that run the file. @default {-1} */
+  /** Process to probe: a process id, 0 for this process, or -1 for every process. @default {-1} */
   readonly pid?: number | undefined;
-  /** Where in the file a counter lies that the kernel raises while the probe is there. */
+  /** File offset in bytes of a counter that the kernel increments while the probe exists. */
   readonly referenceCounterOffset?: number | undefined;
 }
 
-/** Attaches at an offset of a file, by way of a perf event. */
+/** Attaches at an offset of a file, in bytes, through a perf event. */
 export function attachUprobeAt(
   program: AttachableProgram,
   path: string,
@@ -53,7 +53,7 @@ export function attachUprobeAt(
   });
   checkAttach(failed(fd, Errno.EINVAL) ? fd : 0, program.name, "perf_event_open", {
     why:
-      `no instruction of "${path}" begins at ${offset}, or the file system does not allow uprobes`,
+      `no instruction of "${path}" starts at ${offset}, or its file system does not support uprobes`,
     data: { target, offset: String(offset) },
   });
   checkPerfOpen(fd, program.name, { target });

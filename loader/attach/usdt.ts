@@ -1,5 +1,5 @@
 /**
- * USDT: probes that programs were built with.
+ * Attaches to USDT probes (user statically-defined tracepoints).
  *
  * @module
  */
@@ -24,21 +24,21 @@ import { BPF_OBJ_NAME_LEN } from "../../uapi/bpf_flags.ts";
 
 const SPECS = "__bpf_usdt_specs";
 
-/** Where a USDT program goes. */
+/** Attach options of USDT programs. */
 export interface UsdtOptions {
-  /** The file: a path, or a name that is looked for in PATH or among the libraries. */
+  /** Executable or library: a path, or a bare name searched for in PATH or the library directories. */
   readonly path?: string | undefined;
-  /** The provider. */
+  /** Provider of the probe. */
   readonly provider?: string | undefined;
-  /** The probe's name. */
+  /** Name of the probe. */
   readonly name?: string | undefined;
-  /** What `bpf_usdt_cookie` answers in the program. */
+  /** Value that `bpf_usdt_cookie()` returns in the program. @default {0n} */
   readonly cookie?: bigint | undefined;
-  /** A process; -1 is all that run the file. @default {-1} */
+  /** Process to probe: a process id, or -1 for every process. @default {-1} */
   readonly pid?: number | undefined;
 }
 
-/** How programs attach to `usdt` hooks. */
+/** Attach method for `usdt` hooks. */
 export const usdt: AttachMethod<"usdt", UsdtOptions> = new AttachMethod<"usdt", UsdtOptions>({
   kind: "usdt",
   options: {
@@ -52,12 +52,14 @@ export const usdt: AttachMethod<"usdt", UsdtOptions> = new AttachMethod<"usdt", 
 });
 
 /**
- * Attaches to every place of a USDT probe.
+ * Attaches to every location of a USDT probe.
  *
- * The program must be built with libbpf's `usdt.bpf.h`, whose map tells it where the arguments are.
- * Minimum kernel: Linux 5.15 (cookies); a semaphore needs 4.20.
+ * The program must be built with libbpf's `usdt.bpf.h`, whose map `__bpf_usdt_specs` gets the locations of
+ * the arguments. Minimum kernel: Linux 5.15 (attach cookies).
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachUsdt } from "@skep/skep/attach";
@@ -94,7 +96,7 @@ function attach(
       `USDT probe in ${path}`,
       `${provider}:${name}`,
       nearestNames(`${provider}:${name}`, names),
-      "the file has no such notes: is it built with USDT probes?",
+      "check that the file was built with USDT probes: readelf -n shows its notes",
     );
   });
   const specs = specsMap(kernel, program);
@@ -119,7 +121,7 @@ interface SpecsMap extends SpecNumbers {
   readonly valueSize: number;
 }
 
-/** A descriptor of our own on the map that the program reads arguments from. */
+/** Opens the map that the program reads argument specs from. The caller closes the descriptor. */
 function specsMap(kernel: Kernel, program: AttachableProgram): SpecsMap {
   const known = program.maps?.find(SPECS)?.fd;
   const fd = known === undefined ? findByProgram(kernel, program) : kernel.dup(known);
@@ -143,16 +145,14 @@ function specsMap(kernel: Kernel, program: AttachableProgram): SpecsMap {
     kernel.close(fd);
     throw attachError(
       program.name,
-      `the values of "${SPECS}" have ${valueSize} bytes; known are ${
-        USDT_SPEC_SIZES.join(" and ")
-      }`,
+      `the values of "${SPECS}" have ${valueSize} bytes instead of ${USDT_SPEC_SIZES.join(" or ")}`,
       { errno: "EINVAL", fix: "build it with the usdt.bpf.h of a released libbpf" },
     );
   }
   return { fd, size, valueSize, ...numbersOf(kernel, id) };
 }
 
-/** The map among those that the program uses, by its (cut) name. */
+/** Finds the map among those that the program uses, by its name truncated to BPF_OBJ_NAME_LEN. */
 function findByProgram(kernel: Kernel, program: AttachableProgram): number | undefined {
   for (const id of kernel.programInfo(program.fd, { mapIds: true }).mapIds) {
     const fd = kernel.getFdById("map", id);
@@ -165,7 +165,7 @@ function findByProgram(kernel: Kernel, program: AttachableProgram): number | und
   return undefined;
 }
 
-/** The number of each place's spec, written into the map; places with the same arguments share one. */
+/** Writes the argument specs into the map and returns the index of each; equal arguments share a spec. */
 function specIds(
   kernel: Kernel,
   program: AttachableProgram,
@@ -218,7 +218,7 @@ function specOf(
   }
 }
 
-/** One link for all places where the kernel can, else one for each. */
+/** Attaches to all locations: by one uprobe.multi link if the program was loaded for it, else by one each. */
 function join(
   program: AttachableProgram,
   path: string,

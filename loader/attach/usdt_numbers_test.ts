@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { FakeKernel } from "../../kernel/fake/fake.ts";
 import { numbersOf } from "./target/usdt_numbers.ts";
 
-Deno.test("attachments to one map share its numbers, those of another kernel do not", () => {
+Deno.test("attachments to one map share its indices, those of another kernel do not", () => {
   const kernel = new FakeKernel();
   const first = numbersOf(kernel, 7);
   first.used.add(0);
@@ -11,7 +11,7 @@ Deno.test("attachments to one map share its numbers, those of another kernel do 
   assertEquals([...numbersOf(new FakeKernel(), 7).used], []);
 });
 
-Deno.test("a map whose numbers are all given back is forgotten", () => {
+Deno.test("a map whose indices are all released is forgotten", () => {
   const kernel = new FakeKernel();
   const first = numbersOf(kernel, 7);
   const second = numbersOf(kernel, 7);

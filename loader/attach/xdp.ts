@@ -1,5 +1,5 @@
 /**
- * XDP: the earliest hook of a network device.
+ * Attaches XDP programs to network devices.
  *
  * @module
  */
@@ -28,7 +28,7 @@ import {
 } from "../../uapi/netlink.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** Where in the device's receive path: the kernel's copy, the driver, or the device itself. */
+/** Where XDP runs: on the socket buffer (generic), in the driver, or on the device (offload). */
 export type XdpMode = "generic" | "driver" | "offload";
 
 const MODES: { readonly [mode in XdpMode]: number } = {
@@ -37,20 +37,20 @@ const MODES: { readonly [mode in XdpMode]: number } = {
   offload: XDP_FLAGS_HW_MODE,
 };
 
-/** Where an XDP program goes. */
+/** Attach options of XDP programs. */
 export interface XdpOptions {
-  /** The network interface, by name or index. */
+  /** The network interface, by name or index. Required. */
   readonly interface?: string | number | undefined;
-  /** Default: the driver where it can, else generic. */
+  /** Where the program runs. @default {"driver" if the driver supports XDP, else "generic"} */
   readonly mode?: XdpMode | undefined;
   /**
-   * `"netlink"` attaches without a link, the only way before Linux 5.9: the program stays on the
-   * device until it is taken away, also after the process has ended. Default: a link.
+   * `"netlink"` attaches without a link, as kernels before Linux 5.9 require: the program stays on the device
+   * until it is detached, also after the process has ended. @default {"link"}
    */
   readonly via?: "link" | "netlink" | undefined;
 }
 
-/** How programs attach to `xdp` hooks. */
+/** Attach method for `xdp` hooks. */
 export const xdp: AttachMethod<"xdp", XdpOptions> = new AttachMethod<"xdp", XdpOptions>({
   kind: "xdp",
   options: {
@@ -64,7 +64,9 @@ export const xdp: AttachMethod<"xdp", XdpOptions> = new AttachMethod<"xdp", XdpO
 /**
  * Attaches to a network interface. Minimum kernel: Linux 5.9 for a link, 4.8 by netlink.
  *
- * @throws AttachError, KernelError or DelegationError, as {@linkcode attachProgram}.
+ * @throws {AttachError} when an option is not one of this kind's, or the target is missing or does not exist.
+ * @throws {KernelError} when the kernel refuses.
+ * @throws {DelegationError} when it refuses because a privilege is missing.
  * @example
  * ```ts ignore
  * import { attachXdp } from "@skep/skep/attach";
@@ -83,7 +85,7 @@ function attach(
 ): Link {
   const { kernel } = program;
   if (spec !== undefined && spec.at !== "device") {
-    throw attachError(program.name, `it runs from a ${spec.at}: put it into the map's value`, {
+    throw attachError(program.name, `it runs from a ${spec.at}: store it in the map's value`, {
       errno: "EOPNOTSUPP",
     });
   }
@@ -101,11 +103,11 @@ function attach(
   checkAttach(fd, program.name, "BPF_LINK_CREATE", {
     data,
     why: failed(fd, Errno.EINVAL) && typeof options.interface === "number"
-      ? `this network namespace has no interface ${target} that takes XDP`
+      ? `this network namespace has no interface ${target} that supports XDP`
       : failed(fd, Errno.EBUSY)
-      ? `an XDP program is attached to ${target} already`
+      ? `an XDP program is already attached to ${target}`
       : failed(fd, Errno.EOPNOTSUPP)
-      ? `${target} cannot run XDP in the ${data.mode} mode`
+      ? `${target} does not support XDP in ${data.mode} mode`
       : undefined,
   });
   return new Link(kernel, { kind: "xdp", program: program.name, target, fd });
@@ -122,11 +124,11 @@ function attachByNetlink(
   checkAttach(result, program.name, "RTM_SETLINK", {
     data: { interface: index },
     why: failed(result, Errno.EBUSY, Errno.EEXIST)
-      ? `an XDP program is attached to ${target} already`
+      ? `an XDP program is already attached to ${target}`
       : undefined,
   });
-  // The expected program is named by a descriptor: our own copy, so that detaching can never take
-  // away a program that somebody else has put there.
+  // XDP_FLAGS_REPLACE names the expected program by descriptor. The duplicate keeps it identified, so that
+  // detaching never removes a program that another process attached meanwhile.
   let expected = checkAttach(kernel.dup(program.fd), program.name, "fcntl");
   return new Link(kernel, {
     kind: "xdp",

@@ -52,7 +52,7 @@ for (const via of ["link", "netlink"] as const) {
           assertThrows(
             () => hook.program.attach({ interface: "lo", mode: "generic", via }),
             Error,
-            "attached to lo already",
+            "already attached to lo",
           );
           hook.verdict(XDP_DROP);
           assert(!await connects(150));
@@ -80,10 +80,10 @@ kernelTest("a closed attachment is neither updated nor comes back", root, async 
     assertThrows(
       () => hook.program.attach({ interface: "lo", direction: "up" as "egress" }),
       Error,
-      'option direction cannot be "up"; it has to be one of "ingress", "egress"',
+      'option direction cannot be "up"; it must be one of "ingress", "egress"',
     );
     for (const index of [0, -1, 1.5, NaN]) {
-      assertThrows(() => hook.program.attach({ interface: index }), Error, "is no index");
+      assertThrows(() => hook.program.attach({ interface: index }), Error, "is not an index");
     }
   });
 });
@@ -172,7 +172,7 @@ kernelTest("tcx by command takes the place of a program, and goes with its link"
       assertThrows(
         () => second.attach({ interface: "lo", replaceProgram: hook.program }),
         Error,
-        "a link cannot take the place",
+        "a link cannot replace a program that is attached without one",
       );
       const other = second.attach({
         interface: "lo",

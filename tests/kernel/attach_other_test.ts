@@ -179,7 +179,11 @@ kernelTest(
 kernelTest("a syscall program is run by hand and not attached", async () => {
   using hook = await loadHook("run_by_hand");
   assertEquals(hook.program.testRun().returnValue, 42);
-  assertThrows(() => hook.program.attach(), Error, "it is run by hand: testRun()");
+  assertThrows(
+    () => hook.program.attach(),
+    Error,
+    "syscall programs have no hook: run them with testRun()",
+  );
 });
 
 kernelTest("a pinned link outlives its descriptor and is opened again", {

@@ -1,5 +1,5 @@
 /**
- * Errors of attaching, in one shape.
+ * Creates the errors of attaching.
  *
  * @module
  */
@@ -7,28 +7,28 @@
 import { type JsonValue, SkepError } from "../../../errors/skep_error.ts";
 import { KernelError } from "../../../errors/kernel_error.ts";
 
-/** What is not the kernel's refusal: a target that was not given, or that does not exist. */
+/** Attaching failed before the kernel refused: a target or option is missing, invalid or does not exist. */
 export class AttachError extends SkepError {
-  /** The class's name, also after minification. */
+  /** Name of the class, preserved by minification. */
   override readonly name: string = "AttachError";
 }
 
-/** The more that an attach error can say. */
+/** Optional parts of an {@linkcode AttachError}. */
 export interface AttachFacts {
-  /** What to do about it. */
+  /** What to do, in the imperative. */
   readonly fix?: string | undefined;
-  /** The errno by name. */
+  /** Name of the errno. */
   readonly errno?: string | undefined;
-  /** Candidates, paths, numbers. */
+  /** Data: candidates, paths, numbers. */
   readonly data?: { readonly [key: string]: JsonValue } | undefined;
 }
 
-/** An {@linkcode AttachError} about a program. */
+/** Creates an {@linkcode AttachError} about a program. */
 export function attachError(program: string, why: string, facts: AttachFacts = {}): AttachError {
   return new AttachError({ doing: "attach", subject: program, why, stage: "attach", ...facts });
 }
 
-/** A target that does not exist, with the nearest names that do. */
+/** Creates the ENOENT error for a target that does not exist, with the nearest names that do. */
 export function noSuchTarget(
   program: string,
   what: string,
@@ -44,7 +44,11 @@ export function noSuchTarget(
   });
 }
 
-/** Gives back a result of zero or more, and throws a {@linkcode KernelError} of the stage `attach` for `-errno`. */
+/**
+ * Returns a result of zero or more.
+ *
+ * @throws {KernelError} of stage `attach` when the result is `-errno`.
+ */
 export function checkAttach(
   result: number,
   program: string,

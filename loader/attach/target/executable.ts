@@ -1,5 +1,5 @@
 /**
- * Executables and libraries: where they are, and where their functions are in the file.
+ * Finds executables and libraries, and the file offsets of their functions.
  *
  * @module
  */
@@ -14,17 +14,19 @@ import { symbolVersions } from "./symbol_versions.ts";
 import { systemCallsOf } from "../../../uapi/system_calls.ts";
 import { SEEK_END } from "../../../uapi/files.ts";
 
-/** A function of a file: its name and its bytes from the start of the file. */
+/** A function of a file and its offset. */
 export interface FilePlace {
-  /** The symbol's name. */
+  /** Name of the symbol. */
   readonly name: string;
-  /** What the kernel's uprobes take. */
+  /** Offset from the start of the file in bytes, as uprobes take it. */
   readonly offset: bigint;
 }
 
 /**
- * The path of an executable or library. A name without `/` is looked for where the machine would: for
- * libraries (`*.so*`) in LD_LIBRARY_PATH and the system's folders, else in PATH.
+ * Returns the path of an executable or library. A name without `/` is searched for in LD_LIBRARY_PATH and the
+ * system's library directories if it is a library (`*.so*`), else in PATH, /usr/bin and /usr/sbin.
+ *
+ * @throws {AttachError} ENOENT with the directories searched.
  */
 export function findExecutable(kernel: Kernel, program: string, name: string): string {
   if (name.includes("/")) return name;
@@ -45,12 +47,16 @@ export function findExecutable(kernel: Kernel, program: string, name: string): s
   }
   throw attachError(program, `there is no ${library ? "library" : "program"} "${name}"`, {
     errno: "ENOENT",
-    fix: "give its whole path",
+    fix: "give its full path",
     data: { folders },
   });
 }
 
-/** The path that was given, found where it is a bare name. */
+/**
+ * Returns the given path, after searching for a bare name.
+ *
+ * @throws {AttachError} EINVAL when no path is given, ENOENT when a bare name is not found.
+ */
 export function requirePath(
   kernel: Kernel,
   program: { readonly name: string },
@@ -64,7 +70,7 @@ export function requirePath(
   });
 }
 
-/** The environment, read by way of the kernel: no permission of the runtime is needed. */
+/** Reads the environment from /proc, which needs no `--allow-env`. */
 function environmentOf(kernel: Kernel): Map<string, string> {
   const { bytes } = kernel.readFile("/proc/self/environ");
   return new Map(
@@ -75,7 +81,7 @@ function environmentOf(kernel: Kernel): Map<string, string> {
   );
 }
 
-/** Calls back with the parsed file, mapped for so long. */
+/** Maps and parses a file, and calls back with it. The mapping ends when the callback returns. */
 export function withExecutable<T>(
   kernel: Kernel,
   program: string,
@@ -103,12 +109,16 @@ export function withExecutable<T>(
   }
 }
 
-/** lseek(SEEK_END). */
+/** Returns the size of a file in bytes, by lseek(SEEK_END). */
 function fileSize(kernel: Kernel, fd: number): number {
   return kernel.call(systemCallsOf(kernel.machine.machine).lseek, fd, 0, SEEK_END);
 }
 
-/** The place of one function, by name and version. */
+/**
+ * Finds one function by name and version.
+ *
+ * @throws {AttachError} ENOENT with the nearest names, ENOTUNIQ when several definitions are equally suitable.
+ */
 export function functionPlace(
   program: string,
   file: ElfFile,
@@ -143,7 +153,7 @@ export function functionPlace(
   }
   const offsets = new Map(found.map((symbol) => [fileOffset(program, file, symbol), symbol]));
   if (offsets.size > 1) {
-    // A weak definition gives way to a strong one; a default version to none.
+    // A strong definition takes precedence over a weak one, then a default version over a hidden one.
     const strong = [...offsets].filter(([, symbol]) => symbol.binding !== "weak");
     const versions = symbolVersions(file);
     const defaults = strong.filter(([, symbol]) =>
@@ -162,7 +172,11 @@ export function functionPlace(
   return { name, offset: BigInt([...offsets.keys()][0] as number) };
 }
 
-/** The places of all functions that match a pattern, each place once. */
+/**
+ * Finds all functions that match a pattern, each offset once.
+ *
+ * @throws {AttachError} ENOENT when none matches.
+ */
 export function matchingFunctions(program: string, file: ElfFile, pattern: string): FilePlace[] {
   const matches = globMatcher(pattern);
   const places = new Map<number, string>();
@@ -179,7 +193,7 @@ export function matchingFunctions(program: string, file: ElfFile, pattern: strin
   return [...places].map(([offset, name]) => ({ name, offset: BigInt(offset) }));
 }
 
-/** Functions that are defined in the file. */
+/** Returns the symbols that are functions defined in the file. */
 function candidates(file: ElfFile, symbols: readonly ElfSymbol[]): ElfSymbol[] {
   return symbols.filter((symbol) =>
     symbol.type === "func" && symbol.value !== 0 && symbol.sectionIndex !== 0 &&
@@ -187,7 +201,7 @@ function candidates(file: ElfFile, symbols: readonly ElfSymbol[]): ElfSymbol[] {
   );
 }
 
-/** st_value − sh_addr + sh_offset. */
+/** Converts st_value to a file offset: st_value − sh_addr + sh_offset. */
 function fileOffset(program: string, file: ElfFile, symbol: ElfSymbol): number {
   const section = file.sections[symbol.sectionIndex];
   if (section === undefined) {

@@ -1,15 +1,20 @@
 /**
- * Patterns with `*` (any text) and `?` (one character), as in section names.
+ * Matches patterns with `*` (any text) and `?` (one character), as in section names.
  *
  * @module
  */
 
-/** Whether a text is a pattern and not a plain name. */
+/** Returns whether a text contains `*` or `?`. */
 export function isGlob(text: string): boolean {
   return /[*?]/.test(text);
 }
 
-/** A function that tells which names match. Time is linear in pattern times name: no regular expression, which a hostile pattern could make slow. */
+/**
+ * Returns a function that checks whether a name matches.
+ *
+ * It takes time proportional to the pattern's length times the name's. A regular expression would backtrack
+ * exponentially on a hostile pattern.
+ */
 export function globMatcher(pattern: string): (name: string) => boolean {
   return (name) => {
     let at = 0;

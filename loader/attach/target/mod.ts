@@ -1,6 +1,6 @@
 /**
- * Finds what programs attach to: interfaces, cgroups, functions of the kernel and of files, USDT probes;
- * says what is near where there is no such thing.
+ * Resolves attach targets: interfaces, cgroups, functions of the kernel and of files, USDT probes. Errors for
+ * a missing target list the nearest names.
  *
  * Imports: uapi, errors, elf, object, kernel.
  *

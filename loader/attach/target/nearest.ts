@@ -1,5 +1,5 @@
 /**
- * The names that exist, for messages about one that does not. Read only when something was not found.
+ * Lists existing names near one that does not exist, for error messages, and the kernel's probeable functions.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { nearestNames } from "../../../object/spec/named.ts";
 
 const TRACING = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] as const;
 
-/** Where tracefs is mounted, as far as this process can see it: the usual places, then any other. */
+/** Returns a usable tracefs mount: the conventional paths first, then any in this thread's mounts. */
 export function tracefs(kernel: Kernel): string | undefined {
   const usable = (path: string): boolean => kernel.readDirectory(`${path}/events`) !== undefined;
   return TRACING.find(usable) ?? lines(kernel.readFile("/proc/thread-self/mounts").bytes)
@@ -20,7 +20,7 @@ export function tracefs(kernel: Kernel): string | undefined {
     .find(usable);
 }
 
-/** Tracepoints as `category/name`; empty where tracefs cannot be read. */
+/** Lists tracepoints as `category/name`; empty when tracefs cannot be read. */
 function tracepoints(kernel: Kernel): string[] {
   const root = tracefs(kernel);
   if (root === undefined) return [];
@@ -31,7 +31,7 @@ function tracepoints(kernel: Kernel): string[] {
   );
 }
 
-/** Raw tracepoints with names near to one that does not exist. */
+/** Returns the raw tracepoints with the nearest names. */
 export function nearestTracepoints(kernel: Kernel, name: string): string[] {
   const names = tracepoints(kernel)
     .filter((line) => !line.startsWith("syscalls/"))
@@ -39,14 +39,14 @@ export function nearestTracepoints(kernel: Kernel, name: string): string[] {
   return nearestNames(name, names);
 }
 
-/** Tracepoints as `category/name` near to one that does not exist: first those of the same name elsewhere. */
+/** Returns the nearest tracepoints as `category/name`: those of the same name in other categories, else similar names. */
 export function nearestEvents(kernel: Kernel, category: string, name: string): string[] {
   const all = tracepoints(kernel);
   const same = all.filter((line) => line.endsWith(`/${name}`));
   return same.length > 0 ? same.slice(0, 3) : nearestNames(`${category}/${name}`, all);
 }
 
-/** Kernel functions that can be probed. */
+/** Lists the kernel functions that can be probed; without tracefs, all functions of /proc/kallsyms. */
 export function kernelFunctions(kernel: Kernel): string[] {
   const root = tracefs(kernel);
   const listed = root === undefined
@@ -66,8 +66,8 @@ export function kernelFunctions(kernel: Kernel): string[] {
 }
 
 /**
- * Functions near to one that does not exist: first its own clones (`name.isra.0`, `name.constprop.0`,
- * `name.cold`), which the compiler made of it, then similar names.
+ * Returns the functions nearest to one that does not exist: the clones that the compiler made of it
+ * (`name.isra.0`, `name.constprop.0`, `name.cold`), else similar names.
  */
 export function nearestFunctions(kernel: Kernel, name: string): string[] {
   const all = kernelFunctions(kernel);
@@ -75,7 +75,7 @@ export function nearestFunctions(kernel: Kernel, name: string): string[] {
   return clones.length > 0 ? clones.slice(0, 3) : nearestNames(name, all);
 }
 
-/** The error for a function that the kernel does not have. */
+/** Creates the error for a kernel function that does not exist. */
 export function noSuchFunction(
   kernel: Kernel,
   program: { readonly name: string },
@@ -90,7 +90,7 @@ export function noSuchFunction(
   );
 }
 
-/** The lines of a text, without the empty ones. */
+/** Returns the lines of a text without empty ones. */
 export function lines(bytes: Uint8Array): string[] {
   return new TextDecoder().decode(bytes).split("\n").filter((line) => line !== "");
 }

@@ -1,5 +1,5 @@
 /**
- * Netlink messages, as far as attaching needs them.
+ * Builds and parses the netlink messages that attaching needs.
  *
  * @module
  */
@@ -11,23 +11,23 @@ import { systemStructs, systemStructSizes } from "../../../uapi/system_layouts.t
 const HEADER = systemStructSizes.nlmsghdr;
 const ATTRIBUTE = systemStructSizes.nlattr;
 
-/** NLM_F_REQUEST | NLM_F_ACK: every request here asks for an answer. */
+/** Flags of every request here: NLM_F_REQUEST and NLM_F_ACK. */
 export const REQUEST_ACK: number = NLM_F_REQUEST | NLM_F_ACK;
 
-/** Builds one netlink message: a fixed part, then attributes, which may be nested. */
+/** Builds one netlink message: a fixed part, then attributes, which may nest. */
 export class NetlinkMessage {
   #bytes: number[] = [];
   #open: number[] = [];
   readonly #type: number;
   readonly #flags: number;
 
-  /** Starts a message of a type, with NLM_F_… flags. */
+  /** Starts a message of a type with NLM_F_… flags. */
   constructor(type: number, flags: number) {
     this.#type = type;
     this.#flags = flags;
   }
 
-  /** Adds fields of the fixed part. */
+  /** Adds 8-bit fields. */
   u8(...values: number[]): this {
     this.#bytes.push(...values.map((value) => value & 0xff));
     return this;
@@ -49,24 +49,28 @@ export class NetlinkMessage {
     return this.u16(8).u16(type).u32(value);
   }
 
-  /** Adds an attribute with bytes, padded to four. */
+  /** Adds an attribute with bytes, padded to four bytes. */
   attribute(type: number, bytes: Uint8Array): this {
     this.u16(4 + bytes.length).u16(type).u8(...bytes);
     return this.#pad();
   }
 
-  /** Adds an attribute with a text that ends in NUL. */
+  /** Adds an attribute with a NUL-terminated string. */
   attributeText(type: number, text: string): this {
     return this.attribute(type, new TextEncoder().encode(`${text}\0`));
   }
 
-  /** Opens an attribute that holds others. */
+  /** Opens a nested attribute. */
   begin(type: number): this {
     this.#open.push(this.#bytes.length);
     return this.u16(0).u16(type | NLA_F_NESTED);
   }
 
-  /** Closes the attribute opened last. */
+  /**
+   * Closes the attribute opened last.
+   *
+   * @throws {RangeError} when no attribute is open.
+   */
   end(): this {
     const start = this.#open.pop();
     if (start === undefined) throw new RangeError("no attribute is open");
@@ -76,7 +80,7 @@ export class NetlinkMessage {
     return this;
   }
 
-  /** The message with its header. */
+  /** Returns the message with its header. */
   build(): Uint8Array<ArrayBuffer> {
     const message = new Uint8Array(HEADER + this.#bytes.length);
     const view = viewOf(message);
@@ -95,7 +99,7 @@ export class NetlinkMessage {
   }
 }
 
-/** The attributes in a piece of a netlink message, by type: the last one where a type comes twice. */
+/** Parses the attributes in part of a netlink message, by type; the last one of a type is returned. */
 export function attributes(bytes: Uint8Array): Map<number, Uint8Array> {
   const found = new Map<number, Uint8Array>();
   const { nla_len, nla_type } = systemStructs.nlattr;

@@ -16,11 +16,11 @@ Deno.test("NetlinkMessage nests attributes, pads them and counts their lengths",
   assertEquals(new TextDecoder().decode(inner.get(2)), "abcd\0");
 });
 
-Deno.test("attributes stops at a length that leads outside", () => {
+Deno.test("attributes stops at a length that exceeds the buffer", () => {
   assertEquals(attributes(new Uint8Array([200, 0, 1, 0, 1])).size, 0);
   assertEquals(attributes(new Uint8Array([0, 0, 1, 0])).size, 0);
 });
 
-Deno.test("NetlinkMessage.end refuses when nothing is open", () => {
+Deno.test("NetlinkMessage.end throws when no attribute is open", () => {
   assertThrows(() => new NetlinkMessage(1, 1).end(), RangeError);
 });

@@ -1,5 +1,5 @@
 /**
- * Versions of a library's symbols: `.gnu.version` and `.gnu.version_d`.
+ * Reads the versions of a library's symbols from `.gnu.version` and `.gnu.version_d`.
  *
  * @module
  */
@@ -10,15 +10,15 @@ const SHT_GNU_VERDEF = 0x6ffffffd;
 const SHT_GNU_VERSYM = 0x6fffffff;
 const HIDDEN = 0x8000;
 
-/** The version of a symbol. */
+/** Version of a symbol. */
 export interface SymbolVersion {
-  /** `GLIBC_2.34`. */
+  /** Name: `GLIBC_2.34`. */
   readonly name: string;
-  /** Whether it is kept for old programs only: `name@VERSION`, where the default is `name@@VERSION`. */
+  /** Whether new programs cannot link to it: `name@VERSION`; the default version is `name@@VERSION`. */
   readonly hidden: boolean;
 }
 
-/** The versions of the dynamic symbols, by the symbol's index; empty where the file has none. */
+/** Returns the versions of the dynamic symbols by symbol index; empty when the file has none. */
 export function symbolVersions(file: ElfFile): Map<number, SymbolVersion> {
   const versions = new Map<number, SymbolVersion>();
   const table = file.sections.find((section) => section.type === SHT_GNU_VERSYM);
@@ -34,7 +34,7 @@ export function symbolVersions(file: ElfFile): Map<number, SymbolVersion> {
   return versions;
 }
 
-/** Walks Elf64_Verdef and the first Elf64_Verdaux of each; a chain that leads outside ends. */
+/** Walks Elf64_Verdef and the first Elf64_Verdaux of each, up to the end of the section. */
 function definitionNames(
   file: ElfFile,
   section: { readonly data: Uint8Array; readonly link: number },

@@ -1,5 +1,5 @@
 /**
- * From what a user names (an interface, a cgroup's path) to what the kernel takes (an index, a descriptor).
+ * Resolves targets that a user names (an interface, a cgroup's path) to an index or a descriptor.
  *
  * @module
  */
@@ -10,10 +10,14 @@ import { attachError, checkAttach, noSuchTarget } from "./error.ts";
 import { numbersOf } from "../../../uapi/architecture.ts";
 import { Errno, failed } from "../../../uapi/errno.ts";
 
-/** A cgroup or a network namespace: the path of its directory or file, or a descriptor that stays the caller's. */
+/** Path of a cgroup, network namespace or device, or a descriptor of one, which the caller keeps. */
 export type PathOrDescriptor = string | number;
 
-/** The index of an interface, by its name or as it is. */
+/**
+ * Returns the index of an interface, given by name or index.
+ *
+ * @throws {AttachError} EINVAL when none is given or the index is out of range, ENOENT with the nearest names.
+ */
 export function interfaceIndex(
   kernel: Kernel,
   program: string,
@@ -26,11 +30,11 @@ export function interfaceIndex(
     });
   }
   if (typeof given === "number") {
-    // Whether there is one of this index, the kernel says: its namespace is not that of /sys.
+    // The kernel checks that the index exists: /sys may belong to another network namespace.
     if (Number.isInteger(given) && given > 0 && given <= 0x7fffffff) return given;
-    throw attachError(program, `${given} is no index of a network interface`, {
+    throw attachError(program, `${given} is not an index of a network interface`, {
       errno: "EINVAL",
-      fix: "give its name, or an index from 1",
+      fix: "give the interface's name, or an index of 1 or more",
     });
   }
   const index = kernel.interfaceIndex(given);
@@ -40,8 +44,11 @@ export function interfaceIndex(
 }
 
 /**
- * Calls back with a descriptor of the target, which is closed afterwards if it was opened here: a
- * link holds what it needs.
+ * Calls back with a descriptor of the target, and closes it afterwards if it was opened here. Links keep
+ * their own reference to the target.
+ *
+ * @throws {AttachError} EINVAL when no target is given.
+ * @throws {KernelError} when the target cannot be opened.
  */
 export function withTarget<T>(
   kernel: Kernel,

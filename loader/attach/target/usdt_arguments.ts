@@ -1,8 +1,8 @@
 /**
- * Where the arguments of a USDT probe are: the assembler's words, and the form that programs read.
+ * Parses the arguments of a USDT probe, and encodes them as `struct __bpf_usdt_spec`.
  *
- * The words are those of the note's third text, one for each argument: `SIZE@PLACE`, with a negative
- * size for a signed value. On x86-64 a place is `$CONSTANT`, `%REGISTER`, `OFFSET(%REGISTER)` or
+ * A note describes each argument in assembler syntax as `SIZE@PLACE`, with a negative size for a signed
+ * value. On x86-64 a place is `$CONSTANT`, `%REGISTER`, `OFFSET(%REGISTER)` or
  * `OFFSET(%BASE,%INDEX,SCALE)`; on aarch64 `CONSTANT`, `REGISTER`, `[REGISTER]` or `[REGISTER, OFFSET]`.
  *
  * @module
@@ -18,13 +18,13 @@ import {
   usdtLayouts,
 } from "../../../uapi/usdt.ts";
 
-/** One argument. Offsets of registers are in bytes within `struct pt_regs`. */
+/** One argument. `register` and `index` are offsets in `struct pt_regs` in bytes. */
 export interface UsdtArgument {
-  /** Bytes: 1, 2, 4 or 8. */
+  /** Size in bytes: 1, 2, 4 or 8. */
   readonly size: number;
-  /** Whether the sign is extended. */
+  /** Whether the value is sign-extended. */
   readonly signed: boolean;
-  /** Where it is. */
+  /** Location of the value. */
   readonly place:
     | { readonly kind: "constant"; readonly value: bigint }
     | { readonly kind: "register"; readonly register: number }
@@ -39,12 +39,12 @@ export interface UsdtArgument {
 }
 
 /**
- * Bytes of `struct __bpf_usdt_spec`: as in libbpf's `usdt.bpf.h` before 1.7, and since. (The change was
- * meant to keep the layout; C puts a field of twelve bits that would cross a 16-bit boundary behind it.)
+ * Sizes of `struct __bpf_usdt_spec` in bytes: in libbpf's `usdt.bpf.h` before 1.7, and since. They differ
+ * because C moves a 12-bit bit-field that would cross a 16-bit boundary to the next unit.
  */
 export const USDT_SPEC_SIZES: readonly number[] = usdtLayouts.map(({ size }) => size);
 
-/** Offsets of x86-64 registers in `struct pt_regs`, by all names of their parts. */
+/** Offsets of x86-64 registers in `struct pt_regs` in bytes, by the names of the register and its parts. */
 const X86_64: ReadonlyMap<string, number> = new Map(
   [
     ["r15", "r15d", "r15w", "r15b"],
@@ -70,16 +70,21 @@ const X86_64: ReadonlyMap<string, number> = new Map(
   ].flatMap((names, index) => names.map((name) => [name, index * 8] as const)),
 );
 
-/** Reads the arguments of a note; throws a plain text for one that cannot be told. */
+/**
+ * Parses the arguments of a note.
+ *
+ * @param machine Architecture as in `uname -m`.
+ * @throws {SyntaxError} for more than BPF_USDT_MAX_ARG_CNT arguments, or an unsupported one.
+ */
 export function parseUsdtArguments(text: string, machine: string): UsdtArgument[] {
   const words = text.trim() === "" ? [] : splitArguments(text.trim());
   if (words.length > BPF_USDT_MAX_ARG_CNT) {
-    throw new SyntaxError(`${words.length} arguments; ${BPF_USDT_MAX_ARG_CNT} are the most`);
+    throw new SyntaxError(`${words.length} arguments; ${BPF_USDT_MAX_ARG_CNT} are supported`);
   }
   return words.map((word) => parseArgument(word, machine));
 }
 
-/** Spaces part arguments, but not within brackets. */
+/** Splits at spaces, except within brackets. */
 function splitArguments(text: string): string[] {
   return text.match(/-?\d+\s*@\s*(?:\[[^\]]*\]|[^\s[]\S*)/g) ?? [text];
 }
@@ -88,10 +93,10 @@ function parseArgument(word: string, machine: string): UsdtArgument {
   const match = /^(-?)(\d+)\s*@\s*(.+)$/.exec(word);
   const size = Number(match?.[2]);
   if (match === null || ![1, 2, 4, 8].includes(size)) {
-    throw new SyntaxError(`"${word}" is no argument of 1, 2, 4 or 8 bytes`);
+    throw new SyntaxError(`"${word}" is not an argument of 1, 2, 4 or 8 bytes`);
   }
   const place = machine === "aarch64" ? arm(match[3] as string) : x86(match[3] as string);
-  if (place === undefined) throw new SyntaxError(`"${word}" is in a place that is not known`);
+  if (place === undefined) throw new SyntaxError(`"${word}" has an unsupported place`);
   return { size, signed: match[1] === "-", place };
 }
 
@@ -127,7 +132,7 @@ function arm(text: string): UsdtArgument["place"] | undefined {
   return register === undefined ? undefined : { kind: "register", register };
 }
 
-/** `struct user_pt_regs`: x0 to x30, sp, pc. */
+/** Returns an offset in `struct user_pt_regs` (x0 to x30, sp, pc) in bytes. */
 function armRegister(name: string): number | undefined {
   if (name === "sp") return 31 * 8;
   const number = Number(/^[xw](\d+)$/.exec(name)?.[1] ?? NaN);
@@ -151,12 +156,12 @@ function valueOf(place: UsdtArgument["place"]): bigint {
 }
 
 /**
- * `struct __bpf_usdt_spec` of libbpf's `usdt.bpf.h`: what the helpers in a program read.
+ * Encodes `struct __bpf_usdt_spec` of libbpf's `usdt.bpf.h`, which `bpf_usdt_arg()` reads.
  *
  * @param usdtArguments At most twelve.
- * @param cookie What `bpf_usdt_cookie` answers.
- * @param size One of {@linkcode USDT_SPEC_SIZES}: the value size of the object's map tells its form.
- * @throws SyntaxError for an indexed place in the older form, which has no words for it.
+ * @param cookie Value that `bpf_usdt_cookie()` returns.
+ * @param size Value size of the object's map: one of {@linkcode USDT_SPEC_SIZES}, which selects the layout.
+ * @throws {SyntaxError} for an indexed place in the layout before libbpf 1.7, which cannot express it.
  */
 export function encodeUsdtSpec(
   usdtArguments: readonly UsdtArgument[],
@@ -173,7 +178,9 @@ export function encodeUsdtSpec(
     setField(at, field.val_off, valueOf(place));
     if (place.kind === "indexed") {
       if (!("idx_reg_off" in field)) {
-        throw new SyntaxError("programs built with libbpf before 1.7 know no indexed places");
+        throw new SyntaxError(
+          "programs built with libbpf before 1.7 do not support indexed places",
+        );
       }
       setField(at, field.idx_reg_off, place.index);
       setField(at, field.scale_bitshift, Math.log2(place.scale));

@@ -5,7 +5,7 @@ function place(text: string, machine = "x86_64"): UsdtArgument["place"] | undefi
   return parseUsdtArguments(text, machine)[0]?.place;
 }
 
-Deno.test("parseUsdtArguments reads every form of x86-64", () => {
+Deno.test("parseUsdtArguments parses every x86-64 syntax", () => {
   assertEquals(parseUsdtArguments("-4@%edi 8@%rsi", "x86_64"), [
     { size: 4, signed: true, place: { kind: "register", register: 112 } },
     { size: 8, signed: false, place: { kind: "register", register: 104 } },
@@ -31,7 +31,7 @@ Deno.test("parseUsdtArguments reads every form of x86-64", () => {
   });
 });
 
-Deno.test("parseUsdtArguments reads every form of aarch64", () => {
+Deno.test("parseUsdtArguments parses every aarch64 syntax", () => {
   assertEquals(parseUsdtArguments("-4@[sp, 96] 8@x1 -4@3 8@[x0] 4@w2", "aarch64"), [
     { size: 4, signed: true, place: { kind: "memory", register: 248, offset: 96n } },
     { size: 8, signed: false, place: { kind: "register", register: 8 } },
@@ -41,7 +41,7 @@ Deno.test("parseUsdtArguments reads every form of aarch64", () => {
   ]);
 });
 
-Deno.test("parseUsdtArguments takes a probe without arguments", () => {
+Deno.test("parseUsdtArguments returns an empty array for a probe without arguments", () => {
   assertEquals(parseUsdtArguments("", "x86_64"), []);
 });
 
@@ -57,7 +57,7 @@ Deno.test("parseUsdtArguments refuses a thirteenth argument", () => {
   assertThrows(() => parseUsdtArguments("8@%rax ".repeat(13), "x86_64"), SyntaxError, "12 are");
 });
 
-Deno.test("encodeUsdtSpec writes the form of libbpf before 1.7", () => {
+Deno.test("encodeUsdtSpec encodes the layout of libbpf before 1.7", () => {
   const bytes = encodeUsdtSpec(parseUsdtArguments("-4@-8(%rbp)", "x86_64"), 5n, 208);
   const view = new DataView(bytes.buffer);
   assertEquals(bytes.length, 208);
@@ -69,7 +69,7 @@ Deno.test("encodeUsdtSpec writes the form of libbpf before 1.7", () => {
   assertEquals(view.getInt16(200, true), 1);
 });
 
-Deno.test("encodeUsdtSpec writes the form of libbpf 1.7, which has words for indexed places", () => {
+Deno.test("encodeUsdtSpec encodes the layout of libbpf 1.7, which supports indexed places", () => {
   const indexed = parseUsdtArguments("8@4(%rbp,%rcx,4)", "x86_64");
   const bytes = encodeUsdtSpec(indexed, 5n, 304);
   const view = new DataView(bytes.buffer);

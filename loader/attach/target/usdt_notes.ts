@@ -1,5 +1,5 @@
 /**
- * The notes that a program with USDT probes carries: `.note.stapsdt`.
+ * Reads the USDT probes of a file from `.note.stapsdt`.
  *
  * @module
  */
@@ -12,26 +12,26 @@ const PF_X = 1;
 
 /** One probe in a file. */
 export interface UsdtNote {
-  /** The provider. */
+  /** Provider of the probe. */
   readonly provider: string;
-  /** The probe's name. */
+  /** Name of the probe. */
   readonly name: string;
-  /** Where its arguments are. */
+  /** Places of its arguments, in assembler syntax. */
   readonly arguments: string;
-  /** Bytes from the start of the file: the instruction. */
+  /** File offset of the probed instruction in bytes. */
   readonly offset: bigint;
-  /** Bytes from the start of the file: the counter that says whether somebody listens; 0 without one. */
+  /** File offset in bytes of the semaphore, which counts attached probes; 0 without one. */
   readonly semaphoreOffset: bigint;
 }
 
-/** All probes of a file, in its order. Notes that lead outside of the file's code are left out. */
+/** Returns all probes of a file in its order. Skips notes whose addresses are outside the loaded segments. */
 export function usdtNotes(file: ElfFile): UsdtNote[] {
   const section = file.section(".note.stapsdt");
   if (section === undefined) return [];
   const { data } = section;
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const little = file.littleEndian;
-  // The linker leaves this section where it was when the notes were written: prelink may have moved it.
+  // prelink moves sections but not the addresses in notes: the move of .stapsdt.base is the difference.
   const base = file.section(".stapsdt.base")?.address;
   const notes: UsdtNote[] = [];
   let at = 0;
@@ -62,7 +62,7 @@ export function usdtNotes(file: ElfFile): UsdtNote[] {
   return notes;
 }
 
-/** From an address to a place in the file, by the segment that is loaded there. */
+/** Converts an address to a file offset by the segment that is loaded there. */
 function placeOf(file: ElfFile, address: number, executable: boolean): number | undefined {
   const segment = file.segments.find((segment) =>
     segment.type === PT_LOAD && ((segment.flags & PF_X) !== 0) === executable &&

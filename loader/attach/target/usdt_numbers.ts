@@ -1,5 +1,5 @@
 /**
- * Which entries of a USDT map are in use: several attachments share one map.
+ * Tracks the elements of USDT spec maps that are in use, since several attachments share one map.
  *
  * @module
  */
@@ -8,15 +8,15 @@ import type { Kernel } from "../../../kernel/kernel.ts";
 
 const numbers = new WeakMap<Kernel, Map<number, Set<number>>>();
 
-/** The entries of one map. */
+/** Elements of one map. */
 export interface SpecNumbers {
-  /** Those in use. */
+  /** Indices in use. */
   readonly used: Set<number>;
-  /** Gives some back; when none is left, nothing is remembered of the map. */
+  /** Releases indices, and forgets the map when none is left. */
   readonly release: (ids: readonly number[]) => void;
 }
 
-/** The entries of a map, by its id. Attaching is synchronous: nobody keeps an empty set for later. */
+/** Returns the elements in use of a map, by its id. Attaching is synchronous, so no caller holds an empty set. */
 export function numbersOf(kernel: Kernel, mapId: number): SpecNumbers {
   const maps = numbers.get(kernel) ?? new Map<number, Set<number>>();
   numbers.set(kernel, maps);
