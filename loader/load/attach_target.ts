@@ -1,6 +1,6 @@
 /**
- * Finds what a program attaches to before it is loaded: a function of the kernel, of a module, or of
- * another program, as a BTF type id.
+ * Resolves a program's attach target to a BTF type id, before the program is loaded: a function or tracepoint
+ * of the kernel or a module, or a function of another program.
  *
  * @module
  */
@@ -17,24 +17,26 @@ import { decodeProgramInfo } from "../program/info.ts";
 import { kernelTypes } from "../features/kernel_btf.ts";
 import type { LoadContext } from "./load_context.ts";
 
-/** What BPF_PROG_LOAD is told about the target. */
+/** The attach target in the fields of BPF_PROG_LOAD. */
 export interface AttachTarget {
-  /** The type id. */
+  /** `attach_btf_id`: the target's BTF type id. */
   readonly attachBtfId: number;
-  /** The program that it is in, or the module's BTF. */
+  /** `attach_prog_fd` or `attach_btf_obj_fd`: the program, or the module's BTF, that has the type. */
   readonly attachProgramFd?: number | undefined;
 }
 
-/** A type to look for, and what the user wrote. */
+/** A BTF type to look up, and the name as the user wrote it. */
 interface WantedType extends BtfTarget {
   readonly written: string;
 }
 
 /**
- * Finds a program's target; undefined for programs that have none.
+ * Resolves a program's attach target. Returns undefined for a program that needs none.
  *
- * `openModule` gives the descriptor of a module's BTF, kept open by the load. Throws a {@linkcode SkepError}
- * at stage `program`: EINVAL without a target's name, ESRCH when nothing of the name exists.
+ * `openModule` returns the descriptor of a module's BTF, which the load keeps open.
+ *
+ * @throws {SkepError} at stage `program`: EINVAL when no target is named, the target program is not set or it has
+ * no BTF; ESRCH when the kernel has no such function; ENOENT when the target program has none.
  */
 export function findAttachTarget(
   state: LoadContext,
@@ -45,7 +47,7 @@ export function findAttachTarget(
   if (plain === undefined && program.attachTarget === undefined) return undefined;
   const wanted = wantedType(program, plain);
   if (wanted === undefined) {
-    // SEC("fentry/") names a function of no name, which is looked for; SEC("fentry") names none.
+    // As libbpf: SEC("fentry/") looks up the empty name (ESRCH), SEC("fentry") has no target (EINVAL).
     const looked = program.section.endsWith("/") && program.attach.kind !== "freplace";
     throw targetError(
       program,
@@ -61,7 +63,7 @@ export function findAttachTarget(
   return inKernel(state, program, wanted, openModule);
 }
 
-/** The type to look for: the user's own target comes before the section's. */
+/** Returns the type to look up. A target that the user set overrides the section's. */
 function wantedType(
   program: ProgramSpec,
   plan: BtfTarget | "unnamed" | undefined,
@@ -108,7 +110,7 @@ function whereText(module: string | undefined): string {
   return module === undefined || module === "vmlinux" ? "this kernel" : `module ${module}`;
 }
 
-/** The names of the same kind that come near: only looked for when an error is written. */
+/** Returns a hint with similar names of the same BTF kind, for an error text. */
 function nearText(btf: Btf, wanted: WantedType): string {
   const prefix = wanted.name.slice(0, wanted.name.length - wanted.written.length);
   const names: string[] = [];
@@ -119,13 +121,13 @@ function nearText(btf: Btf, wanted: WantedType): string {
       name.includes(wanted.written);
     if (near && name.startsWith(prefix)) names.push(name.slice(prefix.length));
   }
-  // The edit distance of thousands of names takes long: a common beginning thins them out.
+  // Edit distances of all of vmlinux's names take long: require a common prefix first.
   const start = wanted.written.slice(0, 3);
   const near = nearestNames(wanted.written, names.filter((name) => name.startsWith(start)));
   return near.length === 0 ? "" : `; near it: ${near.join(", ")}`;
 }
 
-/** A function of a loaded program. */
+/** Resolves a function of a loaded program. */
 function inProgram(
   state: LoadContext,
   program: ProgramSpec,
@@ -136,7 +138,7 @@ function inProgram(
     throw targetError(
       program,
       "EINVAL",
-      "the program that it attaches to is not given",
+      "the program that it attaches to is not set",
       "set attachTarget: { programFd, function } on the program's spec",
     );
   }
@@ -150,7 +152,7 @@ function inProgram(
   }
   let btfFd = kernel.getFdById("btf", btfId, tokenFd);
   if (failed(btfFd, Errno.EINVAL) && tokenFd !== undefined) {
-    // Before Linux 6.15 the command takes no token, and root needs none.
+    // Before Linux 6.15 BPF_BTF_GET_FD_BY_ID takes no token (EINVAL); a privileged process needs none.
     const own = kernel.getFdById("btf", btfId);
     if (own >= 0) btfFd = own;
   }

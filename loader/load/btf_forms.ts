@@ -1,5 +1,5 @@
 /**
- * The forms of an object's BTF that are offered to the kernel, newest first.
+ * Forms of an object's BTF for kernels of different age, newest first.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import type { ObjectSpec } from "../../object/object_spec.ts";
 import { BTF_GENERATIONS } from "../../object/btf/sanitize_btf.ts";
 
 /**
- * The BTF to load: first as new kernels take it, then in forms for ever older ones.
+ * Yields the BTF to load: first with all kinds, then in forms for successively older kernels.
  *
- * Each is made when it is asked for; one that is the same as the form before is left out. `added` are types
- * that programs name beside the object's.
+ * Each form is encoded on demand, and skipped when it equals the previous one. `added` are types that programs
+ * reference and the object's BTF lacks.
  */
 export function* btfForms(
   spec: ObjectSpec,

@@ -9,12 +9,13 @@ import { CoreTargets } from "../../btf/core/mod.ts";
 import { kernelTypes } from "../features/kernel_btf.ts";
 import type { LoadContext } from "./load_context.ts";
 
-/** A BTF that is used for several loads keeps what was found in it. */
+/** Candidates found in a user's BTF are kept for later loads with the same BTF. */
 const custom = new WeakMap<Btf, CoreTargets>();
 
 /**
- * The targets, when the object has CO-RE relocations at all: the user's BTF (then without modules), or the
- * kernel's. Undefined for plain objects, for which the kernel's types are never read.
+ * Returns the targets of CO-RE relocations: the user's BTF (without modules), or else the kernel's.
+ *
+ * Returns undefined for an object without CO-RE relocations, so that the kernel's BTF is not read for it.
  */
 export function coreTargets(state: LoadContext): CoreTargets | undefined {
   const relocations = state.spec.btfExt?.core ?? [];

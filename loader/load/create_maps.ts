@@ -1,5 +1,5 @@
 /**
- * Creates an object's maps, in libbpf's order, and fills them.
+ * Creates an object's maps in libbpf's order, and fills them.
  *
  * @module
  */
@@ -29,28 +29,28 @@ import { openPinned } from "./reuse_pinned_map.ts";
 import type { CreatedMap, LoadContext } from "./load_context.ts";
 import type { KernelStructOps } from "./struct_ops_layout.ts";
 
-/** What creating maps takes beside the state. */
+/** Inputs of creating maps, beside the load's state. */
 export interface MapStepOptions {
-  /** The object's BTF in the kernel. */
+  /** The descriptor of the object's BTF; undefined when it has none or the kernel refused it. */
   readonly btfFd: number | undefined;
-  /** The bytes of `.kconfig`, once externs are resolved. */
+  /** The contents of `.kconfig`: the resolved externs. */
   readonly kconfig: Uint8Array | undefined;
-  /** struct_ops maps by name. */
+  /** The laid-out struct_ops maps, by name. */
   readonly structOps: ReadonlyMap<string, KernelStructOps>;
 }
 
-/** What a load must undo. */
+/** Stacks that undo a failed load. */
 export interface Cleanup {
-  /** What the object will own: closed when the load goes wrong, and later with the object. */
+  /** Descriptors and mappings that the object will own: closed when the load fails, else with the object. */
   readonly owned: DisposableStack;
-  /** What is undone only when the load goes wrong: pins. */
+  /** Pins that are removed only when the load fails. */
   readonly undo: DisposableStack;
 }
 
 /**
- * Creates all maps that are to be created. Everything that it opens, maps or pins is in `cleanup`.
+ * Creates all maps with `autocreate`, in the object's order. Descriptors, mappings and pins go to `cleanup`.
  *
- * Throws a {@linkcode SkepError} at stage `map`.
+ * @throws {SkepError} at stage `map` when a map cannot be created, filled, pinned or reused.
  */
 export function createMaps(
   state: LoadContext,
@@ -69,7 +69,7 @@ export function createMaps(
   return created;
 }
 
-/** A pinned map where there is one, else a new one, pinned when it should be. */
+/** Opens the map's pin if it exists, else creates the map and pins it if its spec has a pin path. */
 function pinOrCreate(
   state: LoadContext,
   spec: MapSpec,
@@ -78,7 +78,7 @@ function pinOrCreate(
 ): CreatedMap {
   const pinPath = pinPathOf(spec, state.pinRoot);
   if (pinPath === undefined) return createMap(state, spec, options, cleanup.owned);
-  // Another process can pin a map between our look and our pin: look a second time, once.
+  // Another process may pin a map between our lookup and our pin (EEXIST): look it up once more.
   for (let attempt = 0;; attempt++) {
     const pinned = openPinned(state, spec, pinPath);
     if (pinned !== undefined) {
@@ -112,7 +112,7 @@ function createMap(
 ): CreatedMap {
   const structOps = options.structOps.get(spec.name);
   const { kernel, tokenFd } = state;
-  // The kernel copies what it needs of the template: it is closed as soon as the outer map stands.
+  // The kernel copies the template's metadata, so it can be closed once the outer map is created.
   using inner = holdsMaps(mapTypeNumber(spec)) && spec.inner !== undefined
     ? createInner(state, spec.inner, options)
     : undefined;
@@ -144,7 +144,7 @@ function createInner(state: LoadContext, spec: MapSpec, options: MapStepOptions)
   });
 }
 
-/** BPF_MAP_CREATE, a second time without BTF when the first is refused, as libbpf does. */
+/** Creates a map; when the kernel refuses it, retries without BTF types, as libbpf does. */
 function openNew(
   state: LoadContext,
   spec: MapSpec,
@@ -157,7 +157,7 @@ function openNew(
     : { ...plain, valueSize: structOps.value.length };
   let result = state.kernel.mapCreate(attributes);
   const typed = (attributes.keyTypeId ?? 0) + (attributes.valueTypeId ?? 0) > 0;
-  // EPERM says nothing about the types: a second answer would only hide it.
+  // EPERM does not depend on the types, and a retry could replace it with another errno.
   if (result < 0 && !failed(result, Errno.EPERM) && typed) {
     result = state.kernel.mapCreate(withoutBtf(attributes));
   }
@@ -178,7 +178,7 @@ function openNew(
   }, { kind: "map", map: spec });
 }
 
-/** Writes a data section's initial bytes and closes it to writes where the program may only read. */
+/** Writes the initial contents of a data section's map, and freezes the map if the section is read-only. */
 function fillData(
   state: LoadContext,
   spec: MapSpec,
@@ -187,7 +187,7 @@ function fillData(
 ): void {
   const { section, contents: origin, constant } = originTraits[spec.origin];
   if (!section) return;
-  // A new array is all zeroes.
+  // A new array is zeroed, so zero contents need no write.
   const contents = origin === "kernel-configuration"
     ? kconfig
     : spec.zeroed
@@ -204,7 +204,7 @@ function fillData(
   }
 }
 
-/** Maps an arena where its programs expect it, and puts the object's arena variables into it. */
+/** Maps an arena at the address in its `map_extra`, and writes the object's arena variables. */
 function mapArena(state: LoadContext, spec: MapSpec, fd: number): Mapping {
   const address = spec.mapExtra;
   const mapping = state.kernel.map(fd, mappedSize(spec, state.kernel.machine), {
@@ -220,7 +220,7 @@ function mapArena(state: LoadContext, spec: MapSpec, fd: number): Mapping {
       result: mapping,
       stage: "map",
       why: failed(mapping, Errno.EEXIST)
-        ? `another mapping of this process lies at 0x${address.toString(16)}`
+        ? `another mapping of this process is at 0x${address.toString(16)}`
         : undefined,
     });
   }
@@ -228,12 +228,12 @@ function mapArena(state: LoadContext, spec: MapSpec, fd: number): Mapping {
     if ((spec.flags & BPF_F_SEGV_ON_FAULT) !== 0) {
       mapping[Symbol.dispose]();
       throw new SkepError({
-        doing: "put globals into arena",
+        doing: "write globals into arena",
         subject: spec.name,
         errno: "EFAULT",
         stage: "map",
-        why: "with BPF_F_SEGV_ON_FAULT, no page is there before a program has allocated it",
-        fix: "leave the flag out, or the globals",
+        why: "BPF_F_SEGV_ON_FAULT leaves every page unmapped until a program allocates it",
+        fix: "remove the flag or the globals",
       });
     }
     mapping.u8.set(spec.contents, arenaGlobals(state.kernel, spec));
@@ -241,7 +241,7 @@ function mapArena(state: LoadContext, spec: MapSpec, fd: number): Mapping {
   return mapping;
 }
 
-/** Puts an object's own maps into the slots that its source gives them. */
+/** Fills the slots of a map of maps with the maps that the object assigns to them. */
 function fillMapSlots(
   state: LoadContext,
   outer: CreatedMap,
@@ -251,8 +251,8 @@ function fillMapSlots(
   for (const { index, name } of outer.spec.slots) {
     const inner = created.get(name);
     const doing = `put ${name} into map`;
-    // Maps are created in the order of the object, so both sides of this answer are libbpf's: there the
-    // kernel is given a descriptor that is no map's, and says EINVAL.
+    // libbpf fails the same way: maps are created in the object's order, so it passes an invalid descriptor
+    // and the kernel returns EINVAL.
     if (inner === undefined) {
       throw new SkepError({
         doing,
@@ -269,7 +269,7 @@ function fillMapSlots(
   }
 }
 
-/** Puts programs into the slots of program arrays, once they are loaded. */
+/** Fills the slots of program arrays with the loaded programs. Reused arrays keep their contents. */
 export function fillProgramSlots(
   state: LoadContext,
   maps: Iterable<CreatedMap>,

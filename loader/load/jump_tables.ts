@@ -1,5 +1,5 @@
 /**
- * Jump tables of programs: one instruction array map per program and table (Linux 6.19).
+ * Creates jump tables: one BPF_MAP_TYPE_INSN_ARRAY map per program and table (Linux 6.19).
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Reference, RelocatedProgram } from "../../object/spec/spec.ts";
 import { Descriptor } from "../../kernel/descriptor.ts";
 import type { LoadContext } from "./load_context.ts";
 
-/** Bytes of `struct bpf_insn_array_value`: the original offset, then what the kernel fills in. */
+/** Size in bytes of `struct bpf_insn_array_value`: `orig_off`, then fields that the kernel fills in. */
 const VALUE_SIZE = 16;
 
 /** A reference to a jump table. */
@@ -21,13 +21,17 @@ export class JumpTables {
   readonly #owned: DisposableStack;
   readonly #open = new Map<string, number>();
 
-  /** Makes nothing yet; what it makes is closed by `owned`. */
+  /** Creates an empty set. Maps that it creates are closed by `owned`. */
   constructor(state: LoadContext, owned: DisposableStack) {
     this.#state = state;
     this.#owned = owned;
   }
 
-  /** The descriptor of a program's table, made at first use. */
+  /**
+   * Returns the descriptor of a program's table, creating, filling and freezing the map on first use.
+   *
+   * @throws {SkepError} when the kernel refuses the map.
+   */
   open(linked: RelocatedProgram, reference: JumpTableReference): number {
     const key = `${reference.symbolOffset} ${linked.program.name}`;
     let fd = this.#open.get(key);

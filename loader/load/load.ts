@@ -1,5 +1,5 @@
 /**
- * The way from a spec to descriptors, in libbpf's order: externs, struct_ops, linking, BTF, maps, programs.
+ * Loads an object spec in libbpf's order: externs, struct_ops layout, relocation, BTF, maps, programs.
  *
  * @module
  */
@@ -45,64 +45,64 @@ import {
 } from "./struct_ops_layout.ts";
 import { coreTargets } from "./core_targets.ts";
 
-/** How one load goes. */
+/** Options of one {@linkcode LoadRun}. */
 export interface RunOptions {
-  /** Whether the first error ends the load, or is kept in the program's outcome. */
+  /** Whether the first refused program ends the load, or its error is recorded in its outcome. */
   readonly onError: "throw" | "collect";
-  /** Which programs are loaded. */
+  /** Returns whether a program is to be loaded. struct_ops programs that a map names follow their map instead. */
   readonly wanted: (program: ProgramSpec) => boolean;
   /**
-   * How many programs are verified at once.
+   * How many programs are loaded concurrently.
    *
-   * @default one for each CPU that is online, at most 8
+   * @default the number of online CPUs, at most 8
    */
   readonly jobs?: number | undefined;
-  /** Whether programs are changed to what can be attached with a token, or refused when nothing can. */
+  /** Whether programs are rewritten to a form that a token can attach, and refused when there is none. */
   readonly forToken?: boolean | undefined;
-  /** Ends the load. */
+  /** Aborts the load before its next step or program; a running verification completes. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A program that is loaded. */
+/** A loaded program. */
 export interface LoadedProgram {
-  /** Its code. */
+  /** The relocated program. */
   readonly linked: RelocatedProgram;
-  /** Its descriptor. */
+  /** The program's descriptor. */
   readonly descriptor: Descriptor;
-  /** The number of the attach type that it was loaded for. */
+  /** The expected attach type's number; for a struct_ops program not the member index, which BPF_PROG_LOAD got. */
   readonly attachType: number;
-  /** The verifier's log, when it was asked for. */
+  /** The verifier's log; empty when none was requested. */
   readonly log: string;
 }
 
-/** What a load leaves. */
+/** Result of a load. */
 export interface Loaded {
-  /** By name, in the object's order. */
+  /** Maps by name, in the object's order. */
   readonly maps: ReadonlyMap<string, CreatedMap>;
-  /** By name. */
+  /** Programs by name. */
   readonly programs: ReadonlyMap<string, LoadedProgram>;
-  /** One for each program of the object, in its order. */
+  /** One outcome for each program of the object, in its order. */
   readonly outcomes: readonly ProgramOutcome[];
-  /** How each CO-RE relocation was decided. */
+  /** Outcome of each CO-RE relocation. */
   readonly decisions: readonly CoreDecision[];
-  /** What was decided about attaching each program with a token; empty when programs are loaded as written. */
+  /** How each program can be attached with a token; empty when programs are loaded as written. */
   readonly attachDecisions: readonly AttachDecision[];
 }
 
-/** What is known of a program while the load goes on. */
+/** A relocated program that is not loaded yet. */
 interface Pending {
-  /** As the object has it. */
+  /** The program as the object defines it. */
   readonly written: ProgramSpec;
-  /** As it is loaded. */
+  /** The program as it is loaded: `written`, or its rewrite for a token. */
   readonly program: ProgramSpec;
-  /** Its code, for the program as it is loaded. */
+  /** Its relocated code; `linked.program` is `program`. */
   readonly linked: RelocatedProgram;
 }
 
 /**
- * One load, step by step. Disposing of it closes what only the load itself needed.
+ * Runs one load. Disposing it closes the descriptors that only the load needed (BTF, modules' BTF).
  *
- * What it opens and pins is in `cleanup`: on an error, the caller disposes of both stacks.
+ * Maps, programs and pins go to `cleanup`: when {@linkcode LoadRun.all} throws, the caller disposes both stacks.
  */
 export class LoadRun implements Disposable {
   readonly #state: LoadContext;
@@ -115,7 +115,7 @@ export class LoadRun implements Disposable {
   readonly #attachDecisions: AttachDecision[] = [];
   #btfError: SkepError | undefined;
 
-  /** A load that has not started. */
+  /** Creates a load without starting it. */
   constructor(state: LoadContext, options: RunOptions, cleanup: Cleanup) {
     this.#state = state;
     this.#options = options;
@@ -123,17 +123,21 @@ export class LoadRun implements Disposable {
     this.#modules = this.#transient.use(new ModuleDescriptors(state.kernel, state.tokenFd));
   }
 
-  /** Why a program was refused so far: known also when the load as a whole threw. */
+  /** Returns the error of a program that was refused, also after {@linkcode LoadRun.all} threw. */
   errorOf(program: ProgramSpec): SkepError | undefined {
     return this.#outcomes.get(program)?.error;
   }
 
-  /** Closes what only the load itself needed. */
+  /** Closes the object's BTF and the modules' BTF. */
   [Symbol.dispose](): void {
     this.#transient[Symbol.dispose]();
   }
 
-  /** Goes all the way. */
+  /**
+   * Runs all steps.
+   *
+   * @throws {SkepError} when a step fails, or a program is refused with `onError: "throw"`.
+   */
   async all(): Promise<Loaded> {
     const { spec } = this.#state;
     this.#abortable();
@@ -209,8 +213,8 @@ export class LoadRun implements Disposable {
   }
 
   /**
-   * The programs to load. A struct_ops program follows its maps, as in libbpf: it is loaded exactly when a
-   * map that is created still names it.
+   * Returns the programs to load. As in libbpf, a struct_ops program that a map names is loaded if and only if
+   * a map that is created names it.
    */
   #wantedPrograms(structOps: ReadonlyMap<string, KernelStructOps>): ProgramSpec[] {
     const named = new Set<string>();
@@ -226,7 +230,7 @@ export class LoadRun implements Disposable {
     );
   }
 
-  /** The programs as they are loaded, by what they are in the object, without those that are refused. */
+  /** Maps each program to the form in which it is loaded, leaving out those that are refused. */
   #planAttachments(wanted: readonly ProgramSpec[]): Map<ProgramSpec, ProgramSpec> {
     const planned = new Map<ProgramSpec, ProgramSpec>();
     for (const written of wanted) {
@@ -267,8 +271,8 @@ export class LoadRun implements Disposable {
   }
 
   /**
-   * For kernels that do not know `__arg_ctx`: points the programs to clones of the functions that they call,
-   * and gives the types to load with the object's BTF.
+   * Emulates `__arg_ctx` on kernels before Linux 6.8: redirects the programs' func info to clones of the tagged
+   * functions, and returns the types to append to the object's BTF.
    */
   #tagContexts(pending: Pending[]): AddedTypes {
     const { spec, kernel } = this.#state;
@@ -280,7 +284,7 @@ export class LoadRun implements Disposable {
     return types;
   }
 
-  /** Loads the object's BTF. Only struct_ops cannot do without it. */
+  /** Loads the object's BTF and returns its descriptor. A refusal ends the load only for objects with struct_ops maps. */
   #loadBtf(added: AddedTypes): number | undefined {
     const { spec } = this.#state;
     if (spec.btf === undefined) return undefined;
@@ -301,8 +305,8 @@ export class LoadRun implements Disposable {
   }
 
   /**
-   * The error that matters: what needs BTF is refused as invalid when the BTF was not permitted, and then
-   * that is the reason.
+   * Returns the error to report: the BTF's EPERM in place of a later EINVAL, which a command that needs the BTF
+   * gets without it. The later error becomes the cause.
    */
   #blame(error: SkepError): SkepError {
     const first = this.#btfError;
@@ -335,7 +339,7 @@ export class LoadRun implements Disposable {
         return this.#options.onError === "collect";
       }
     });
-    // In the object's order, whichever was ready first.
+    // Programs finish in any order; results are reported in the object's order.
     loaded.sort((a, b) => a.index - b.index);
     for (const { item: { written, linked }, descriptor, log } of loaded) {
       const attachType = expectedAttachType(this.#state, linked.program, undefined);
@@ -346,7 +350,7 @@ export class LoadRun implements Disposable {
     if (failed[0] !== undefined && this.#options.onError === "throw") throw failed[0].error;
   }
 
-  /** Ties read-only data to the program that it belongs to, so that it can be shown by it, as libbpf does. */
+  /** Binds `.rodata` to a program that does not reference it (BPF_PROG_BIND_MAP, Linux 5.10), as libbpf does: bpftool reads metadata from it. */
   #bindData(
     linked: RelocatedProgram,
     programFd: number,
@@ -357,7 +361,7 @@ export class LoadRun implements Disposable {
       const uses = linked.references.some((reference) =>
         "map" in reference && reference.map === spec.name
       );
-      // What the code refers to is tied already. A refusal costs nothing but the display.
+      // The kernel binds referenced maps itself. A refusal is ignored: it affects only what tools display.
       if (!uses) this.#state.kernel.programBindMap(programFd, descriptor.fd);
     }
   }

@@ -11,19 +11,19 @@ import { Descriptor } from "../../kernel/descriptor.ts";
 import { nextLogSize } from "./load_program.ts";
 import type { LoadContext } from "./load_context.ts";
 
-/** Room for the first log. */
+/** Size of the first log buffer in bytes. */
 const FIRST_LOG = 1 << 20;
 
-/** What came of loading the BTF. */
+/** Outcome of loading the BTF: its descriptor, or the error. */
 export type BtfOutcome =
   | { readonly ok: true; readonly descriptor: Descriptor }
   | { readonly ok: false; readonly error: SkepError };
 
 /**
- * Loads the first of `blobs` that the kernel takes.
+ * Loads the first of `blobs` that the kernel accepts.
  *
- * They are the object's BTF, in forms for ever older kernels: the next is tried when one is refused as
- * invalid. A refusal of another kind ends it, since EPERM says nothing about a form.
+ * The blobs are the object's BTF in forms for successively older kernels. EINVAL leads to the next form; any
+ * other errno ends the attempt, since it does not depend on the form.
  */
 export function loadBtf(state: LoadContext, blobs: Iterable<Uint8Array>): BtfOutcome {
   let answer: LoadResult = { result: -Errno.EINVAL, log: "", logTrueSize: 0 };
@@ -65,14 +65,14 @@ function load(
   });
 }
 
-/** The same refusal with the kernel's words; without them when the second answer is another. */
+/** Loads the BTF again with a log. Returns the first refusal when the second load succeeds. */
 function withLog(state: LoadContext, bytes: Uint8Array, first: LoadResult): LoadResult {
   let size: number | undefined = FIRST_LOG;
   let answer = first;
   while (size !== undefined) {
     answer = load(state, bytes, 1, size);
     if (answer.result >= 0) {
-      // It was only refused for a moment (EAGAIN, ENOMEM): it is not wanted any more.
+      // The first refusal was transient (EAGAIN, ENOMEM) and is still what gets reported.
       state.kernel.close(answer.result);
       return first;
     }

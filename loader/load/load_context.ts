@@ -1,5 +1,5 @@
 /**
- * What the steps of a load share.
+ * State that the steps of a load share.
  *
  * @module
  */
@@ -15,43 +15,46 @@ import type { Descriptor } from "../../kernel/descriptor.ts";
 import type { Subject } from "../features/refusals.ts";
 import type { KernelStructOps } from "./struct_ops_layout.ts";
 
-/** When a refused program's verifier log is asked for. */
+/**
+ * When the verifier's log is requested: never (`"none"`), by a second load after a refusal (`"errors"`), or by
+ * the first load of every program, at log level 2 (`"full"`).
+ */
 export type LogLevel = "none" | "errors" | "full";
 
-/** What does not change while an object is loaded. */
+/** Inputs that stay the same throughout a load. */
 export interface LoadContext {
-  /** The object. */
+  /** The object to load. */
   readonly spec: ObjectSpec;
-  /** The kernel. */
+  /** The kernel that loads it. */
   readonly kernel: Kernel;
-  /** The token's descriptor. */
+  /** The token's descriptor; undefined without a token. */
   readonly tokenFd: number | undefined;
-  /** The types that CO-RE and attach targets are looked up in, when they are not the kernel's own. */
+  /** BTF that CO-RE relocations are resolved against instead of the kernel's. */
   readonly customBtf: Btf | undefined;
-  /** Where maps that pin by name are pinned. */
+  /** Directory in a BPF file system that holds the pins of maps that pin by name. */
   readonly pinRoot: string;
-  /** The bytes of `.kconfig`'s options, when the user gives them. */
+  /** Kernel configuration from the caller, as lines `CONFIG_X=y`, read before the system's. */
   readonly kconfig: string | undefined;
-  /** When logs are asked for. */
+  /** When the verifier's log is requested. */
   readonly logLevel: LogLevel;
-  /** Whether a log that does not fit is asked for again, or its end is enough. */
+  /** Whether a log that does not fit its buffer is requested again in a larger one; otherwise its end suffices. */
   readonly wholeLog: boolean;
-  /** Makes the error of a refused command: with a token, one that names the word that is missing. */
+  /** Creates the error for a refused command; with a token, it names the missing delegation. */
   refused(facts: KernelErrorFacts, subject: Subject): SkepError;
 }
 
-/** A map that stands in the kernel. */
+/** A map in the kernel: created by this load, or opened from its pin. */
 export interface CreatedMap {
-  /** Its spec. */
+  /** The map's spec. */
   readonly spec: MapSpec;
-  /** Its descriptor. */
+  /** The map's descriptor. */
   readonly descriptor: Descriptor;
-  /** Whether it was found pinned. */
+  /** Whether it was opened from an existing pin. */
   readonly reused: boolean;
-  /** Where it is pinned. */
+  /** Path of its pin; undefined for a map that is not pinned. */
   readonly pinPath?: string | undefined;
-  /** An arena's memory. */
+  /** The arena's memory; undefined for other map types. */
   readonly arena?: Mapping | undefined;
-  /** struct_ops: the value as the kernel wants it. */
+  /** The struct_ops value in the kernel's layout; undefined for other map types. */
   readonly structOps?: KernelStructOps | undefined;
 }

@@ -1,5 +1,5 @@
 /**
- * Loads one program: arguments, retries, and the verifier's log when it is refused.
+ * Loads one program: builds the arguments, retries, and fetches the verifier's log after a refusal.
  *
  * @module
  */
@@ -19,46 +19,48 @@ import type { LoadContext } from "./load_context.ts";
 import type { StructOpsTarget } from "./struct_ops_layout.ts";
 import { VerifierError } from "../../explain/verifier/error.ts";
 
-/** Room for the first log: libbpf's figure. Only what the kernel writes is ever backed by memory. */
+/** Size of the first log buffer in bytes, as in libbpf. Pages that the kernel does not write take no memory. */
 const FIRST_LOG = (1 << 24) - 1;
-/** The kernel accepts logs up to this. */
+/** Limit of log buffers in bytes; the kernel accepts up to `UINT_MAX >> 2` (kernel/bpf/log.c). */
 const LARGEST_LOG = 2 ** 30;
-/** How often EAGAIN is tried again: libbpf's figure. */
+/** Number of tries on EAGAIN, as in libbpf (PROG_LOAD_ATTEMPTS). */
 const AGAIN = 5;
-/** Bytes of `struct bpf_func_info` and `struct bpf_line_info` that every kernel knows. */
+/** Record sizes in bytes of `struct bpf_func_info` and `struct bpf_line_info` that every kernel accepts. */
 const FUNC_INFO = 8;
 const LINE_INFO = 16;
 
-/** All that a program's load takes beside its spec. */
+/** A program that is ready to be loaded. */
 export interface ProgramToLoad {
-  /** The program and its code. */
+  /** The program and its relocated code. */
   readonly linked: RelocatedProgram;
   /** The code with every reference resolved. */
   readonly instructions: Uint8Array<ArrayBuffer>;
-  /** The object's BTF in the kernel. */
+  /** The descriptor of the object's BTF; undefined when it has none or the kernel refused it. */
   readonly btfFd: number | undefined;
-  /** What it attaches to. */
+  /** Its attach target; undefined for programs that need none. */
   readonly target: AttachTarget | undefined;
-  /** The struct_ops member that it serves. */
+  /** The struct_ops member that it implements. */
   readonly structOps: StructOpsTarget | undefined;
-  /** Descriptors that kfunc calls index; the first stands for vmlinux. */
+  /** `fd_array`: descriptors of modules' BTF that kfunc calls index; the first entry is vmlinux. */
   readonly descriptors: readonly number[];
-  /** What a poisoned call in its code stands for. */
+  /** Decodes what poisoned instructions in its code refer to. */
   readonly poison: PoisonReader;
 }
 
-/** How the load is called: on this thread, or off the event loop. */
+/** Issues BPF_PROG_LOAD, synchronously or off the event loop. */
 export type LoadCall = (attributes: ProgramLoad) => LoadResult | Promise<LoadResult>;
 
 /**
- * Refuses what libbpf refuses before it asks the kernel: a program without a type or code, and a struct_ops
- * program that no map names. Throws a {@linkcode SkepError} with EINVAL.
+ * Refuses programs that libbpf refuses without a system call: those without a type, and struct_ops programs
+ * that no map names.
+ *
+ * @throws {SkepError} EINVAL.
  */
 export function checkProgram(program: ProgramSpec, structOps: StructOpsTarget | undefined): void {
   if (program.type === "unspec") {
     throw programError(
       program,
-      `its section ${program.section} tells no program type`,
+      `its section ${program.section} implies no program type`,
       "use a section name that libbpf knows, or set the type on the program's spec",
     );
   }
@@ -82,13 +84,13 @@ function programError(program: ProgramSpec, why: string, fix: string): SkepError
   });
 }
 
-/** The arguments of BPF_PROG_LOAD for a program. */
+/** Builds the arguments of BPF_PROG_LOAD. */
 function programLoadArguments(state: LoadContext, parts: ProgramToLoad): ProgramLoad {
   const { linked, instructions, btfFd, target, structOps, descriptors } = parts;
   const { program } = linked;
   const attachBtfId = structOps?.typeId ?? target?.attachBtfId;
   const attachProgramFd = structOps?.moduleFd ?? target?.attachProgramFd;
-  // Line info without func info is refused by the kernel.
+  // The kernel refuses line info without func info.
   const withInfo = btfFd !== undefined && linked.funcInfo !== undefined;
   return {
     type: ProgramType[program.type],
@@ -109,7 +111,7 @@ function programLoadArguments(state: LoadContext, parts: ProgramToLoad): Program
   };
 }
 
-/** The number of the expected attach type: always sent, never dropped after a refused probe. */
+/** Returns the number of the expected attach type. Unlike libbpf's, it is never dropped because a feature probe was refused. */
 export function expectedAttachType(
   state: LoadContext,
   program: ProgramSpec,
@@ -117,7 +119,7 @@ export function expectedAttachType(
 ): number {
   if (structOps !== undefined) return structOps.member;
   if (program.expectedAttachType !== undefined) return AttachType[program.expectedAttachType];
-  // USDT probes are attached many at once where the kernel can (Linux 6.6).
+  // USDT probes use one uprobe.multi link where the kernel has it (Linux 6.6).
   const many = program.attach.kind === "usdt" &&
     features(state.kernel).has("attach", "trace_uprobe_multi");
   return many ? AttachType.trace_uprobe_multi : 0;
@@ -125,17 +127,19 @@ export function expectedAttachType(
 
 /** A loaded program. */
 export interface ProgramLoaded {
-  /** Its descriptor. */
+  /** The program's descriptor. */
   readonly descriptor: Descriptor;
-  /** The verifier's log, when it was asked for. */
+  /** The verifier's log; empty when none was requested. */
   readonly log: string;
 }
 
 /**
- * Loads a program, first without a log.
+ * Loads a program, without a log unless its spec's log level or `logLevel: "full"` requests one.
  *
- * Refused, it is loaded a second time with one, in a buffer that grows to what the kernel says the log takes.
- * Throws a {@linkcode VerifierError}, or with a token the error that names the missing word.
+ * A refused program is loaded a second time with a log, in a buffer that grows to the size that the kernel reports.
+ *
+ * @throws {VerifierError} when the verifier refuses it and wrote a log.
+ * @throws {KernelError} when BPF_PROG_LOAD fails otherwise; a {@linkcode DelegationError} when a delegation is missing.
  */
 export async function loadProgram(
   state: LoadContext,
@@ -152,17 +156,17 @@ export async function loadProgram(
   const { result } = answer;
   if (result < 0 && level === 0 && state.logLevel !== "none") {
     answer = await grow(state, withLog(attributes, 1), call);
-    // The log's end is there, and why it was refused is known from before.
+    // The end of the log is available; report the errno of the first load.
     if (failed(answer.result, Errno.ENOSPC)) answer = { ...answer, result };
   } else if (failed(result, Errno.ENOSPC) && level > 0) {
-    // No buffer takes that log: without one the program may well load.
+    // The log fits no buffer; without one the program may load.
     answer = await retryAgain(attributes, call);
   }
   if (answer.result < 0) throw refusal(state, parts, answer, attributes);
   return { descriptor: new Descriptor(state.kernel, answer.result), log: answer.log };
 }
 
-/** Loads, with ever more room for the log while it does not fit. */
+/** Loads, retrying with a larger log buffer while the kernel returns ENOSPC. */
 async function grow(
   state: LoadContext,
   attributes: ProgramLoad,
@@ -180,8 +184,8 @@ async function grow(
 }
 
 /**
- * The verifier gives up with EAGAIN when a signal waits for its thread (`signal_pending()` in do_check()): the
- * next tries run on the runtime's pool, whose threads a profiler's timer does not interrupt.
+ * Loads, retrying on EAGAIN, which the verifier returns when its thread has a pending signal (`signal_pending()`
+ * in do_check()). Retries run on the runtime's thread pool, whose threads a profiler's timer does not interrupt.
  */
 async function retryAgain(attributes: ProgramLoad, call: LoadCall): Promise<LoadResult> {
   let answer = await call(attributes);
@@ -195,18 +199,21 @@ function withLog(attributes: ProgramLoad, logLevel: number): ProgramLoad {
   return logLevel === 0 ? attributes : { ...attributes, logLevel, logSize: FIRST_LOG };
 }
 
-/** The size to try after a log did not fit: what the kernel says, else twice as much; undefined at the end. */
+/**
+ * Returns the buffer size in bytes to try after a log did not fit: `log_true_size` (Linux 6.4) if the kernel
+ * reported one, else twice the size. Returns undefined past the kernel's limit.
+ */
 export function nextLogSize(size: number, trueSize: number): number | undefined {
   const wanted = trueSize > size ? trueSize : size * 2;
   return wanted > LARGEST_LOG ? undefined : wanted;
 }
 
-/** Whether func or line info has records longer than the first kernels knew, which they refuse with E2BIG. */
+/** Returns whether func or line info has records longer than old kernels accept; they return E2BIG. */
 function hasLongRecords({ funcInfo, lineInfo }: ProgramLoad): boolean {
   return (funcInfo?.recordSize ?? 0) > FUNC_INFO || (lineInfo?.recordSize ?? 0) > LINE_INFO;
 }
 
-/** The same load with records cut to what every kernel knows. */
+/** Returns the arguments with records cut to the size that every kernel accepts. */
 function trimRecords(attributes: ProgramLoad): ProgramLoad {
   const { funcInfo, lineInfo } = attributes;
   return {
@@ -255,9 +262,9 @@ function refusal(
     stage: "program",
     data: answer.log === "" ? data : { ...data, log: answer.log },
   }, { kind: "program", program, attachType });
-  // The log ends at whatever instruction the signal came at: none of them is to blame.
+  // The log ends where the signal arrived, not at a faulty instruction.
   if (failed(answer.result, Errno.EAGAIN)) return interrupted(program, answer, data);
-  // Without a log nothing was verified: the kernel refused the command itself.
+  // Without a log the kernel refused the command before verification.
   if (answer.log.trim() === "") return explained;
   const { fix } = explained;
   return new VerifierError({
@@ -283,7 +290,7 @@ function interrupted(
     result: answer.result,
     stage: "program",
     why: `a signal interrupted the verifier in each of ${AGAIN} tries`,
-    fix: "load it while no profiler or timer sends signals to this process",
+    fix: "load it while no profiler or timer signals this process",
     data: { ...data, log: answer.log },
   });
 }

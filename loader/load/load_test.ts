@@ -314,7 +314,7 @@ Deno.test("a pinned map that does not fit is refused with the field and both val
   spec.maps.get("kept").maxEntries = 32;
   const error = await refusal(kernel, {}, spec);
   assertEquals(error.errno, "EINVAL");
-  assertStringIncludes(error.message, "its max_entries is 16, the object wants 32");
+  assertStringIncludes(error.message, "its max_entries is 16, the object declares 32");
 });
 
 Deno.test("a map that another process pins meanwhile is reused", async () => {
@@ -337,7 +337,7 @@ Deno.test("a program whose section is unknown says so", async () => {
   spec.programs.get("unknown").autoload = true;
   const error = await refusal(new FakeKernel(), {}, spec);
   assertEquals(error.errno, "EINVAL");
-  assertStringIncludes(error.message, "its section mystery tells no program type");
+  assertStringIncludes(error.message, "its section mystery implies no program type");
 });
 
 Deno.test("a map that is not created poisons its users with its name in the error", async () => {

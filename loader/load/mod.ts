@@ -1,5 +1,5 @@
 /**
- * From a spec to descriptors, step by step: externs, relocation, BTF, maps, programs.
+ * Loads an object spec: resolves externs, relocates, and creates the BTF, maps and programs.
  *
  * Imports: uapi, errors, elf, btf, object, plan, explain, kernel, token, loader/externs, loader/features, loader/map, loader/program.
  *

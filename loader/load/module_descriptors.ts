@@ -1,5 +1,5 @@
 /**
- * Descriptors of modules' BTF that one load uses: opened once, closed at its end.
+ * Descriptors of kernel modules' BTF that one load uses: each opened once, all closed at its end.
  *
  * @module
  */
@@ -8,22 +8,26 @@ import { SkepError } from "../../errors/skep_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { kernelTypes } from "../features/kernel_btf.ts";
 
-/** The modules' BTF descriptors, as the array that kfunc calls index; index 0 stands for vmlinux. */
+/** Opens modules' BTF and keeps `fd_array`, which the `off` field of kfunc calls indexes; index 0 is vmlinux. */
 export class ModuleDescriptors implements Disposable {
   readonly #kernel: Kernel;
   readonly #tokenFd: number | undefined;
   readonly #open = new Map<string, number>();
   readonly #stack = new DisposableStack();
-  /** The descriptor array of the program load. */
+  /** `fd_array` of BPF_PROG_LOAD. */
   readonly array: number[] = [0];
 
-  /** Opens nothing yet. */
+  /** Creates an empty set; opens nothing. */
   constructor(kernel: Kernel, tokenFd: number | undefined) {
     this.#kernel = kernel;
     this.#tokenFd = tokenFd;
   }
 
-  /** The descriptor of a module's BTF. Throws a {@linkcode SkepError} when the kernel gives none. */
+  /**
+   * Returns the descriptor of a module's BTF, opened on first use.
+   *
+   * @throws {SkepError} ENOENT when no BTF id that this process may open belongs to the module.
+   */
   open(name: string): number {
     let fd = this.#open.get(name);
     if (fd !== undefined) return fd;
@@ -34,8 +38,8 @@ export class ModuleDescriptors implements Disposable {
         subject: name,
         errno: "ENOENT",
         stage: "btf",
-        why: "no BTF id of the kernel that this process may open is this module's",
-        fix: "delegate btf_get_fd_by_id, and CAP_SYS_ADMIN in the user namespace",
+        why: "none of the BTF ids that this process may open belongs to it",
+        fix: "delegate btf_get_fd_by_id, and hold CAP_SYS_ADMIN in the user namespace",
       });
     }
     fd = this.#stack.use(descriptor).fd;
@@ -43,14 +47,14 @@ export class ModuleDescriptors implements Disposable {
     return fd;
   }
 
-  /** The index of a module's BTF in {@linkcode array}: what stands in a kfunc call's `off`. */
+  /** Returns the index of a module's BTF in {@linkcode array}, which goes into a kfunc call's `off`. */
   indexOf(name: string): number {
     const fd = this.open(name);
     const at = this.array.indexOf(fd, 1);
     return at > 0 ? at : this.array.push(fd) - 1;
   }
 
-  /** Closes all of them. */
+  /** Closes all descriptors. */
   [Symbol.dispose](): void {
     this.#stack[Symbol.dispose]();
   }

@@ -1,5 +1,5 @@
 /**
- * What became of each program of an object.
+ * Outcomes of an object's programs.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 import type { SkepError } from "../../errors/skep_error.ts";
 import type { ProgramSpec } from "../../object/spec/spec.ts";
 
-/** What became of one program. */
+/** Outcome of one program of a load: loaded, left out, or refused. */
 export interface ProgramOutcome {
-  /** The program. */
+  /** The program as the object defines it. */
   readonly program: ProgramSpec;
-  /** Whether it is loaded. */
+  /** Whether it was loaded. */
   readonly ok: boolean;
-  /** Why it was left out, when it was. */
+  /** Why it was not loaded although nothing refused it, such as its autoload being off. */
   readonly skipped?: string | undefined;
-  /** Why it was refused, when it was. */
+  /** The error of a refused program. */
   readonly error?: SkepError | undefined;
 }

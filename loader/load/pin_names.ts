@@ -1,5 +1,5 @@
 /**
- * Where maps are pinned by their names.
+ * Paths of maps that pin by name.
  *
  * @module
  */
@@ -9,15 +9,15 @@ import { bpffsComponentFault } from "../../kernel/path_component.ts";
 import type { MapSpec } from "../../object/spec/spec.ts";
 import type { ObjectSpec } from "../../object/object_spec.ts";
 
-/** The path of a map's pin; undefined for one that is not pinned. */
+/** Returns the path of a map's pin, or undefined for a map that is not pinned. */
 export function pinPathOf(map: MapSpec, pinRoot: string): string | undefined {
   return map.pinPath ?? (map.pinning === "by-name" ? `${pinRoot}/${map.name}` : undefined);
 }
 
 /**
- * Refuses maps whose names would lead out of `pinRoot`: `../other/map` is another application's.
+ * Refuses maps that pin by name and whose names lead out of `pinRoot`, such as `../other/map`.
  *
- * @throws {SkepError} EINVAL for a name that is not one component of a path in a BPF file system.
+ * @throws {SkepError} EINVAL when a name is not one path component that a BPF file system accepts.
  */
 export function checkPinNames(spec: ObjectSpec): void {
   for (const { name, pinning, pinPath, autocreate } of spec.maps) {
@@ -29,9 +29,9 @@ export function checkPinNames(spec: ObjectSpec): void {
       subject: name,
       errno: "EINVAL",
       stage: "map",
-      why: `it is to be pinned by its name, which ${fault}`,
+      why: `it pins by name, and its name ${fault}`,
       fix:
-        "give it a path of its own (pinPath), or do not load this object: compilers make no such names",
+        "set pinPath on the map's spec; compilers emit no such names, so check where the object comes from",
       data: { map: name },
     });
   }

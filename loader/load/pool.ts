@@ -1,15 +1,16 @@
 /**
- * Runs asynchronous jobs a few at a time, in order of start.
+ * Runs asynchronous jobs with limited concurrency.
  *
  * @module
  */
 
 /**
- * Runs `job` for each item, at most `limit` at once, and resolves when all that were started have ended.
+ * Runs `job` for each item, at most `limit` concurrently, and resolves when all started jobs have settled.
  *
- * A job that answers `false` stops further starts; those that run are waited for. Jobs start in the
- * order of the items, so everything before a stop has run. A job that throws does the same, and the
- * first such error is thrown at the end.
+ * Jobs start in the order of the items. A job that resolves to `false` or throws stops further starts; jobs that
+ * already run are awaited.
+ *
+ * @throws the first error that a job threw, after all started jobs have settled.
  */
 export async function runPool<T>(
   items: readonly T[],

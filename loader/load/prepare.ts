@@ -1,5 +1,5 @@
 /**
- * What a load needs before its first step: the spec, the kernel, the token, the user's BTF.
+ * Prepares a load: parses the object, opens the token, reads the user's BTF.
  *
  * @module
  */
@@ -20,51 +20,82 @@ import { explainRefused } from "../features/refusals.ts";
 import type { LoadContext, LogLevel } from "./load_context.ts";
 import { readUserFile } from "./user_file.ts";
 
-/** What can be loaded: a spec, a path, or bytes. */
+/** An object to load: a spec, the path or file URL of an object, or its bytes. */
 export type ObjectInput = ObjectSpec | string | URL | Uint8Array;
 
-/** How an object is loaded. */
+/** Options of loading an object. */
 export interface LoadOptions {
-  /** The kernel; default is the one that this process runs on. */
+  /**
+   * The kernel that loads it.
+   *
+   * @default the kernel that this process runs on
+   */
   readonly kernel?: Kernel | undefined;
   /**
-   * The token: a path, a {@linkcode Token}, `false` for none, or `"auto"` (the default): what
-   * `LIBBPF_BPF_TOKEN_PATH` names, else the first mount that delegates, else none.
+   * The token: a {@linkcode Token}, the path of a bpffs mount, `false` for none, or `"auto"`.
+   *
+   * `"auto"` tries, in this order: the path in `LIBBPF_BPF_TOKEN_PATH` (an empty value means none); bpffs mounts
+   * that delegate, `/sys/fs/bpf` first, preferring one that delegates all that the object needs; in a user
+   * namespace, the broker at `/run/skep/broker.sock`; no token.
+   *
+   * @default "auto"
    */
   readonly token?: TokenOption | undefined;
   /**
-   * With a token: whether programs that attach through perf_event_open, which no token opens, are loaded in
-   * a form that a token can attach (a kprobe as kprobe.multi), or refused before anything is loaded when
-   * there is none. Default `"for-token"`; `"never"` when somebody else attaches them.
+   * With a token: whether programs that attach through perf_event_open, which takes no token, are loaded in a
+   * form that a token can attach (a kprobe as kprobe.multi), and refused before anything is loaded if there is
+   * none. Use `"never"` if a more privileged process attaches the programs.
+   *
+   * @default "for-token"
    */
   readonly rewrite?: Rewrite | undefined;
-  /** When the verifier's log is asked for; default `"errors"`: a second time when a program is refused. */
+  /**
+   * When the verifier's log is requested; `"errors"` loads a refused program a second time, with a log.
+   *
+   * @default "errors"
+   */
   readonly logLevel?: LogLevel | undefined;
-  /** Whether a refused program ends the load (the default), or is kept in `outcomes` beside those that loaded. */
+  /**
+   * Whether a refused program ends the load, or its error is collected in `outcomes` and the others are loaded.
+   *
+   * @default "throw"
+   */
   readonly onError?: "throw" | "collect" | undefined;
-  /** A BTF file, or BTF, that CO-RE is resolved against instead of the kernel's. */
+  /** BTF, or the path of a BTF or ELF file, that CO-RE relocations are resolved against instead of the kernel's BTF. */
   readonly kernelBtf?: string | URL | Btf | undefined;
-  /** Options of the kernel's configuration (`CONFIG_HZ=250`, one a line) that come before those of the system. */
+  /** Kernel configuration for `.kconfig` externs, one option per line (`CONFIG_HZ=250`); overrides the system's. */
   readonly kconfig?: string | undefined;
-  /** Where maps that pin by name are pinned; default `/sys/fs/bpf`. */
+  /**
+   * Directory that holds the pins of maps that pin by name.
+   *
+   * @default "/sys/fs/bpf"
+   */
   readonly pinRoot?: string | undefined;
-  /** How many programs are verified at once; default is the number of CPUs, at most eight. */
+  /**
+   * How many programs are loaded concurrently.
+   *
+   * @default the number of online CPUs, at most 8
+   */
   readonly jobs?: number | undefined;
-  /** Ends the load: nothing stays loaded. */
+  /** Aborts the load before its next step or program; everything that it created is closed or unpinned. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a load starts with. */
+/** A prepared load. */
 export interface Prepared {
-  /** What the steps share. */
+  /** State that the steps share. */
   readonly state: LoadContext;
-  /** The token in use. */
+  /** The token in use; undefined to load without one. */
   readonly token: Token | undefined;
-  /** How the token was chosen, or why there is none. */
+  /** How the token was chosen, or why there is none, in one line. */
   readonly tokenChoice: string;
 }
 
-/** Prepares a load. The token that it opens is closed by `stack`. */
+/**
+ * Prepares a load: reads and parses its inputs, then does what {@linkcode prepareSpec} does.
+ *
+ * @throws {SkepError} when a file cannot be read or parsed, a pin name is refused, or the token cannot be opened.
+ */
 export async function prepare(
   input: ObjectInput,
   options: LoadOptions,
@@ -77,14 +108,20 @@ export async function prepare(
   return prepareSpec(spec, customBtf, options, stack);
 }
 
-/** As {@linkcode prepare}, for a spec that is there already: without waiting. */
+/**
+ * Prepares the load of a parsed object: checks its pin names and chooses the token. Synchronous. A token that it
+ * opens is closed by `stack`.
+ *
+ * @throws {SkepError} EINVAL for a pin name that is refused.
+ * @throws {DelegationError} when a requested token cannot be opened.
+ */
 export function prepareSpec(
   spec: ObjectSpec,
   customBtf: Btf | undefined,
   options: LoadOptions,
   stack: DisposableStack,
 ): Prepared {
-  // Before any system call: nothing of the object may be a path that its author chose.
+  // Before any system call: a map's name in the object must not choose a path.
   checkPinNames(spec);
   const kernel = options.kernel ?? linuxKernel();
   const { token, owned, how } = resolveToken(
@@ -108,7 +145,7 @@ export function prepareSpec(
   return { state, token, tokenChoice: how };
 }
 
-/** What an object needs of a token, worked out when a mount is looked at: a load without one never pays. */
+/** Delegations that an object needs, planned on first use: loads without a delegating mount skip the plan. */
 class LazyNeed implements DelegationMasks {
   readonly #spec: ObjectSpec;
   #plan: DelegationMasks | undefined;
@@ -138,7 +175,12 @@ class LazyNeed implements DelegationMasks {
   }
 }
 
-/** Reads an object file and parses it. Throws an `ElfError`, `BtfError` or `ObjectError`. */
+/**
+ * Reads and parses an object file.
+ *
+ * @throws {SkepError} when the file cannot be read; {@linkcode readUserFile} lists the errnos.
+ * @throws {ElfError | BtfError | ObjectError} when the object is malformed.
+ */
 export async function openObject(
   input: string | URL | Uint8Array,
   options: {
@@ -152,7 +194,7 @@ export async function openObject(
   return ObjectSpec.parse(await readUserFile(input, "open"), { ...options, name });
 }
 
-/** The user's BTF: raw, or in the `.BTF` section of an ELF file. */
+/** Reads the user's BTF: raw, or from the `.BTF` section of an ELF file. */
 async function customTypes(input: string | URL | Btf): Promise<Btf> {
   if (input instanceof Btf) return input;
   const bytes = await readUserFile(input, "read types of");
@@ -165,6 +207,6 @@ async function customTypes(input: string | URL | Btf): Promise<Btf> {
     subject: name,
     errno: "ENOENT",
     stage: "btf",
-    why: "it has no section .BTF",
+    why: "it has no .BTF section",
   });
 }

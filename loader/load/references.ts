@@ -1,5 +1,5 @@
 /**
- * Puts descriptors, addresses and type ids into linked instructions: the last step before a load.
+ * Writes descriptors, addresses and BTF type ids into relocated instructions: the last step before BPF_PROG_LOAD.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import {
 import { poisonKfunc, poisonMap } from "../../object/code/poison.ts";
 import type { Reference, RelocatedProgram } from "../../object/spec/spec.ts";
 
-/** What an extern turned out to be. */
+/** Target of a resolved extern. */
 export type ExternTarget =
   | { readonly kind: "address"; readonly address: bigint }
   | { readonly kind: "variable"; readonly typeId: number; readonly btfFd: number }
@@ -28,17 +28,23 @@ export type ExternTarget =
   | { readonly kind: "kconfig"; readonly map: number; readonly offset: number }
   | { readonly kind: "missing"; readonly index: number };
 
-/** Where references lead. */
+/** Resolves the references of a program. */
 export interface ReferenceTargets {
-  /** A map's descriptor, or its index in the object when it was not created. */
+  /** Returns a map's descriptor, or its index in the object when it was not created. */
   map(name: string): { readonly fd: number } | { readonly missing: number };
-  /** What an extern turned out to be. */
+  /** Returns the target of an extern. */
   extern(name: string): ExternTarget;
-  /** The descriptor of an instruction array for a jump table. */
+  /** Returns the descriptor of the instruction array map of a jump table. */
   jumpTable(reference: Reference & { kind: "jumptable" }): number;
 }
 
-/** The program's instructions with every reference resolved: a copy where there is one. */
+/**
+ * Returns the program's instructions with every reference resolved; a copy if the program has references.
+ *
+ * References to maps and kfuncs that do not exist become poison, which the verifier refuses only if it reaches it.
+ *
+ * @throws {SkepError} EINVAL when a reference lies past the end of the code.
+ */
 export function resolveReferences(
   linked: RelocatedProgram,
   targets: ReferenceTargets,
@@ -78,7 +84,7 @@ function patch(code: Uint8Array, reference: Reference, targets: ReferenceTargets
 
 function patchSymbol(code: Uint8Array, at: number, target: ExternTarget): void {
   switch (target.kind) {
-    // Of a kfunc this is the address, which programs compare with 0 to see whether it is there.
+    // A load of a kfunc's address: programs compare it with 0 to test whether the kfunc exists.
     case "kfunc":
     case "variable":
       return setLoad(code, at, Pseudo.btfId, target.typeId, target.btfFd);
@@ -101,7 +107,7 @@ function patchCall(code: Uint8Array, at: number, target: ExternTarget): void {
   setImmediate(code, at, target.typeId);
 }
 
-/** Fills a 64-bit load: what its source register means, and its two halves. */
+/** Fills in a 64-bit load: its pseudo source register and both immediates. */
 function setLoad(code: Uint8Array, at: number, source: number, low: number, high: number): void {
   setSource(code, at, source);
   setImmediate(code, at, low);
@@ -114,6 +120,6 @@ function outside(linked: RelocatedProgram, reference: Reference): SkepError {
     subject: linked.program.name,
     errno: "EINVAL",
     stage: "relocate",
-    why: `a reference stands at instruction ${reference.instruction}, past the program's end`,
+    why: `a reference is at instruction ${reference.instruction}, past the program's end`,
   });
 }

@@ -1,5 +1,5 @@
 /**
- * Externs of an object during its load: resolved once, then given to every reference.
+ * Resolves an object's externs once per load, and its references from them.
  *
  * @module
  */
@@ -13,7 +13,11 @@ import type { ExternTarget } from "./references.ts";
 
 const NONE: ResolvedExterns = { find: () => undefined };
 
-/** Resolves all externs of an object; reads nothing when it has none. Throws a `SkepError`. */
+/**
+ * Resolves all externs of an object. Reads nothing from the kernel when it has none.
+ *
+ * @throws {SkepError} as {@linkcode resolveExterns}.
+ */
 export function resolveObjectExterns(state: LoadContext): ResolvedExterns {
   const { spec, kernel, kconfig } = state;
   if (spec.externs.length === 0) return NONE;
@@ -30,14 +34,14 @@ export function resolveObjectExterns(state: LoadContext): ResolvedExterns {
   );
 }
 
-/** Where references to maps and externs lead, in the words of the instructions. */
+/** Resolves references to maps and externs to the values that instructions hold. */
 export class ReferenceResolver {
   readonly #state: LoadContext;
   readonly #externs: ResolvedExterns;
   readonly #maps: ReadonlyMap<string, CreatedMap>;
   readonly #modules: ModuleDescriptors;
 
-  /** Resolves against what is there now. */
+  /** Resolves against `maps`, as created so far, and `externs`. */
   constructor(
     state: LoadContext,
     externs: ResolvedExterns,
@@ -50,14 +54,14 @@ export class ReferenceResolver {
     this.#modules = modules;
   }
 
-  /** A map's descriptor, or its index when it was not created. */
+  /** Returns a map's descriptor, or its index in the object when it was not created. */
   map(name: string): { readonly fd: number } | { readonly missing: number } {
     const map = this.#maps.get(name);
     if (map !== undefined) return { fd: map.descriptor.fd };
     return { missing: this.#state.spec.maps.find(name)?.index ?? 0 };
   }
 
-  /** What an extern turned out to be. */
+  /** Returns the target of an extern. Opens a module's BTF when the target is in a module. */
   extern(name: string): ExternTarget {
     const found = this.#externs.find(name);
     switch (found?.kind) {

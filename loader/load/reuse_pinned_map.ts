@@ -1,5 +1,5 @@
 /**
- * Reuses the map that is pinned under a map's name, when it fits.
+ * Reuses a pinned map that has the shape of the spec.
  *
  * @module
  */
@@ -22,9 +22,10 @@ import {
 import type { LoadContext } from "./load_context.ts";
 
 /**
- * Opens the map that is pinned at `path`, when there is one.
+ * Opens the map that is pinned at `path`. Returns undefined when nothing is pinned there.
  *
- * Throws a {@linkcode SkepError} with EINVAL that names every field in which it differs from the spec.
+ * @throws {SkepError} EINVAL when the map's shape differs from the spec; names every field that differs.
+ * @throws {KernelError} when BPF_OBJ_GET fails with another errno than ENOENT.
  */
 export function openPinned(
   state: LoadContext,
@@ -70,7 +71,7 @@ function mismatch(
   differences: readonly ShapeDifference[],
 ): SkepError {
   const said = differences.map(({ field, wanted, pinned }) =>
-    `its ${WORDS[field]} is ${show(field, pinned)}, the object wants ${show(field, wanted)}`
+    `its ${WORDS[field]} is ${show(field, pinned)}, the object declares ${show(field, wanted)}`
   ).join(", ");
   return new SkepError({
     doing: "reuse pinned map",

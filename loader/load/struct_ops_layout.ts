@@ -1,8 +1,8 @@
 /**
- * struct_ops maps: from the struct that the object was compiled with to the one that the kernel has.
+ * Converts struct_ops values from the struct that the object was compiled with to the kernel's.
  *
- * Members are matched by name. What the kernel's struct lacks may be missing as long as it is zero; its
- * program is then not loaded.
+ * Members are matched by name. A member that the kernel's struct lacks is skipped when it is zero, and refused
+ * when it is set.
  *
  * @module
  */
@@ -14,53 +14,56 @@ import { SkepError } from "../../errors/skep_error.ts";
 import type { MapSpec } from "../../object/spec/spec.ts";
 import type { KernelTypes } from "../features/kernel_btf.ts";
 
-/** Where a struct_ops type stands. */
+/** The BTF type of a struct_ops map's value. */
 export interface StructOpsPlace {
   /** The type id of `struct bpf_struct_ops_NAME`. */
   readonly valueTypeId: number;
-  /** The descriptor of the module's BTF when a module has it. */
+  /** The descriptor of the module's BTF; undefined for a type of vmlinux. */
   readonly moduleFd?: number | undefined;
 }
 
-/** One member that holds a program. */
+/** A member that holds a program. */
 export interface StructOpsSlot {
   /** The program's name. */
   readonly program: string;
-  /** The member's index in the kernel's struct: the program's expected attach type. */
+  /** The member's index in the kernel's struct, which is the program's expected attach type. */
   readonly member: number;
-  /** Where the program's descriptor goes, bytes from the start of the kernel's value. */
+  /** Offset in bytes of the program's descriptor in the kernel's value. */
   readonly offset: number;
 }
 
-/** A struct_ops map as this kernel wants it. */
+/** A struct_ops map in the kernel's layout. */
 export interface KernelStructOps {
-  /** Where its type stands. */
+  /** The type of its value. */
   readonly place: StructOpsPlace;
-  /** The type id of `struct NAME`: what its programs attach to. */
+  /** The type id of `struct NAME`, which its programs attach to. */
   readonly typeId: number;
-  /** The value, without descriptors of programs. */
+  /** The value; the descriptors of programs are written after they are loaded. */
   readonly value: Uint8Array<ArrayBuffer>;
-  /** Its programs. */
+  /** The members that hold programs. */
   readonly slots: readonly StructOpsSlot[];
 }
 
-/** What a program of a struct_ops map attaches to. */
+/** Attach target of a struct_ops program. */
 export interface StructOpsTarget {
   /** The struct's type id. */
   readonly typeId: number;
-  /** The member's index. */
+  /** The member's index in the kernel's struct. */
   readonly member: number;
-  /** The descriptor of the module's BTF. */
+  /** The descriptor of the module's BTF; undefined for a struct of vmlinux. */
   readonly moduleFd?: number | undefined;
 }
 
 const SUPPORTED = "EOPNOTSUPP";
 
 /**
- * Lays out a struct_ops map for a kernel.
+ * Lays out the value of a struct_ops map for the running kernel.
  *
- * `openModule` gives the descriptor of a module's BTF. Throws a {@linkcode SkepError}: ESRCH when no BTF has
- * the type, ENOTSUP when a member does not fit, as libbpf does.
+ * `openModule` returns the descriptor of a module's BTF.
+ *
+ * @throws {SkepError} ESRCH when no BTF of the kernel has the value's type, ENOENT when it lacks the struct,
+ * EOPNOTSUPP when a member does not match (as libbpf's ENOTSUP), EINVAL when the object's or the kernel's type is
+ * not as expected.
  */
 export function layOutStructOps(
   map: MapSpec,
@@ -106,7 +109,7 @@ export function layOutStructOps(
       continue;
     }
     if (kernel.btf.size(targetType) !== size) {
-      throw refused(map, SUPPORTED, `member ${member.name} has another size in this kernel`);
+      throw refused(map, SUPPORTED, `member ${member.name} has a different size in this kernel`);
     }
     value.set(bytes, offset);
   }
@@ -191,7 +194,7 @@ function checkFunctionPointer(map: MapSpec, btf: Btf, pointer: number, name: str
   const type = btf.type(pointer);
   const to = type.kind === "ptr" ? btf.type(btf.resolve(type.type)).kind : type.kind;
   if (to !== "func_proto") {
-    throw refused(map, SUPPORTED, `member ${name} is no function pointer in this kernel`);
+    throw refused(map, SUPPORTED, `member ${name} is not a function pointer in this kernel`);
   }
 }
 
@@ -211,9 +214,9 @@ function refused(map: MapSpec, errno: string, why: string): SkepError {
 }
 
 /**
- * What each program of the object's struct_ops maps attaches to.
+ * Returns the attach target of each program that the struct_ops maps name.
  *
- * Throws a {@linkcode SkepError} with EINVAL when one program serves two structs or members.
+ * @throws {SkepError} EINVAL when a program is used for two different structs or members.
  */
 export function structOpsTargets(
   maps: Iterable<{ readonly name: string; readonly structOps: KernelStructOps }>,
@@ -229,7 +232,7 @@ export function structOpsTargets(
           subject: name,
           errno: "EINVAL",
           stage: "map",
-          why: `program ${program} already serves another member`,
+          why: `program ${program} is already used for another member`,
           fix: "write one program for each member",
         });
       }
@@ -239,7 +242,7 @@ export function structOpsTargets(
   return targets;
 }
 
-/** Writes the programs' descriptors into a struct_ops value. */
+/** Writes the descriptors of loaded programs into a struct_ops value. */
 export function writeStructOpsPrograms(
   structOps: KernelStructOps,
   programFd: (name: string) => number | undefined,

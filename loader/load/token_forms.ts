@@ -1,6 +1,6 @@
 /**
  * Applies the attach planner to a load: with a token, programs that attach through perf_event_open are
- * loaded in the form that a token can attach, or refused before anything is loaded.
+ * rewritten to a form that a token can attach, or refused before anything is loaded.
  *
  * @module
  */
@@ -15,24 +15,24 @@ import type { AttachDecision, AttachRefused } from "../../plan/attach_decision.t
 import { applyAttachment, planAttachment } from "../../plan/attachments.ts";
 import { kernelTypes } from "../features/kernel_btf.ts";
 
-/** What becomes of one program of a load. */
+/** The form in which one program is loaded, and the decision behind it. */
 export interface PlannedProgram {
-  /** The program as the object has it. */
+  /** The program as the object defines it. */
   readonly written: ProgramSpec;
   /** The program as it is loaded. */
   readonly program: ProgramSpec;
-  /** Why it is that. */
+  /** The planner's decision. */
   readonly decision: AttachDecision;
 }
 
-/** Decides about one program that is to be loaded with a token. Reads the kernel's types only if a decision hangs on them. */
+/** Plans the attachment of a program that is loaded with a token. Reads the kernel's BTF only when the decision depends on it. */
 export function planProgram(kernel: Kernel, written: ProgramSpec): PlannedProgram {
   const decision = planAttachment(written, {
     kernelBtf: () => {
       try {
         return kernelTypes(kernel).vmlinux;
       } catch (error) {
-        // Without its types, attach() will find out what the kernel can do.
+        // The kernel publishes no BTF; attach() gets the errno of a missing attach type.
         if (error instanceof SkepError) return undefined;
         throw error;
       }
@@ -42,7 +42,7 @@ export function planProgram(kernel: Kernel, written: ProgramSpec): PlannedProgra
   return { written, program: applyAttachment(written, decision), decision };
 }
 
-/** The error for a program that cannot be attached with a token, made before anything is loaded. */
+/** Creates the error for a program that cannot be attached with a token, before anything is loaded. */
 export function refusedAttachment(decision: AttachRefused): DelegationError {
   return new DelegationError({
     doing: "load program",
@@ -53,7 +53,7 @@ export function refusedAttachment(decision: AttachRefused): DelegationError {
     why: `SEC("${decision.section}") cannot be attached with a token: ${decision.why}`,
     fix: attachmentFix(decision),
     evidence: [
-      "perf_event_open looks at the initial user namespace, and at no token",
+      "perf_event_open checks capabilities in the initial user namespace and takes no token",
       "decided from the object, before anything was loaded",
     ],
     stage: "program",

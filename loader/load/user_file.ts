@@ -1,29 +1,29 @@
 /**
- * The user's own files: objects and BTF, read through Deno so that its permissions hold.
+ * Reads the user's files (objects, BTF) through Deno, so that Deno's permissions apply.
  *
  * @module
  */
 
 import { SkepError } from "../../errors/skep_error.ts";
 
-/** No object comes near this; a kernel with all its debugging information does. */
+/** Largest file that is read, in bytes. Objects are far smaller; only a vmlinux with debug info approaches it. */
 const LARGEST = 2 ** 30;
 
 /**
  * Reads an object, an executable or raw BTF.
  *
- * Waits for nothing and nobody: what is not a file (a pipe, a terminal, a device without end) is refused,
- * and so is a file of more than 1 GiB. Of a file that is neither ELF nor BTF only the first bytes are
- * read, which is what a parser needs to refuse it.
+ * Refuses pipes, terminals, other devices and sockets before opening them, since opening a FIFO blocks until a
+ * writer comes. Of a file that is neither ELF nor BTF it reads the first 64 bytes, enough for a parser to refuse it.
  *
- * Throws a {@linkcode SkepError} with the errno: `ENOENT`, `EACCES`, `EISDIR`, `ELOOP`, `EINVAL` (no file), `EFBIG`, `EIO`.
+ * @throws {SkepError} `ENOENT`, `EACCES` (also without Deno's `--allow-read`), `EISDIR`, `ENOTDIR` or `ELOOP` for
+ * the path, `EINVAL` for what is not a regular file, `EFBIG` for more than 1 GiB, or the errno of a failed read.
  */
 export async function readUserFile(
   path: string | URL,
   doing: string = "open",
 ): Promise<Uint8Array> {
   try {
-    // Before it is opened: to open a pipe waits for its other end.
+    // Checked before open: opening a FIFO blocks until its other end is opened.
     const { isFile, isDirectory, isFifo } = await Deno.stat(path);
     if (isDirectory) throw unreadable(path, doing, "EISDIR", "it is a directory");
     if (!isFile) {
@@ -49,7 +49,7 @@ export async function readUserFile(
   }
 }
 
-/** Whether a file starts as ELF or as raw BTF of either byte order does. */
+/** Returns whether a file starts like ELF, or like raw BTF of either byte order. */
 function promising(start: Uint8Array): boolean {
   const [first, second] = start;
   return (first === 0x7f && second === 0x45) || (first === 0x9f && second === 0xeb) ||
@@ -71,28 +71,28 @@ function unreadable(path: string | URL, doing: string, errno: string, why: strin
   return new SkepError({ doing, subject: name(path), stage: "open", errno, why });
 }
 
-/** A name that can be seen, even the empty one. */
+/** Returns the path as text; the empty path as `""`, which is visible in an error. */
 function name(path: string | URL): string {
   return String(path) === "" ? '""' : String(path);
 }
 
-/** A file that cannot be read, as one line. */
+/** Creates the error for a file that cannot be read. */
 function fileError(path: string | URL, doing: string, cause: unknown): SkepError {
   const subject = name(path);
   const facts = { doing, subject, stage: "open" } as const;
   const told = (errno: string, why: string, fix?: string): SkepError =>
     new SkepError({ ...facts, errno, why, fix }, { cause });
-  if (cause instanceof Deno.errors.NotFound) return told("ENOENT", "there is no such file");
+  if (cause instanceof Deno.errors.NotFound) return told("ENOENT", "the file does not exist");
   if (cause instanceof Deno.errors.NotCapable) {
-    return told("EACCES", "Deno may not read it", `run with --allow-read=${subject}`);
+    return told("EACCES", "Deno has no permission to read it", `run with --allow-read=${subject}`);
   }
   if (cause instanceof Deno.errors.PermissionDenied) return told("EACCES", "access is denied");
   if (cause instanceof Deno.errors.IsADirectory) return told("EISDIR", "it is a directory");
   if (cause instanceof Deno.errors.NotADirectory) {
-    return told("ENOTDIR", "a part of the path is not a directory");
+    return told("ENOTDIR", "a component of the path is not a directory");
   }
   if (cause instanceof Deno.errors.FilesystemLoop) {
-    return told("ELOOP", "its symbolic links go round in a circle");
+    return told("ELOOP", "its symbolic links form a loop");
   }
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "EIO";
   return told(code, cause instanceof Error ? cause.message : String(cause));

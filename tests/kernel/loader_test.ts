@@ -239,7 +239,7 @@ kernelTest("maps that pin by name outlive the object, and are reused", {
       () => BpfObject.load(other, { ...options, pinRoot }),
       SkepError,
     );
-    assertStringIncludes(error.message, "its max_entries is 8192, the object wants 1048576");
+    assertStringIncludes(error.message, "its max_entries is 8192, the object declares 1048576");
   } finally {
     for (const name of ["kept", "stream"]) kernel.unlink(`${pinRoot}/${name}`);
     kernel.unlink(pinRoot);
