@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { SkepError } from "../errors/skep_error.ts";
 import { descriptorNumber, limitOf, ownBytes, wholeNumber } from "./arguments.ts";
 
-Deno.test("wholeNumber() gives back what is in its range, and refuses all else by name", () => {
+Deno.test("wholeNumber() returns numbers in range and refuses the others by name", () => {
   for (const value of [0, 1, 4096, 2 ** 32 - 1]) assertEquals(wholeNumber(value, "it"), value);
   const wrong = [-1, 0.5, NaN, Infinity, 2 ** 32, 2 ** 53, 4096 - 2 ** 32, -0.1];
   for (const value of wrong) {
@@ -20,7 +20,7 @@ Deno.test("wholeNumber() gives back what is in its range, and refuses all else b
   assertThrows(() => wholeNumber(2, "it", 3, 4), SkepError, "from 3 to 4");
 });
 
-Deno.test("limitOf() takes no end for an answer, and no number that is none", () => {
+Deno.test("limitOf() accepts Infinity and refuses what is no number", () => {
   assertEquals(limitOf(Infinity, "it"), Infinity);
   assertEquals(limitOf(0, "it"), 0);
   for (const value of [NaN, -Infinity, -1, 1.5]) {
@@ -28,7 +28,7 @@ Deno.test("limitOf() takes no end for an answer, and no number that is none", ()
   }
 });
 
-Deno.test("ownBytes() refuses buffers that are shared, resizable or gone", () => {
+Deno.test("ownBytes() refuses shared, resizable and detached buffers", () => {
   const bytes = new Uint8Array([1, 2]);
   assertEquals(ownBytes(bytes, "it"), bytes);
   assertEquals(ownBytes(new Uint8Array(0), "it").length, 0);
@@ -42,7 +42,7 @@ Deno.test("ownBytes() refuses buffers that are shared, resizable or gone", () =>
   assertThrows(() => ownBytes([1] as unknown as Uint8Array, "it"), SkepError, "Uint8Array");
 });
 
-Deno.test("descriptorNumber() refuses what would be cut to another descriptor's number", () => {
+Deno.test("descriptorNumber() refuses numbers that would be truncated to another descriptor's", () => {
   for (const fd of [-1, 0, 3, 2 ** 31 - 1]) assertEquals(descriptorNumber(fd), fd);
   for (const fd of [2 ** 32, 2 ** 32 + 3, -2, -(2 ** 31), 0.5, NaN, undefined, null, "3", {}]) {
     assertThrows(() => descriptorNumber(fd as number), SkepError, "a descriptor");

@@ -1,33 +1,33 @@
 /**
- * One owner for one file descriptor.
+ * The owner of one file descriptor.
  *
  * @module
  */
 
 import type { Kernel } from "./kernel.ts";
 
-/** A descriptor that is closed once, by its owner. */
+/** Owns a file descriptor and closes it once. */
 export class Descriptor implements Disposable {
   readonly #kernel: Pick<Kernel, "close">;
   #fd: number;
 
-  /** Takes over `fd`. */
+  /** Takes ownership of `fd`. */
   constructor(kernel: Pick<Kernel, "close">, fd: number) {
     this.#kernel = kernel;
     this.#fd = fd;
   }
 
-  /** The number, or -1 once closed: the kernel then answers EBADF. */
+  /** The descriptor's number; -1 once closed, for which the kernel returns EBADF. */
   get fd(): number {
     return this.#fd;
   }
 
-  /** Whether it has been closed. */
+  /** Whether the descriptor was closed. */
   get closed(): boolean {
     return this.#fd < 0;
   }
 
-  /** Closes it; a second call does nothing. */
+  /** Closes the descriptor; later calls do nothing. */
   [Symbol.dispose](): void {
     const fd = this.#fd;
     if (fd < 0) return;

@@ -1,10 +1,9 @@
 /**
- * The one seam to Linux: what skep asks of a kernel, as typed commands.
+ * The interface to Linux: the system calls that skep makes, as typed commands.
  *
- * Each command that can be refused answers with a number: zero or more for success (often a file
- * descriptor), less than zero for `-errno`. None throws for a refusal, so that a caller decides what
- * a refusal means, and a fake can answer anything. `LinuxKernel` speaks to Linux, `FakeKernel` and
- * `ReplayKernel` to nobody.
+ * A command returns zero or more for success (often a file descriptor) and `-errno` for a refusal. None
+ * throws for a refusal: the caller decides what it means. `LinuxKernel` makes the system calls;
+ * `FakeKernel` and `ReplayKernel` make none.
  *
  * @module
  */
@@ -16,27 +15,30 @@ import type { Result } from "./result.ts";
 
 export type { Result } from "./result.ts";
 
-/** BPF_MAP_CREATE. Sizes in bytes; flags as in `enum` of `include/uapi/linux/bpf.h` without BPF_F_TOKEN_FD, which `tokenFd` implies. */
+/**
+ * Attributes of BPF_MAP_CREATE. `flags` are those of `include/uapi/linux/bpf.h` without BPF_F_TOKEN_FD,
+ * which `tokenFd` implies.
+ */
 export interface MapCreate {
-  /** The number of the map type. */
+  /** The map type. */
   readonly type: number;
-  /** Bytes of a key. */
+  /** Size of a key in bytes. */
   readonly keySize: number;
-  /** Bytes of a value. */
+  /** Size of a value in bytes. */
   readonly valueSize: number;
-  /** Most elements it can hold. */
+  /** Maximum number of elements. */
   readonly maxEntries: number;
-  /** BPF_F_… */
+  /** BPF_F_… flags. */
   readonly flags?: number | undefined;
   /** At most 15 characters of `[A-Za-z0-9_.]`. */
   readonly name?: string | undefined;
-  /** A map as the template of inner maps. */
+  /** A map that serves as template for inner maps. */
   readonly innerMapFd?: number | undefined;
-  /** With BPF_F_NUMA_NODE. */
+  /** The NUMA node to allocate on; used with BPF_F_NUMA_NODE. */
   readonly numaNode?: number | undefined;
-  /** Network device of an offloaded map. */
+  /** The network device of an offloaded map. */
   readonly ifindex?: number | undefined;
-  /** The BTF that key and value types are in. */
+  /** The BTF that defines the key and value types. */
   readonly btfFd?: number | undefined;
   /** Type id of the key. */
   readonly keyTypeId?: number | undefined;
@@ -44,9 +46,9 @@ export interface MapCreate {
   readonly valueTypeId?: number | undefined;
   /** Type id of a struct_ops value in the kernel's BTF. */
   readonly vmlinuxValueTypeId?: number | undefined;
-  /** Per-type extra: bloom hash count, arena address. */
+  /** A parameter of some map types: number of hash functions of a bloom filter, address of an arena. */
   readonly mapExtra?: bigint | undefined;
-  /** The module BTF of a struct_ops value. */
+  /** The BTF of the module that defines a struct_ops value. */
   readonly valueTypeBtfObjFd?: number | undefined;
   /** SHA-256 of the one program that may use the map (Linux 6.18). */
   readonly exclusiveProgramHash?: Uint8Array | undefined;
@@ -54,14 +56,16 @@ export interface MapCreate {
   readonly tokenFd?: number | undefined;
 }
 
-/** BPF_PROG_LOAD. */
+/** Attributes of BPF_PROG_LOAD. */
 export interface ProgramLoad {
   /**
-   * Whether it is verified on a thread of the runtime's pool, however small it is: there no signal that is sent to
-   * this thread makes the verifier give up (EAGAIN).
+   * Verifies the program on a thread of the runtime's pool even when it is small. A signal sent to this
+   * thread can then not abort the verifier with EAGAIN.
+   *
+   * @default {false}
    */
   readonly onPool?: boolean | undefined;
-  /** The number of the program type. */
+  /** The program type. */
   readonly type: number;
   /** Instructions, eight bytes each, in the machine's byte order. */
   readonly instructions: Uint8Array;
@@ -69,79 +73,96 @@ export interface ProgramLoad {
   readonly license: string;
   /** At most 15 characters. */
   readonly name?: string | undefined;
-  /** The number of the attach type. */
+  /** The expected attach type. */
   readonly expectedAttachType?: number | undefined;
   /** BPF_F_SLEEPABLE and others, without BPF_F_TOKEN_FD. */
   readonly flags?: number | undefined;
-  /** LINUX_VERSION_CODE for kernels before 5.0. */
+  /** LINUX_VERSION_CODE; required for kprobes before Linux 5.0. */
   readonly kernelVersion?: number | undefined;
-  /** Network device of an offloaded or device-bound program. */
+  /** The network device of an offloaded or device-bound program. */
   readonly ifindex?: number | undefined;
-  /** The BTF of func_info and line_info. */
+  /** The BTF that func_info and line_info refer to. */
   readonly btfFd?: number | undefined;
-  /** Records of func_info, one after the other. */
+  /** The func_info records, concatenated. */
   readonly funcInfo?: { readonly recordSize: number; readonly records: Uint8Array } | undefined;
-  /** Records of line_info, one after the other. */
+  /** The line_info records, concatenated. */
   readonly lineInfo?: { readonly recordSize: number; readonly records: Uint8Array } | undefined;
-  /** The type in the attach target's BTF. */
+  /** Type id of the attach target in its BTF. */
   readonly attachBtfId?: number | undefined;
-  /** The target program (freplace, fentry on BPF), or the module BTF of the target: one field in the kernel. */
+  /**
+   * The target program (freplace, fentry on a BPF program) or the BTF of the target's module; one field in
+   * `bpf_attr`.
+   */
   readonly attachProgramFd?: number | undefined;
-  /** Descriptor array that `BPF_PSEUDO_MAP_IDX` and kfunc calls into modules index. */
+  /** The descriptors that `BPF_PSEUDO_MAP_IDX` and kfunc calls into modules index. */
   readonly fdArray?: readonly number[] | undefined;
-  /** `fd_array_cnt`: when given, the kernel binds every map and BTF of fdArray (Linux 6.14). */
+  /**
+   * `fd_array_cnt`: when set, the kernel binds every map and BTF of `fdArray` to the program (Linux 6.14).
+   */
   readonly fdArrayCount?: number | undefined;
-  /** 0 none, 1 branches, 2 instructions, 4 statistics. */
+  /**
+   * A bit mask: 1 branches, 2 instructions, 4 statistics. 0 disables the log.
+   *
+   * @default {0}
+   */
   readonly logLevel?: number | undefined;
-  /** Bytes for the log; default 64 KiB when logLevel is not 0. */
+  /**
+   * Size of the log buffer in bytes, used when `logLevel` is not 0.
+   *
+   * @default {65536}
+   */
   readonly logSize?: number | undefined;
   /** A BPF token (Linux 6.9). */
   readonly tokenFd?: number | undefined;
 }
 
-/** What a load that has a verifier log answers. */
+/** The result of a load that can have a verifier log. */
 export interface LoadResult {
   /** A descriptor or `-errno`. */
   readonly result: Result;
-  /** The log, as much of it as fit; empty without logLevel. */
+  /** The log, truncated to the buffer; empty without `logLevel`. */
   readonly log: string;
-  /** Bytes the whole log takes (Linux 6.4), 0 where the kernel does not say. */
+  /** Size of the whole log in bytes (Linux 6.4); 0 on older kernels. */
   readonly logTrueSize: number;
 }
 
-/** BPF_BTF_LOAD. */
+/** Attributes of BPF_BTF_LOAD. */
 export interface BtfLoad {
-  /** The blob. */
+  /** The raw BTF. */
   readonly bytes: Uint8Array;
-  /** As for programs. */
+  /** As in {@linkcode ProgramLoad.logLevel}. */
   readonly logLevel?: number | undefined;
-  /** Bytes for the log. */
+  /**
+   * Size of the log buffer in bytes.
+   *
+   * @default {65536}
+   */
   readonly logSize?: number | undefined;
   /** A BPF token (Linux 6.9). */
   readonly tokenFd?: number | undefined;
 }
 
-/** How a place among programs of one hook is named (mprog): at most one of before/after/replace. */
+/** The position among the programs of a hook with mprog: at most one of before, after and replace. */
 export interface Anchor {
-  /** BPF_F_BEFORE, BPF_F_AFTER, BPF_F_REPLACE, BPF_F_LINK, BPF_F_ID … as a number. */
+  /** BPF_F_BEFORE, BPF_F_AFTER, BPF_F_REPLACE, BPF_F_LINK, BPF_F_ID … */
   readonly flags: number;
-  /** Descriptor or id, as the flags say. */
+  /** A descriptor, or an id with BPF_F_ID. */
   readonly relative?: number | undefined;
-  /** Fails with ESTALE when the hook has changed since. */
+  /** The revision that the hook must have; ESTALE otherwise. */
   readonly expectedRevision?: bigint | undefined;
 }
 
-/** BPF_LINK_CREATE: the fields that all kinds share, and one of the kinds' own. */
+/** Attributes of BPF_LINK_CREATE: the common fields, and those of one kind of link. */
 export interface LinkCreate {
-  /** The program, or for struct_ops the map. */
+  /** The program; for struct_ops, the map. */
   readonly programFd: number;
-  /** Descriptor of a cgroup, netns, perf event …, an interface index, or 0. */
+  /** The descriptor of a cgroup, netns, perf event …, an interface index, or 0. */
   readonly target: number;
-  /** The number of the attach type. */
+  /** The attach type. */
   readonly attachType: number;
-  /** Flags common to the command. */
+  /** Flags of the command. */
   readonly flags?: number | undefined;
-  /** The kind's own fields. */
+  /** The fields of one kind of link. */
   readonly extra?:
     | { readonly kind: "iter"; readonly info: Uint8Array }
     | { readonly kind: "perf"; readonly cookie: bigint }
@@ -177,81 +198,81 @@ export interface LinkCreate {
     | undefined;
 }
 
-/** BPF_PROG_ATTACH and BPF_PROG_DETACH. */
+/** Attributes of BPF_PROG_ATTACH and BPF_PROG_DETACH. */
 export interface ProgramAttach {
-  /** Descriptor of a cgroup, netns, sockmap …, or an interface index. */
+  /** The descriptor of a cgroup, netns, sockmap …, or an interface index. */
   readonly target: number;
   /** The program. */
   readonly programFd: number;
-  /** The number of the attach type. */
+  /** The attach type. */
   readonly attachType: number;
-  /** BPF_F_ALLOW_MULTI … */
+  /** BPF_F_ALLOW_MULTI … flags. */
   readonly flags?: number | undefined;
   /** The program that BPF_F_REPLACE replaces. */
   readonly replaceProgramFd?: number | undefined;
-  /** A place among others (mprog). */
+  /** The position among other programs (mprog). */
   readonly anchor?: Anchor | undefined;
 }
 
-/** BPF_PROG_QUERY's answer. */
+/** The result of BPF_PROG_QUERY. */
 export interface ProgramQuery {
   /** 0 or `-errno`. */
   readonly result: Result;
-  /** Ids of the programs attached. */
+  /** Ids of the attached programs. */
   readonly programIds: readonly number[];
-  /** Ids of their links; 0 where there is none. */
+  /** Ids of their links; 0 for programs attached without a link. */
   readonly linkIds: readonly number[];
-  /** attach_flags of the hook. */
+  /** The hook's attach_flags. */
   readonly attachFlags: number;
-  /** The hook's revision (mprog), 0 where it has none. */
+  /** The hook's revision (mprog); 0 for hooks without one. */
   readonly revision: bigint;
 }
 
-/** BPF_PROG_TEST_RUN. */
+/** Attributes of BPF_PROG_TEST_RUN. */
 export interface TestRun {
   /** The program. */
   readonly programFd: number;
-  /** Packet or other input data. */
+  /** The packet or other input data. */
   readonly dataIn?: Uint8Array | undefined;
-  /** Bytes to make room for in the answer. */
+  /** Size of the buffer for the output data, in bytes. */
   readonly dataOutSize?: number | undefined;
-  /** The context struct. */
+  /** The context struct (`struct __sk_buff`, `struct xdp_md` …). */
   readonly contextIn?: Uint8Array | undefined;
-  /** Bytes to make room for in the answer. */
+  /** Size of the buffer for the context after the run, in bytes. */
   readonly contextOutSize?: number | undefined;
-  /** Number of runs; 0 is one. */
+  /** Number of runs; 0 means one. */
   readonly repeat?: number | undefined;
-  /** BPF_F_TEST_… */
+  /** BPF_F_TEST_… flags. */
   readonly flags?: number | undefined;
-  /** With BPF_F_TEST_RUN_ON_CPU. */
+  /** The CPU to run on; used with BPF_F_TEST_RUN_ON_CPU. */
   readonly cpu?: number | undefined;
-  /** With BPF_F_TEST_XDP_LIVE_FRAMES. */
+  /** Frames per batch; used with BPF_F_TEST_XDP_LIVE_FRAMES. */
   readonly batchSize?: number | undefined;
 }
 
-/** BPF_PROG_TEST_RUN's answer. */
+/** The result of BPF_PROG_TEST_RUN. */
 export interface TestRunResult {
   /** 0 or `-errno`. */
   readonly result: Result;
-  /** What the program returned (u32). */
+  /** The program's return value (u32). */
   readonly returnValue: number;
-  /** Mean nanoseconds of one run. */
+  /** Mean duration of one run in nanoseconds. */
   readonly duration: number;
-  /** What the program left of the data. */
+  /** The data after the run. */
   readonly dataOut: Uint8Array;
-  /** What the program left of the context. */
+  /** The context after the run. */
   readonly contextOut: Uint8Array;
 }
 
-/** One element's key and value buffers, with the operations on them: no allocation per call. */
+/** Buffers for the key and value of one element, with the commands on them. A call allocates nothing. */
 export interface MapElements extends Disposable {
-  /** Bytes of the key: write here, then call an operation. Length is the key's size. */
+  /** The key; write it before a command. Its length is the map's key size. */
   readonly key: Uint8Array<ArrayBuffer>;
-  /** Bytes of the value: read after look-up, write before update. */
+  /** The value; read it after a lookup, write it before an update. */
   readonly value: Uint8Array<ArrayBuffer>;
-  /** Where {@linkcode next} puts the key that follows. */
+  /** The key that {@linkcode next} returned. */
   readonly nextKey: Uint8Array<ArrayBuffer>;
-  /** BPF_MAP_LOOKUP_ELEM: value of key. */
+  /** BPF_MAP_LOOKUP_ELEM: reads the value of `key` into `value`. */
   lookup(flags?: number): Result;
   /** BPF_MAP_LOOKUP_AND_DELETE_ELEM. */
   lookupAndDelete(flags?: number): Result;
@@ -259,25 +280,27 @@ export interface MapElements extends Disposable {
   update(flags?: number): Result;
   /** BPF_MAP_DELETE_ELEM. */
   delete(): Result;
-  /** BPF_MAP_GET_NEXT_KEY: nextKey of key, or the first one. */
+  /** BPF_MAP_GET_NEXT_KEY: reads the key after `key`, or the first one, into `nextKey`. */
   next(first: boolean): Result;
 }
 
-/** Room for a batch of elements. */
+/** Buffers for a batch of elements, with the batch commands on them. */
 export interface MapBatch extends Disposable {
-  /** Elements there is room for. */
+  /** Number of elements that the buffers hold. */
   readonly capacity: number;
-  /** Keys, one after the other. */
+  /** The keys, concatenated. */
   readonly keys: Uint8Array<ArrayBuffer>;
-  /** Values, one after the other. */
+  /** The values, concatenated. */
   readonly values: Uint8Array<ArrayBuffer>;
-  /** Elements that the last operation moved. */
+  /** Number of elements that the last command processed. */
   readonly count: number;
-  /** Starts the next {@linkcode lookup} at the beginning. */
+  /** Makes the next {@linkcode lookup} start at the beginning of the map. */
   rewind(): void;
-  /** Lets the next {@linkcode lookup} go on where that of a batch of the same map stands. */
+  /**
+   * Copies the cursor of another batch of the same map: the next {@linkcode lookup} continues from there.
+   */
   resume(from: MapBatch): void;
-  /** BPF_MAP_LOOKUP_BATCH from the cursor on; -ENOENT with a count when the end is reached. */
+  /** BPF_MAP_LOOKUP_BATCH from the cursor; -ENOENT, with a count, at the end of the map. */
   lookup(flags?: number): Result;
   /** BPF_MAP_LOOKUP_AND_DELETE_BATCH. */
   lookupAndDelete(flags?: number): Result;
@@ -287,14 +310,14 @@ export interface MapBatch extends Disposable {
   delete(count: number, flags?: number): Result;
 }
 
-/** What can be asked by id. */
+/** The kinds of objects that have ids. */
 export type ObjectKind = "program" | "map" | "link" | "btf";
 
-/** An answer with bytes. */
+/** A result with bytes. */
 export interface BytesResult {
   /** 0 or `-errno`. */
   readonly result: Result;
-  /** What was read; empty on refusal. A copy, the caller's own. */
+  /** The bytes read, as a copy; empty after a refusal. */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
@@ -302,33 +325,36 @@ export interface BytesResult {
 export interface BpfCommands {
   /** BPF_MAP_CREATE. */
   mapCreate(attributes: MapCreate): Result;
-  /** Room for one element of a map, with the element commands on it. Sizes in bytes as the system call moves them (per-CPU values: all CPUs). */
+  /**
+   * Allocates the buffers of one element. Sizes in bytes as the system call copies them (per-CPU values:
+   * all CPUs).
+   */
   mapElements(mapFd: number, keySize: number, valueSize: number): MapElements;
-  /** Room for a batch, with the batch commands on it. */
+  /** Allocates the buffers of a batch of `capacity` elements. */
   mapBatch(mapFd: number, keySize: number, valueSize: number, capacity: number): MapBatch;
-  /** BPF_MAP_FREEZE: no more writes by bpf(). */
+  /** BPF_MAP_FREEZE: forbids later writes through bpf(2). */
   mapFreeze(mapFd: number): Result;
-  /** BPF_PROG_LOAD off the event loop: the verifier can take seconds. */
+  /** BPF_PROG_LOAD off the event loop; the verifier can take seconds. */
   programLoad(attributes: ProgramLoad): Promise<LoadResult>;
-  /** BPF_PROG_LOAD on this thread: for small programs and probes. */
+  /** BPF_PROG_LOAD on this thread, for small programs and probes. */
   programLoadSync(attributes: ProgramLoad): LoadResult;
   /** BPF_BTF_LOAD. */
   btfLoad(attributes: BtfLoad): LoadResult;
-  /** BPF_*_GET_FD_BY_ID; the token is taken by `"btf"` alone (Linux 6.15). */
+  /** BPF_*_GET_FD_BY_ID; the kernel takes a token for `"btf"` only (Linux 6.15). */
   getFdById(kind: ObjectKind, id: number, tokenFd?: number): Result;
-  /** BPF_*_GET_NEXT_ID: the id, or -ENOENT at the end. */
+  /** BPF_*_GET_NEXT_ID: returns the next id, or -ENOENT at the end. */
   getNextId(kind: ObjectKind, id: number): Result;
   /**
-   * BPF_OBJ_GET_INFO_BY_FD into `size` bytes; a program's arrays go through {@linkcode programInfo}.
-   * With `text`, the struct's pointer and length at those offsets lead to room for a name, which comes
-   * back as `text`.
+   * BPF_OBJ_GET_INFO_BY_FD into `size` bytes; for a program's arrays use {@linkcode programInfo}. With
+   * `text`, the pointer and length fields at those offsets are set to a buffer for a name, which is
+   * returned as `text`.
    */
   objectInfo(
     fd: number,
     size: number,
     text?: { readonly pointer: number; readonly length: number },
   ): BytesResult & { readonly text?: string | undefined };
-  /** BPF_OBJ_GET_INFO_BY_FD of a BTF: its id, name and raw bytes. */
+  /** BPF_OBJ_GET_INFO_BY_FD of a BTF: returns its id, name and raw bytes. */
   btfInfo(
     btfFd: number,
   ): {
@@ -338,7 +364,10 @@ export interface BpfCommands {
     readonly kernel: boolean;
     readonly bytes: Uint8Array<ArrayBuffer>;
   };
-  /** BPF_OBJ_GET_INFO_BY_FD of a program with its arrays (map ids, xlated instructions, func and line info) filled as asked. */
+  /**
+   * BPF_OBJ_GET_INFO_BY_FD of a program, with the selected arrays (map ids, xlated instructions, func and
+   * line info).
+   */
   programInfo(
     programFd: number,
     arrays?: {
@@ -351,8 +380,8 @@ export interface BpfCommands {
     },
   ): ProgramInfoResult;
   /**
-   * bpf(2) with this command and attributes of a size that no kernel takes. Changes nothing: -E2BIG when the
-   * call reaches the kernel, another errno from what stands before it.
+   * Calls bpf(2) with this command and attributes larger than any kernel accepts. Changes nothing: -E2BIG
+   * when the call reaches the kernel; another errno comes from a filter in front of it, such as seccomp.
    */
   probeCommand(command: number): Result;
   /** BPF_OBJ_PIN. */
@@ -361,11 +390,11 @@ export interface BpfCommands {
   objectGet(path: string, flags?: number, directoryFd?: number): Result;
   /** BPF_LINK_CREATE. */
   linkCreate(attributes: LinkCreate): Result;
-  /** BPF_LINK_UPDATE. `newFd` is a program, or a struct_ops map; with `oldFd`, BPF_F_REPLACE. */
+  /** BPF_LINK_UPDATE. `newFd` is a program or a struct_ops map; `oldFd` implies BPF_F_REPLACE. */
   linkUpdate(linkFd: number, newFd: number, oldFd?: number): Result;
   /** BPF_LINK_DETACH. */
   linkDetach(linkFd: number): Result;
-  /** BPF_RAW_TRACEPOINT_OPEN; without a name for tp_btf, fentry and LSM. */
+  /** BPF_RAW_TRACEPOINT_OPEN; tp_btf, fentry and LSM programs take no name. */
   rawTracepointOpen(programFd: number, name?: string, cookie?: bigint): Result;
   /** BPF_PROG_ATTACH. */
   programAttach(attributes: ProgramAttach): Result;
@@ -377,39 +406,42 @@ export interface BpfCommands {
   programTestRun(attributes: TestRun): TestRunResult;
   /** BPF_PROG_BIND_MAP. */
   programBindMap(programFd: number, mapFd: number): Result;
-  /** BPF_PROG_STREAM_READ_BY_FD (Linux 6.17): 1 stdout, 2 stderr. */
+  /** BPF_PROG_STREAM_READ_BY_FD (Linux 6.17): stream 1 is stdout, 2 is stderr. */
   programStreamRead(programFd: number, stream: number, size: number): BytesResult;
   /** BPF_ITER_CREATE. */
   iteratorCreate(linkFd: number): Result;
-  /** BPF_ENABLE_STATS: 0 run time; the descriptor holds the statistics on. */
+  /** BPF_ENABLE_STATS: type 0 is run time; statistics stay enabled until the descriptor is closed. */
   enableStatistics(type: number): Result;
   /** BPF_TOKEN_CREATE (Linux 6.9). */
   tokenCreate(bpffsFd: number): Result;
 }
 
-/** `struct bpf_prog_info` and the arrays asked for. */
+/** `struct bpf_prog_info` and the selected arrays. */
 export interface ProgramInfoResult {
   /** 0 or `-errno`. */
   readonly result: Result;
-  /** The struct's bytes as the kernel wrote them. */
+  /** The struct as the kernel wrote it. */
   readonly info: Uint8Array<ArrayBuffer>;
-  /** Ids of the maps used, when asked for. */
+  /** Ids of the maps that the program uses, when selected. */
   readonly mapIds: readonly number[];
-  /** Translated instructions, when asked for and allowed. */
+  /** The translated instructions, when selected and permitted. */
   readonly xlated: Uint8Array<ArrayBuffer>;
-  /** Machine code, when asked for and allowed. */
+  /** The JITed machine code, when selected and permitted. */
   readonly jited: Uint8Array<ArrayBuffer>;
   /** func_info records. */
   readonly funcInfo: Uint8Array<ArrayBuffer>;
   /** line_info records. */
   readonly lineInfo: Uint8Array<ArrayBuffer>;
-  /** Addresses of the subprograms in the kernel; zero when hidden. */
+  /** Addresses of the subprograms' JITed code; empty when the kernel hides them (kptr_restrict). */
   readonly jitedKsyms: readonly bigint[];
 }
 
-/** Descriptors and files, spoken through libc: Deno's own file calls refuse /sys and /proc without all permissions. */
+/**
+ * Files and descriptors through libc: Deno's file functions refuse /sys and /proc unless all permissions
+ * are granted.
+ */
 export interface Files {
-  /** open(2) with O_CLOEXEC; relative to a directory descriptor when given. */
+  /** open(2) with O_CLOEXEC, relative to `directoryFd` when given. */
   open(path: string, flags?: number, directoryFd?: number): Result;
   /** close(2). */
   close(fd: number): Result;
@@ -419,13 +451,13 @@ export interface Files {
   read(fd: number, size: number): BytesResult;
   /** write(2). */
   write(fd: number, bytes: Uint8Array): Result;
-  /** The whole file, at most `limit` bytes (default 256 MiB). */
+  /** Reads a whole file, at most `limit` bytes (256 MiB when omitted). */
   readFile(path: string, limit?: number): BytesResult;
-  /** Names in a directory, without `.` and `..`; `undefined` when it cannot be read. */
+  /** Returns the names in a directory without `.` and `..`; undefined when it cannot be read. */
   readDirectory(path: string): readonly string[] | undefined;
-  /** readlink(2), or `undefined`. */
+  /** readlink(2); undefined when it fails. */
   readLink(path: string): string | undefined;
-  /** fstat(2)/stat(2): what is used of it. */
+  /** stat(2) or fstat(2), with the fields that skep uses. */
   stat(
     pathOrFd: string | number,
   ): {
@@ -435,33 +467,47 @@ export interface Files {
     readonly mode: number;
     readonly uid: number;
   };
-  /** statfs(2)'s f_type, or `-errno`; bpffs is 0xcafe4a11. */
+  /** statfs(2)'s f_type, or `-errno`; bpffs has 0xcafe4a11. */
   filesystemType(pathOrFd: string | number): number;
   /** mkdir(2). */
   makeDirectory(path: string, mode?: number): Result;
   /** unlink(2) or rmdir(2). */
   unlink(path: string): Result;
   /**
-   * A mapping of a descriptor. What is mapped read-only, and every regular file, is a copy in this process's
-   * own memory unless `inPlace` is set: writing to it does no harm, and a file that is cut meanwhile does not
-   * end the process. -EINVAL for whole pages behind a file's end.
+   * Maps memory of a descriptor. Read-only mappings and mappings of regular files are copies in private
+   * memory, unless `inPlace` is set: a write to them is harmless, and truncating the file does not raise
+   * SIGBUS. Returns -EINVAL for pages past the end of a file.
    */
   map(
     fd: number,
     size: number,
     options?: {
-      /** Whether writes reach the kernel's memory: of maps and perf events, never of regular files. */
+      /**
+       * Makes writes reach the kernel's memory. Refused for regular files.
+       *
+       * @default {false}
+       */
       readonly writable?: boolean | undefined;
-      /** Bytes from the start, a multiple of the page size. */
+      /**
+       * Offset in bytes, a multiple of the page size.
+       *
+       * @default {0}
+       */
       readonly offset?: number | undefined;
-      /** MAP_PRIVATE: what some files want for being mapped at all. */
+      /**
+       * Maps with MAP_PRIVATE, which some files require.
+       *
+       * @default {false}
+       */
       readonly private?: boolean | undefined;
       /**
-       * The kernel's own pages, though they are read-only and a write would end the process by SIGSEGV: what
-       * is mapped so has no views outside of this package.
+       * Maps the kernel's own pages although they are read-only and a write would raise SIGSEGV; such a
+       * mapping exposes no views outside this package.
+       *
+       * @default {false}
        */
       readonly inPlace?: boolean | undefined;
-      /** Exactly where it must lie (arenas); -EEXIST when something lies there. */
+      /** The required address (arenas); -EEXIST when it is occupied. */
       readonly address?: bigint | undefined;
     },
   ): Mapping | Result;
@@ -469,55 +515,55 @@ export interface Files {
   ioctl(fd: number, request: number, argument?: number): Result;
 }
 
-/** `perf_event_open` in the words that skep needs. */
+/** Parameters of perf_event_open(2), as far as skep uses them. */
 export interface PerfEvent {
-  /** PERF_TYPE_… or a PMU's number. */
+  /** The event's type: PERF_TYPE_…, or the number of a PMU. */
   readonly type: number;
-  /** PERF_COUNT_… or a tracepoint id. */
+  /** The event: PERF_COUNT_…, or the id of a tracepoint. */
   readonly config: bigint;
-  /** config1 (kprobe: address of the name). */
+  /** config1: the function of a kprobe, or the file of a uprobe. */
   readonly name?: string | undefined;
-  /** config2 (kprobe: offset or address). */
+  /** config2: the offset or address of a kprobe or uprobe. */
   readonly offset?: bigint | undefined;
   /** sample_period, or sample_freq with `frequency`. */
   readonly samplePeriod?: bigint | undefined;
-  /** Whether samplePeriod is Hz. */
+  /** Whether `samplePeriod` is a frequency in Hz. */
   readonly frequency?: boolean | undefined;
   /** PERF_SAMPLE_… */
   readonly sampleType?: bigint | undefined;
   /** wakeup_events, or wakeup_watermark with `watermark`. */
   readonly wakeup?: number | undefined;
-  /** Whether wakeup is bytes. */
+  /** Whether `wakeup` is in bytes. */
   readonly watermark?: boolean | undefined;
   /** exclude_kernel. */
   readonly excludeKernel?: boolean | undefined;
-  /** -1 any, 0 this process. */
+  /** -1 for any process, 0 for this one. */
   readonly pid: number;
-  /** -1 any. */
+  /** -1 for any CPU. */
   readonly cpu: number;
 }
 
-/** What this machine is. */
+/** Facts of the running machine. */
 export interface MachineFacts {
-  /** `"x86_64"` or `"aarch64"` (uname). */
+  /** The architecture, `"x86_64"` or `"aarch64"` (`uname -m`). */
   readonly machine: string;
-  /** uname -r. */
+  /** The kernel release (`uname -r`). */
   readonly release: string;
-  /** uname -v. */
+  /** The kernel version (`uname -v`). */
   readonly version: string;
-  /** Bytes. */
+  /** Size of a page in bytes. */
   readonly pageSize: number;
-  /** Highest CPU that can ever be, plus one. */
+  /** Number of possible CPUs: the highest possible CPU plus one. */
   readonly possibleCpus: number;
-  /** Those that are on. */
+  /** The CPUs that are online. */
   readonly onlineCpus: readonly number[];
 }
 
-/** Everything that skep asks of Linux. */
+/** Every operation that skep performs on Linux. */
 export interface Kernel extends BpfCommands, Files {
   /** Facts that do not change while the process runs. */
   readonly machine: MachineFacts;
-  /** Waits for descriptors without blocking the event loop: one epoll and one eventfd per kernel. */
+  /** Waits for descriptors without blocking the event loop, with one epoll and one eventfd per kernel. */
   readonly poller: Poller;
   /** Children, user namespaces, mounts and sockets of the same machine. */
   readonly processes: Processes;
@@ -525,13 +571,13 @@ export interface Kernel extends BpfCommands, Files {
   perfEventOpen(event: PerfEvent): Result;
   /** if_nametoindex(3). */
   interfaceIndex(name: string): Result;
-  /** Sends one netlink request (NETLINK_ROUTE unless told) and returns its answers, or -errno. */
+  /** Sends one netlink request, NETLINK_ROUTE by default, and returns the answers. */
   netlink(
     message: Uint8Array,
     protocol?: number,
   ): { readonly result: Result; readonly answers: readonly Uint8Array<ArrayBuffer>[] };
   /** setsockopt(SOL_SOCKET, name, int). */
   setSocketOption(fd: number, option: number, value: number): Result;
-  /** A system call by number, for the rare ones that need no memory. */
+  /** Makes a system call by number, for calls that pass no memory. */
   call(number: number, ...words: readonly (number | bigint)[]): Result;
 }

@@ -6,30 +6,33 @@
 
 import { SkepError } from "../errors/skep_error.ts";
 
-/** A descriptor of a BPF object that is open. */
+/** An open descriptor of a BPF object. */
 export interface HeldDescriptor {
   /** The number. */
   readonly fd: number;
-  /** What it is: `map`, `program`, `link`, `btf`, `token`, `perf event`, `iterator`, or `pinned object`. */
+  /**
+   * The object: `map`, `program`, `link`, `btf`, `token`, `perf event`, `iterator`, `statistics`, or
+   * `pinned object`.
+   */
   readonly kind: string;
-  /** The stack where it was opened, while leaks are looked for. */
+  /** The stack at which it was opened; recorded only while leaks are tracked. */
   readonly stack: string | undefined;
 }
 
-/** What knows which descriptors are open: `linuxKernel()` does. */
+/** Lists open descriptors; `linuxKernel()` does. */
 export interface HoldsDescriptors {
-  /** What is open, in the order of opening. */
+  /** Returns the open descriptors in the order of opening. */
   heldDescriptors(): readonly HeldDescriptor[];
-  /** Notes where descriptors are opened, until disposal. */
+  /** Records where descriptors are opened until the result is disposed of. */
   trackDescriptors(): Disposable;
 }
 
 /**
- * Wraps the function of a test: it fails when descriptors of maps, programs, links, BTF or tokens are left
- * open that were not open before, and names each with the line that opened it.
+ * Wraps the function of a test so that it fails when descriptors of BPF objects stay open that were not
+ * open before, and reports where each was opened.
  *
- * Only descriptors that this isolate opened through the kernel interface are seen. A test that runs beside
- * others is told of theirs, too.
+ * Only descriptors opened by this isolate through the kernel interface are seen. Tests that run
+ * concurrently see each other's descriptors.
  *
  * @throws {SkepError} EMFILE, `stage: "usage"`, when something was left open.
  *
@@ -60,16 +63,16 @@ export function leakCheck<Arguments extends readonly unknown[]>(
       errno: "EMFILE",
       stage: "usage",
       why: `left open: ${each.join("; ")}`,
-      fix: "dispose of each, for instance by `using`",
+      fix: "dispose of each, for instance with `using`",
       data: { left: left.map(({ fd, kind, stack }) => ({ fd, kind, stack: stack ?? "" })) },
     });
   };
 }
 
-/** The first line of a stack that is not of this package: who asked for it. */
+/** Returns the first line of a stack outside this package. */
 function placeOf(stack: string | undefined): string {
   const root = new URL("../", import.meta.url).href;
   const lines = (stack ?? "").split("\n").slice(1).map((line) => line.trim());
   const users = lines.find((line) => !line.includes(root) || /_test\.[tj]s/.test(line));
-  return `opened ${users ?? lines.at(-1) ?? "before leaks were looked for"}`;
+  return `opened ${users ?? lines.at(-1) ?? "before leaks were tracked"}`;
 }

@@ -1,18 +1,17 @@
 /**
- * A piece of memory shared with the kernel, as typed arrays that end when it does.
+ * Memory shared with the kernel, as typed arrays that are detached when it is unmapped.
  *
  * @module
  */
 
 /**
- * Memory that was mapped: views on it, and the end of them.
+ * A mapping and its views.
  *
- * Disposing it first takes the memory away from every view (they get length 0 and read nothing, also
- * copies of them that others hold) and then unmaps it: a stale view cannot crash the process.
+ * Disposal first detaches every view, copies held elsewhere included (they get length 0), and then unmaps
+ * the memory: a stale view cannot crash the process.
  *
- * The views are made on first use and are always the same objects. Words are in the machine's byte
- * order. `Atomics` works on all of the integer views; words shared with another writer must be read
- * and written by it.
+ * Views are created on first use and are always the same objects. Words are in the machine's byte order.
+ * `Atomics` works on all integer views; words shared with another writer must be accessed through it.
  *
  * @example
  * ```ts
@@ -27,12 +26,12 @@
  * ```
  */
 export class Mapping implements Disposable {
-  /** Bytes, as asked for when it was mapped; 0 after disposal. */
+  /** Size in bytes as requested; 0 after disposal. */
   get size(): number {
     return this.#buffer.byteLength;
   }
 
-  /** Where it lies in this process, or 0 where it lies nowhere (fakes, after disposal). */
+  /** The address in this process; 0 for fakes and after disposal. */
   get address(): number {
     return this.#address;
   }
@@ -48,9 +47,9 @@ export class Mapping implements Disposable {
   #view: DataView<ArrayBuffer> | undefined;
 
   /**
-   * Takes over a buffer that lies at `address`. `release` unmaps it and is called once; with `true` where the
-   * buffer was given to another owner (`structuredClone`, `postMessage`), whose views cannot be taken away:
-   * the address must then stay valid.
+   * Takes ownership of a buffer at `address`. `release` unmaps it and is called once; its argument is
+   * `true` when the buffer was transferred (`structuredClone`, `postMessage`): its new owner's views cannot
+   * be detached, and the address must stay valid.
    */
   constructor(buffer: ArrayBuffer, address: number = 0, release?: (given: boolean) => void) {
     this.#buffer = buffer;
@@ -58,7 +57,7 @@ export class Mapping implements Disposable {
     this.#release = release;
   }
 
-  /** Whether it has been disposed of. */
+  /** Whether the mapping was disposed of. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -68,17 +67,17 @@ export class Mapping implements Disposable {
     return this.#u8 ??= new Uint8Array(this.#buffer);
   }
 
-  /** The 32-bit words, unsigned; a rest of less than a word is left out. */
+  /** The unsigned 32-bit words; trailing bytes are omitted. */
   get u32(): Uint32Array<ArrayBuffer> {
     return this.#u32 ??= new Uint32Array(this.#buffer, 0, this.#buffer.byteLength >>> 2);
   }
 
-  /** The 32-bit words, signed: what `Atomics` on positions and headers uses. */
+  /** The signed 32-bit words, for `Atomics` on positions and headers. */
   get i32(): Int32Array<ArrayBuffer> {
     return this.#i32 ??= new Int32Array(this.#buffer, 0, this.#buffer.byteLength >>> 2);
   }
 
-  /** The 64-bit words as bigint; a rest of less than a word is left out. */
+  /** The 64-bit words as bigint; trailing bytes are omitted. */
   get big64(): BigUint64Array<ArrayBuffer> {
     return this.#big64 ??= new BigUint64Array(
       this.#buffer,
@@ -92,14 +91,14 @@ export class Mapping implements Disposable {
     return this.#view ??= new DataView(this.#buffer);
   }
 
-  /** Takes the memory from every view, then unmaps it. A second call does nothing. */
+  /** Detaches every view, then unmaps the memory. Later calls do nothing. */
   [Symbol.dispose](): void {
     if (this.#closed) return;
     const release = this.#release;
     this.#release = undefined;
     const given = this.#buffer.detached;
     if (!given) this.#buffer.transfer(0);
-    // What is made from now on is empty too.
+    // Views created from now on are empty.
     this.#u8 =
       this.#u32 =
       this.#i32 =

@@ -1,6 +1,5 @@
 /**
- * The one seam to Linux: the {@linkcode Kernel} interface, Linux itself behind it, and stand-ins for
- * tests.
+ * The {@linkcode Kernel} interface to Linux, its implementation with system calls, and fakes for tests.
  *
  * Imports: uapi, errors.
  *

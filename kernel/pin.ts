@@ -1,5 +1,5 @@
 /**
- * Pins descriptors in a BPF file system.
+ * Pins descriptors on a bpffs.
  *
  * @module
  */
@@ -11,10 +11,12 @@ import { bpffsComponentFault } from "./path_component.ts";
 import { BPF_FS_MAGIC } from "../uapi/files.ts";
 
 /**
- * Pins a descriptor at `path`, whose directory is made when it is missing (one level, mode 0700).
+ * Pins a descriptor at `path`; creates the directory when it does not exist (one level, mode 0700).
  *
- * Answers 0 or `-errno`; throws a {@linkcode SkepError} for a name that no BPF file system takes, and when the
- * directory is not in one.
+ * Returns 0 or `-errno`.
+ *
+ * @throws {SkepError} EINVAL for a name that a bpffs does not accept, or a directory that is not on a
+ * bpffs.
  */
 export function pinDescriptor(kernel: Kernel, fd: number, path: string, subject: string): number {
   const slash = path.lastIndexOf("/");

@@ -1,19 +1,19 @@
 /**
- * The part of the seam to Linux that is about other processes: children, user namespaces, mounts and
- * sockets. It is reached as {@linkcode Kernel.processes}, so that whoever is given a kernel, a fake or a
- * recording is given these commands of the same machine.
+ * The part of the interface to Linux that concerns other processes: children, user namespaces, mounts and
+ * sockets.
  *
- * As in `Kernel`, a refusal is an answer and never an error: `-errno`, or, where a command is made of
- * several steps, the {@linkcode FailedStep}. Only what cannot be a refusal of the kernel throws.
+ * It is {@linkcode Kernel.processes}, so that a fake or a recording of a kernel covers these commands as
+ * well. As in `Kernel`, a refusal is a result and not an error: `-errno`, or the {@linkcode FailedStep} for
+ * a command made of several steps.
  *
  * @module
  */
 
 import type { Result } from "./result.ts";
 
-/** The step of a command of several at which it ended. */
+/** The step at which a command of several steps failed. */
 export interface FailedStep {
-  /** The step, usually the system call: `setns`, `execve`. */
+  /** The step, usually a system call: `setns`, `execve`. */
   readonly step: string;
   /** `-errno`. */
   readonly result: Result;
@@ -21,148 +21,177 @@ export interface FailedStep {
 
 /** How a process ended. */
 export interface ExitStatus {
-  /** The exit status; for a signal, 128 and its number, as shells have it. */
+  /** The exit status; 128 plus the signal's number after a signal, as in shells. */
   readonly code: number;
   /** The number of the signal that ended it, or 0. */
   readonly signal: number;
 }
 
-/** A child process. Disposing it kills it when it still runs, reaps it and closes its descriptor. */
+/** A child process. Disposal kills it if it is alive, reaps it and closes its pidfd. */
 export interface Child extends Disposable {
-  /** Its pid, as this process sees it. */
+  /** Its pid in this process's pid namespace. */
   readonly pid: number;
-  /** A descriptor of it: readable when it has ended. */
+  /** Its pidfd: readable when it has ended. */
   readonly pidfd: number;
-  /** Waits for its end without blocking the event loop. */
+  /** Waits until it has ended, without blocking the event loop. */
   wait(): Promise<ExitStatus>;
-  /** Sends a signal: 0, or `-errno`. It cannot reach another process that got the pid later. */
+  /**
+   * Sends a signal; returns 0 or `-errno`. The pidfd cannot refer to another process that reuses the pid.
+   */
   signal(number: number): Result;
 }
 
-/** A path that the command's user is to read although its permissions or those above it say no. */
+/** A path that the command's user may read although permissions on the path or above it forbid it. */
 export interface VisiblePath {
-  /** The path, absolute and without links. */
+  /** The path, absolute and without symbolic links. */
   readonly path: string;
   /** Whether it is a directory. */
   readonly directory: boolean;
 }
 
-/** A directory that hides the paths below it, and is covered by an empty one with only those. */
+/** A directory that hides the paths below it, and is covered by an empty one with only those paths. */
 export interface Cover {
   /** The directory. */
   readonly path: string;
-  /** Directories to make in it, parents first, absolute. */
+  /** Directories to create in it, parents first, absolute. */
   readonly directories: readonly string[];
-  /** Files to make in it, absolute. */
+  /** Files to create in it, absolute. */
   readonly files: readonly string[];
-  /** Symbolic links to make in it: their absolute paths, and what they contain. */
+  /** Symbolic links to create in it: their absolute paths and targets. */
   readonly links: readonly { readonly path: string; readonly target: string }[];
-  /** Who owns it and may write in it; undefined is this process's user. */
+  /** The directory's owner, who may write in it; this process's user when undefined. */
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
 }
 
-/** What {@linkcode Children.startIsolated} starts. */
+/** The command that {@linkcode Children.startIsolated} starts. */
 export interface IsolatedCommand {
-  /** Paths to execute, the first that works: what PATH says. */
+  /** Paths to execute, in order of PATH; the first that succeeds is used. */
   readonly executables: readonly string[];
-  /** argv. */
+  /** The arguments (argv). */
   readonly arguments: readonly string[];
-  /** `NAME=value` each. */
+  /** The environment, as `NAME=value`. */
   readonly environment: readonly string[];
-  /** The working directory; when it cannot be entered, the command starts in this process's. */
+  /** The working directory; this process's when undefined or when it cannot be entered. */
   readonly directory: string | undefined;
-  /** Uid outside; 0 inside. */
+  /** The uid outside; 0 inside. */
   readonly uid: number;
-  /** Gid outside; 0 inside. */
+  /** The gid outside; 0 inside. */
   readonly gid: number;
-  /** Whether it gets a network namespace, with its loopback up. */
+  /** Whether it gets a new network namespace, with the loopback interface up. */
   readonly newNetwork: boolean;
-  /** Where the bpffs is mounted for it. */
+  /** Where its bpffs is mounted. */
   readonly mountAt: string;
-  /** Made visible, read-only. */
+  /** Paths to make readable. */
   readonly visible: readonly VisiblePath[];
-  /** Directories that stand in the way of those. */
+  /** Directories that hide those paths. */
   readonly covers: readonly Cover[];
-  /** A user namespace whose map makes this process's files the user's, for what is visible. */
+  /** A user namespace that maps the owner of the visible files to the user, for idmapped mounts. */
   readonly ownerMapFd: number | undefined;
-  /** Descriptors that become 0, 1 and 2; undefined leaves one as it is. */
+  /** Descriptors that become 0, 1 and 2; an undefined one is inherited. */
   readonly standard: readonly (number | undefined)[];
-  /** Other descriptors that stay open in it, under the same number. */
+  /** Other descriptors to inherit, with the same numbers. */
   readonly descriptors: readonly number[];
-  /** A descriptor that is the slave of a pseudo-terminal: the command's controlling terminal. */
+  /** The slave of a pseudo-terminal that becomes the command's controlling terminal. */
   readonly terminal: number | undefined;
-  /** Numbers of the capabilities that it has in its user namespace. It has no others, and cannot gain any. */
+  /**
+   * Numbers of the capabilities that it has in its user namespace. It has no others and cannot gain any.
+   */
   readonly capabilities: readonly number[];
 }
 
 /**
- * A child in namespaces of its own, pid namespace included, that waits for its bpffs to be configured. When
- * the command ends, or this process does, every process in the pid namespace is killed.
+ * A child in new namespaces, pid namespace included, that waits for its bpffs to be configured. When the
+ * command or this process ends, every process in the pid namespace is killed.
  */
 export interface IsolatedChild extends Child {
-  /** The pid of the init of its pid namespace. */
+  /** The pid of the pid namespace's init. */
   readonly pid: number;
-  /** The context that it opened: fsconfig(2) it, with FSCONFIG_CMD_CREATE last. Closed by {@linkcode run} and disposal. */
+  /**
+   * The bpffs context that it opened: configure it with fsconfig(2), ending with FSCONFIG_CMD_CREATE.
+   * Closed by {@linkcode run} and disposal.
+   */
   readonly contextFd: number;
-  /** Lets it go on to its command: the command's pid, or the step at which it ended before. */
+  /** Lets it execute the command; returns the command's pid, or the step at which it failed. */
   run(): Promise<number | FailedStep>;
-  /** Kills the command and every process that it has started: 0, or `-errno`. */
+  /** Kills the command and every process it has started; returns 0 or `-errno`. */
   kill(): Result;
 }
 
-/** Child processes, made without any helper program. */
+/** Child processes, started without a helper program. */
 export interface Children {
   /**
-   * Starts a command in new user, mount and (when asked) network namespaces, and waits until it has opened
-   * the context of a bpffs there. The caller then writes the id maps, configures the context, and lets it run.
+   * Starts a command in new user, mount, pid and (optionally) network namespaces, and waits until it has
+   * opened the context of a bpffs there. The id maps are written meanwhile. The caller configures the
+   * context and calls {@linkcode IsolatedChild.run}.
    */
   startIsolated(command: IsolatedCommand): Promise<IsolatedChild | FailedStep>;
-  /** pidfd_open(2): a descriptor of a running process. */
+  /** pidfd_open(2): returns a pidfd of a running process. */
   open(pid: number): Result;
   /** pidfd_send_signal(2). */
   signal(pidfd: number, number: number): Result;
-  /** flock(2) with LOCK_EX and LOCK_NB: 0, or EAGAIN when another open file holds the lock. */
+  /** flock(2) with LOCK_EX and LOCK_NB: returns 0, or -EAGAIN when another open file holds the lock. */
   lock(fd: number): Result;
   /**
-   * Starts a child that keeps the rights that this process has now for one thing: to remove the file. A byte
-   * to the descriptor that is returned lets it, and that descriptor is readable when it is done; closing the
-   * descriptor ends it without.
+   * Starts a child that keeps this process's current privileges only to remove the file. Returns a socket:
+   * a byte sent to it removes the file, after which it becomes readable; closing it ends the child without
+   * removing.
    */
   startRemover(path: string): Result | FailedStep;
-  /** pipe2(2), close-on-exec: the end to read from and the end to write to. */
+  /** pipe2(2) with O_CLOEXEC: returns the reading and the writing end. */
   pipe(): readonly [reading: number, writing: number] | Result;
 }
 
-/** Which namespace of a process. */
+/** The namespaces of a process that can be opened. */
 export type NamespaceKind = "user" | "network";
 
-/** How long a child may be in another user namespace, whose root can slow, stop and kill it. */
+/** Limits on a child in another user namespace, whose root can slow, stop and kill it. */
 export interface InsideOptions {
-  /** Milliseconds after which it is killed, and ETIMEDOUT is the answer. @default {2000} */
+  /**
+   * Milliseconds after which the child is killed and the result is -ETIMEDOUT.
+   *
+   * @default {2000}
+   */
   readonly timeout?: number | undefined;
-  /** Kills it at once. */
+  /** Kills the child when aborted. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** User namespaces, by descriptors of them. */
+/** User namespaces, by descriptor. */
 export interface Namespaces {
-  /** ioctl(2) on a pidfd: a descriptor of a namespace that the process's leader is in (Linux 6.11; ENOTTY before). */
+  /**
+   * ioctl(2) on a pidfd: returns a descriptor of a namespace of the thread-group leader (Linux 6.11; ENOTTY
+   * before).
+   */
   ofProcess(pidfd: number, kind: NamespaceKind): Result;
-  /** NS_GET_USERNS: a descriptor of the user namespace that owns a namespace. */
+  /** NS_GET_USERNS: returns a descriptor of the user namespace that owns a namespace. */
   owningUserNamespace(namespaceFd: number): Result;
-  /** NS_GET_PARENT: a descriptor of the user namespace above; EPERM when it is out of this process's sight. */
+  /**
+   * NS_GET_PARENT: returns a descriptor of the parent user namespace; EPERM when it is outside this
+   * process's.
+   */
   parent(userNamespaceFd: number): Result;
-  /** NS_GET_OWNER_UID: the uid that owns a user namespace, as this process's user namespace has it. */
+  /**
+   * NS_GET_OWNER_UID: returns the uid that owns a user namespace, mapped into this process's user
+   * namespace.
+   */
   ownerUid(userNamespaceFd: number): Result;
-  /** NS_GET_ID (Linux 6.18; ENOTTY before): a number that no other namespace gets while the machine runs. */
+  /** NS_GET_ID (Linux 6.18; ENOTTY before): returns an id that no other namespace gets until reboot. */
   id(namespaceFd: number): Result;
-  /** Maps uid and gid 0 in a process's new user namespace to those outside. */
+  /** Maps uid and gid 0 in a process's new user namespace to `uid` and `gid` outside. */
   writeIdMaps(pid: number, uid: number, gid: number): FailedStep | undefined;
-  /** A descriptor of a user namespace that nobody is in, with one uid and one gid mapped: what an id-mapped mount wants. */
+  /**
+   * Returns a descriptor of an otherwise empty user namespace with one uid and one gid mapped, for an
+   * idmapped mount.
+   */
   ownerMap(uid: number, gid: number): Promise<Result | FailedStep>;
-  /** A context for a bpffs, opened from within another user namespace: a descriptor in this process. */
+  /**
+   * Opens a context for a bpffs inside another user namespace and returns its descriptor in this process.
+   */
   openFilesystemIn(userNamespaceFd: number, options?: InsideOptions): Promise<Result | FailedStep>;
-  /** BPF_TOKEN_CREATE from within another user namespace: a token's descriptor in this process. */
+  /**
+   * Calls BPF_TOKEN_CREATE inside another user namespace and returns the token's descriptor in this
+   * process.
+   */
   createTokenIn(
     userNamespaceFd: number,
     directoryFd: number,
@@ -170,37 +199,40 @@ export interface Namespaces {
   ): Promise<Result | FailedStep>;
 }
 
-/** What a process keeps when it gives up the rest. */
+/** What a process keeps when it drops its privileges. */
 export interface Confinement {
-  /** The user that it becomes, without supplementary groups; undefined leaves its user as it is. */
+  /** The user that it becomes, without supplementary groups; unchanged when undefined. */
   readonly user: { readonly uid: number; readonly gid: number } | undefined;
-  /** Numbers of the capabilities that this thread keeps. With `user` given, no other thread that runs then has any. */
+  /**
+   * Numbers of the capabilities that this thread keeps. With `user`, no other thread that runs then has
+   * any.
+   */
   readonly capabilities: readonly number[];
 }
 
 /** The credentials of this process. */
 export interface Credentials {
   /**
-   * Gives up all capabilities but those named, the ambient ones included; sets no_new_privs, and makes the
-   * process undumpable, so that nobody without CAP_SYS_PTRACE traces it. There is no way back. After a step
-   * that was refused the process is half confined, and should end.
+   * Drops all capabilities except those given, ambient ones included; sets no_new_privs; makes the process
+   * undumpable, so that only CAP_SYS_PTRACE permits tracing it. Irreversible. After a refused step the
+   * process is partly confined and should end.
    */
   confine(kept: Confinement): FailedStep | undefined;
 }
 
-/** File systems by the calls of the new mount API (Linux 5.2): open a context, configure it, mount it, move it. */
+/** File systems through the mount API of Linux 5.2: open a context, configure it, mount it, move it. */
 export interface Mounts {
-  /** fsopen(2): a context for a new file system, in this process's user namespace. */
+  /** fsopen(2): opens a context for a new file system in this process's user namespace. */
   open(type: string): Result;
-  /** fspick(2): a context for the mounted file system that a directory descriptor is the root of. */
+  /** fspick(2): opens a context for the file system mounted at the directory. */
   pick(directoryFd: number): Result;
-  /** fsconfig(2) with FSCONFIG_SET_STRING. Values of more than 255 bytes are EINVAL. */
+  /** fsconfig(2) with FSCONFIG_SET_STRING; EINVAL for values of more than 255 bytes. */
   setOption(contextFd: number, key: string, value: string): Result;
-  /** fsconfig(2) with FSCONFIG_CMD_CREATE. After a refusal the context is of no use. */
+  /** fsconfig(2) with FSCONFIG_CMD_CREATE. A refused context cannot be used again. */
   create(contextFd: number): Result;
-  /** fsconfig(2) with FSCONFIG_CMD_RECONFIGURE. On a bpffs it changes nothing. */
+  /** fsconfig(2) with FSCONFIG_CMD_RECONFIGURE. It changes nothing on a bpffs. */
   reconfigure(contextFd: number): Result;
-  /** fsmount(2): the mount as an O_PATH descriptor, attached nowhere. */
+  /** fsmount(2): returns a detached mount as an O_PATH descriptor. */
   mount(contextFd: number): Result;
   /** move_mount(2): attaches a mount at a path. */
   move(mountFd: number, path: string): Result;
@@ -209,75 +241,93 @@ export interface Mounts {
 /** Terminals: the pseudo-terminal of an interactive command, and the settings of the caller's terminal. */
 export interface Terminals {
   /**
-   * Opens a pseudo-terminal: the master, which does not block, and the slave, which the user owns.
-   * ENOENT where `/dev/ptmx` does not exist.
+   * Opens a pseudo-terminal: a nonblocking master, and a slave owned by `uid`. ENOENT where `/dev/ptmx`
+   * does not exist.
    */
   open(uid: number, gid: number): readonly [master: number, slave: number] | Result;
-  /** TCGETS: the bytes of `struct termios`; ENOTTY for a descriptor that is no terminal. */
+  /** TCGETS: returns the bytes of `struct termios`; ENOTTY for a descriptor that is not a terminal. */
   settings(fd: number): Uint8Array<ArrayBuffer> | Result;
-  /** TCSETS: applies settings at once. */
+  /** TCSETS: applies settings immediately. */
   setSettings(fd: number, settings: Uint8Array): Result;
-  /** TIOCGWINSZ and TIOCSWINSZ: gives one terminal the window size of another. */
+  /** TIOCGWINSZ and TIOCSWINSZ: copies the window size of one terminal to another. */
   copyWindowSize(from: number, to: number): Result;
 }
 
-/** A message. */
+/** A received message. */
 export interface Message {
   /** Its bytes. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The descriptors that came with it, close-on-exec, the receiver's own. */
+  /** The descriptors received with it, close-on-exec; the receiver owns them. */
   readonly descriptors: readonly number[];
-  /** Whether bytes or descriptors were cut off. */
+  /** Whether bytes or descriptors were truncated. */
   readonly truncated: boolean;
 }
 
-/** Who is at the other end, as of connect(2) or socketpair(2). */
+/** Credentials of the peer at the time of connect(2) or socketpair(2). */
 export interface PeerCredentials {
-  /** Its pid, in the receiver's pid namespace; 0 when it has none there. */
+  /** Its pid in the receiver's pid namespace; 0 when it has none there. */
   readonly pid: number;
-  /** Its effective uid, in the receiver's user namespace. */
+  /** Its effective uid in the receiver's user namespace. */
   readonly uid: number;
   /** Its effective gid. */
   readonly gid: number;
 }
 
 /**
- * Sockets between processes of one machine that carry descriptors: AF_UNIX, SOCK_SEQPACKET, close-on-exec.
+ * AF_UNIX SOCK_SEQPACKET sockets with close-on-exec, which pass descriptors between processes.
  *
- * A message arrives whole or not at all. Deno's own sockets hide their descriptor and carry none.
+ * A message arrives whole or not at all. Deno's sockets expose no descriptor and cannot pass any.
  */
 export interface Sockets {
-  /** socketpair(2): two connected sockets. */
+  /** socketpair(2): returns two connected sockets. */
   pair(): readonly [number, number] | Result;
-  /** Listens at a path; the socket, which does not block. */
+  /** Listens at a path; returns a nonblocking socket. */
   listen(path: string): Result;
-  /** Takes over a descriptor that was inherited: EINVAL when it is no listening socket of this kind. Makes it close-on-exec and not blocking. */
+  /**
+   * Takes ownership of an inherited listening socket and makes it close-on-exec and nonblocking; EINVAL for
+   * any other descriptor.
+   */
   adopt(fd: number): Result;
-  /** sendto(2) of one datagram to a path, or with a leading `@` to an abstract name: what sd_notify(3) does. */
+  /**
+   * sendto(2) of one datagram to a path or, with a leading `@`, to an abstract address, as sd_notify(3)
+   * does.
+   */
   notify(path: string, text: string): Result;
-  /** The next connection; EAGAIN when there is none. */
+  /** Accepts the next connection; EAGAIN when there is none. */
   accept(socket: number): Result;
-  /** Connects to a path; EAGAIN when the queue of the other side is full. */
+  /** Connects to a path; EAGAIN when the accept queue is full. */
   connect(path: string): Result;
-  /** Sends one message with descriptors: the number of bytes. Never waits (EAGAIN), never raises SIGPIPE. */
+  /**
+   * Sends one message with descriptors; returns the number of bytes. Never blocks (EAGAIN), never raises
+   * SIGPIPE.
+   */
   send(socket: number, bytes: Uint8Array, descriptors?: readonly number[]): Result;
-  /** Receives one message of at most `size` bytes without waiting: EAGAIN when there is none; an empty one when the other side is gone. */
+  /**
+   * Receives one message of at most `size` bytes without waiting: EAGAIN when there is none; an empty
+   * message when the peer has closed.
+   */
   receive(socket: number, size: number): Message | Result;
-  /** As {@linkcode receive}, waiting up to `timeout` milliseconds (without it, without end); ETIMEDOUT after that. */
+  /**
+   * As {@linkcode receive}, waiting up to `timeout` milliseconds (without limit when omitted); ETIMEDOUT
+   * after that.
+   */
   receiveWithin(socket: number, size: number, timeout?: number): Promise<Message | Result>;
-  /** SO_PEERCRED: who connected. */
+  /** SO_PEERCRED: returns the credentials of the peer. */
   peerCredentials(socket: number): PeerCredentials | Result;
-  /** SO_PEERPIDFD (Linux 6.5): a descriptor of the process that connected, whatever its pid becomes. */
+  /**
+   * SO_PEERPIDFD (Linux 6.5): returns a pidfd of the peer, which keeps referring to it when the pid is
+   * reused.
+   */
   peerProcess(socket: number): Result;
-  /** chmod(2) of a socket's path: connecting takes the right to write. */
+  /** chmod(2) of a socket's path: connecting needs write permission on it. */
   setMode(path: string, mode: number): Result;
 }
 
-/** Commands about other processes. */
+/** Commands on other processes. */
 export interface Processes {
   /** Child processes. */
   readonly children: Children;
-  /** This process's own credentials. */
+  /** Credentials of this process. */
   readonly credentials: Credentials;
   /** User namespaces. */
   readonly namespaces: Namespaces;
@@ -289,7 +339,7 @@ export interface Processes {
   readonly terminals: Terminals;
 }
 
-/** Whether a command of several steps ended at one. */
+/** Returns whether a result is the failed step of a command of several steps. */
 export function isFailedStep(answer: object | number | undefined): answer is FailedStep {
   return typeof answer === "object" && "step" in answer;
 }

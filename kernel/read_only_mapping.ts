@@ -1,5 +1,5 @@
 /**
- * Pages that the kernel maps for reading alone: a write through a view on them ends the process.
+ * Pages that are mapped read-only: a write through a view raises SIGSEGV.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { Mapping } from "./mapping.ts";
 let inside: (mapping: ReadOnlyMapping) => Mapping;
 
 /**
- * A mapping without views: nobody can write to it. Only {@linkcode readable}, which the package keeps to itself,
- * gives the views to code that reads.
+ * A mapping that exposes no views, so that no code can write to it. {@linkcode readable}, which is internal
+ * to this package, returns the views to code that only reads.
  */
 export class ReadOnlyMapping extends Mapping {
   static {
@@ -20,70 +20,70 @@ export class ReadOnlyMapping extends Mapping {
 
   readonly #pages: Mapping;
 
-  /** Keeps the views of `pages` to itself, and ends with them. */
+  /** Takes ownership of `pages` and hides its views. */
   constructor(pages: Mapping) {
     super(new ArrayBuffer(0));
     this.#pages = pages;
   }
 
-  /** Bytes, as asked for when it was mapped; 0 after disposal. */
+  /** Size in bytes as requested; 0 after disposal. */
   override get size(): number {
     return this.#pages.size;
   }
 
-  /** Where it lies in this process. */
+  /** The address in this process. */
   override get address(): number {
     return this.#pages.address;
   }
 
-  /** Whether it has been disposed of. */
+  /** Whether the mapping was disposed of. */
   override get closed(): boolean {
     return this.#pages.closed;
   }
 
-  /** Throws: over it others could write. */
+  /** @throws {SkepError} EACCES: a write through a view would raise SIGSEGV. */
   override get u8(): never {
     throw readOnly();
   }
 
-  /** Throws: over it others could write. */
+  /** @throws {SkepError} EACCES: a write through a view would raise SIGSEGV. */
   override get u32(): never {
     throw readOnly();
   }
 
-  /** Throws: over it others could write. */
+  /** @throws {SkepError} EACCES: a write through a view would raise SIGSEGV. */
   override get i32(): never {
     throw readOnly();
   }
 
-  /** Throws: over it others could write. */
+  /** @throws {SkepError} EACCES: a write through a view would raise SIGSEGV. */
   override get big64(): never {
     throw readOnly();
   }
 
-  /** Throws: over it others could write. */
+  /** @throws {SkepError} EACCES: a write through a view would raise SIGSEGV. */
   override get view(): never {
     throw readOnly();
   }
 
-  /** Unmaps it. A second call does nothing. */
+  /** Unmaps the pages. Later calls do nothing. */
   override [Symbol.dispose](): void {
     this.#pages[Symbol.dispose]();
   }
 }
 
-/** A mapping with its views, for code that writes to none that is read-only and hands none out. */
+/** Returns a mapping with its views, for code that neither writes to read-only views nor passes them on. */
 export function readable(mapping: Mapping): Mapping {
   return mapping instanceof ReadOnlyMapping ? inside(mapping) : mapping;
 }
 
 function readOnly(): SkepError {
   return new SkepError({
-    doing: "look at",
+    doing: "read",
     subject: "a mapping in place",
     errno: "EACCES",
     stage: "usage",
-    why: "its pages are read-only, and a write to a view would end the process",
-    fix: "map it without inPlace, which gives a copy",
+    why: "its pages are read-only: a write to a view would raise SIGSEGV",
+    fix: "map it without inPlace to get a copy",
   });
 }

@@ -1,5 +1,5 @@
 /**
- * What a command answers.
+ * The result of a command.
  *
  * @module
  */

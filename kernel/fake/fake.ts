@@ -1,5 +1,5 @@
 /**
- * A kernel in memory, for tests without privileges.
+ * An in-memory kernel for tests without privileges.
  *
  * @module
  */
@@ -18,9 +18,9 @@ import { BPF_FS_MAGIC } from "../../uapi/files.ts";
 const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
 /**
- * A kernel in memory: maps work, loads succeed, and any command can be made to fail.
+ * Implements {@linkcode K.Kernel} in memory: maps work, loads succeed, and any command can be made to fail.
  *
- * Descriptors are counted: {@linkcode FakeKernel.leaks} names those that are left. It needs no permission.
+ * Needs no permission. Descriptors are counted: {@linkcode FakeKernel.leaks} lists those still open.
  *
  * @example
  * ```ts
@@ -37,7 +37,7 @@ const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
  * ```
  */
 export class FakeKernel extends FakeMachine implements K.Kernel {
-  /** BPF_MAP_CREATE with the checks that need no type's own rules. */
+  /** Implements BPF_MAP_CREATE with the checks that all map types share. */
   mapCreate(attributes: K.MapCreate): K.Result {
     return this.run("map_create", attributes, () => {
       const { type, keySize, valueSize, maxEntries, tokenFd, btfFd, innerMapFd } = attributes;
@@ -61,7 +61,12 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     return typeof object === "number" ? object : object.map ?? -Errno.EINVAL;
   }
 
-  /** The kernel's side of a ring buffer: what it writes ends waits for `mapFd`. */
+  /**
+   * Returns the producer side of a ring buffer map; a submitted record ends waits for every descriptor of
+   * the map.
+   *
+   * @throws {TypeError} when `mapFd` is not a ring buffer map.
+   */
   ring(mapFd: number): FakeRing {
     const map = this.#findMap(mapFd);
     const ring = typeof map === "number" ? undefined : map.ring;
@@ -74,7 +79,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     return ring;
   }
 
-  /** Element commands; each is logged and can be refused. */
+  /** Creates element buffers; each command on them is logged and can be refused. */
   mapElements(mapFd: number, keySize: number, valueSize: number): K.MapElements {
     return new FakeMapElements(
       (command, attributes, work) => this.run(command, attributes, work),
@@ -84,7 +89,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     );
   }
 
-  /** Batch commands; each is logged and can be refused. */
+  /** Creates batch buffers; each command on them is logged and can be refused. */
   mapBatch(mapFd: number, keySize: number, valueSize: number, capacity: number): K.MapBatch {
     return new FakeMapBatch(
       (command, attributes, work) => this.run(command, attributes, work),
@@ -95,7 +100,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     );
   }
 
-  /** BPF_MAP_FREEZE. */
+  /** Implements BPF_MAP_FREEZE. */
   mapFreeze(mapFd: number): K.Result {
     return this.run("map_freeze", { mapFd }, () => {
       const map = this.#findMap(mapFd);
@@ -106,13 +111,13 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     });
   }
 
-  /** BPF_PROG_LOAD, answered in a later turn as the real one is. */
+  /** Implements BPF_PROG_LOAD and resolves in a later microtask, as `LinuxKernel` does. */
   async programLoad(attributes: K.ProgramLoad): Promise<K.LoadResult> {
     await Promise.resolve();
     return this.programLoadSync(attributes);
   }
 
-  /** BPF_PROG_LOAD; the options' `verify` decides. */
+  /** Implements BPF_PROG_LOAD; the option `verify` decides the result. */
   programLoadSync(attributes: K.ProgramLoad): K.LoadResult {
     let log = "";
     const result = this.run("prog_load", attributes, () => {
@@ -131,7 +136,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     return { result, log: text, logTrueSize: text.length };
   }
 
-  /** BPF_BTF_LOAD: any bytes with BTF's magic. */
+  /** Implements BPF_BTF_LOAD; accepts any bytes that begin with BTF's magic. */
   btfLoad(attributes: K.BtfLoad): K.LoadResult {
     const result = this.run("btf_load", attributes, () => {
       const { bytes, tokenFd } = attributes;
@@ -153,7 +158,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
       .sort((a, b) => a.id - b.id);
   }
 
-  /** BPF_*_GET_FD_BY_ID of what is open or pinned. */
+  /** Implements BPF_*_GET_FD_BY_ID for objects that are open or pinned. */
   getFdById(kind: K.ObjectKind, id: number, tokenFd?: number): K.Result {
     return this.run(`${short(kind)}_get_fd_by_id`, { id, tokenFd }, () => {
       const object = this.#byKind(kind).find((each) => each.id === id);
@@ -161,7 +166,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     });
   }
 
-  /** BPF_*_GET_NEXT_ID. */
+  /** Implements BPF_*_GET_NEXT_ID. */
   getNextId(kind: K.ObjectKind, id: number): K.Result {
     return this.run(
       `${short(kind)}_get_next_id`,
@@ -170,7 +175,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     );
   }
 
-  /** BPF_OBJ_GET_INFO_BY_FD: types, ids, names and sizes; what else there is stays zero. */
+  /** Implements BPF_OBJ_GET_INFO_BY_FD with types, ids, names and sizes; the other fields are zero. */
   objectInfo(fd: number, size: number): K.BytesResult {
     let bytes = EMPTY;
     const result = this.run("obj_get_info_by_fd", { fd, size }, () => {
@@ -182,7 +187,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     return { result, bytes };
   }
 
-  /** BPF_OBJ_GET_INFO_BY_FD of a BTF. */
+  /** Implements BPF_OBJ_GET_INFO_BY_FD for a BTF. */
   btfInfo(btfFd: number): ReturnType<K.Kernel["btfInfo"]> {
     const object = this.find(btfFd, "btf");
     const result = this.run(
@@ -197,7 +202,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     return { result, id: object.id, name: object.name, kernel: false, bytes };
   }
 
-  /** BPF_OBJ_GET_INFO_BY_FD of a program; the arrays that were asked for and are known. */
+  /** Implements BPF_OBJ_GET_INFO_BY_FD for a program; of the arrays, only `xlated` is filled. */
   programInfo(
     programFd: number,
     arrays: Parameters<K.Kernel["programInfo"]>[1] = {},
@@ -227,12 +232,12 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     };
   }
 
-  /** Reaches this kernel, unless something else was injected. */
+  /** Returns -E2BIG, as a call that reaches bpf(2), unless another errno was injected. */
   probeCommand(command: number): K.Result {
     return this.run("probe_command", { command }, () => -Errno.E2BIG);
   }
 
-  /** BPF_OBJ_PIN. */
+  /** Implements BPF_OBJ_PIN. */
   objectPin(fd: number, path: string, directoryFd?: number): K.Result {
     return this.run("obj_pin", { fd, path, directoryFd }, () => {
       const object = this.find(fd, "map", "program", "link");
@@ -243,7 +248,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     });
   }
 
-  /** BPF_OBJ_GET. */
+  /** Implements BPF_OBJ_GET. */
   objectGet(path: string, flags?: number, directoryFd?: number): K.Result {
     return this.run("obj_get", { path, flags, directoryFd }, () => {
       const object = this.pins.get(path);
@@ -251,7 +256,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     });
   }
 
-  /** BPF_LINK_CREATE of a program or a struct_ops map. */
+  /** Implements BPF_LINK_CREATE for a program or a struct_ops map. */
   linkCreate(attributes: K.LinkCreate): K.Result {
     return this.run("link_create", attributes, () => {
       const object = this.find(attributes.programFd, "program", "map");
@@ -260,7 +265,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     });
   }
 
-  /** BPF_LINK_UPDATE. */
+  /** Implements BPF_LINK_UPDATE. */
   linkUpdate(linkFd: number, newFd: number, oldFd?: number): K.Result {
     return this.run(
       "link_update",
@@ -273,12 +278,12 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     );
   }
 
-  /** BPF_LINK_DETACH. */
+  /** Implements BPF_LINK_DETACH. */
   linkDetach(linkFd: number): K.Result {
     return this.run("link_detach", { linkFd }, () => this.on(linkFd, "link", () => 0));
   }
 
-  /** BPF_RAW_TRACEPOINT_OPEN. */
+  /** Implements BPF_RAW_TRACEPOINT_OPEN. */
   rawTracepointOpen(programFd: number, name?: string, cookie?: bigint): K.Result {
     const attributes = { programFd, name, cookie };
     return this.run("raw_tracepoint_open", attributes, () =>
@@ -289,7 +294,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
       ));
   }
 
-  /** BPF_PROG_ATTACH. */
+  /** Implements BPF_PROG_ATTACH. */
   programAttach(attributes: K.ProgramAttach): K.Result {
     return this.run(
       "prog_attach",
@@ -298,18 +303,18 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     );
   }
 
-  /** BPF_PROG_DETACH. */
+  /** Implements BPF_PROG_DETACH. */
   programDetach(attributes: K.ProgramAttach): K.Result {
     return this.run("prog_detach", attributes, () => 0);
   }
 
-  /** BPF_PROG_QUERY: nothing is attached. */
+  /** Implements BPF_PROG_QUERY: no program is ever attached. */
   programQuery(target: number, attachType: number, flags?: number): K.ProgramQuery {
     const result = this.run("prog_query", { target, attachType, flags }, () => 0);
     return { result, programIds: [], linkIds: [], attachFlags: 0, revision: 0n };
   }
 
-  /** BPF_PROG_TEST_RUN; the options' `testRun` answers. */
+  /** Implements BPF_PROG_TEST_RUN; the option `testRun` supplies the result. */
   programTestRun(attributes: K.TestRun): K.TestRunResult {
     const answer = this.options.testRun?.(attributes) ?? {};
     const result = this.run(
@@ -321,7 +326,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     return result < 0 ? { ...rest, result } : { ...rest, ...answer, result };
   }
 
-  /** BPF_PROG_BIND_MAP. */
+  /** Implements BPF_PROG_BIND_MAP. */
   programBindMap(programFd: number, mapFd: number): K.Result {
     return this.run(
       "prog_bind_map",
@@ -330,7 +335,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     );
   }
 
-  /** BPF_PROG_STREAM_READ_BY_FD: always at its end. */
+  /** Implements BPF_PROG_STREAM_READ_BY_FD: every stream is empty. */
   programStreamRead(programFd: number, stream: number, size: number): K.BytesResult {
     const result = this.run(
       "prog_stream_read_by_fd",
@@ -340,7 +345,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     return { result, bytes: EMPTY };
   }
 
-  /** BPF_ITER_CREATE. */
+  /** Implements BPF_ITER_CREATE. */
   iteratorCreate(linkFd: number): K.Result {
     return this.run("iter_create", { linkFd }, () =>
       this.on(
@@ -350,7 +355,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
       ));
   }
 
-  /** BPF_ENABLE_STATS. */
+  /** Implements BPF_ENABLE_STATS. */
   enableStatistics(type: number): K.Result {
     return this.run(
       "enable_stats",
@@ -359,7 +364,7 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     );
   }
 
-  /** BPF_TOKEN_CREATE: any open directory of a bpffs has a token that allows everything. */
+  /** Implements BPF_TOKEN_CREATE: every bpffs delegates everything. */
   tokenCreate(bpffsFd: number): K.Result {
     return this.run(
       "token_create",
@@ -376,7 +381,10 @@ export class FakeKernel extends FakeMachine implements K.Kernel {
     );
   }
 
-  /** mmap(2) of a ring buffer, or of an array map with BPF_F_MMAPABLE: shares its memory. */
+  /**
+   * Implements mmap(2) of a ring buffer or of an array map with BPF_F_MMAPABLE; the mapping shares the
+   * map's memory.
+   */
   map(
     fd: number,
     size: number,

@@ -32,7 +32,7 @@ function elementSession(kernel: Kernel): number[] {
   return results;
 }
 
-Deno.test("FakeKernel's hash map answers as the kernel's does", () => {
+Deno.test("FakeKernel's hash map returns what the kernel's does", () => {
   const kernel = new FakeKernel();
   const { ENOENT, E2BIG, EEXIST } = Errno;
   const expected = [
@@ -43,7 +43,7 @@ Deno.test("FakeKernel's hash map answers as the kernel's does", () => {
   assertEquals(kernel.leaks(), []);
 });
 
-Deno.test("FakeKernel's array map is full of zeroes and keeps its elements", () => {
+Deno.test("FakeKernel's array map starts zeroed and keeps its elements", () => {
   const kernel = new FakeKernel();
   const fd = kernel.mapCreate({ ...hash, type: MapType.array });
   const elements = kernel.mapElements(fd, 4, 8);
@@ -60,7 +60,7 @@ Deno.test("FakeKernel's array map is full of zeroes and keeps its elements", () 
   assertEquals(kernel.leaks(), ["map h"]);
 });
 
-Deno.test("FakeKernel's queue and stack give elements in their order", () => {
+Deno.test("FakeKernel's queue and stack return elements in their order", () => {
   for (const [type, first] of [[MapType.queue, 1], [MapType.stack, 2]] as const) {
     const kernel = new FakeKernel();
     const elements = kernel.mapElements(kernel.mapCreate({ ...hash, keySize: 0, type }), 0, 8);
@@ -98,7 +98,7 @@ Deno.test("FakeKernel walks a map in batches", () => {
   assertEquals([batch.lookup(), batch.count], [-Errno.ENOENT, 4]);
 });
 
-Deno.test("FakeKernel maps an array that can be mapped, and goes on without the mapping", () => {
+Deno.test("FakeKernel maps an mmapable array, whose elements outlive the mapping", () => {
   const kernel = new FakeKernel();
   const fd = kernel.mapCreate({ ...hash, type: MapType.array, flags: 1 << 10 });
   const elements = kernel.mapElements(fd, 4, 8);
@@ -156,7 +156,7 @@ Deno.test("FakeKernel pins, finds by id, and checks kinds of descriptors", () =>
   assertEquals(kernel.leaks(), []);
 });
 
-Deno.test("FakeKernel shows the files it was given", () => {
+Deno.test("FakeKernel serves the files of its options", () => {
   const kernel = new FakeKernel({
     files: { "/sys/a/b": "text" },
     filesystems: { "/sys/fs/bpf": BPF_FS_MAGIC },
@@ -173,7 +173,7 @@ Deno.test("FakeKernel shows the files it was given", () => {
   assertEquals(kernel.tokenCreate(fd), -Errno.EINVAL);
 });
 
-Deno.test("FakePoller ends a wait when it is told, by time, signal and close", async () => {
+Deno.test("FakePoller ends a wait by ready(), timeout, signal and close", async () => {
   const kernel = new FakeKernel();
   const fd = kernel.mapCreate(hash);
   const wait = kernel.poller.wait(fd);
@@ -192,7 +192,7 @@ Deno.test("FakePoller ends a wait when it is told, by time, signal and close", a
   assertEquals(kernel.poller.waiting, 0);
 });
 
-Deno.test("a recording is stable JSON, and its replay answers the same", async () => {
+Deno.test("a recording is stable JSON, and its replay returns the same results", async () => {
   const record = async (): Promise<{ json: string; results: number[]; load: unknown }> => {
     const recorder = new RecordingKernel(new FakeKernel());
     const results = elementSession(recorder.kernel);
@@ -208,7 +208,7 @@ Deno.test("a recording is stable JSON, and its replay answers the same", async (
   assertEquals(replay.kernel.machine.release, "6.18.0-fake");
 });
 
-Deno.test("a replay refuses another command, other arguments, and more than was recorded", () => {
+Deno.test("a replay refuses other commands, other arguments and further commands", () => {
   const recorder = new RecordingKernel(new FakeKernel());
   recorder.kernel.mapCreate(hash);
   const replay = (): Kernel => new ReplayKernel(recorder.toJSON()).kernel;

@@ -1,5 +1,5 @@
 /**
- * What the parts of a fake kernel share.
+ * Types that the parts of the fake kernel share.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import type { FakePoller } from "./poller.ts";
 import type { PeerCredentials } from "../processes.ts";
 import type { Result } from "../result.ts";
 
-/** What a descriptor of the fake kernel leads to. */
+/** The object behind a descriptor of the fake kernel. */
 export interface FakeObject {
-  /** What it is. */
+  /** Its kind. */
   readonly kind:
     | "map"
     | "program"
@@ -25,45 +25,45 @@ export interface FakeObject {
     | "process"
     | "socket"
     | "other";
-  /** The id that the kernel would give; 0 for what has none. */
+  /** The object's id; 0 for kinds that have none. */
   readonly id: number;
-  /** The name, or the path. */
+  /** The object's name or path. */
   readonly name: string;
   /** The map, for maps. */
   readonly map?: FakeMap | undefined;
-  /** What it was loaded or created with. */
+  /** The attributes it was loaded or created with. */
   readonly attributes?: unknown;
-  /** The contents of a file, the blob of a BTF. */
+  /** The contents of a file, or the bytes of a BTF. */
   readonly bytes?: Uint8Array<ArrayBuffer> | undefined;
-  /** What stat(2) gives as its inode, for namespaces. */
+  /** The inode that stat(2) returns, for namespaces. */
   readonly inode?: bigint | undefined;
 }
 
-/** What the `FakeProcesses` needs of the fake kernel that it is part of. */
+/** The services of the fake kernel that its `FakeProcesses` uses. */
 export interface FakeGround {
-  /** Says what is ready. */
+  /** The poller that ends waits. */
   readonly poller: FakePoller;
-  /** Logs a command with its answer: the script's refusal, or what `work` gives. */
+  /** Logs a command and returns its result: the injected errno, or what `work` returns. */
   readonly run: (command: string, attributes: unknown, work: () => Result) => Result;
-  /** Gives out a descriptor. */
+  /** Adds a descriptor and returns its number. */
   readonly add: (object: Omit<FakeObject, "id">) => number;
-  /** What a descriptor leads to. */
+  /** Returns the object behind a descriptor. */
   readonly object: (fd: number) => FakeObject | undefined;
-  /** Takes a descriptor away. */
+  /** Closes a descriptor. */
   readonly close: (fd: number) => Result;
 }
 
-/** A user namespace of the fake. */
+/** A user namespace of the fake kernel. */
 export interface FakeUserNamespace {
   /** Its inode. */
   readonly inode: bigint;
   /** The uid that owns it. */
   readonly owner: number;
-  /** The one above; without it, it is out of sight. */
+  /** The parent namespace; undefined when it is not visible (NS_GET_PARENT then fails with EPERM). */
   readonly parent?: FakeUserNamespace | undefined;
 }
 
-/** A process of the fake, as the other end of a socket or behind a pidfd. */
+/** A process of the fake kernel, as a socket's peer or behind a pidfd. */
 export interface FakeProcess extends PeerCredentials {
   /** The user namespace that it is in. */
   readonly userNamespace: FakeUserNamespace;

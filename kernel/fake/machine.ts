@@ -1,6 +1,5 @@
 /**
- * The ground of the {@linkcode FakeKernel}: descriptors, the log of commands, the script of refusals,
- * and files.
+ * The base of {@linkcode FakeKernel}: descriptors, the log of commands, injected errors, and files.
  *
  * @module
  */
@@ -12,65 +11,69 @@ import { FakeProcesses } from "./processes.ts";
 import type * as K from "../kernel.ts";
 import { S_IFDIR, S_IFREG, TMPFS_MAGIC } from "../../uapi/files.ts";
 
-/** One command that the fake kernel was given. */
+/** One command that the fake kernel was called with. */
 export interface FakeCall {
   /** The command: `"map_create"`, `"prog_load"`, `"open"` … */
   readonly command: string;
-  /** Its attributes as they came. */
+  /** The attributes as passed. */
   readonly attributes: unknown;
-  /** What was answered. */
+  /** The result. */
   readonly result: K.Result;
 }
 
-/** When a command is to be refused, and how. */
+/** Refuses a command with an errno. */
 export interface Injection {
   /** The command: `"map_create"`, `"prog_load"`, `"link_create"` …; `"*"` for all. */
   readonly command: string;
-  /** What to answer. */
+  /** The errno. */
   readonly errno: ErrnoName;
-  /** Only the nth matching call, counted from 1; every one without it. */
+  /**
+   * Refuses only the nth matching call, counted from 1.
+   *
+   * @default {undefined} every matching call
+   */
   readonly nth?: number | undefined;
-  /** Only where this holds of the command's attributes. */
+  /** Refuses only calls whose attributes satisfy this predicate. */
   readonly when?: ((attributes: never) => boolean) | undefined;
-  /** A log to give with the refusal of a load. */
+  /** The verifier log that comes with a refused load. */
   readonly log?: string | undefined;
 }
 
-/** How a {@linkcode FakeKernel} starts. */
+/** Options of a {@linkcode FakeKernel}. */
 export interface FakeKernelOptions {
-  /** Files by path; directories come from the paths. */
+  /** Files by path; their directories are created. */
   readonly files?: { readonly [path: string]: string | Uint8Array } | undefined;
-  /** File system types by mount point, for `filesystemType`. */
+  /** File system types (f_type) by mount point, for `filesystemType`. */
   readonly filesystems?: { readonly [path: string]: number } | undefined;
   /** Inodes by path, for the files of `/proc/PID/ns`. */
   readonly inodes?: { readonly [path: string]: bigint } | undefined;
-  /** Namespaces by the path of their file; of a network namespace, the user namespace that owns it. */
+  /** Namespaces by the path of their file. For a network namespace, the user namespace that owns it. */
   readonly namespaces?: { readonly [path: string]: FakeUserNamespace };
-  /** Facts of the machine that differ from the fake's own. */
+  /** Machine facts that override the defaults. */
   readonly machine?: Partial<K.MachineFacts> | undefined;
   /** Interfaces by name. */
   readonly interfaces?: { readonly [name: string]: number } | undefined;
-  /** The verifier: what a load answers; without a result, a descriptor. */
+  /** Verifies a program; a load without a `result` returns a descriptor. */
   readonly verify?:
     | ((
       program: K.ProgramLoad,
     ) => { result?: K.Result | undefined; log?: string | undefined } | undefined)
     | undefined;
-  /** What a test run answers. */
+  /** Returns the result of a test run. */
   readonly testRun?: ((run: K.TestRun) => Partial<K.TestRunResult>) | undefined;
-  /** What netlink answers. */
+  /** Returns the answers of a netlink request. */
   readonly netlink?: ((message: Uint8Array) => ReturnType<K.Kernel["netlink"]>) | undefined;
 }
 
-/** Descriptors begin here, so that a real one in their place is noticed. */
+/** High enough that a descriptor of the process passed here by mistake is refused. */
 const FIRST_DESCRIPTOR = 1000;
 const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
-/** All of a fake kernel but bpf(2). */
+/** Implements every part of {@linkcode K.Kernel} except the bpf(2) commands and mmap. */
 export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> {
-  /** Every command so far, element and batch commands too. */
+  /** Every command so far, element and batch commands included. */
   readonly calls: FakeCall[] = [];
-  /** Says what is ready. */
+  /** The poller. */
   readonly poller: FakePoller = new FakePoller();
   /** Children, user namespaces, mounts and sockets. */
   readonly processes: FakeProcesses = new FakeProcesses({
@@ -80,12 +83,12 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     object: (fd) => this.object(fd),
     close: (fd) => this.close(fd),
   });
-  /** What this machine pretends to be. */
+  /** The facts of the simulated machine. */
   readonly machine: K.MachineFacts;
-  /** Pins by path. */
+  /** Pinned objects by path. */
   readonly pins: Map<string, FakeObject> = new Map();
 
-  /** As it was started. */
+  /** The options of the constructor. */
   protected readonly options: FakeKernelOptions;
   #injections: { readonly injection: Injection; seen: number }[] = [];
   /** Open descriptors. */
@@ -94,10 +97,10 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
   #directories: Set<string> = new Set(["/"]);
   #positions: Map<number, number> = new Map();
   #lastId = 0;
-  /** The log of the refusal that was injected last. */
+  /** The log of the last injected refusal. */
   protected log: string = "";
 
-  /** Starts with nothing but the files given. */
+  /** Starts with the files of the options. */
   constructor(options: FakeKernelOptions = {}) {
     this.options = options;
     this.machine = {
@@ -118,28 +121,28 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     }
   }
 
-  /** Refuses commands from now on; the first injection that fits wins. */
+  /** Refuses commands from now on; the first matching injection applies. */
   inject(injection: Injection): this {
     this.#injections.push({ injection, seen: 0 });
     return this;
   }
 
-  /** The commands given, in order, by name alone. */
+  /** Returns the names of the commands so far, in order. */
   commands(): string[] {
     return this.calls.map(({ command }) => command);
   }
 
-  /** What an open descriptor leads to. */
+  /** Returns the object behind an open descriptor. */
   object(fd: number): FakeObject | undefined {
     return this.descriptors.get(fd);
   }
 
-  /** Descriptors that are still open, as `"map events"`: none when nothing leaks. */
+  /** Returns the descriptors that are still open, as `"map events"`; empty when nothing leaked. */
   leaks(): string[] {
     return [...this.descriptors.values()].map(({ kind, name }) => `${kind} ${name}`.trimEnd());
   }
 
-  /** Gives out the lowest free descriptor for an object of the test's own. */
+  /** Adds an object of the test and returns the lowest free descriptor. */
   addDescriptor(object: Omit<FakeObject, "id"> & { readonly id?: number | undefined }): number {
     let fd = FIRST_DESCRIPTOR;
     while (this.descriptors.has(fd)) fd++;
@@ -147,7 +150,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     return fd;
   }
 
-  /** Logs a command with its answer: the script's refusal, or what `work` gives. */
+  /** Logs a command and returns its result: the injected errno, or what `work` returns. */
   protected run(command: string, attributes: unknown, work: () => K.Result): K.Result {
     const result = this.#refusal(command, attributes) ?? work();
     this.calls.push({ command, attributes, result });
@@ -168,19 +171,19 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     return undefined;
   }
 
-  /** What a descriptor leads to, or EBADF; EINVAL when it is of another kind. */
+  /** Returns the object behind a descriptor; -EBADF for a closed one, -EINVAL for one of another kind. */
   protected find(fd: number, ...kinds: FakeObject["kind"][]): FakeObject | K.Result {
     const object = this.descriptors.get(fd);
     if (object === undefined) return -Errno.EBADF;
     return kinds.length === 0 || kinds.includes(object.kind) ? object : -Errno.EINVAL;
   }
 
-  /** A descriptor for a new object with an id of its own. */
+  /** Returns a descriptor for a new object with a new id. */
   protected make(object: Omit<FakeObject, "id">): number {
     return this.addDescriptor({ ...object, id: ++this.#lastId });
   }
 
-  /** Does the work on what a descriptor leads to. */
+  /** Runs `work` on the object behind a descriptor, or returns an errno. */
   protected on(
     fd: number,
     kind: FakeObject["kind"],
@@ -190,7 +193,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     return typeof object === "number" ? object : work(object);
   }
 
-  /** open(2) of the files given. */
+  /** Implements open(2) for the files, directories and namespaces of the options. */
   open(path: string, flags?: number, directoryFd?: number): K.Result {
     return this.run("open", { path, flags, directoryFd }, () => {
       const namespace = this.options.namespaces?.[path];
@@ -206,7 +209,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     });
   }
 
-  /** close(2). */
+  /** Implements close(2). */
   close(fd: number): K.Result {
     return this.run("close", { fd }, () => {
       this.poller.forget(fd);
@@ -215,7 +218,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     });
   }
 
-  /** fcntl(F_DUPFD_CLOEXEC). */
+  /** Implements fcntl(F_DUPFD_CLOEXEC). */
   dup(fd: number): K.Result {
     return this.run("duplicate", { fd }, () => {
       const object = this.find(fd);
@@ -223,7 +226,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     });
   }
 
-  /** read(2). */
+  /** Implements read(2). */
   read(fd: number, size: number): K.BytesResult {
     let bytes = EMPTY;
     const result = this.run("read", { fd, size }, () => {
@@ -238,7 +241,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     return { result, bytes };
   }
 
-  /** write(2): taken and forgotten; the log has the bytes. */
+  /** Implements write(2): the bytes are logged and discarded. */
   write(fd: number, bytes: Uint8Array): K.Result {
     return this.run("write", { fd, bytes: Uint8Array.from(bytes) }, () => {
       const object = this.find(fd);
@@ -246,7 +249,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     });
   }
 
-  /** The whole file. */
+  /** Returns the contents of a file. */
   readFile(path: string, limit: number = Infinity): K.BytesResult {
     let bytes = EMPTY;
     const result = this.run("readFile", { path }, () => {
@@ -260,7 +263,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     return { result, bytes };
   }
 
-  /** Names in a directory of the files given and of the pins. */
+  /** Returns the names in a directory, from the files, directories and pins. */
   readDirectory(path: string): readonly string[] | undefined {
     const prefix = path === "/" ? "/" : `${path}/`;
     const all = [...this.#files.keys(), ...this.#directories, ...this.pins.keys()];
@@ -271,12 +274,12 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
       : [...new Set(names)].sort();
   }
 
-  /** There are no links. */
+  /** Returns undefined: the fake kernel has no symbolic links. */
   readLink(_path: string): string | undefined {
     return undefined;
   }
 
-  /** stat(2) of the files given. */
+  /** Implements stat(2). */
   stat(pathOrFd: string | number): ReturnType<K.Kernel["stat"]> {
     const answer = { device: 1n, inode: 0n, mode: 0, uid: 0 };
     const path = typeof pathOrFd === "string" ? pathOrFd : this.descriptors.get(pathOrFd)?.name;
@@ -292,7 +295,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
       : { ...answer, result: -Errno.ENOENT };
   }
 
-  /** f_type of the longest mount point given that holds the path. */
+  /** Returns the f_type of the mount point that holds the path. */
   filesystemType(pathOrFd: string | number): number {
     const path = typeof pathOrFd === "string" ? pathOrFd : this.descriptors.get(pathOrFd)?.name;
     if (path === undefined) return -Errno.EBADF;
@@ -302,7 +305,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     return mounts[0]?.[1] ?? (this.#directories.has(path) ? TMPFS_MAGIC : -Errno.ENOENT);
   }
 
-  /** mkdir(2). */
+  /** Implements mkdir(2). */
   makeDirectory(path: string, mode?: number): K.Result {
     return this.run("mkdir", { path, mode }, () => {
       if (this.#directories.has(path) || this.#files.has(path)) return -Errno.EEXIST;
@@ -311,7 +314,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     });
   }
 
-  /** unlink(2) of a file or pin, rmdir(2) of an empty directory. */
+  /** Implements unlink(2) for a file or pin, rmdir(2) for an empty directory. */
   unlink(path: string): K.Result {
     return this.run("remove", { path }, () => {
       if (this.pins.delete(path) || this.#files.delete(path)) return 0;
@@ -322,7 +325,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     });
   }
 
-  /** ioctl(2): accepted. */
+  /** Implements ioctl(2): accepts every request. */
   ioctl(fd: number, request: number, argument?: number): K.Result {
     return this.run("ioctl", { fd, request, argument }, () => {
       const object = this.find(fd);
@@ -330,7 +333,7 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     });
   }
 
-  /** perf_event_open(2). */
+  /** Implements perf_event_open(2). */
   perfEventOpen(event: K.PerfEvent): K.Result {
     return this.run(
       "perf_event_open",
@@ -339,12 +342,12 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     );
   }
 
-  /** if_nametoindex(3) of the interfaces given; `lo` is 1. */
+  /** Implements if_nametoindex(3) for the interfaces of the options; `lo` has index 1. */
   interfaceIndex(name: string): K.Result {
     return this.options.interfaces?.[name] ?? (name === "lo" ? 1 : -Errno.ENODEV);
   }
 
-  /** The options' `netlink` answers; without it, an empty success. */
+  /** Passes a netlink request to the option `netlink`; without it, succeeds with no answers. */
   netlink(message: Uint8Array, protocol?: number): ReturnType<K.Kernel["netlink"]> {
     const answer = this.options.netlink?.(message) ?? { result: 0, answers: [] };
     const result = this.run(
@@ -355,12 +358,12 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     return result < 0 ? { result, answers: [] } : { result, answers: answer.answers };
   }
 
-  /** setsockopt(SOL_SOCKET). */
+  /** Implements setsockopt(SOL_SOCKET): accepts every option. */
   setSocketOption(fd: number, option: number, value: number): K.Result {
     return this.run("setsockopt", { fd, option, value }, () => 0);
   }
 
-  /** No system call by number exists here. */
+  /** Returns -ENOSYS for every system call number. */
   call(number: number, ...words: readonly (number | bigint)[]): K.Result {
     return this.run("call", { number, words }, () => -Errno.ENOSYS);
   }

@@ -1,5 +1,5 @@
 /**
- * Maps of the {@linkcode FakeKernel}: real element semantics, in memory.
+ * Maps of the {@linkcode FakeKernel}: element semantics of the kernel's maps, in memory.
  *
  * @module
  */
@@ -23,7 +23,7 @@ const indexed: ReadonlySet<number> = new Set([
   MapType.xskmap,
   MapType.sockmap,
 ]);
-/** Slots that are empty until something is put there. */
+/** Types whose slots are empty until an update. */
 const sparse: ReadonlySet<number> = new Set([
   MapType.prog_array,
   MapType.perf_event_array,
@@ -36,13 +36,13 @@ const sparse: ReadonlySet<number> = new Set([
 ]);
 const evicting: ReadonlySet<number> = new Set([MapType.lru_hash, MapType.lru_percpu_hash]);
 
-/** A map in memory: elements under their keys' bytes, in the order in which they came. */
+/** A map in memory: elements by the bytes of their key, in insertion order. */
 export class FakeMap {
-  /** As it was created. */
+  /** The attributes it was created with. */
   readonly attributes: MapCreate;
   /** Whether BPF_MAP_FREEZE was called. */
   frozen = false;
-  /** The producer's side of a ring buffer. */
+  /** The producer side of a ring buffer map. */
   readonly ring: FakeRing | undefined;
 
   #elements: Map<string, Uint8Array<ArrayBuffer>> = new Map();
@@ -50,14 +50,14 @@ export class FakeMap {
   #storage: Uint8Array<ArrayBuffer> | undefined;
   #mappings = 0;
 
-  /** Makes an empty map. */
+  /** Creates an empty map. */
   constructor(attributes: MapCreate) {
     this.attributes = attributes;
     const { type, maxEntries } = attributes;
     this.ring = type === MapType.ringbuf ? new FakeRing(maxEntries) : undefined;
   }
 
-  /** How many elements it holds. */
+  /** The number of elements. */
   get size(): number {
     return this.#isQueue ? this.#queue.length : this.#elements.size;
   }
@@ -71,14 +71,14 @@ export class FakeMap {
     return this.attributes.type === MapType.queue || this.attributes.type === MapType.stack;
   }
 
-  /** The memory of an array that can be mapped, made on first use. */
+  /** The memory of an array map with BPF_F_MMAPABLE, allocated on first use. */
   get #flat(): Uint8Array<ArrayBuffer> | undefined {
     const { type, flags = 0, valueSize, maxEntries } = this.attributes;
     if (type !== MapType.array || (flags & BPF_F_MMAPABLE) === 0) return undefined;
     return this.#storage ??= new Uint8Array(stride(valueSize) * maxEntries);
   }
 
-  /** BPF_MAP_LOOKUP_ELEM into `value`. */
+  /** Implements BPF_MAP_LOOKUP_ELEM into `value`. */
   lookup(key: Uint8Array, value: Uint8Array): Result {
     if (this.#isQueue) {
       const found = this.#queue[0];
@@ -102,7 +102,7 @@ export class FakeMap {
     return found ?? (sparse.has(this.attributes.type) ? undefined : new Uint8Array(0));
   }
 
-  /** BPF_MAP_UPDATE_ELEM. */
+  /** Implements BPF_MAP_UPDATE_ELEM. */
   update(key: Uint8Array, value: Uint8Array, flags: number): Result {
     if (this.frozen) return -Errno.EPERM;
     const { type, maxEntries } = this.attributes;
@@ -139,7 +139,7 @@ export class FakeMap {
     return 0;
   }
 
-  /** BPF_MAP_DELETE_ELEM. */
+  /** Implements BPF_MAP_DELETE_ELEM. */
   delete(key: Uint8Array): Result {
     if (this.frozen) return -Errno.EPERM;
     if (this.#isQueue) return -Errno.EINVAL;
@@ -147,7 +147,7 @@ export class FakeMap {
     return this.#elements.delete(key.toHex()) ? 0 : -Errno.ENOENT;
   }
 
-  /** BPF_MAP_LOOKUP_AND_DELETE_ELEM. */
+  /** Implements BPF_MAP_LOOKUP_AND_DELETE_ELEM. */
   lookupAndDelete(key: Uint8Array, value: Uint8Array): Result {
     if (this.indexed) return -Errno.ENOTSUPP;
     const result = this.lookup(key, value);
@@ -158,7 +158,9 @@ export class FakeMap {
     return 0;
   }
 
-  /** BPF_MAP_GET_NEXT_KEY; a key that is not there starts again, as hash maps do. */
+  /**
+   * Implements BPF_MAP_GET_NEXT_KEY; a key that does not exist restarts the walk, as in kernel hash maps.
+   */
   next(key: Uint8Array | undefined, nextKey: Uint8Array): Result {
     if (this.#isQueue) return -Errno.EINVAL;
     if (this.indexed) {
@@ -177,8 +179,8 @@ export class FakeMap {
   }
 
   /**
-   * A mapping that shares the map's memory. As long as there are several, the end of one leaves its
-   * views alive: only the last takes the memory away.
+   * Returns a mapping that shares the map's memory. Disposing of one of several mappings leaves the views
+   * of all of them valid; the last one detaches them.
    */
   mapping(size: number, offset: number = 0): Mapping | Result {
     if (this.ring !== undefined) return this.ring.mapping(offset);
@@ -192,7 +194,7 @@ export class FakeMap {
     }
     this.#mappings++;
     return new SharedMapping((this.#storage as Uint8Array<ArrayBuffer>).buffer, () => {
-      // The map outlives its last mapping: it goes on with a copy.
+      // The map outlives its last mapping and continues with a copy.
       if (--this.#mappings === 0) this.#storage = this.#storage?.slice();
     });
   }
@@ -236,12 +238,12 @@ function padded(value: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Asks the fake kernel's log and script, then does the work. */
+/** Logs a command, and runs `work` unless an error was injected. */
 export type Run = (command: string, attributes: unknown, work: () => Result) => Result;
-/** The map of a descriptor now, or `-errno`. */
+/** Returns the map behind a descriptor, or `-errno`. */
 export type FindMap = () => FakeMap | Result;
 
-/** {@linkcode MapElements} on a {@linkcode FakeMap}. */
+/** Implements {@linkcode MapElements} on a {@linkcode FakeMap}. */
 export class FakeMapElements implements MapElements {
   readonly key: Uint8Array<ArrayBuffer>;
   readonly value: Uint8Array<ArrayBuffer>;
@@ -249,7 +251,7 @@ export class FakeMapElements implements MapElements {
   #run: Run;
   #find: FindMap;
 
-  /** Takes the sizes as the system call moves them. */
+  /** Allocates buffers; sizes in bytes as the system call copies them. */
   constructor(run: Run, find: FindMap, keySize: number, valueSize: number) {
     this.#run = run;
     this.#find = find;
@@ -295,7 +297,7 @@ export class FakeMapElements implements MapElements {
   }
 }
 
-/** {@linkcode MapBatch} on a {@linkcode FakeMap}. */
+/** Implements {@linkcode MapBatch} on a {@linkcode FakeMap}. */
 export class FakeMapBatch implements MapBatch {
   readonly capacity: number;
   readonly keys: Uint8Array<ArrayBuffer>;
@@ -307,7 +309,7 @@ export class FakeMapBatch implements MapBatch {
   #cursor: Uint8Array<ArrayBuffer> | undefined;
   #count = 0;
 
-  /** Takes the sizes as the system call moves them. */
+  /** Allocates buffers; sizes in bytes as the system call copies them. */
   constructor(run: Run, find: FindMap, keySize: number, valueSize: number, capacity: number) {
     this.#run = run;
     this.#find = find;

@@ -1,5 +1,5 @@
 /**
- * Kernels for tests: one in memory, and one that replays what a real one answered.
+ * Kernels for tests: one in memory, and one that replays a recording of a real kernel.
  *
  * Imports: uapi, errors, kernel.
  *

@@ -1,32 +1,35 @@
 /**
- * A poller without descriptors: tests say what is ready.
+ * A poller without epoll: tests call `ready`.
  *
  * @module
  */
 
 import type { Poller, WaitOptions } from "../poller.ts";
 
-/** {@linkcode Poller} of the `FakeKernel`: {@linkcode FakePoller.ready} ends a wait. */
+/** Implements {@linkcode Poller} for the `FakeKernel`: {@linkcode FakePoller.ready} ends a wait. */
 export class FakePoller implements Poller {
   #ready: Set<number> = new Set();
   #waiting: Map<number, Set<(ready: boolean) => void>> = new Map();
   #closed = false;
 
-  /** How many wait. */
+  /** The number of pending waits. */
   get waiting(): number {
     let count = 0;
     for (const waiters of this.#waiting.values()) count += waiters.size;
     return count;
   }
 
-  /** Makes a descriptor readable: for those who wait, or else for the next who asks. */
+  /** Marks a descriptor readable: ends all waits for it, or the next one when there is none. */
   ready(fd: number): void {
     const waiters = this.#waiting.get(fd);
     if (waiters === undefined) this.#ready.add(fd);
     else for (const finish of [...waiters]) finish(true);
   }
 
-  /** Resolves when {@linkcode ready} is called, by time, or when it is forgotten. */
+  /**
+   * Resolves with `true` when {@linkcode ready} is called, with `false` after the timeout or when the
+   * descriptor is closed.
+   */
   wait(fd: number, options: WaitOptions = {}): Promise<boolean> {
     const { signal, timeout } = options;
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -62,7 +65,7 @@ export class FakePoller implements Poller {
     for (const finish of [...this.#waiting.get(fd) ?? []]) finish(false);
   }
 
-  /** Whether {@linkcode ready} was called since the last time; never waits. */
+  /** Returns whether {@linkcode ready} was called since the last wait or poll; never blocks. */
   poll(fd: number): boolean {
     return this.#ready.delete(fd);
   }

@@ -11,26 +11,29 @@ import type { Result } from "../result.ts";
 import { SIGKILL } from "../../uapi/processes.ts";
 import { FakeSockets } from "./sockets.ts";
 
-/** A file system that was opened by fsopen(2) or {@linkcode P.Namespaces.openFilesystemIn}. */
+/** A file system context opened by fsopen(2) or {@linkcode P.Namespaces.openFilesystemIn}. */
 export interface FakeFilesystem {
-  /** Its type. */
+  /** The file system's type. */
   readonly type: string;
   /** The options set, in order. */
   readonly options: (readonly [key: string, value: string])[];
-  /** Whether FSCONFIG_CMD_CREATE was given. */
+  /** Whether FSCONFIG_CMD_CREATE was called. */
   created: boolean;
 }
 
-/** How children of the fake behave. */
+/** Decides how a child starts: returns the step at which it fails, or undefined to let it run. */
 export type FakeStart = (command: P.IsolatedCommand) => P.FailedStep | undefined;
 
-/** The uid and inode of the user namespace that the fake's own process is in. */
+/** The user namespace of the fake kernel's own process. */
 const INITIAL: FakeUserNamespace = { inode: 0xeffffffdn, owner: 0 };
 const FIRST_PID = 5000;
 
-/** {@linkcode P.Processes} of the `FakeKernel`. Its commands are logged and can be refused as all others of the kernel. */
+/**
+ * Implements {@linkcode P.Processes} for the `FakeKernel`. Commands are logged and can be refused like
+ * those of bpf(2).
+ */
 export class FakeProcesses implements P.Processes {
-  /** Children; each is kept here. */
+  /** Children; every started child is kept. */
   readonly children: FakeChildren;
   /** This process's credentials. */
   readonly credentials: P.Credentials;
@@ -38,12 +41,12 @@ export class FakeProcesses implements P.Processes {
   readonly namespaces: P.Namespaces;
   /** File systems. */
   readonly mounts: P.Mounts;
-  /** Sockets; the other ends can be played by other processes. */
+  /** Sockets; tests can play the other ends as other processes. */
   readonly sockets: FakeSockets;
   /** Terminals. */
   readonly terminals: P.Terminals;
 
-  /** On the ground of a fake kernel. */
+  /** Uses the poller, log and descriptors of a fake kernel. */
   constructor(ground: FakeGround) {
     const self: FakeProcess = {
       pid: FIRST_PID - 1,
@@ -66,18 +69,20 @@ export class FakeProcesses implements P.Processes {
   }
 }
 
-/** A child of the fake: it ends when the test says so, or when it is killed. */
+/**
+ * A child of the fake kernel: ends when the test calls {@linkcode FakeChild.exit}, or when it is killed.
+ */
 export class FakeChild implements P.IsolatedChild {
   readonly pid: number;
   readonly pidfd: number;
   readonly contextFd: number;
-  /** The signals that it was sent. */
+  /** The signals sent to it. */
   readonly signals: number[] = [];
   readonly #ground: FakeGround;
   readonly #refusal: P.FailedStep | undefined;
   readonly #ended: PromiseWithResolvers<P.ExitStatus> = Promise.withResolvers();
 
-  /** With the step at which it ends instead of running. */
+  /** Takes the step at which the child fails instead of running, if any. */
   constructor(ground: FakeGround, pid: number, refusal: P.FailedStep | undefined) {
     this.#ground = ground;
     this.#refusal = refusal;
@@ -86,7 +91,7 @@ export class FakeChild implements P.IsolatedChild {
     this.contextFd = addFilesystem(ground, "bpf");
   }
 
-  /** Ends it. */
+  /** Ends the child. */
   exit(status: P.ExitStatus): void {
     this.#ended.resolve(status);
     this.#ground.poller.ready(this.pidfd);
@@ -114,7 +119,7 @@ export class FakeChild implements P.IsolatedChild {
     });
   }
 
-  /** Closes what is open of it. */
+  /** Closes its open descriptors. */
   [Symbol.dispose](): void {
     for (const fd of [this.pidfd, this.contextFd]) {
       if (this.#ground.object(fd) !== undefined) this.#ground.close(fd);
@@ -122,17 +127,17 @@ export class FakeChild implements P.IsolatedChild {
   }
 }
 
-/** {@linkcode P.Children} of the fake. */
+/** Implements {@linkcode P.Children}. */
 export class FakeChildren implements P.Children {
-  /** All that were started. */
+  /** All children that were started. */
   readonly started: FakeChild[] = [];
-  /** Names of the files that are locked. Closing a descriptor does not unlock here. */
+  /** Names of the locked files. Unlike with flock(2), closing a descriptor does not unlock. */
   readonly locked: Set<string> = new Set();
-  /** Decides whether a command comes to run: the step at which it ends otherwise. */
+  /** Decides whether a command runs, or at which step it fails. */
   onStart: FakeStart = () => undefined;
   readonly #ground: FakeGround;
 
-  /** On the ground of a fake kernel. */
+  /** Uses the poller, log and descriptors of a fake kernel. */
   constructor(ground: FakeGround) {
     this.#ground = ground;
   }
@@ -192,7 +197,7 @@ export class FakeChildren implements P.Children {
 function fakeNamespaces(ground: FakeGround): P.Namespaces {
   const add = (namespace: FakeUserNamespace, name: string): number =>
     ground.add({ kind: "namespace", name, inode: namespace.inode, attributes: namespace });
-  /** The user namespace behind a descriptor: its own, or the one that owns it. */
+  /** The user namespace behind a descriptor; for a network namespace, the one that owns it. */
   const userNamespace = (fd: number): FakeUserNamespace | undefined => {
     const object = ground.object(fd);
     return object?.kind === "namespace" ? object.attributes as FakeUserNamespace : undefined;
@@ -313,7 +318,7 @@ function fakeMounts(ground: FakeGround): P.Mounts {
   };
 }
 
-/** No descriptor of the fake is a terminal, but pseudo-terminals can be opened. */
+/** Opens pseudo-terminals; no descriptor of the fake kernel is a terminal. */
 function fakeTerminals(ground: FakeGround): P.Terminals {
   return {
     open: (uid, gid) => {

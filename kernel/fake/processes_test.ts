@@ -61,7 +61,7 @@ Deno.test("FakeKernel's sockets carry messages with descriptors from one process
   assertEquals(kernel.leaks(), []);
 });
 
-Deno.test("FakeKernel tells a peer's namespaces and their owners", async () => {
+Deno.test("FakeKernel returns a peer's namespaces and their owners", async () => {
   const kernel = new FakeKernel();
   const { sockets, namespaces } = kernel.processes;
   const listener = sockets.listen("/s");
@@ -96,7 +96,7 @@ Deno.test("FakeKernel's file systems take options until they are created", () =>
   assertEquals(options, [["delegate_cmds", "0x1"]]);
 });
 
-Deno.test("FakeKernel's children end when they are told to, at a step or with a status", async () => {
+Deno.test("FakeKernel's children end at the step or with the status that the test sets", async () => {
   const kernel = new FakeKernel();
   const { children } = kernel.processes;
   const child = await children.startIsolated(command);
@@ -118,7 +118,7 @@ Deno.test("FakeKernel's children end when they are told to, at a step or with a 
   assertEquals(kernel.leaks(), []);
 });
 
-/** What a broker and a sandbox do, in short. */
+/** A short session of a broker and a sandbox. */
 async function session(kernel: Kernel): Promise<unknown[]> {
   const { children, mounts, namespaces, sockets } = kernel.processes;
   const pair = sockets.pair();
@@ -138,7 +138,7 @@ async function session(kernel: Kernel): Promise<unknown[]> {
   ];
 }
 
-Deno.test("what is asked of processes is recorded and answered from the recording", async () => {
+Deno.test("commands on processes are recorded and replayed", async () => {
   const recorder = new RecordingKernel(new FakeKernel());
   const answers = await session(recorder.kernel);
   const recording = JSON.parse(JSON.stringify(recorder.toJSON()));

@@ -1,5 +1,5 @@
 /**
- * Recording what a kernel was asked and what it answered, and answering from that later.
+ * Records the commands of a kernel with their results, and replays them.
  *
  * @module
  */
@@ -12,32 +12,35 @@ import { isFailedStep, type IsolatedChild, type Processes } from "../processes.t
 
 /** One command of a recording. */
 export interface RecordedCall {
-  /** The method, with a prefix for those of an element, a batch (`"elements 2.update"`), the poller or the processes (`"sockets.send"`, `"child 1.wait"`). */
+  /**
+   * The method, prefixed for element and batch commands (`"mapElements 2.update"`), the poller
+   * (`"poller.wait"`) and the processes (`"sockets.send"`, `"child 1.wait"`).
+   */
   readonly command: string;
-  /** Its arguments; bytes and bigints in the recording's own form. */
+  /** The arguments; bytes and bigints are encoded as JSON objects (`{ $bytes }`, `{ $bigint }`). */
   readonly arguments: JsonValue;
-  /** Its answer; for element and batch commands with the buffers after it. */
+  /** The result; for element and batch commands with the contents of the buffers after the call. */
   result: JsonValue;
 }
 
-/** A recording: stable JSON, the same for the same commands and answers. */
+/** A recording as JSON that is identical for identical commands and results. */
 export interface Recording {
-  /** The version of the form. */
+  /** The version of the format. */
   readonly version: 1;
   /** The facts of the machine. */
   readonly machine: JsonValue;
-  /** All commands in the order in which they were given. */
+  /** All commands, in order. */
   readonly calls: readonly RecordedCall[];
 }
 
-/** A command that the recording does not have at this place. */
+/** Thrown when a command differs from the recording. */
 export class ReplayError extends SkepError {
   /** The class's name, also after minification. */
   override readonly name: string = "ReplayError";
 }
 
 /**
- * Wraps a kernel and keeps all that goes through.
+ * Wraps a kernel and records every command with its result.
  *
  * @example
  * ```ts
@@ -53,7 +56,7 @@ export class ReplayError extends SkepError {
  * ```
  */
 export class RecordingKernel {
-  /** The kernel to hand on: it does what the wrapped one does. */
+  /** A kernel that forwards to the wrapped one. */
   readonly kernel: Kernel;
   #inner: Kernel;
   #calls: RecordedCall[] = [];
@@ -70,7 +73,7 @@ export class RecordingKernel {
     });
   }
 
-  /** The recording so far. */
+  /** Returns the recording so far. */
   toJSON(): Recording {
     return {
       version: 1,
@@ -109,7 +112,7 @@ export class RecordingKernel {
     return result;
   }
 
-  /** A child whose commands are recorded. */
+  /** Wraps a child so that its commands are recorded. */
   #child(entry: RecordedCall, child: IsolatedChild): IsolatedChild {
     const handle = ++this.#handles;
     const { pid, pidfd, contextFd } = child;
@@ -119,7 +122,9 @@ export class RecordingKernel {
     return childOf({ pid, pidfd, contextFd }, call, () => child[Symbol.dispose]());
   }
 
-  /** An element or batch object whose commands are recorded with the buffers around them. */
+  /**
+   * Wraps an element or batch object so that its commands are recorded with the buffers before and after.
+   */
   #handle(kind: string, handle: number, inner: MapElements | MapBatch): MapElements | MapBatch {
     return new Proxy(inner, {
       get: (target, property) => {
@@ -142,14 +147,18 @@ export class RecordingKernel {
   }
 }
 
-/** Answers from a recording: the same commands in the same order, or a {@linkcode ReplayError}. */
+/**
+ * Replays a recording: returns the recorded results for the same commands in the same order.
+ *
+ * Every method of {@linkcode ReplayKernel.kernel} throws a {@linkcode ReplayError} for any other command.
+ */
 export class ReplayKernel {
-  /** The kernel to hand on. */
+  /** The replaying kernel. */
   readonly kernel: Kernel;
   #calls: readonly RecordedCall[];
   #at = 0;
 
-  /** Starts at the recording's beginning. */
+  /** Starts at the beginning of the recording. */
   constructor(recording: Recording) {
     this.#calls = recording.calls;
     const machine = decode(recording.machine) as Kernel["machine"];
@@ -160,7 +169,7 @@ export class ReplayKernel {
     });
   }
 
-  /** Commands of the recording that were not asked for yet. */
+  /** The number of recorded commands that were not replayed yet. */
   get left(): number {
     return this.#calls.length - this.#at;
   }
@@ -256,19 +265,19 @@ export class ReplayKernel {
   }
 }
 
-/** What an element or batch command reads: the buffers before it. */
+/** Returns the buffers that an element or batch command reads. */
 function inputs(target: object): Record<string, unknown> {
   const { key, value, keys, values } = target as Record<string, unknown>;
   return key instanceof Uint8Array ? { key, value } : { keys, values };
 }
 
-/** What it leaves: the buffers after it. */
+/** Returns the buffers that an element or batch command writes. */
 function buffers(target: object): Record<string, unknown> {
   const { key, value, nextKey, keys, values, count } = target as Record<string, unknown>;
   return key instanceof Uint8Array ? { value, nextKey } : { keys, values, count };
 }
 
-/** Commands whose answer is a promise. */
+/** Commands that return a promise. */
 const PROMISED: ReadonlySet<string> = new Set([
   "programLoad",
   "poller.wait",
@@ -280,7 +289,7 @@ const PROMISED: ReadonlySet<string> = new Set([
   "sockets.receiveWithin",
 ]);
 
-/** A child all of whose commands go to one function. */
+/** Makes a child whose commands all call one function. */
 function childOf(
   facts: Pick<IsolatedChild, "pid" | "pidfd" | "contextFd">,
   call: (command: string, args: unknown[]) => unknown,
@@ -296,7 +305,7 @@ function childOf(
   };
 }
 
-/** A kernel all of whose methods go to one function. */
+/** Makes a kernel whose methods all call one function. */
 function kernelOf(
   call: (command: string, args: unknown[]) => unknown,
   own: {
@@ -309,7 +318,7 @@ function kernelOf(
     new Proxy({}, {
       get: (_target, property) => {
         if (property === Symbol.dispose) return (): void => {};
-        // Promise machinery asks every object whether it is a promise.
+        // `await` reads `then` of every object.
         if (typeof property === "symbol" || property === "then") return undefined;
         return (...args: unknown[]): unknown => to(property, args);
       },
@@ -349,7 +358,7 @@ function encode(value: unknown): JsonValue {
   }
   if (value === null) return null;
   if (value instanceof Uint8Array) return { $bytes: value.toBase64() };
-  // What others write into it later is not seen: a mapping is recorded as it was when it was made.
+  // Later writes through other mappings are not seen: a mapping is recorded with its contents at creation.
   if (value instanceof Mapping) return { $mapping: readable(value).u8.toBase64() };
   if (value instanceof AbortSignal) return { $signal: true };
   if (Array.isArray(value)) return value.map(encode);

@@ -1,5 +1,5 @@
 /**
- * A ring buffer without a kernel: the producer's side in plain memory, for tests.
+ * A ring buffer map in plain memory, with the producer side for tests.
  *
  * @module
  */
@@ -13,45 +13,48 @@ import {
 
 const PAGE = 4096;
 
-/** The kernel's side of a ring buffer map; see `FakeKernel.ring`. */
+/** The producer side of a ring buffer map; see `FakeKernel.ring`. */
 export class FakeRing {
-  /** Bytes of data. */
+  /** Size of the data area in bytes. */
   readonly size: number;
-  /** Mappings that were made and not yet disposed of. */
+  /** Number of mappings not yet disposed of. */
   mapped = 0;
-  /** Called when a record was submitted. */
+  /** Called after a record was submitted. */
   submitted: () => void = () => {};
   readonly #consumer = new ArrayBuffer(PAGE);
   readonly #data: ArrayBuffer;
   readonly #view: DataView;
   #producer = 0;
 
-  /** An empty buffer. */
+  /** Creates an empty buffer of `size` bytes. */
   constructor(size: number) {
     this.size = size;
     this.#data = new ArrayBuffer(PAGE + 2 * size);
     this.#view = new DataView(this.#data);
   }
 
-  /** Moves both positions of an empty buffer: where many records went through. */
+  /** Moves both positions of an empty buffer, as if that many bytes had passed through. */
   start(position: number): void {
     this.#producer = position;
     new BigUint64Array(this.#consumer)[0] = BigInt(position);
     this.#publish();
   }
 
-  /** The consumer's page, or behind it the producer's and the data. */
+  /** Returns a mapping of the consumer page (offset 0), or of the producer page and the data after it. */
   mapping(offset: number): Mapping {
     this.mapped++;
     return new Mapping(offset === 0 ? this.#consumer : this.#data, 0, () => this.mapped--);
   }
 
-  /** The consumer's position, as the kernel sees it. */
+  /** The consumer position. */
   get position(): number {
     return Number(new BigUint64Array(this.#consumer)[0]);
   }
 
-  /** Writes a record; answers where, for {@linkcode submit}. */
+  /**
+   * Writes a record without submitting it. Returns its position for {@linkcode submit}, or -1 when the
+   * buffer is full.
+   */
   reserve(bytes: Uint8Array): number {
     const total = (bytes.length + BPF_RINGBUF_HDR_SZ + 7) & ~7;
     if (this.#producer + total - this.position > this.size) return -1;
@@ -75,7 +78,7 @@ export class FakeRing {
     this.submitted();
   }
 
-  /** Writes and submits a record. */
+  /** Writes and submits a record; returns false when the buffer is full. */
   output(bytes: Uint8Array): boolean {
     const at = this.reserve(bytes);
     if (at >= 0) this.submit(at);

@@ -1,5 +1,5 @@
 /**
- * Sockets in memory whose other ends tests can play.
+ * In-memory sockets whose other ends tests can play.
  *
  * @module
  */
@@ -9,35 +9,35 @@ import type { FakeGround, FakeObject, FakeProcess } from "./ground.ts";
 import type * as P from "../processes.ts";
 import type { Result } from "../result.ts";
 
-/** A message on its way: its descriptors are held by nobody's number. */
+/** A message in flight; its descriptors have no numbers. */
 interface Queued {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly objects: readonly FakeObject[];
 }
 
-/** One end. */
+/** One end of a connection. */
 interface End {
   readonly queue: Queued[];
-  /** The process that made it. */
+  /** The process that created it. */
   readonly process: FakeProcess;
   other: End | undefined;
-  /** Its descriptor, as long as it has one. */
+  /** The end's descriptor, once accepted or connected. */
   fd: number | undefined;
 }
 
-/** A listener. */
+/** A listening socket. */
 interface Listener {
   readonly waiting: End[];
   fd: number;
 }
 
-/** {@linkcode P.Sockets} of the fake kernel. */
+/** Implements {@linkcode P.Sockets} for the fake kernel. */
 export class FakeSockets implements P.Sockets {
   readonly #ground: FakeGround;
   readonly #self: FakeProcess;
   readonly #listeners: Map<string, Listener> = new Map();
 
-  /** Sockets of the process `self`. */
+  /** Creates the sockets of process `self`. */
   constructor(ground: FakeGround, self: FakeProcess) {
     this.#ground = ground;
     this.#self = self;
@@ -87,7 +87,7 @@ export class FakeSockets implements P.Sockets {
     return this.#ground.run("connect", { path }, () => this.connectAs(path, this.#self));
   }
 
-  /** Connects as another process: the descriptor of its end, which the test plays. */
+  /** Connects as another process and returns the descriptor of that process's end, for the test to use. */
   connectAs(path: string, process: FakeProcess): Result {
     const listener = this.#listeners.get(path);
     if (listener === undefined) return -Errno.ENOENT;
@@ -188,7 +188,7 @@ export class FakeSockets implements P.Sockets {
       : undefined;
   }
 
-  /** An end that nobody has accepted yet is open as well. */
+  /** An end that was not accepted yet counts as open. */
   #isOpen(end: End): boolean {
     return end.fd === undefined || this.#ground.object(end.fd)?.attributes === end;
   }

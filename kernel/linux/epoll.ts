@@ -1,9 +1,9 @@
 /**
- * The poller on Linux: one epoll, one eventfd, and one parked `epoll_wait` while anyone waits.
+ * A poller with one epoll, one eventfd, and one blocked `epoll_wait` while there are pending waits.
  *
- * Each call that is parked takes one of the runtime's 32 pool threads, so there is one for all
- * descriptors. Descriptors are armed for one event (EPOLLONESHOT): one that stays readable while
- * nobody waits for it wakes nobody.
+ * A blocked call occupies one of the runtime's 32 pool threads, so one call serves all descriptors.
+ * Descriptors are armed for one event (EPOLLONESHOT): a descriptor that stays readable without a pending
+ * wait causes no wake-ups.
  *
  * @module
  */
@@ -35,7 +35,7 @@ import { getNumber, setField, viewOf } from "../../uapi/fields.ts";
 import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-// struct epoll_event is packed on x86-64 alone.
+// struct epoll_event is packed on x86-64 only.
 const { EPOLL_EVENT_SIZE: EVENT_SIZE, EPOLL_EVENT_DATA: DATA_OFFSET } =
   architectures[Deno.build.arch];
 const MOST_EVENTS = 64;
@@ -45,7 +45,7 @@ interface Waiter {
   finish(ready: boolean): void;
 }
 
-/** {@linkcode Poller} on epoll. */
+/** Implements {@linkcode Poller} with epoll. */
 export class EpollPoller implements Poller {
   #native: Native;
   #waiting: Map<number, Set<Waiter>> = new Map();
@@ -56,12 +56,12 @@ export class EpollPoller implements Poller {
   #closed = false;
   #events: Block | undefined;
 
-  /** Opens nothing yet: the two descriptors come with the first wait. */
+  /** Opens nothing: epoll and eventfd are created by the first wait. */
   constructor(native: Native) {
     this.#native = native;
   }
 
-  /** Whether a thread is parked in epoll_wait: it is while anyone waits, and only then. */
+  /** Whether a thread is blocked in epoll_wait, which is so exactly while there are pending waits. */
   get parked(): boolean {
     return this.#parked;
   }
@@ -96,7 +96,7 @@ export class EpollPoller implements Poller {
     this.#waiting.set(fd, waiters);
     try {
       this.#arm(fd, waiters);
-      // What is ready already needs no other thread; while one is parked it sees it at once.
+      // A descriptor that is already ready needs no thread; a blocked epoll_wait returns for it at once.
       if (!this.#parked) this.#collect(0);
     } catch (error) {
       end();
@@ -138,7 +138,7 @@ export class EpollPoller implements Poller {
       BigInt(Math.floor((timeout % 1000) * 1e6)),
     ]);
     const result = this.#native.call(nr.ppoll, room.address, 1, limit, 0, 8);
-    // A signal that came in between is as if nothing had happened yet.
+    // A signal (EINTR) counts as not ready.
     return result > 0 && getNumber(view, field.revents) !== 0;
   }
 
@@ -181,7 +181,8 @@ export class EpollPoller implements Poller {
     this.#open();
     let events = EPOLLONESHOT | EPOLLRDHUP;
     for (const waiter of waiters) events |= waiter.events;
-    // A descriptor may have been closed and its number given to another file since: both ways round.
+    // The descriptor may have been closed and its number reused since it was registered, so both operations
+    // are tried.
     let result = this.#control(
       this.#registered.has(fd) ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
       fd,
@@ -196,13 +197,15 @@ export class EpollPoller implements Poller {
         subject: `descriptor ${fd}`,
         command: "epoll_ctl",
         result,
-        why: failed(result, Errno.EPERM) ? "a file of this kind is always ready" : undefined,
+        why: failed(result, Errno.EPERM)
+          ? "epoll does not support files of this type: they are always ready"
+          : undefined,
       });
     }
     this.#registered.add(fd);
   }
 
-  /** Takes what is ready without waiting. */
+  /** Dispatches the events that are ready, without waiting. */
   #collect(timeout: number): void {
     const events = this.#events as Block;
     const count = this.#native.call(
@@ -229,13 +232,14 @@ export class EpollPoller implements Poller {
       const waiters = this.#waiting.get(fd);
       if (waiters === undefined) continue;
       const always = got & (EPOLLERR | EPOLLHUP);
-      // A peer's half-close is read as an end of file.
+      // A half-close by the peer is read as an end of file.
       const readable = got & (EPOLLIN | EPOLLRDHUP);
       for (const waiter of [...waiters]) {
         const meant = waiter.events === EPOLLIN ? readable : got & EPOLLOUT;
         if (always || meant) waiter.finish(true);
       }
-      // Another waiter for the other direction: one event disarmed the descriptor for both.
+      // One event disarmed the descriptor for both directions; a waiter for the other one needs it armed
+      // again.
       if (waiters.size > 0) {
         try {
           this.#arm(fd, waiters);
@@ -257,7 +261,7 @@ export class EpollPoller implements Poller {
     try {
       while (this.#waiting.size > 0 && !this.#closed) {
         const events = this.#events as Block;
-        // -1 is EINTR here: the arguments are ours. The next turn shows.
+        // The only error here is EINTR: the arguments are valid. The loop then waits again.
         const count = await this.#native.epollWaitAsync(
           this.#epoll,
           events.pointer,
@@ -265,7 +269,7 @@ export class EpollPoller implements Poller {
           -1,
         );
         if (count > 0) this.#dispatch(count);
-        // Handlers run now; those that wait again at once are seen before a thread is parked anew.
+        // Handlers run now; a handler that waits again is seen before another thread is blocked.
         if (this.#waiting.size === 0) break;
       }
     } finally {

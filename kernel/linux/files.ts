@@ -1,6 +1,8 @@
 /**
- * Descriptors and files by system calls: Deno's own file calls refuse /sys and /proc without all
- * permissions, these need none but `--allow-ffi`.
+ * Files and descriptors by system calls.
+ *
+ * Deno's file functions refuse /sys and /proc unless all permissions are granted; these need `--allow-ffi`
+ * only.
  *
  * @module
  */
@@ -61,7 +63,7 @@ export function write(native: Native, fd: number, bytes: Uint8Array): Result {
 
 const CHUNK = 64 * 1024;
 
-/** The whole file. Files of /proc and /sys say that their size is 0: only reading tells. */
+/** Reads a whole file. Files of /proc and /sys report a size of 0, so it reads until the end. */
 export function readFile(native: Native, path: string, limit: number = 256 << 20): BytesResult {
   const fd = open(native, path);
   if (fd < 0) return { result: fd, bytes: EMPTY };
@@ -69,7 +71,7 @@ export function readFile(native: Native, path: string, limit: number = 256 << 20
     using frame = native.frame();
     const parts: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
-    // Grows, so that a file of megabytes takes a dozen reads; what /proc makes is small.
+    // The buffer grows so that a file of megabytes takes a dozen reads; files of /proc are small.
     let room = frame.room(Math.min(CHUNK / 4, Math.max(limit, 1)));
     while (size < limit) {
       const ask = Math.min(room.bytes.length, limit - size);
@@ -94,7 +96,7 @@ export function readFile(native: Native, path: string, limit: number = 256 << 20
   }
 }
 
-/** Names in a directory by getdents64. */
+/** Lists the names in a directory with getdents64(2). */
 export function readDirectory(native: Native, path: string): readonly string[] | undefined {
   const fd = open(native, path, O_DIRECTORY);
   if (fd < 0) return undefined;
@@ -134,7 +136,7 @@ export function readLink(native: Native, path: string): string | undefined {
   return size < 0 ? undefined : new TextDecoder().decode(room.bytes.slice(0, size));
 }
 
-/** statx(2): one layout on every architecture. */
+/** statx(2), whose layout is the same on every architecture. */
 export function stat(native: Native, pathOrFd: string | number): ReturnType<Kernel["stat"]> {
   using frame = native.frame();
   const room = frame.room(systemStructSizes.statx);
@@ -154,7 +156,7 @@ export function stat(native: Native, pathOrFd: string | number): ReturnType<Kern
   const minor = BigInt(getNumber(view, field.stx_dev_minor));
   return {
     result: 0,
-    // glibc's makedev: what st_dev says and what the kernel compares.
+    // glibc's makedev: the encoding of st_dev, which the kernel compares.
     device: (minor & 0xffn) | ((major & 0xfffn) << 8n) | ((minor & ~0xffn) << 12n) |
       ((major & ~0xfffn) << 32n),
     inode: getLong(view, field.stx_ino),
@@ -171,7 +173,7 @@ export function filesystemType(native: Native, pathOrFd: string | number): numbe
     ? native.call(nr.statfs, frame.text(pathOrFd), room.address)
     : native.call(nr.fstatfs, descriptorNumber(pathOrFd), room.address);
   if (result < 0) return result;
-  // 64 bits, of which the numbers of file systems take 32.
+  // f_type has 64 bits, of which file system magics use 32.
   return viewOf(room.bytes).getUint32(systemStructs.statfs.f_type[0], true);
 }
 
@@ -186,7 +188,7 @@ export function unlink(native: Native, path: string): Result {
   using frame = native.frame();
   const name = frame.text(path);
   const result = native.call(nr.unlinkat, AT_FDCWD, name, 0);
-  // EISDIR; some file systems say EPERM.
+  // unlink(2) of a directory: EISDIR, or EPERM on some file systems.
   if (!failed(result, Errno.EISDIR, Errno.EPERM)) return result;
   const removed = native.call(nr.unlinkat, AT_FDCWD, name, AT_REMOVEDIR);
   return failed(removed, Errno.ENOTDIR) ? result : removed;

@@ -1,10 +1,10 @@
 /**
- * The descriptors of BPF objects that this isolate has open.
+ * Tracks the descriptors of BPF objects that this isolate has open.
  *
- * An isolate can end without running a line of code: `worker.terminate()`, `deno run --watch`. Its
- * descriptors stay open in the process, and programs stay attached. So they are noted where other isolates
- * of the process see them ({@linkcode IsolateRegistry}), and the next one that opens a BPF object closes
- * what is left of those that have ended.
+ * An isolate can end without running code (`worker.terminate()`, `deno run --watch`). Its descriptors stay
+ * open in the process and its programs stay attached. So each descriptor is registered in memory that all
+ * isolates of the process share ({@linkcode IsolateRegistry}), and the next isolate that opens a BPF object
+ * closes those of ended isolates.
  *
  * @module
  */
@@ -14,19 +14,19 @@ import type { Result } from "../result.ts";
 import type { Native } from "./ffi/native.ts";
 import { IsolateRegistry } from "./isolate_registry.ts";
 
-/** The descriptors that one kernel interface has opened. */
+/** The open descriptors of one kernel interface. */
 export class HeldDescriptors {
   readonly #native: Native;
   readonly #held: Map<number, HeldDescriptor> = new Map();
   #registry: IsolateRegistry | undefined;
   #tracking = 0;
 
-  /** Notes what is opened by system calls of `native`. */
+  /** Tracks descriptors opened by system calls of `native`. */
   constructor(native: Native) {
     this.#native = native;
   }
 
-  /** Notes a descriptor that a command has returned, and passes its result on. */
+  /** Registers a descriptor that a command returned, and returns the result unchanged. */
   opened(result: Result, kind: string): Result {
     if (result < 0) return result;
     this.#registry ??= this.#register();
@@ -36,23 +36,23 @@ export class HeldDescriptors {
     return result;
   }
 
-  /** Notes a copy of a descriptor, if that one is noted. */
+  /** Registers a duplicate of a descriptor if that one is registered. */
   copied(result: Result, of: number): Result {
     const original = this.#held.get(of);
     return original === undefined ? result : this.opened(result, original.kind);
   }
 
-  /** Notes that a descriptor is about to be closed. */
+  /** Unregisters a descriptor that is about to be closed. */
   closed(fd: number): void {
     if (this.#held.delete(fd)) this.#registry?.delete(fd);
   }
 
-  /** What is open, in the order of opening. */
+  /** Returns the open descriptors in the order of opening. */
   list(): readonly HeldDescriptor[] {
     return [...this.#held.values()];
   }
 
-  /** From now on until disposal, notes where each descriptor is opened: some 10 µs each. */
+  /** Records the stack of each opening until disposal, which costs about 10 µs each. */
   track(): Disposable {
     this.#tracking++;
     return {
@@ -64,7 +64,8 @@ export class HeldDescriptors {
 
   #register(): IsolateRegistry {
     const registry = new IsolateRegistry(this.#native);
-    // At the end of the main isolate the process closes everything, and its own handlers may still read maps.
+    // When the main isolate ends, the process closes everything, and its unload handlers may still read
+    // maps.
     if ("WorkerGlobalScope" in globalThis) {
       globalThis.addEventListener("unload", () => registry.closeAll());
     }

@@ -1,10 +1,10 @@
 /**
- * Which descriptors belong to which isolate of this process, in memory that all of them share.
+ * Records which descriptors belong to which isolate of this process, in memory that all isolates share.
  *
- * The memory is mapped once in the process; every isolate finds it by its name in /proc/self/maps, so that no
- * descriptor stays open for it. Each isolate takes a slot: its
- * thread, and a bit for each descriptor. A thread runs one isolate at a time, so a slot whose thread has ended, or
- * runs another isolate now, belongs to an isolate that has ended.
+ * The memory is mapped once per process. Every isolate finds it by name in /proc/self/maps, so that no
+ * descriptor stays open for it. Each isolate takes a slot with its thread and a bit per descriptor. A
+ * thread runs one isolate at a time: a slot whose thread has ended, or now runs another isolate, belongs to
+ * an ended isolate.
  *
  * @module
  */
@@ -15,11 +15,11 @@ import { systemCalls } from "./ffi/syscalls.ts";
 import { readFile, readLink } from "./files.ts";
 
 const NAME = "skep-descriptors";
-/** Isolates with BPF objects at one time. */
+/** Maximum number of isolates that use BPF objects at a time. */
 const SLOTS = 64;
-/** Words of a slot before its bits: thread, and when it was started. */
+/** Words of a slot before its bits: the thread's id and its start time. */
 const HEADER = 2;
-/** Descriptors that have a bit; higher ones are not noted. */
+/** Number of descriptors with a bit; higher ones are not registered. */
 const BITS = 65536;
 const SLOT_WORDS = HEADER + BITS / 32;
 const SIZE = SLOTS * SLOT_WORDS * 4;
@@ -28,29 +28,29 @@ const SIZE = SLOTS * SLOT_WORDS * 4;
 export class IsolateRegistry {
   readonly #native: Native;
   readonly #words: Int32Array<ArrayBuffer> | undefined;
-  /** Where the bits of this isolate begin; undefined when there is no memory or no free slot. */
+  /** Index of the first word of this isolate's bits; undefined without memory or a free slot. */
   readonly #bits: number | undefined;
 
-  /** Takes a slot, and closes what ended isolates have left. */
+  /** Takes a slot and closes the descriptors of ended isolates. */
   constructor(native: Native) {
     this.#native = native;
     this.#words = sharedWords(native);
     if (this.#words !== undefined) this.#bits = this.#take(this.#words);
   }
 
-  /** Notes a descriptor. */
+  /** Registers a descriptor. */
   add(fd: number): void {
     if (this.#words === undefined || this.#bits === undefined || fd >= BITS) return;
     Atomics.or(this.#words, this.#bits + (fd >> 5), 1 << (fd & 31));
   }
 
-  /** Notes that a descriptor is no longer this isolate's. */
+  /** Unregisters a descriptor. */
   delete(fd: number): void {
     if (this.#words === undefined || this.#bits === undefined || fd >= BITS) return;
     Atomics.and(this.#words, this.#bits + (fd >> 5), ~(1 << (fd & 31)));
   }
 
-  /** Closes everything that this isolate has noted. */
+  /** Closes every registered descriptor. */
   closeAll(): void {
     if (this.#words === undefined || this.#bits === undefined) return;
     this.#closeBits(this.#words, this.#bits);
@@ -66,7 +66,7 @@ export class IsolateRegistry {
       const holder = Atomics.load(words, at);
       const ended = holder !== 0 &&
         (holder === thread || startOf(this.#native, holder) !== Atomics.load(words, at + 1));
-      // Whoever empties the slot first closes what is left in it.
+      // The isolate that claims the slot closes its descriptors.
       if (ended && Atomics.compareExchange(words, at, holder, thread) === holder) {
         this.#closeBits(words, at + HEADER);
         Atomics.store(words, at, 0);
@@ -80,7 +80,10 @@ export class IsolateRegistry {
     return free + HEADER;
   }
 
-  /** Closes what is still a BPF object: a number may have been closed and given out again behind our back. */
+  /**
+   * Closes descriptors that still refer to BPF objects: a number may have been closed and reused outside
+   * skep.
+   */
   #closeBits(words: Int32Array<ArrayBuffer>, bits: number): void {
     for (let word = 0; word < BITS / 32; word++) {
       let left = Atomics.exchange(words, bits + word, 0);
@@ -96,16 +99,16 @@ export class IsolateRegistry {
   }
 }
 
-/** When a thread of this process was started, in clock ticks; undefined when there is none of that number. */
+/** Returns the start time of a thread in clock ticks; undefined when no such thread exists. */
 function startOf(native: Native, thread: number): number | undefined {
   const { result, bytes } = readFile(native, `/proc/self/task/${thread}/stat`, 4096);
   if (result < 0) return undefined;
-  // The name is in parentheses and may contain anything; starttime is the 20th field after it.
+  // The name is in parentheses and may contain any character; starttime is the 20th field after it.
   const text = new TextDecoder().decode(bytes);
   return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[19]) | 0;
 }
 
-/** The shared memory; undefined where it cannot be had (no /proc, no memfd). */
+/** Maps the shared memory; undefined without /proc or memfd_create(2). */
 function sharedWords(native: Native): Int32Array<ArrayBuffer> | undefined {
   const address = findMemory(native) ?? makeMemory(native);
   return address === undefined ? undefined : new Int32Array(native.buffer(address, SIZE));
@@ -120,13 +123,13 @@ function makeMemory(native: Native): number | undefined {
   const made = sized < 0 ? sized : native.map(SIZE, options);
   native.call(systemCalls.close, fd);
   if (made < 0) return undefined;
-  // Two isolates may have made memory at the same time: both then use the one at the lower address.
+  // Two isolates may have created memory at the same time: both then use the one at the lower address.
   const first = findMemory(native) ?? made;
   if (first !== made) native.call(systemCalls.munmap, made, SIZE);
   return first;
 }
 
-/** The address of the memory, where an isolate has mapped it: /proc/self/maps is sorted by address. */
+/** Returns the address at which an isolate mapped the memory; /proc/self/maps is sorted by address. */
 function findMemory(native: Native): number | undefined {
   const { result, bytes } = readFile(native, "/proc/self/maps");
   if (result < 0) return undefined;

@@ -1,6 +1,5 @@
 /**
- * Attaching: links, raw tracepoints, the older attach commands, and what else makes descriptors of
- * programs, on Linux.
+ * Attach commands on Linux: links, raw tracepoints, BPF_PROG_ATTACH, iterators, statistics and tokens.
  *
  * @module
  */
@@ -26,7 +25,7 @@ export function linkCreate(native: Native, link: LinkCreate): Result {
 
 type Extra = NonNullable<LinkCreate["extra"]>;
 
-/** Writes one kind's own fields of `link_create`. */
+/** Writes the `link_create` fields of one kind. */
 type Fill<E extends Extra> = (attr: Attributes, extra: E, frame: Frame, flags: number) => void;
 
 const field = attributes.link_create;
@@ -68,7 +67,7 @@ const fills: { readonly [Kind in Extra["kind"]]: Fill<Extra & { readonly kind: K
     attr.set(field.netfilter_pf, protocolFamily).set(field.netfilter_hooknum, hook)
       .set(field.netfilter_priority, priority).set(field.netfilter_flags, flags);
   },
-  // tcx, netkit and cgroup have the same layout.
+  // tcx, netkit and cgroup links have the same layout.
   anchor: (attr, { anchor }, _frame, flags) => {
     attr.set(field.flags, flags | anchor.flags)
       .set(field.tcx_relative_fd, anchor.relative)
@@ -127,10 +126,10 @@ export function programAttach(native: Native, command: number, attach: ProgramAt
     .set(field.expected_revision, anchor?.expectedRevision).command(command);
 }
 
-/** Ids that a query has room for at first. */
+/** Number of ids that the first query has room for. */
 const QUERY_ROOM = 64;
 
-/** BPF_PROG_QUERY; again with more room when programs have come in between. */
+/** BPF_PROG_QUERY; repeated with a larger buffer on ENOSPC. */
 export function programQuery(
   native: Native,
   target: number,
@@ -148,7 +147,7 @@ export function programQuery(
         .set(field.count, room).set(field.link_ids, withLinks ? links.address : 0)
         .command(Command.prog_query);
     let result = ask(true);
-    // Hooks without mprog know no link ids, and refuse a field that they do not know.
+    // Hooks without mprog refuse the field for link ids with EINVAL.
     if (failed(result, Errno.EINVAL)) result = ask(false);
     const attr = native.attributes;
     if (failed(result, Errno.ENOSPC) && room < 1 << 16) continue;

@@ -1,5 +1,5 @@
 /**
- * Linux itself: the {@linkcode Kernel} that makes system calls.
+ * The {@linkcode Kernel} that makes system calls.
  *
  * @module
  */
@@ -30,8 +30,8 @@ import { systemCalls } from "./ffi/syscalls.ts";
 /**
  * The kernel that this process runs on, through libc.
  *
- * It needs `--allow-ffi` and no other permission. libc is opened with the first call, not when the
- * module is imported. One instance serves the whole process (or worker): {@linkcode linuxKernel}.
+ * Needs `--allow-ffi` and no other permission. libc is opened by the first call, not by the import. One
+ * instance serves the whole process (or worker): {@linkcode linuxKernel}.
  *
  * @example
  * ```ts ignore
@@ -58,12 +58,12 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
     return this.#descriptors ??= new HeldDescriptors(this.#native);
   }
 
-  /** The descriptors of BPF objects that are open, in the order of opening. */
+  /** Returns the open descriptors of BPF objects in the order of opening. */
   heldDescriptors(): readonly HeldDescriptor[] {
     return this.#held.list();
   }
 
-  /** Notes where descriptors are opened, until disposal: see {@linkcode leakCheck}. */
+  /** Records where descriptors are opened, until disposal: see {@linkcode leakCheck}. */
   trackDescriptors(): Disposable {
     return this.#held.track();
   }
@@ -73,7 +73,7 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
     return this.#machine ??= machineFacts(this.#native);
   }
 
-  /** Waits for descriptors; opens its two with the first wait. `parked`: a thread waits now. */
+  /** Waits for descriptors; `parked` says whether a thread is blocked in epoll_wait. */
   get poller(): Poller & { readonly parked: boolean } {
     return this.#poller ??= new EpollPoller(this.#native);
   }
@@ -87,11 +87,11 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
   mapCreate(attributes: K.MapCreate): K.Result {
     return this.#held.opened(maps.mapCreate(this.#native, attributes), "map");
   }
-  /** Room for one element of a map, with the element commands on it. */
+  /** Allocates the buffers of one element of a map. */
   mapElements(mapFd: number, keySize: number, valueSize: number): K.MapElements {
     return new maps.LinuxMapElements(this.#native, descriptorNumber(mapFd), keySize, valueSize);
   }
-  /** Room for a batch, with the batch commands on it. */
+  /** Allocates the buffers of a batch of elements. */
   mapBatch(mapFd: number, keySize: number, valueSize: number, capacity: number): K.MapBatch {
     return new maps.LinuxMapBatch(
       this.#native,
@@ -108,8 +108,8 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
   /**
    * BPF_PROG_LOAD off the event loop.
    *
-   * Up to 384 instructions without a jump back are loaded on this thread all the same: that takes 40 to
-   * some 200 µs, about as long as the way to another thread and back.
+   * Programs of up to 384 instructions without a backward jump are loaded on this thread, unless `onPool`
+   * is set: that takes 40 to 200 µs, about as long as the switch to another thread and back.
    */
   async programLoad(attributes: K.ProgramLoad): Promise<K.LoadResult> {
     const loaded = await programs.programLoad(this.#native, attributes);
@@ -155,7 +155,7 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
   ): K.ProgramInfoResult {
     return objects.programInfo(this.#native, programFd, arrays);
   }
-  /** bpf(2) with attributes that are too long for any kernel. */
+  /** Calls bpf(2) with attributes larger than any kernel accepts. */
   probeCommand(command: number): K.Result {
     return objects.probeCommand(this.#native, command);
   }
@@ -230,7 +230,7 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
   open(path: string, flags?: number, directoryFd?: number): K.Result {
     return files.open(this.#native, path, flags, directoryFd);
   }
-  /** close(2); waits for the descriptor end with `false` first. */
+  /** close(2); pending waits for the descriptor end with `false` first. */
   close(fd: number): K.Result {
     descriptorNumber(fd);
     this.#held.closed(fd);
@@ -250,11 +250,11 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
   write(fd: number, bytes: Uint8Array): K.Result {
     return files.write(this.#native, descriptorNumber(fd), bytes);
   }
-  /** The whole file. */
+  /** Reads a whole file. */
   readFile(path: string, limit?: number): K.BytesResult {
     return files.readFile(this.#native, path, limit);
   }
-  /** Names in a directory. */
+  /** Lists the names in a directory. */
   readDirectory(path: string): readonly string[] | undefined {
     return files.readDirectory(this.#native, path);
   }
@@ -278,7 +278,7 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
   unlink(path: string): K.Result {
     return files.unlink(this.#native, path);
   }
-  /** mmap(2) of a descriptor. */
+  /** mmap(2) of a descriptor; read-only and file mappings are copies. */
   map(
     fd: number,
     size: number,
@@ -299,7 +299,7 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
   interfaceIndex(name: string): K.Result {
     return network.interfaceIndex(this.#native, name);
   }
-  /** One netlink request and its answers. */
+  /** Sends one netlink request and returns its answers. */
   netlink(message: Uint8Array, protocol?: number): ReturnType<K.Kernel["netlink"]> {
     return network.netlink(this.#native, message, protocol);
   }
@@ -307,7 +307,7 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
   setSocketOption(fd: number, option: number, value: number): K.Result {
     return network.setSocketOption(this.#native, descriptorNumber(fd), option, value);
   }
-  /** A system call by number. */
+  /** Makes a system call by number. */
   call(number: number, ...words: readonly (number | bigint)[]): K.Result {
     const [a, b, c, d, e, f] = words;
     return this.#native.call(number, a, b, c, d, e, f);
@@ -316,7 +316,7 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
 
 let instance: LinuxKernel | undefined;
 
-/** The process's one {@linkcode LinuxKernel}, made on first use. */
+/** Returns the {@linkcode LinuxKernel} of this isolate, created on first use. */
 export function linuxKernel(): LinuxKernel {
   return instance ??= new LinuxKernel();
 }

@@ -9,7 +9,7 @@ import { isSmall } from "./programs.ts";
 import { Mapping } from "../mapping.ts";
 import { trampolineImage } from "./ffi/syscall_stub.ts";
 
-Deno.test("errnoName names numbers of either sign, and unknown ones too", () => {
+Deno.test("errnoName names numbers of either sign and unknown ones", () => {
   assertEquals(errnoName(-Errno.EINVAL), "EINVAL");
   assertEquals(errnoName(95), "EOPNOTSUPP");
   assertEquals(errnoName(-4000), "E4000");
@@ -36,7 +36,7 @@ Deno.test("check passes results on and throws refusals with command, errno and s
   throw new TypeError("Cannot come here: check must throw");
 });
 
-Deno.test("setField and getNumber reach every size and bit field, and leave neighbours alone", () => {
+Deno.test("setField and getNumber access every size and bit field without touching neighbours", () => {
   const bytes = new Uint8Array(24).fill(0xff);
   const view = new DataView(bytes.buffer);
   setField(view, [0, 1], 1);
@@ -59,7 +59,7 @@ Deno.test("textUpToNul ends at the first NUL, or at the end", () => {
   assertEquals(textUpToNul(text.subarray(3)), "cd");
 });
 
-Deno.test("parseCpuList reads ranges and refuses what is none", () => {
+Deno.test("parseCpuList reads ranges and returns nothing for other texts", () => {
   assertEquals(parseCpuList("0-2,5\n"), [0, 1, 2, 5]);
   assertEquals(parseCpuList("0"), [0]);
   assertEquals(parseCpuList(""), []);
@@ -76,7 +76,7 @@ function message(type: number, sequence: number, payload: readonly number[]): nu
   return [...bytes];
 }
 
-Deno.test("takeAnswers gives the request's answers and outcome, and passes over others'", () => {
+Deno.test("takeAnswers returns the request's answers and outcome, and skips those of others", () => {
   const answers: Uint8Array<ArrayBuffer>[] = [];
   const bytes = [
     ...message(16, 1, [1, 2, 3, 4]),
@@ -93,7 +93,7 @@ Deno.test("takeAnswers gives the request's answers and outcome, and passes over 
   assertEquals(takeAnswers(new Uint8Array(16), 1, []), -Errno.EBADMSG);
 });
 
-Deno.test("isSmall is false for long programs and jumps back", () => {
+Deno.test("isSmall is false for long programs and backward jumps", () => {
   const exit = [0x95, 0, 0, 0, 0, 0, 0, 0];
   const program = (...code: number[]): Uint8Array => new Uint8Array([...code, ...exit]);
   assert(isSmall(program()));
@@ -127,7 +127,7 @@ Deno.test("trampolineImage is a shared object whose one symbol is the code", () 
   }
 });
 
-Deno.test("Mapping takes the memory from every view, once", () => {
+Deno.test("Mapping detaches every view, once", () => {
   let released = 0;
   const mapping = new Mapping(new ArrayBuffer(20), 4096, () => released++);
   const { u8, u32, i32, big64, view } = mapping;

@@ -1,5 +1,5 @@
 /**
- * What this machine is, from uname(2) and /sys.
+ * Facts of this machine, from uname(2), auxv and /sys.
  *
  * @module
  */
@@ -46,15 +46,15 @@ function pageSize(native: Native): number {
 }
 
 /**
- * The highest CPU that can ever be, plus one; undefined where /sys does not say. The kernel writes so many
- * values of a per-CPU map, so nobody may guess it.
+ * Returns the number of possible CPUs (the highest one plus one); undefined when /sys cannot be read. The
+ * kernel copies that many values of a per-CPU map, so the number must not be guessed.
  */
 export function possibleCpus(native: Native): number | undefined {
   possible ??= readList(native, "/sys/devices/system/cpu/possible")?.at(-1);
   return possible === undefined ? undefined : possible + 1;
 }
 
-/** It does not change while the machine runs. */
+/** Constant while the machine runs. */
 let possible: number | undefined;
 
 function readList(native: Native, path: string): number[] | undefined {
@@ -62,7 +62,7 @@ function readList(native: Native, path: string): number[] | undefined {
   return cpus.length > 0 ? cpus : undefined;
 }
 
-/** The CPUs of a list as /sys writes it: `"0-3,8"`. What is not such a list gives none. */
+/** Parses a list of CPUs as in /sys (`"0-3,8"`); returns none for any other text. */
 export function parseCpuList(text: string): number[] {
   const cpus: number[] = [];
   for (const part of text.trim().split(",")) {

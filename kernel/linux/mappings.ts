@@ -1,8 +1,9 @@
 /**
- * Memory of descriptors: what the kernel shares is mapped, what could end the process is copied.
+ * Maps memory of descriptors: memory that the kernel shares is mapped, memory whose access could kill the
+ * process is copied.
  *
- * Three things make a view deadly: a write where the kernel permits reading alone (SIGSEGV), a read behind the
- * end of a file, also of one that was cut afterwards (SIGBUS), and an arena with BPF_F_SEGV_ON_FAULT.
+ * Three accesses through a view raise a signal: a write to read-only pages (SIGSEGV), a read past the end
+ * of a file, which may be truncated later (SIGBUS), and a fault in an arena with BPF_F_SEGV_ON_FAULT.
  *
  * @module
  */
@@ -21,13 +22,13 @@ import { mapShape } from "./objects.ts";
 import { getNumber, viewOf } from "../../uapi/fields.ts";
 import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 
-/** The highest address of user space, on the machines with the fewest bits. */
+/** The end of user space on machines with 47 address bits. */
 const MOST = 2 ** 47;
 
-/** How memory is mapped. */
+/** Options of `Kernel.map`. */
 type MapOptions = NonNullable<Parameters<Kernel["map"]>[2]>;
 
-/** mmap(2) of a descriptor, or a copy of what it would show. */
+/** Maps a descriptor with mmap(2), or returns a copy of its contents. */
 export function mapFile(
   native: Native,
   fd: number,
@@ -59,10 +60,10 @@ export function mapFile(
   return copy;
 }
 
-/** The smallest page of all machines: what a file's last page is rounded up to. */
+/** The smallest page size; a file's last page is rounded up to it. */
 const PAGE = 4096;
 
-/** Bytes of a regular file; undefined for maps, perf events and all else. */
+/** Returns the size of a regular file in bytes; undefined for maps, perf events and other files. */
 function regularFileSize(native: Native, fd: number): number | undefined {
   using frame = native.frame();
   const room = frame.room(systemStructSizes.statx);
@@ -87,7 +88,7 @@ function deadlyArena(native: Native, fd: number): boolean {
     (shape.flags & BPF_F_SEGV_ON_FAULT) !== 0;
 }
 
-/** The bytes of a file, read: whoever cuts the file later changes nothing here. */
+/** Reads the bytes of a file; truncating the file later does not change them. */
 function copyOfFile(native: Native, fd: number, size: number, offset: number): Mapping | Result {
   const address = native.pages(size);
   const copy = mappingAt(native, address, size);

@@ -1,5 +1,5 @@
 /**
- * BPF_MAP_* on Linux.
+ * BPF_MAP_CREATE, BPF_MAP_FREEZE, and the element and batch commands.
  *
  * @module
  */
@@ -48,16 +48,16 @@ export function mapFreeze(native: Native, mapFd: number): Result {
     .command(Command.map_freeze);
 }
 
-/** Bytes of the attributes of an element command, and the 32-bit words that its fields begin at. */
+/** Size of the attributes of an element command in bytes, and the indices of its fields in 32-bit words. */
 const ELEMENT_SIZE: number = endOf(attributes.element.flags);
 const MAP_FD: number = attributes.element.map_fd[0] / 4;
 const KEY: number = attributes.element.key[0] / 4;
 const VALUE: number = attributes.element.value[0] / 4;
 const FLAGS: number = attributes.element.flags[0] / 4;
-/** The same of the second attributes, those of BPF_MAP_GET_NEXT_KEY, which end before the flags. */
+/** The same for BPF_MAP_GET_NEXT_KEY, whose attributes end before the flags. */
 const NEXT_KEY_SIZE: number = endOf(attributes.element.next_key);
 const NEXT_KEY: number = ELEMENT_SIZE / 4 + KEY;
-/** The kernel wants the fields behind the key of BPF_MAP_DELETE_ELEM to be zero: it is given none. */
+/** BPF_MAP_DELETE_ELEM requires zeros after the key, so its attributes end there. */
 const DELETE_SIZE: number = endOf(attributes.element.key);
 const { map_lookup_elem: LOOKUP, map_update_elem: UPDATE, map_delete_elem: DELETE } = Command;
 const { map_get_next_key: GET_NEXT_KEY, map_lookup_and_delete_elem: LOOKUP_AND_DELETE } = Command;
@@ -66,7 +66,7 @@ function aligned(size: number): number {
   return Math.max(8, Math.ceil(size / 8) * 8);
 }
 
-/** Element commands: two ready-made attributes, so that a call writes nothing but its flags. */
+/** Implements {@linkcode MapElements} with two prepared attributes: a call writes nothing but its flags. */
 export class LinuxMapElements implements MapElements {
   readonly key: Uint8Array<ArrayBuffer>;
   readonly value: Uint8Array<ArrayBuffer>;
@@ -83,12 +83,16 @@ export class LinuxMapElements implements MapElements {
   #flags = 0;
   #release: () => void;
 
-  /** Allocates; `mapFd` stays the caller's. Throws a `SkepError` for sizes that are less than the map's. */
+  /**
+   * Allocates the buffers; the caller keeps ownership of `mapFd`.
+   *
+   * @throws {SkepError} EINVAL for sizes smaller than the map's.
+   */
   constructor(native: Native, mapFd: number, keySize: number, valueSize: number) {
     checkSizes(native, mapFd, keySize, valueSize);
     const attrs = native.memory.allocate(2 * ELEMENT_SIZE);
     const room = aligned(keySize);
-    // The views given out are on a block of their own: they never reach the attributes.
+    // The exposed views are on a separate block, so that they cannot overwrite the attributes.
     const data = native.memory.allocate(2 * room + aligned(valueSize));
     this.#blocks = [attrs, data];
     this.#syscall32 = native.syscall32;
@@ -99,7 +103,7 @@ export class LinuxMapElements implements MapElements {
     this.nextKey = data.u8.subarray(room, room + keySize);
     this.value = data.u8.subarray(2 * room, 2 * room + valueSize);
     const words = this.#words = attrs.u32;
-    // A map without keys (queue, stack, bloom filter) must be given no key: EINVAL else.
+    // Maps without keys (queue, stack, bloom filter) require a null key pointer: EINVAL otherwise.
     const key = keySize === 0 ? 0 : data.address;
     const [next, value] = [data.address + room, data.address + 2 * room];
     this.#keyLow = key >>> 0;
@@ -144,7 +148,7 @@ export class LinuxMapElements implements MapElements {
     return result < 0 ? this.#refusal() : result;
   }
 
-  /** Why the last command was refused; read at once, before anything allocates. */
+  /** Returns the errno of the last command; it must be read before anything allocates. */
   #refusal(): Result {
     const errno = this.#errno[0] as number;
     return this.#element === null ? -Errno.EBADF : -errno;
@@ -155,23 +159,23 @@ export class LinuxMapElements implements MapElements {
     setLong(this.#words, FLAGS, flags);
   }
 
-  /** Ends it, as the close of the map's descriptor does: all commands are refused with EBADF. */
+  /** Frees the buffers; every later command returns -EBADF. Closing the map's descriptor does the same. */
   [Symbol.dispose](): void {
-    // Without attributes the kernel writes nowhere, whatever map has the descriptor's number now.
+    // With null attributes the kernel writes nothing, whichever map has the descriptor's number now.
     this.#element = this.#next = null;
     this.#release();
     for (const block of this.#blocks) block[Symbol.dispose]();
   }
 }
 
-/** Bytes of the attributes of a batch command, and the 32-bit words that its fields begin at. */
+/** Size of the attributes of a batch command in bytes, and the indices of its fields in 32-bit words. */
 const BATCH_SIZE: number = endOf(attributes.batch.flags);
 const IN: number = attributes.batch.in_batch[0] / 4;
 const OUT: number = attributes.batch.out_batch[0] / 4;
 const COUNT: number = attributes.batch.count[0] / 4;
 const ELEMENT_FLAGS: number = attributes.batch.elem_flags[0] / 4;
 
-/** Batch commands over buffers of their own, with the kernel's cursor kept between calls. */
+/** Implements {@linkcode MapBatch}; the kernel's cursor is kept between calls. */
 export class LinuxMapBatch implements MapBatch {
   readonly capacity: number;
   readonly keys: Uint8Array<ArrayBuffer>;
@@ -189,8 +193,9 @@ export class LinuxMapBatch implements MapBatch {
   #release: () => void;
 
   /**
-   * Allocates; `mapFd` stays the caller's. Throws a `SkepError` for sizes that are less than the map's, and
-   * for a capacity that is no number of elements.
+   * Allocates the buffers; the caller keeps ownership of `mapFd`.
+   *
+   * @throws {SkepError} EINVAL for sizes smaller than the map's, or a capacity below 1.
    */
   constructor(
     native: Native,
@@ -201,8 +206,8 @@ export class LinuxMapBatch implements MapBatch {
   ) {
     checkSizes(native, mapFd, keySize, valueSize);
     wholeNumber(capacity, "the capacity of a batch", 1);
-    // The cursor is a bucket number (u32) in hash maps and a key in arrays and LPM tries. Two, because
-    // the kernel reads one and writes the other.
+    // The cursor is a bucket number (u32) in hash maps and a key in arrays and LPM tries. There are two
+    // because the kernel reads one and writes the other.
     this.#cursorSize = aligned(Math.max(8, keySize));
     const attrs = native.memory.allocate(64 + 2 * this.#cursorSize);
     const keys = native.memory.allocate(Math.max(8, keySize * capacity));
@@ -270,8 +275,8 @@ export class LinuxMapBatch implements MapBatch {
     const result = this.#syscall32(systemCalls.bpf, command, this.#attributes, BATCH_SIZE);
     const outcome = result < 0 ? -(this.#errno[0] as number) : result;
     if (this.#attributes === null) return this.#closed();
-    // ENOENT is the end: elements may have come with it. Other errors moved what the count says only
-    // where the kernel wrote it (EFAULT does not).
+    // ENOENT marks the end and may come with elements. After other errors `count` is not meaningful: EFAULT
+    // leaves it unwritten.
     this.#count = outcome === 0 || failed(outcome, Errno.ENOENT) ? words[COUNT] as number : 0;
     if (outcome === 0) {
       const out = words[OUT] as number;
@@ -295,7 +300,7 @@ export class LinuxMapBatch implements MapBatch {
     const outcome = result < 0 ? -(this.#errno[0] as number) : result;
     if (this.#attributes === null) return this.#closed();
     const moved = words[COUNT] as number;
-    // A command that is refused as a whole leaves the count as it was asked.
+    // A command refused as a whole leaves `count` unchanged.
     this.#count = outcome < 0 && moved === asked ? 0 : moved;
     words[IN] = inLow;
     words[IN + 1] = inHigh;
@@ -307,7 +312,7 @@ export class LinuxMapBatch implements MapBatch {
     return -Errno.EBADF;
   }
 
-  /** Ends it, as the close of the map's descriptor does: all commands are refused with EBADF. */
+  /** Frees the buffers; every later command returns -EBADF. Closing the map's descriptor does the same. */
   [Symbol.dispose](): void {
     this.#attributes = null;
     this.#release();

@@ -34,7 +34,7 @@ const HEADER = systemStructSizes.nlmsghdr;
 const header = systemStructs.nlmsghdr;
 const ANSWER_ROOM = 64 * 1024;
 
-/** One request of a netlink family and all its answers, without the closing acknowledgement. */
+/** Sends one request to a netlink family and returns its answers without the final acknowledgement. */
 export function netlink(
   native: Native,
   message: Uint8Array,
@@ -46,7 +46,7 @@ export function netlink(
   if (fd < 0) return refused(fd);
   try {
     using frame = native.frame();
-    // The kernel answers before sendto returns; the limit is for a family that never would.
+    // The kernel answers before sendto(2) returns; the timeout covers a family that never answers.
     native.call(nr.setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, frame.longs([5n, 0n]), 16);
     native.call(nr.setsockopt, fd, SOL_NETLINK, NETLINK_EXT_ACK, frame.words([1]), 4);
     const request = frame.room(message.length);
@@ -75,9 +75,9 @@ export function netlink(
 }
 
 /**
- * Takes the messages of one datagram apart; the request's outcome when it holds the last of them.
+ * Splits a datagram into messages. Returns the request's outcome when the datagram holds its last message.
  *
- * @param answers Gets each answer as a copy with its header.
+ * @param answers Receives each answer as a copy with its header.
  */
 export function takeAnswers(
   bytes: Uint8Array<ArrayBuffer>,
@@ -103,7 +103,7 @@ export function takeAnswers(
   return undefined;
 }
 
-/** if_nametoindex(3), as libc does it: an ioctl on any socket. */
+/** if_nametoindex(3), by ioctl(2) on a socket as libc does it. */
 export function interfaceIndex(native: Native, name: string): Result {
   const bytes = new TextEncoder().encode(name);
   if (bytes.length === 0 || bytes.length >= IFNAMSIZ) return -Errno.ENODEV;

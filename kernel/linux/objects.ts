@@ -1,5 +1,5 @@
 /**
- * Ids, infos and pins of programs, maps, links and BTF, on Linux.
+ * Ids, info structs and pins of programs, maps, links and BTF.
  *
  * @module
  */
@@ -48,7 +48,7 @@ export function getNextId(native: Native, kind: ObjectKind, id: number): Result 
   return result < 0 ? result : attr.number(field.next_id);
 }
 
-/** One BPF_OBJ_GET_INFO_BY_FD into a struct that the caller has prepared. */
+/** Calls BPF_OBJ_GET_INFO_BY_FD with a struct that the caller has prepared. */
 function askInfo(native: Native, fd: number, info: Place): { result: Result; size: number } {
   const field = attributes.info;
   const attr = native.attributes.begin().set(field.bpf_fd, fd)
@@ -83,24 +83,24 @@ export function objectInfo(
   };
 }
 
-/** What the element commands and mmap(2) go by. */
+/** The facts of a map that the element commands and mmap(2) depend on. */
 export interface KernelMapShape {
-  /** The number of the map's type. */
+  /** The map type. */
   readonly type: number;
-  /** Bytes of a key. */
+  /** Size of a key in bytes. */
   readonly keySize: number;
-  /** Bytes of a value, of one CPU where each has its own. */
+  /** Size of a value in bytes; for per-CPU maps, of one CPU's value. */
   readonly valueSize: number;
-  /** BPF_F_… */
+  /** BPF_F_… flags. */
   readonly flags: number;
 }
 
-/** What a map is; `-errno` for a descriptor that is no map's. */
+/** Returns the facts of a map; `-errno` when the descriptor cannot be queried. */
 export function mapShape(native: Native, fd: number): KernelMapShape | Result {
   using frame = native.frame();
   const info = frame.room(structSizes.bpf_map_info);
   const field = structs.bpf_map_info;
-  // Programs, links and BTF answer with structs of their own.
+  // Programs, links and BTF fill the struct of their own kind.
   const target = askInfo(native, fd, info);
   if (target.result < 0) return target.result;
   const view = viewOf(info.bytes);
@@ -112,7 +112,7 @@ export function mapShape(native: Native, fd: number): KernelMapShape | Result {
   };
 }
 
-/** BPF_OBJ_GET_INFO_BY_FD of a BTF with its name and bytes. */
+/** BPF_OBJ_GET_INFO_BY_FD of a BTF, with its name and bytes. */
 export function btfInfo(native: Native, btfFd: number): ReturnType<Kernel["btfInfo"]> {
   const field = structs.bpf_btf_info;
   const refused = (result: Result): ReturnType<Kernel["btfInfo"]> => ({
@@ -150,7 +150,7 @@ export function btfInfo(native: Native, btfFd: number): ReturnType<Kernel["btfIn
   };
 }
 
-/** BPF_OBJ_GET_INFO_BY_FD of a program with the arrays asked for. */
+/** BPF_OBJ_GET_INFO_BY_FD of a program, with the selected arrays. */
 export function programInfo(
   native: Native,
   programFd: number,
@@ -212,7 +212,7 @@ export function programInfo(
     if (second.result < 0) return noProgramInfo(second.result);
     size = second.size;
   }
-  // An address of zero in the answer means that the kernel hides that array from this caller.
+  // The kernel zeroes the address of an array that it hides from this caller.
   const taken = (
     room: Place | undefined,
     address: readonly [number, number],
@@ -243,10 +243,10 @@ function noProgramInfo(result: Result): ProgramInfoResult {
   };
 }
 
-/** More than a page of any machine (64 KiB), which is the most that bpf(2) reads of attributes. */
+/** Larger than a page of any machine (64 KiB), which is the most that bpf(2) reads. */
 const TOO_LONG = 1 << 20;
 
-/** bpf(2) with attributes that are too long for any kernel. */
+/** Calls bpf(2) with attributes larger than any kernel accepts. */
 export function probeCommand(native: Native, command: number): Result {
   return native.attributes.begin().command(command, TOO_LONG);
 }

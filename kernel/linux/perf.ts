@@ -11,7 +11,7 @@ import { systemCalls } from "./ffi/syscalls.ts";
 import { structs } from "../../uapi/layouts.ts";
 import { PERF_ATTR_SIZE_VER5, PERF_FLAG_FD_CLOEXEC } from "../../uapi/perf.ts";
 
-/** All that skep sets, and every kernel with BPF links knows it. */
+/** Covers every field that skep sets; all kernels with BPF links accept this size. */
 const ATTRIBUTE_SIZE = PERF_ATTR_SIZE_VER5;
 
 /** perf_event_open(2). */

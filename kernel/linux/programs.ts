@@ -1,5 +1,5 @@
 /**
- * BPF_PROG_LOAD, BPF_BTF_LOAD and what is done with a loaded program, on Linux.
+ * BPF_PROG_LOAD, BPF_BTF_LOAD, and the commands on loaded programs.
  *
  * @module
  */
@@ -41,14 +41,14 @@ export function programLoadSync(native: Native, program: ProgramLoad): LoadResul
 /**
  * BPF_PROG_LOAD on a thread of the runtime's pool.
  *
- * The errno of that thread comes back through a stub that makes the system call itself. Where the
- * stub cannot be loaded, a refused load is repeated on this thread to learn why.
+ * A stub that makes the system call itself returns that thread's errno. Where the stub cannot be loaded, a
+ * refused load is repeated on this thread to get its errno.
  */
 export async function programLoad(native: Native, program: ProgramLoad): Promise<LoadResult> {
   if (program.onPool !== true && isSmall(program.instructions)) {
     return programLoadSync(native, program);
   }
-  // Each load has memory of its own: many are in flight at once.
+  // Loads are concurrent, so each has memory of its own.
   using frame = native.ownFrame();
   using block = native.memory.allocate(Attributes.size);
   const attr = new Attributes(native, block);
@@ -61,11 +61,11 @@ export async function programLoad(native: Native, program: ProgramLoad): Promise
 }
 
 /**
- * Whether verifying a program takes about as long as handing it to another thread and back.
+ * Returns whether verifying a program takes about as long as switching to another thread and back.
  *
- * The way to the pool and back takes 50 to 150 µs, and more on a busy machine; so few instructions without
- * a jump back are verified in about that time (libxdp's dispatcher, 214 instructions: 165 µs). Subprograms
- * stand in the same instructions, so they are counted.
+ * The switch takes 50 to 150 µs, more on a busy machine; 384 instructions without a backward jump are
+ * verified in about that time (libxdp's dispatcher, 214 instructions: 165 µs). Subprograms are part of the
+ * same instructions, so they are counted.
  */
 export function isSmall(instructions: Uint8Array): boolean {
   if (instructions.length > SMALL) return false;
@@ -74,9 +74,9 @@ export function isSmall(instructions: Uint8Array): boolean {
     const kind = code & 0x07;
     if (kind !== JMP && kind !== JMP32) continue;
     const operation = code & 0xf0;
-    // A call's offset is no jump: for kfuncs it is an index.
+    // The offset of a call is not a jump; for kfuncs it is an index.
     if (operation === CALL) continue;
-    // The high byte of the offset holds its sign; JA32 has the offset in the immediate.
+    // The offset's high byte holds its sign; JA32 has the offset in the immediate.
     const high = instructions[at + (kind === JMP32 && operation === 0 ? 7 : 3)] as number;
     if (high >= 0x80) return false;
   }
@@ -153,7 +153,7 @@ export function programTestRun(native: Native, run: TestRun): TestRunResult {
   const field = attributes.test_run;
   const { dataIn = EMPTY, contextIn = EMPTY, dataOutSize = 0, contextOutSize = 0 } = run;
   const { repeat = 0, cpu = 0, batchSize = 0 } = run;
-  // The kernel takes -1 for four thousand million runs.
+  // The kernel reads -1 as 4294967295 runs.
   wholeNumber(repeat, "the number of runs");
   wholeNumber(cpu, "a CPU");
   wholeNumber(batchSize, "the size of a batch of frames");
@@ -173,11 +173,11 @@ export function programTestRun(native: Native, run: TestRun): TestRunResult {
     result,
     returnValue: attr.number(field.retval),
     duration: attr.number(field.duration),
-    // With ENOSPC the kernel filled what there was room for and says how much there would be.
+    // With ENOSPC the kernel filled the buffer and returned the full size.
     dataOut: dataOut === undefined
       ? EMPTY
       : copyOf(dataOut, Math.min(dataOutSize, attr.number(field.data_size_out))),
-    // Without room of its own the context is as the program left it (system call programs) or as it was.
+    // Without an output buffer, the context is as a syscall program left it, or unchanged.
     contextOut: contextOut === undefined
       ? context === undefined ? EMPTY : copyOf(context, contextIn.length)
       : copyOf(contextOut, Math.min(contextOutSize, attr.number(field.ctx_size_out))),

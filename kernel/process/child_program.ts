@@ -1,9 +1,8 @@
 /**
- * A list of system calls for a new process to make before it becomes another program.
+ * A list of system calls that a new process makes before it executes a program.
  *
- * A process with threads, as Deno is, cannot enter a user namespace and cannot safely run its own code
- * after a fork. So the child runs nothing but these calls, from machine code, with everything they
- * need put in place beforehand.
+ * A multithreaded process such as Deno cannot enter a user namespace and cannot safely run its code after a
+ * fork. So the child runs only these calls, from machine code, with all their memory prepared in advance.
  *
  * @module
  */
@@ -17,41 +16,47 @@ import { CLONE_CLEAR_SIGHAND, CLONE_NEWPID, CLONE_PIDFD, SIGCHLD } from "../../u
 import type { FailedStep } from "../processes.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
 
-/** Words of a step in memory: number, six arguments, stores, flags. */
+/** Words of an encoded step: number, six arguments, stores, flags. */
 const STEP_WORDS = 9;
 const FLAG_TOLERATE = 1n;
 const FLAG_STOP_AT_ZERO = 2n;
 const FLAG_REPEAT = 8n;
-/** From this bit on: how many steps are skipped when the result is zero. */
+/** Position of the number of steps to skip when the result is zero. */
 const SKIP_SHIFT = 16n;
-/** Which of a step's arguments holds the result that ends its repetition. */
+/** The argument that holds the result which ends a repetition. */
 const REPEAT_ARGUMENT = 5;
-/** Bytes of the memory that parent and children share: results, then {@linkcode ChildProgram.shared}. */
+/**
+ * Size in bytes of the memory that parent and children share: results, then
+ * {@linkcode ChildProgram.shared}.
+ */
 const SHARED_SIZE = 16384;
-/** Bytes of `struct clone_args` before Linux 5.5 added to it (CLONE_ARGS_SIZE_VER0). */
+/** Size of `struct clone_args` before Linux 5.5 extended it (CLONE_ARGS_SIZE_VER0), in bytes. */
 const CLONE_ARGS_SIZE = 64;
 
-/** How a step ends. */
+/** Options of one step. */
 export interface StepOptions {
-  /** Goes on after an error. */
+  /** Continues after an error. */
   readonly tolerate?: boolean | undefined;
-  /** Takes the result 0 for an error: for read, where it is the end of the other side. */
+  /** Treats the result 0 as an error: for read(2) it means that the peer closed. */
   readonly stopAtZero?: boolean | undefined;
-  /** Repeats the call until it fails or returns the result of this earlier step; it has at most five arguments. */
+  /**
+   * Repeats the call until it fails or returns the result of this earlier step. The call has at most five
+   * arguments.
+   */
   readonly repeatUntil?: StepResult | undefined;
 }
 
-/** An argument: a number, the address of a text, or what an earlier step answered. */
+/** An argument: a number, a text (passed as its address), or the result of an earlier step. */
 export type StepArgument = number | bigint | string | StepResult;
 
-/** Stands for the result of a step in the arguments of later ones. */
+/** The result of a step, as an argument of later steps. */
 export class StepResult {
-  /** Which step. */
+  /** The step's position. */
   readonly index: number;
-  /** Addresses to which the result is written. */
+  /** Addresses that the result is written to. */
   readonly stores: number[] = [];
 
-  /** Of the step with the number. */
+  /** Refers to the step at `index`. */
   constructor(index: number) {
     this.index = index;
   }
@@ -63,11 +68,11 @@ interface Step {
   readonly arguments: readonly StepArgument[];
   readonly options: StepOptions;
   readonly result: StepResult;
-  /** How many of the following steps are skipped when the result is zero. */
+  /** Number of following steps to skip when the result is zero. */
   skip: number;
 }
 
-/** Eight bytes that stay shared between this process, the child, and what the child forks. */
+/** Eight bytes shared by this process, the child, and the processes that the child forks. */
 export interface SharedWord {
   /** The address, the same in all of them. */
   readonly address: number;
@@ -75,47 +80,53 @@ export interface SharedWord {
   readonly index: number;
 }
 
-/** How the process is made. */
+/** Options of {@linkcode ChildProgram.start}. */
 export interface StartOptions {
-  /** Whether it is the init of a new pid namespace (needs CAP_SYS_ADMIN): its end kills every process in there. */
+  /**
+   * Makes it the init of a new pid namespace (needs CAP_SYS_ADMIN): when it ends, every process in the
+   * namespace is killed.
+   */
   readonly newPidNamespace?: boolean | undefined;
 }
 
-/** What a step answered. */
+/** The result of a step. */
 export interface StepOutcome {
   /** The step's name. */
   readonly name: string;
-  /** Its result or `-errno`; undefined when the child did not come that far (or is still in it). */
+  /** The result or `-errno`; undefined when the child has not completed the step. */
   readonly result: number | undefined;
-  /** Whether it ended the child: an error that is not tolerated. */
+  /** Whether the step ended the child: an error that is not tolerated. */
   readonly failed: boolean;
 }
 
-/** A process that was started, by what its parent holds of it. */
+/** A started process, as its parent sees it. */
 export interface StartedChild {
   /** Its pid. */
   readonly pid: number;
-  /** A descriptor of it. */
+  /** Its pidfd. */
   readonly pidfd: number;
-  /** What its steps have answered by now. */
+  /** Returns the results of its steps so far. */
   readonly outcomes: () => readonly StepOutcome[];
   /** Reads a shared word. */
   readonly sharedWord: (word: SharedWord) => bigint;
-  /** Gives back the memory in which the answers are; outcomes() then keeps its last answer. */
+  /** Frees the memory of the results; `outcomes()` then keeps returning the last ones. */
   readonly release: () => void;
 }
 
-/** A result that no system call gives: the step has not answered. */
+/** A value that no system call returns: the step has not completed. */
 const UNANSWERED = -0x7fff_ffff_ffff_0000n;
 
-/** Collects the steps of a new process, then starts it. Its memory ends with {@linkcode start} or disposal. */
+/**
+ * Collects the steps of a new process, then starts it. The memory is freed by {@linkcode start} or
+ * disposal.
+ */
 export class ChildProgram implements Disposable {
   readonly #frame: Frame = native().ownFrame();
   readonly #steps: Step[] = [];
   readonly #shared: SharedMemory = new SharedMemory();
   #started = false;
 
-  /** Adds a system call. `name` is for errors. */
+  /** Appends a system call. `name` is for errors. */
   step(
     name: string,
     number: number,
@@ -128,10 +139,10 @@ export class ChildProgram implements Disposable {
   }
 
   /**
-   * Clones the child. `parent` adds the steps that the child makes after that, the last of which must not
-   * return; steps that are added later are made by the new process alone.
+   * Clones the child. `parent` appends the steps that the child makes afterwards, the last of which must
+   * not return; steps appended later are made by the new process only.
    *
-   * @param pidfdAt Where the child finds a descriptor of the new process: four bytes.
+   * @param pidfdAt Address at which the child finds a pidfd of the new process, four bytes.
    */
   fork(name: string, pidfdAt: number, parent: (pid: StepResult) => void): void {
     const cloneArguments = this.#frame.longs(cloneArgs(CLONE_PIDFD, pidfdAt));
@@ -142,28 +153,31 @@ export class ChildProgram implements Disposable {
     if (clone !== undefined) clone.skip = this.#steps.length - before;
   }
 
-  /** Eight zero bytes that stay shared with the child and with what it forks. */
+  /** Allocates eight zeroed bytes shared with the child and the processes that it forks. */
   shared(): SharedWord {
     return this.#shared.word();
   }
 
-  /** Zeroed memory that the child will see at the same address. */
+  /** Allocates zeroed memory that the child sees at the same address. */
   room(size: number): Place {
     return this.#frame.room(size);
   }
 
-  /** The address of a text with its NUL. */
+  /** Copies text with a terminating NUL and returns its address. */
   text(text: string): number {
     return this.#frame.text(text);
   }
 
-  /** The address of an array of pointers to texts, ended by NULL: argv or envp. Addresses of more may follow. */
+  /**
+   * Builds a NULL-terminated array of pointers to texts (argv or envp), with the addresses `more` at its
+   * end.
+   */
   texts(texts: readonly string[], more: readonly number[] = []): number {
     const addresses = [...texts.map((text) => this.#frame.text(text)), ...more];
     return this.#frame.longs([...addresses.map(BigInt), 0n]);
   }
 
-  /** Starts the process; what was refused, when none can be made. */
+  /** Starts the process; returns the refused step when it cannot be created. */
   start(options: StartOptions = {}): StartedChild | FailedStep {
     const stub = childStub();
     const steps = this.#steps;
@@ -171,7 +185,8 @@ export class ChildProgram implements Disposable {
     const shared = this.#shared;
     shared.expect(count);
     const pidfd = this.#frame.room(8);
-    // Not CLONE_FILES: who gets hold of a child that shares the descriptor table has all that is open here.
+    // Without CLONE_FILES: whoever takes over a child that shares the descriptor table would have every
+    // open descriptor.
     const flags = CLONE_PIDFD + CLONE_CLEAR_SIGHAND +
       (options.newPidNamespace === true ? CLONE_NEWPID : 0);
     const program = this.#frame.longs([
@@ -189,7 +204,7 @@ export class ChildProgram implements Disposable {
       this[Symbol.dispose]();
       return { step: "clone3", result: pid };
     }
-    // The results outlive the program.
+    // The results are used after the program was freed.
     this.#started = true;
     this[Symbol.dispose]();
     let last: readonly StepOutcome[] | undefined;
@@ -220,13 +235,13 @@ export class ChildProgram implements Disposable {
     };
   }
 
-  /** Gives back the memory. The child has its own copy of it. */
+  /** Frees the memory. The child has its own copy. */
   [Symbol.dispose](): void {
     this.#frame[Symbol.dispose]();
     if (!this.#started) this.#shared[Symbol.dispose]();
   }
 
-  /** Writes the steps to memory and gives their address. */
+  /** Encodes the steps and returns their address. */
   #encode(): number {
     const place = this.#frame.room(this.#steps.length * STEP_WORDS * 8);
     const view = new DataView(place.bytes.buffer, place.bytes.byteOffset, place.bytes.byteLength);
@@ -246,7 +261,7 @@ export class ChildProgram implements Disposable {
       const slot = place.address + index * STEP_WORDS * 8 + 8 + REPEAT_ARGUMENT * 8;
       options.repeatUntil?.stores.push(slot);
     });
-    // Only now is it known where each result goes.
+    // The destinations of a result are known only after all steps were encoded.
     this.#steps.forEach(({ result, options, skip }, index) => {
       const at = index * STEP_WORDS * 8;
       const stores = this.#frame.longs([...result.stores.map(BigInt), 0n]);
@@ -261,7 +276,7 @@ export class ChildProgram implements Disposable {
   }
 }
 
-/** Memory that this process, the child and what the child forks see at one address and share. */
+/** Memory shared at one address by this process, the child and the processes that it forks. */
 class SharedMemory implements Disposable {
   readonly address: number;
   readonly words: BigInt64Array<ArrayBuffer>;
@@ -275,13 +290,13 @@ class SharedMemory implements Disposable {
     this.words = new BigInt64Array(native().buffer(this.address, SHARED_SIZE));
   }
 
-  /** Takes a word from the end. */
+  /** Allocates a word from the end. */
   word(): SharedWord {
     const index = SHARED_SIZE / 8 - ++this.#taken;
     return { address: this.address + index * 8, index };
   }
 
-  /** Makes room for the results of so many steps at the beginning. */
+  /** Reserves the results of the steps at the beginning. */
   expect(steps: number): void {
     if (steps + this.#taken > SHARED_SIZE / 8) throw refused("mmap", -Errno.E2BIG);
     this.words.fill(UNANSWERED, 0, steps);
@@ -295,7 +310,7 @@ class SharedMemory implements Disposable {
   }
 }
 
-/** `struct clone_args`: flags and where the pidfd goes. The child ends with SIGCHLD. */
+/** `struct clone_args` with flags and the address of the pidfd; the child's exit signal is SIGCHLD. */
 function cloneArgs(flags: number, pidfdAt: number): bigint[] {
   return [BigInt(flags), BigInt(pidfdAt), 0n, 0n, BigInt(SIGCHLD), 0n, 0n, 0n];
 }

@@ -1,5 +1,5 @@
 /**
- * Steps that several child programs have in common: what a child gives up, and how it hands on a descriptor.
+ * Steps that several child programs share: dropping privileges and sending a descriptor.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 const LAST_DESCRIPTOR = 0xffffffff;
 const { cmsghdr, iovec, user_msghdr } = systemStructs;
 
-/** Closes all descriptors but these. */
+/** Closes all descriptors except `kept`. */
 export function closeAllBut(program: ChildProgram, kept: readonly number[]): void {
   let from = 0;
   for (const fd of [...new Set(kept)].sort((a, b) => a - b)) {
@@ -31,11 +31,12 @@ export function closeAllBut(program: ChildProgram, kept: readonly number[]): voi
 }
 
 /**
- * Nobody may trace the child, read its memory or its descriptors, and it ends with its parent.
+ * Makes the child undumpable, so that other processes cannot trace it or read its memory and descriptors,
+ * and ends it with its parent.
  *
- * A change of credentials takes both back: commit_creds() sets dumpable to fs.suid_dumpable and clears the
- * death signal when the ids change or the capabilities are not a subset of the old ones. So these steps come
- * before such a change, and again after it.
+ * A change of credentials undoes both: commit_creds() sets dumpable to fs.suid_dumpable and clears the
+ * death signal when the ids change or the capabilities are not a subset of the old ones. So these steps
+ * come before such a change and again after it.
  */
 export function guard(program: ChildProgram): void {
   const { prctl } = systemCalls;
@@ -43,12 +44,12 @@ export function guard(program: ChildProgram): void {
   program.step("prctl", prctl, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
 }
 
-/** No file that the child could execute would give it privileges. */
+/** Sets no_new_privs: execve(2) then grants no privileges. */
 export function setNoNewPrivileges(program: ChildProgram): void {
   program.step("prctl", systemCalls.prctl, [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
 }
 
-/** Permitted and effective are these capabilities, none is inheritable. */
+/** Sets the permitted and effective capabilities, and clears the inheritable ones. */
 export function keepCapabilities(program: ChildProgram, capabilities: readonly number[]): void {
   const header = program.room(systemStructSizes.__user_cap_header_struct);
   const { version } = systemStructs.__user_cap_header_struct;
@@ -58,7 +59,10 @@ export function keepCapabilities(program: ChildProgram, capabilities: readonly n
   program.step("capset", systemCalls.capset, [header.address, data.address]);
 }
 
-/** `struct __user_cap_data_struct[2]` with these permitted and effective, and none inheritable. */
+/**
+ * Returns `struct __user_cap_data_struct[2]` with these capabilities permitted and effective, and none
+ * inheritable.
+ */
 export function capabilitySets(capabilities: readonly number[]): Uint8Array<ArrayBuffer> {
   const size = systemStructSizes.__user_cap_data_struct;
   const { permitted, effective } = systemStructs.__user_cap_data_struct;
@@ -72,15 +76,15 @@ export function capabilitySets(capabilities: readonly number[]): Uint8Array<Arra
   return bytes;
 }
 
-/** A message with one descriptor, whose number only the child will have. */
+/** A message with one descriptor whose number is known in the child only. */
 export interface DescriptorMessage {
-  /** Where the number has to be written before the message is sent: four bytes. */
+  /** Address of the descriptor's number, four bytes; written before the message is sent. */
   readonly descriptorAt: number;
-  /** Adds the step that sends it: sendmsg(2). */
+  /** Appends the step that sends it with sendmsg(2). */
   readonly send: () => void;
 }
 
-/** Lays out a message with one descriptor. */
+/** Prepares a message with one descriptor. */
 export function descriptorMessage(program: ChildProgram, socket: number): DescriptorMessage {
   const data = program.room(8);
   data.bytes[0] = 1;
@@ -98,7 +102,7 @@ export function descriptorMessage(program: ChildProgram, socket: number): Descri
   setField(viewOf(header.bytes), user_msghdr.msg_control, BigInt(control.address));
   setField(viewOf(header.bytes), user_msghdr.msg_controllen, BigInt(size + 8));
   return {
-    // The result of a step is eight bytes where sendmsg reads four: the rest is padding.
+    // A step's result has eight bytes, of which sendmsg reads four; the rest is padding.
     descriptorAt: control.address + size,
     send: () => {
       program.step("sendmsg", systemCalls.sendmsg, [socket, header.address, 0]);
@@ -106,7 +110,7 @@ export function descriptorMessage(program: ChildProgram, socket: number): Descri
   };
 }
 
-/** Sends a descriptor that an earlier step has opened: sendmsg(2). */
+/** Sends a descriptor that an earlier step opened, with sendmsg(2). */
 export function sendDescriptor(program: ChildProgram, socket: number, fd: StepResult): void {
   const message = descriptorMessage(program, socket);
   fd.stores.push(message.descriptorAt);

@@ -1,7 +1,7 @@
 /**
- * The machine code that makes a process, assembled from `kernel/stub/*.S`.
+ * The machine code that creates a process, assembled from `kernel/process/stub/*.S`.
  *
- * A test assembles the sources again where clang is installed and compares.
+ * A test assembles the sources again and compares, where clang is installed.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { PROT_EXEC, PROT_READ } from "../../uapi/files.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
 import { Errno } from "../../uapi/errno.ts";
 
-/** The code of each architecture, in base64. */
+/** The code for each architecture, in base64. */
 export const childStubs: { readonly [architecture: string]: string } = {
   x86_64:
     "8w8e+lNVQVRBVUiJ+7gOAAAAvwIAAABIjXMwSI1TKEG6CAAAAA8FuLMBAABIiztIi3MIDwVIhcB0JUiJxbgOAAAAvwIA" +
@@ -27,12 +27,12 @@ export const childStubs: { readonly [architecture: string]: string } = {
     "3P//F8gLgNLgAxeqAQAA1AAAINQ=",
 };
 
-/** Makes a process of the program that lies at the address: a pid, or `-errno`. */
+/** Creates a process from the program at an address; returns its pid or `-errno`. */
 export type StartChild = (program: number) => number;
 
 let start: StartChild | undefined;
 
-/** The machine code, ready to be called; mapped on first use and kept for the life of the process. */
+/** Returns the machine code as a function; mapped on first use and kept for the life of the process. */
 export function childStub(): StartChild {
   return start ??= mapStub();
 }
@@ -45,7 +45,7 @@ function mapStub(): StartChild {
       subject: "a process",
       command: "clone3",
       result: -Errno.ENOSYS,
-      why: `there is no machine code for ${Deno.build.arch}`,
+      why: `the processes of a sandbox are not implemented for ${Deno.build.arch}`,
     });
   }
   const code = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
@@ -61,8 +61,8 @@ function mapStub(): StartChild {
       subject: "the machine code that starts a process",
       command: "mprotect",
       result,
-      why: "the kernel does not make memory executable for this process",
-      fix: "run it without MemoryDenyWriteExecute",
+      why: "memory of this process may not become executable",
+      fix: "remove MemoryDenyWriteExecute from the systemd unit",
     });
   }
   const pointer = Deno.UnsafePointer.create(BigInt(address)) as Deno.PointerObject<

@@ -3,7 +3,7 @@ import { childStubs } from "./child_stub.ts";
 
 const root = new URL("stub/", import.meta.url);
 
-/** Runs a program; undefined where it is not installed. */
+/** Runs a program; returns undefined where it is not installed. */
 async function run(command: string, args: readonly string[]): Promise<boolean | undefined> {
   try {
     const child = new Deno.Command(command, { args: [...args], cwd: root, stderr: "inherit" });
@@ -14,7 +14,10 @@ async function run(command: string, args: readonly string[]): Promise<boolean | 
   }
 }
 
-/** The version suffix of a clang and llvm-objcopy that are installed: any version assembles this alike. */
+/**
+ * Returns the version suffix of an installed clang and llvm-objcopy; every version assembles these sources
+ * alike.
+ */
 async function suffixOf(): Promise<string | undefined> {
   if (Deno.permissions.querySync({ name: "run" }).state !== "granted") return undefined;
   for (const suffix of ["", "-19", "-14"]) {

@@ -1,5 +1,5 @@
 /**
- * What this process gives up before it serves others.
+ * Drops the privileges of this process.
  *
  * @module
  */
@@ -18,7 +18,9 @@ import {
   PR_SET_NO_NEW_PRIVS,
 } from "../../uapi/processes.ts";
 
-/** Gives up all that is not named; the step that was refused, otherwise: the process should end then. */
+/**
+ * Drops all privileges that are not named. Returns the refused step, after which the process should end.
+ */
 export function confine({ user, capabilities }: Confinement): FailedStep | undefined {
   const { prctl } = systemCalls;
   const steps: (readonly [string, () => number])[] = [];
@@ -29,7 +31,7 @@ export function confine({ user, capabilities }: Confinement): FailedStep | undef
   if (user !== undefined) {
     const { uid, gid } = user;
     using identity = openIdentity();
-    // This thread alone keeps its permitted set over the change; all others lose theirs by it.
+    // Only this thread keeps its permitted set over the change of uid; all other threads lose theirs.
     add("prctl", () => native().call(prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0));
     add("setgroups", identity.clearGroups);
     add("setresgid", () => identity.setGroup(gid));
@@ -46,7 +48,7 @@ function finish(steps: readonly (readonly [string, () => number])[]): FailedStep
   const { prctl } = systemCalls;
   const last: (readonly [string, () => number])[] = [
     ["prctl", () => native().call(prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)],
-    // Last: a change of credentials sets it to fs.suid_dumpable.
+    // Last, because a change of credentials sets dumpable to fs.suid_dumpable.
     ["prctl", () => native().call(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0)],
   ];
   for (const [step, work] of [...steps, ...last]) {

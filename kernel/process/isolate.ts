@@ -1,18 +1,18 @@
 /**
- * A command in namespaces of its own: unprivileged outside, root inside.
+ * Runs a command in new namespaces: unprivileged outside, root inside.
  *
- * Two processes are made. The first is the init of a new pid namespace: it prepares everything, clones the
- * command, waits for it, and by its own end kills whatever the command has left. Between its clone and the
- * command's execve there are only system calls (`child_program.ts`), in this order:
+ * Two processes are created. The first is the init of a new pid namespace: it prepares everything, clones
+ * the command, waits for it, and ends, which kills every process the command has left. Between its clone
+ * and the command's execve there are only system calls (`child_program.ts`), in this order:
  *
- * 1. with the privileges of this process: a mount namespace, in it the paths that are made visible and a
- *    /proc of the pid namespace;
- * 2. undumpable, and only then a new user namespace, which so belongs to this process's user: a process
- *    outside that has the mapped uid cannot enter it;
- * 3. the mapped user's credentials, undumpable and bound to this process's life again, since a change of
- *    credentials resets both;
- * 4. mount and network namespace, and the context of a bpffs, which this process configures;
- * 5. the clone: init gives up descriptors and capabilities and waits, the other becomes the command.
+ * 1. With the privileges of this process: a mount namespace, with the visible paths and a /proc of the pid
+ *   namespace.
+ * 2. Undumpable, then a new user namespace. It is owned by this process's uid: a process outside that has
+ *   the mapped uid cannot enter it.
+ * 3. The credentials of the mapped user; then undumpable and bound to this process's life again, since a
+ *   change of credentials resets both.
+ * 4. Mount and network namespaces, and the context of a bpffs, which this process configures.
+ * 5. The clone: init drops its descriptors and capabilities and waits; the clone executes the command.
  *
  * @module
  */
@@ -85,16 +85,18 @@ import { AF_INET, IFF_UP, SIOCSIFFLAGS, SOCK_CLOEXEC, SOCK_DGRAM } from "../../u
 import { setField, viewOf } from "../../uapi/fields.ts";
 import { systemStructs, systemStructSizes } from "../../uapi/system_layouts.ts";
 
-/** Capabilities that the kernel may have: more than there are today; the rest is EINVAL, and tolerated. */
+/**
+ * More capabilities than any kernel has; PR_CAPBSET_DROP returns EINVAL for the others, which is tolerated.
+ */
 const CAPABILITIES = 64;
 const EVERY_DESCRIPTOR = 0xffffffff;
-/** The environment variable that tells the command its pid outside, which is the one that BPF programs see. */
+/** The environment variable with the command's pid outside, which BPF programs see. */
 const PID_VARIABLE = "SKEP_SANDBOX_PID";
 const PID_DIGITS = 10;
 
 /**
  * Starts the init of a new pid namespace and waits until it has opened the context of a bpffs in its new
- * user and mount namespaces. Its id maps are written on the way.
+ * user and mount namespaces. Writes the id maps meanwhile.
  */
 export async function startIsolated(
   kernel: Kernel,
@@ -133,7 +135,7 @@ export async function startIsolated(
   }
 }
 
-/** What init waits for. */
+/** The message that init waits for. */
 const GO = new Uint8Array([1]);
 
 class LinuxIsolatedChild implements IsolatedChild {
@@ -144,7 +146,7 @@ class LinuxIsolatedChild implements IsolatedChild {
   readonly #init: ChildProcess;
   readonly #socket: number;
   readonly #status: SharedWord;
-  /** A descriptor of the command. */
+  /** The pidfd of the command. */
   #command: number | undefined;
   #open = true;
 
@@ -171,7 +173,8 @@ class LinuxIsolatedChild implements IsolatedChild {
     this.#command = pidfd;
     const pid = pidfd === undefined ? 0 : pidOf(this.#kernel, pidfd);
     if (pidfd !== undefined) sendMessage(this.#socket, new TextEncoder().encode(`${pid}`));
-    // The command's copy of the socket is close-on-exec: its end says that the command runs, or is gone.
+    // The command's copy of the socket is close-on-exec: end of file means that the command runs or has
+    // ended.
     if (pidfd !== undefined) await receiveWithin(this.#kernel, this.#socket, 8);
     this.#closeOurs();
     return pidfd === undefined || this.#init.failure() !== undefined ? failedStep(this.#init) : pid;
@@ -179,7 +182,7 @@ class LinuxIsolatedChild implements IsolatedChild {
 
   async wait(): Promise<ExitStatus> {
     const ended = await this.#init.wait();
-    // Killed, or it failed before it could wait for the command.
+    // Init was killed, or failed before it could wait for the command.
     if (ended.code !== 0) return ended;
     const status = Number(this.#init.sharedWord(this.#status)) & 0xffff;
     const signal = status & 0x7f;
@@ -213,26 +216,26 @@ class LinuxIsolatedChild implements IsolatedChild {
   }
 }
 
-/** The pid that a process has in this process's pid namespace; 0 when it has been reaped. */
+/** Returns the pid of a process in this process's pid namespace; 0 when it was reaped. */
 function pidOf(kernel: Kernel, pidfd: number): number {
   const { result, bytes } = kernel.readFile(`/proc/self/fdinfo/${pidfd}`, 4096);
   const text = result < 0 ? "" : new TextDecoder().decode(bytes);
   return Math.max(0, Number(/^Pid:\s*(-?\d+)/m.exec(text)?.[1] ?? 0));
 }
 
-/** The step at which the child ended. */
+/** Returns the step at which the child ended. */
 function failedStep(child: ChildProcess): FailedStep {
   const last = child.failure();
   if (last === undefined) return { step: "clone3", result: -Errno.ESRCH };
   if (last.step !== "execve") return last;
-  // Of several places in PATH, the answer where a file was found explains most.
+  // Of several paths from PATH, the errno of one that exists explains most.
   const found = child.outcomes().find(({ name, result }) =>
     name === "execve" && result !== undefined && !failed(result, Errno.ENOENT)
   );
   return { step: "execve", result: found?.result ?? last.result };
 }
 
-/** All the steps, in order. */
+/** Appends all steps, in order. */
 function addSteps(
   program: ChildProgram,
   command: IsolatedCommand,
@@ -240,7 +243,7 @@ function addSteps(
   theirs: number,
   status: SharedWord,
 ): void {
-  // With a copy of our end it would never see that this process has ended.
+  // With a copy of this end, the child would not see that this process ended.
   program.step("close", systemCalls.close, [ours]);
   program.step("keyctl", systemCalls.keyctl, [KEYCTL_JOIN_SESSION_KEYRING, 0], { tolerate: true });
   program.step("setgroups", systemCalls.setgroups, [0, 0]);
@@ -255,13 +258,13 @@ function addSteps(
   runCommand(program, command, theirs);
 }
 
-/** With the privileges of this process: shows paths that the user could not reach. */
+/** Shows paths that the user cannot reach, with the privileges of this process. */
 function makeVisible(program: ChildProgram, command: IsolatedCommand): void {
   const trees = command.visible.map(({ path }) => {
     const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
     const tree = program.step("open_tree", systemCalls.open_tree, [AT_FDCWD, path, flags]);
     setAttributes(program, tree, AT_RECURSIVE, readOnlyAttributes(), false);
-    // Not every file system can show files as another user's; then their permissions have to do.
+    // Some file systems do not support idmapped mounts; their permissions then apply unchanged.
     if (command.ownerMapFd !== undefined) {
       const attributes = { set: MOUNT_ATTR_IDMAP, userNamespaceFd: command.ownerMapFd };
       setAttributes(program, tree, 0, attributes, true);
@@ -281,7 +284,7 @@ function makeVisible(program: ChildProgram, command: IsolatedCommand): void {
   });
 }
 
-/** Mounts an empty directory over one, and makes in it what paths need that are mounted into it. */
+/** Mounts a tmpfs over a directory, and creates in it the mount points and links of the visible paths. */
 function addCover(program: ChildProgram, cover: Cover): void {
   const { owner } = cover;
   const options = owner === undefined
@@ -332,9 +335,12 @@ function setAttributes(
   ], { tolerate });
 }
 
-/** A user namespace that this process's user owns, and the credentials of the mapped user in it. */
+/**
+ * Enters a user namespace owned by this process's user, and takes the credentials of the mapped user in it.
+ */
 function enterUserNamespace(program: ChildProgram, socket: number): void {
-  // Its memory is a copy of this process's: before the first process of that namespace can exist.
+  // The child's memory is a copy of this process's; it must be undumpable before the namespace has a
+  // process.
   guard(program);
   program.step("unshare the user namespace", systemCalls.unshare, [CLONE_NEWUSER]);
   const answer = program.room(8);
@@ -347,8 +353,8 @@ function enterUserNamespace(program: ChildProgram, socket: number): void {
 }
 
 /**
- * The other namespaces, and the bpffs that this process configures. This process answers only what was
- * sent after the death signal was set: if it ends before, the wait reads the end of the socket.
+ * Creates the other namespaces and mounts the bpffs that this process configures. This process answers only
+ * what was sent after the death signal was set: if it ends before, the read returns end of file.
  */
 function openBpffs(program: ChildProgram, command: IsolatedCommand, socket: number): void {
   const rest = CLONE_NEWNS | (command.newNetwork ? CLONE_NEWNET : 0);
@@ -369,13 +375,13 @@ function openBpffs(program: ChildProgram, command: IsolatedCommand, socket: numb
   if (command.newNetwork) loopbackUp(program);
 }
 
-/** Clones the command; what follows here is done by init alone. */
+/** Clones the command; the steps given to `fork` are made by init only. */
 function forkCommand(
   program: ChildProgram,
   socket: number,
   status: SharedWord,
 ): void {
-  // Laid out before the clone, which writes the descriptor into it.
+  // Prepared before the clone, which writes the descriptor into it.
   const message = descriptorMessage(program, socket);
   program.fork("clone3 the command", message.descriptorAt, (pid) => {
     message.send();
@@ -398,15 +404,15 @@ function loopbackUp(program: ChildProgram): void {
   program.step("ioctl", systemCalls.ioctl, [socket, SIOCSIFFLAGS, request.address]);
 }
 
-/** Session, descriptors, signals, capabilities, and the command itself. */
+/** Sets up session, descriptors, signals and capabilities, and executes the command. */
 function runCommand(program: ChildProgram, command: IsolatedCommand, socket: number): void {
-  // Straight into the environment: the rest of the room is zero, so the text ends after the digits.
+  // Read directly into the environment: the rest of the buffer is zero, so the text ends after the digits.
   const name = new TextEncoder().encode(`${PID_VARIABLE}=`);
   const variable = program.room(name.length + PID_DIGITS + 1);
   variable.bytes.set(name);
   const digits = variable.address + name.length;
   program.step("wait", systemCalls.read, [socket, digits, PID_DIGITS], { stopAtZero: true });
-  // In the caller's session TIOCSTI would type into the caller's terminal.
+  // In the caller's session, TIOCSTI could inject input into the caller's terminal.
   program.step("setsid", systemCalls.setsid, []);
   if (command.directory !== undefined) {
     program.step("chdir", systemCalls.chdir, [command.directory], { tolerate: true });
@@ -421,7 +427,7 @@ function runCommand(program: ChildProgram, command: IsolatedCommand, socket: num
   for (const fd of command.descriptors) {
     program.step("fcntl", systemCalls.fcntl, [fd, F_SETFD, 0]);
   }
-  // execve gives root of a user namespace what its bounding set has, and nothing else.
+  // execve(2) gives root of a user namespace the capabilities of its bounding set and no others.
   program.step("prctl", systemCalls.prctl, [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0]);
   for (let number = 0; number < CAPABILITIES; number++) {
     if (command.capabilities.includes(number)) continue;
@@ -430,7 +436,7 @@ function runCommand(program: ChildProgram, command: IsolatedCommand, socket: num
     });
   }
   keepCapabilities(program, command.capabilities);
-  // The runtime ignores SIGPIPE, which execve would hand on.
+  // Deno ignores SIGPIPE, and execve(2) keeps ignored signals ignored.
   const action = program.room(32);
   program.step("rt_sigaction", systemCalls.rt_sigaction, [SIGPIPE, action.address, 0, 8]);
   const mask = program.room(8);

@@ -1,5 +1,5 @@
 /**
- * {@linkcode Processes} with system calls.
+ * Implements {@linkcode Processes} with system calls.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import * as sockets from "./sockets.ts";
 import * as terminals from "./terminal.ts";
 import * as namespaces from "./user_namespace.ts";
 
-/** The commands about other processes of this machine. */
+/** Returns the commands on other processes of this machine. */
 export function linuxProcesses(kernel: Kernel): Processes {
   return {
     children: {

@@ -1,7 +1,7 @@
 /**
- * File systems by the calls of the new mount API: open a context, configure it, mount it, move it.
+ * File systems through the mount API of Linux 5.2: open a context, configure it, mount it, move it.
  *
- * Linux has these calls since 5.2. All results are a descriptor or 0, or `-errno`.
+ * Every function returns a descriptor or 0, or `-errno`.
  *
  * @module
  */
@@ -19,20 +19,20 @@ import {
 } from "../../uapi/mounts.ts";
 import { AT_FDCWD } from "../../uapi/files.ts";
 
-/** fsopen(2): a context for a new file system, in the user namespace of the caller. */
+/** fsopen(2): opens a context for a new file system in the caller's user namespace. */
 export function openFilesystem(type: string): Result {
   using frame = native().frame();
   return native().call(systemCalls.fsopen, frame.text(type), 1);
 }
 
-/** fspick(2): a context for the mounted file system that a directory descriptor is the root of. */
+/** fspick(2): opens a context for the file system mounted at the directory. */
 export function pickFilesystem(directoryFd: number): Result {
   using frame = native().frame();
   const flags = FSPICK_CLOEXEC | FSPICK_EMPTY_PATH;
   return native().call(systemCalls.fspick, directoryFd, frame.text(""), flags);
 }
 
-/** fsconfig(2) with FSCONFIG_SET_STRING. Values of more than 255 bytes are EINVAL. */
+/** fsconfig(2) with FSCONFIG_SET_STRING; EINVAL for values of more than 255 bytes. */
 export function setFilesystemOption(contextFd: number, key: string, value: string): Result {
   using frame = native().frame();
   return native().call(
@@ -45,7 +45,7 @@ export function setFilesystemOption(contextFd: number, key: string, value: strin
   );
 }
 
-/** fsconfig(2) with FSCONFIG_CMD_CREATE. After a refusal the context is of no use. */
+/** fsconfig(2) with FSCONFIG_CMD_CREATE. A refused context cannot be used again. */
 export function createFilesystem(contextFd: number): Result {
   return native().call(systemCalls.fsconfig, contextFd, FSCONFIG_CMD_CREATE, 0, 0, 0);
 }
@@ -55,7 +55,7 @@ export function reconfigureFilesystem(contextFd: number): Result {
   return native().call(systemCalls.fsconfig, contextFd, FSCONFIG_CMD_RECONFIGURE, 0, 0, 0);
 }
 
-/** fsmount(2): the mount as an O_PATH descriptor, attached nowhere. */
+/** fsmount(2): returns a detached mount as an O_PATH descriptor. */
 export function mountFilesystem(contextFd: number, attributes: number = 0): Result {
   return native().call(systemCalls.fsmount, contextFd, 1, attributes);
 }

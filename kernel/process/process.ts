@@ -1,6 +1,6 @@
 /**
- * Child processes that are made without any helper program: in namespaces of their own, with other
- * credentials, with the descriptors that they are meant to have.
+ * Child processes made without a helper program: in new namespaces, with other credentials and selected
+ * descriptors.
  *
  * @module
  */
@@ -36,21 +36,21 @@ import {
   WSTOPPED,
 } from "../../uapi/processes.ts";
 
-/** Milliseconds that somebody waits for the end of a killed process; later it is reaped in the background. */
+/** Milliseconds to wait for a killed process; after that it is reaped in the background. */
 const PATIENCE = 1000;
 
-/** A process that this one started. */
+/** A child of this process. */
 export class ChildProcess implements Child {
-  /** Its pid, as this process sees it. */
+  /** Its pid in this process's pid namespace. */
   readonly pid: number;
-  /** A descriptor of it: readable when it has ended. */
+  /** Its pidfd: readable when it has ended. */
   readonly pidfd: number;
   readonly #kernel: Kernel;
   readonly #started: StartedChild;
   #status: ExitStatus | undefined;
   #closed = false;
 
-  /** Takes over a child that was started. */
+  /** Takes ownership of a started child. */
   constructor(kernel: Kernel, started: StartedChild) {
     this.#kernel = kernel;
     this.#started = started;
@@ -58,29 +58,29 @@ export class ChildProcess implements Child {
     this.pidfd = started.pidfd;
   }
 
-  /** What its steps have answered by now. */
+  /** Returns the results of its steps so far. */
   outcomes(): readonly StepOutcome[] {
     return this.#started.outcomes();
   }
 
-  /** A word that the child shares with this process. */
+  /** Reads a word that the child shares with this process. */
   sharedWord(word: SharedWord): bigint {
     return this.#started.sharedWord(word);
   }
 
-  /** The step that ended it, if one did. */
+  /** Returns the step that ended it; undefined when none did. */
   failure(): FailedStep | undefined {
     const failed = this.outcomes().find((outcome) => outcome.failed);
     return failed === undefined ? undefined : { step: failed.name, result: failed.result ?? 0 };
   }
 
-  /** The step that ended it or in which it is, with `otherwise` as the result of the latter. */
+  /** Returns the step that ended it, or else the step that it is in, with the result `otherwise`. */
   stuckAt(otherwise: Result): FailedStep {
     const at = this.outcomes().find(({ result }) => result === undefined);
     return this.failure() ?? { step: at?.name ?? "exit_group", result: otherwise };
   }
 
-  /** Waits for its end, without blocking the event loop. */
+  /** Waits until it has ended, without blocking the event loop. */
   async wait(): Promise<ExitStatus> {
     for (;;) {
       const status = this.#reap();
@@ -89,15 +89,17 @@ export class ChildProcess implements Child {
     }
   }
 
-  /** Sends a signal: 0, or `-errno`. It cannot reach another process that got the pid later. */
+  /**
+   * Sends a signal; returns 0 or `-errno`. The pidfd cannot refer to another process that reuses the pid.
+   */
   signal(number: number): number {
     if (this.#closed || this.#status !== undefined) return -Errno.ESRCH;
     return native().call(systemCalls.pidfd_send_signal, this.pidfd, number, 0, 0);
   }
 
   /**
-   * Kills it when it still runs, stopped or not, waits a second at most for it to be gone, and closes its
-   * descriptor. Does not block the event loop.
+   * Kills it if it is alive, stopped or not, waits for at most a second until it has ended, and closes its
+   * pidfd. Does not block the event loop.
    */
   async end(): Promise<void> {
     if (this.#closed) return;
@@ -108,11 +110,11 @@ export class ChildProcess implements Child {
     this.#close();
   }
 
-  /** Kills it when it is still running, reaps it and closes its descriptor. */
+  /** Kills it if it is alive, reaps it and closes its pidfd. */
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.signal(SIGKILL);
-    // A killed process is gone within microseconds, unless it is in the kernel and cannot be interrupted there.
+    // A killed process ends within microseconds, unless it is in an uninterruptible sleep.
     if (this.#reap() === undefined) this.#kernel.poller.poll(this.pidfd, PATIENCE);
     this.#close();
   }
@@ -125,7 +127,7 @@ export class ChildProcess implements Child {
     else this.#closeDescriptor();
   }
 
-  /** Looks once a second, without keeping this process alive for it. */
+  /** Tries once a second, without keeping this process alive. */
   #reapLater(): void {
     const timer = setInterval(() => {
       if (this.#reap() === undefined) return;
@@ -140,14 +142,14 @@ export class ChildProcess implements Child {
     this.#kernel.close(this.pidfd);
   }
 
-  /** Whether a signal has stopped it. */
+  /** Returns whether a signal has stopped it. */
   hasStopped(): boolean {
-    // Without WEXITED it would be ECHILD for one that has ended.
+    // Without WEXITED, waitid(2) returns ECHILD for a process that has ended.
     const what = WSTOPPED | WEXITED | WNOWAIT;
     return this.#status === undefined && this.#waitFor(what)?.code === CLD_STOPPED;
   }
 
-  /** Takes its status if it has ended. Never waits. */
+  /** Reaps it if it has ended; never blocks. */
   #reap(): ExitStatus | undefined {
     if (this.#status !== undefined) return this.#status;
     const change = this.#waitFor(WEXITED);
@@ -158,7 +160,7 @@ export class ChildProcess implements Child {
       : { code: 128 + status, signal: status };
   }
 
-  /** waitid(2) without waiting: the code and status of `siginfo_t`, or undefined when nothing has changed. */
+  /** waitid(2) with WNOHANG: returns code and status of `siginfo_t`; undefined when nothing changed. */
   #waitFor(what: number): { readonly code: number; readonly status: number } | undefined {
     using frame = native().frame();
     const info = frame.room(systemStructSizes.siginfo);
@@ -182,7 +184,7 @@ export class ChildProcess implements Child {
   }
 }
 
-/** Starts a child that runs the steps; what clone3(2) refused, otherwise. */
+/** Starts a child that makes the steps; returns the refused step when it cannot be created. */
 export function startChild(
   kernel: Kernel,
   program: ChildProgram,
@@ -192,22 +194,22 @@ export function startChild(
   return "step" in started ? started : new ChildProcess(kernel, started);
 }
 
-/** pidfd_open(2): a descriptor of a running process, or `-errno`. */
+/** pidfd_open(2): returns a pidfd or `-errno`. */
 export function openProcess(pid: number): Result {
   return native().call(systemCalls.pidfd_open, pid, 0);
 }
 
-/** pidfd_send_signal(2): 0, or `-errno`. */
+/** pidfd_send_signal(2): returns 0 or `-errno`. */
 export function signalProcess(pidfd: number, number: number): Result {
   return native().call(systemCalls.pidfd_send_signal, pidfd, number, 0, 0);
 }
 
-/** flock(2) with LOCK_EX and LOCK_NB: 0, or `-errno`. */
+/** flock(2) with LOCK_EX and LOCK_NB: returns 0 or `-errno`. */
 export function lockFile(fd: number): Result {
   return native().call(systemCalls.flock, fd, LOCK_EX | LOCK_NB);
 }
 
-/** pipe2(2), close-on-exec: the end to read from, the end to write to; or `-errno`. */
+/** pipe2(2) with O_CLOEXEC: returns the reading and the writing end, or `-errno`. */
 export function openPipe(): readonly [reading: number, writing: number] | Result {
   using frame = native().frame();
   const pair = frame.room(8);

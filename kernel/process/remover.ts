@@ -1,5 +1,6 @@
 /**
- * A child that can do nothing but remove one file, with the rights that this process has when it starts it.
+ * A child that can only remove one file, with the privileges that this process has when it starts the
+ * child.
  *
  * @module
  */
@@ -15,7 +16,10 @@ import { systemCalls } from "../linux/ffi/syscalls.ts";
 import { AT_FDCWD } from "../../uapi/files.ts";
 import { CAP_DAC_OVERRIDE } from "../../uapi/processes.ts";
 
-/** Starts it: the descriptor by which it is told to. Its end without a message ends it too. */
+/**
+ * Starts the child and returns a socket: a byte sent to it removes the file, closing it ends the child
+ * without.
+ */
 export function startRemover(kernel: Kernel, path: string): Result | FailedStep {
   const pair = socketPair();
   if (typeof pair === "number") return { step: "socketpair", result: pair };

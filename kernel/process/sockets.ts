@@ -1,8 +1,8 @@
 /**
- * Sockets between processes of one machine that carry file descriptors: AF_UNIX, SOCK_SEQPACKET.
+ * AF_UNIX SOCK_SEQPACKET sockets, which pass file descriptors between processes.
  *
- * A message arrives whole or not at all, with up to {@linkcode MOST_DESCRIPTORS} descriptors. Deno's own
- * sockets hide their descriptor and carry none.
+ * A message arrives whole or not at all, with up to {@linkcode MOST_DESCRIPTORS} descriptors. Deno's
+ * sockets expose no descriptor and cannot pass any.
  *
  * @module
  */
@@ -40,13 +40,13 @@ const MSGHDR_SIZE = systemStructSizes.user_msghdr;
 const CMSG_HEADER = systemStructSizes.cmsghdr;
 const { user_msghdr: message, cmsghdr } = systemStructs;
 
-/** Connections that wait to be accepted; net.core.somaxconn bounds it. */
+/** Length of the accept queue; net.core.somaxconn limits it. */
 const BACKLOG = 4096;
 
-/** Most descriptors that one message carries (SCM_MAX_FD). */
+/** Maximum number of descriptors of a message (SCM_MAX_FD). */
 const MOST_DESCRIPTORS = 253;
 
-/** Two connected sockets, close-on-exec; or `-errno`. */
+/** socketpair(2): returns two connected close-on-exec sockets, or `-errno`. */
 export function socketPair(): readonly [number, number] | Result {
   using frame = native().frame();
   const pair = frame.room(8);
@@ -57,7 +57,10 @@ export function socketPair(): readonly [number, number] | Result {
   return [view.getInt32(0, true), view.getInt32(4, true)];
 }
 
-/** Sends one message with descriptors; the number of bytes, or `-errno`. Never blocks, never raises SIGPIPE. */
+/**
+ * Sends one message with descriptors; returns the number of bytes or `-errno`. Never blocks, never raises
+ * SIGPIPE.
+ */
 export function sendMessage(
   socket: number,
   bytes: Uint8Array,
@@ -85,8 +88,8 @@ export function sendMessage(
 }
 
 /**
- * Receives one message of at most `size` bytes, without waiting: `-EAGAIN` when there is none; no bytes
- * and no descriptors when the other side is gone.
+ * Receives one message of at most `size` bytes without waiting: -EAGAIN when there is none; an empty
+ * message when the peer has closed.
  */
 export function receiveMessage(socket: number, size: number): Message | Result {
   using frame = native().frame();
@@ -112,7 +115,10 @@ export function receiveMessage(socket: number, size: number): Message | Result {
   };
 }
 
-/** Receives a message, waiting up to `timeout` milliseconds (without it, without end): `-ETIMEDOUT` after that. */
+/**
+ * Receives a message, waiting up to `timeout` milliseconds (without limit when omitted); -ETIMEDOUT after
+ * that.
+ */
 export async function receiveWithin(
   kernel: Kernel,
   socket: number,
@@ -129,7 +135,7 @@ export async function receiveWithin(
   }
 }
 
-/** Listens at a path; the socket, or `-errno`. It does not block. */
+/** Listens at a path; returns a nonblocking socket or `-errno`. */
 export function listenAt(path: string, backlog: number = BACKLOG): Result {
   const socket = openSocket(SOCK_NONBLOCK);
   if (socket < 0) return socket;
@@ -140,7 +146,7 @@ export function listenAt(path: string, backlog: number = BACKLOG): Result {
   return result;
 }
 
-/** Takes over a listening socket that was inherited; `-EINVAL` when it is none of AF_UNIX and SOCK_SEQPACKET. */
+/** Takes ownership of an inherited listening socket; -EINVAL unless it is AF_UNIX and SOCK_SEQPACKET. */
 export function adoptSocket(fd: number): Result {
   const wanted = [[SO_DOMAIN, AF_UNIX], [SO_TYPE, SOCK_SEQPACKET], [SO_ACCEPTCONN, 1]] as const;
   for (const [name, expected] of wanted) {
@@ -158,7 +164,7 @@ export function adoptSocket(fd: number): Result {
   return result < 0 ? result : fd;
 }
 
-/** Sends a datagram to a path or, with a leading `@`, to an abstract name. */
+/** Sends a datagram to a path or, with a leading `@`, to an abstract address. */
 export function notify(path: string, text: string): Result {
   const socket = native().call(systemCalls.socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (socket < 0) return socket;
@@ -178,12 +184,12 @@ export function notify(path: string, text: string): Result {
   return result;
 }
 
-/** The next connection, or `-EAGAIN` when there is none. */
+/** Accepts the next connection; -EAGAIN when there is none. */
 export function acceptConnection(socket: number): Result {
   return native().call(systemCalls.accept4, socket, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
-/** Connects to a path; the socket, or `-errno` (`-EAGAIN` when the queue of the other side is full). */
+/** Connects to a path; returns the socket or `-errno` (-EAGAIN when the accept queue is full). */
 export function connectTo(path: string): Result {
   const socket = openSocket(SOCK_NONBLOCK);
   if (socket < 0) return socket;
@@ -193,7 +199,10 @@ export function connectTo(path: string): Result {
   return result;
 }
 
-/** A descriptor of the process at the other end (Linux 6.5), or `-errno`: it is that process, whatever its pid becomes. */
+/**
+ * Returns a pidfd of the peer (Linux 6.5) or `-errno`. It keeps referring to that process when the pid is
+ * reused.
+ */
 export function peerProcess(socket: number): Result {
   using frame = native().frame();
   const value = frame.room(4);
@@ -203,7 +212,7 @@ export function peerProcess(socket: number): Result {
     : new DataView(value.bytes.buffer, value.bytes.byteOffset).getInt32(0, true);
 }
 
-/** Who connected, or `-errno`. */
+/** Returns the peer's credentials or `-errno`. */
 export function peerCredentials(socket: number): PeerCredentials | Result {
   using frame = native().frame();
   const size = systemStructSizes.ucred;
@@ -222,7 +231,7 @@ function openSocket(flags: number): Result {
   return native().call(systemCalls.socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
 }
 
-/** Calls with a sockaddr_un. */
+/** Makes a system call that takes a sockaddr_un. */
 function addressed(call: number, socket: number, path: string): Result {
   const address = socketAddress(path);
   if (typeof address === "number") return address;
@@ -230,7 +239,7 @@ function addressed(call: number, socket: number, path: string): Result {
   return native().call(call, socket, frame.bytes(address), address.length);
 }
 
-/** `struct sockaddr_un`; an abstract name begins with NUL and ends with the address. */
+/** Returns a `struct sockaddr_un`; an abstract address begins with NUL and has no terminator. */
 function socketAddress(path: string): Uint8Array<ArrayBuffer> | Result {
   const text = new TextEncoder().encode(path);
   const { sun_family, sun_path } = systemStructs.sockaddr_un;
@@ -263,7 +272,7 @@ function messageHeader(vector: number, control: number, controlLength: number): 
   return bytes;
 }
 
-/** All descriptors in the control bytes, whatever else stands there. */
+/** Returns all descriptors in the control data; other messages in it are skipped. */
 function descriptorsOf(control: Uint8Array): number[] {
   const descriptors: number[] = [];
   let at = 0;
@@ -282,7 +291,7 @@ function descriptorsOf(control: Uint8Array): number[] {
   return descriptors;
 }
 
-/** chmod(2): 0 or `-errno`. For the path of a socket: connecting takes the right to write. */
+/** chmod(2): returns 0 or `-errno`. Connecting to a socket needs write permission on its path. */
 export function setMode(path: string, mode: number): Result {
   using frame = native().frame();
   return native().call(systemCalls.fchmodat, AT_FDCWD, frame.text(path), mode);

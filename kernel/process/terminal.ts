@@ -18,12 +18,14 @@ import {
   TIOCSWINSZ,
 } from "../../uapi/terminals.ts";
 
-/** Bytes of the kernel's `struct termios` (`asm-generic/termbits.h`): four words, c_line, c_cc[19]. */
+/**
+ * Size of the kernel's `struct termios` in bytes (`asm-generic/termbits.h`): four words, c_line, c_cc[19].
+ */
 const TERMIOS_SIZE = 36;
-/** Bytes of `struct winsize`. */
+/** Size of `struct winsize` in bytes. */
 const WINSIZE_SIZE = 8;
 
-/** Opens a pseudo-terminal: the master, which does not block, and the slave, which `uid` owns. */
+/** Opens a pseudo-terminal: a nonblocking master, and a slave owned by `uid`. */
 export function openTerminal(
   kernel: Kernel,
   uid: number,
@@ -42,19 +44,21 @@ export function openTerminal(
   return owned;
 }
 
-/** TCGETS: a terminal's settings, as bytes of `struct termios`; ENOTTY where the descriptor is none. */
+/**
+ * TCGETS: returns a terminal's settings as the bytes of `struct termios`; -ENOTTY for other descriptors.
+ */
 export function terminalSettings(fd: number): Uint8Array<ArrayBuffer> | Result {
   const settings = new Uint8Array(TERMIOS_SIZE);
   const result = withBytes(TCGETS, fd, settings);
   return result < 0 ? result : settings;
 }
 
-/** TCSETS: 0, or `-errno`. */
+/** TCSETS: returns 0 or `-errno`. */
 export function setTerminalSettings(fd: number, settings: Uint8Array): Result {
   return withBytes(TCSETS, fd, new Uint8Array(settings));
 }
 
-/** TIOCGWINSZ and TIOCSWINSZ: gives one terminal the window size of another. */
+/** TIOCGWINSZ and TIOCSWINSZ: copies the window size of one terminal to another. */
 export function copyWindowSize(from: number, to: number): Result {
   const size = new Uint8Array(WINSIZE_SIZE);
   const result = withBytes(TIOCGWINSZ, from, size);

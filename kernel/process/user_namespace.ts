@@ -1,5 +1,5 @@
 /**
- * User namespaces of others: their id maps, their owner, and the two calls that a broker makes in them.
+ * User namespaces of other processes: id maps, owners, and the two calls that a broker makes inside them.
  *
  * @module
  */
@@ -59,12 +59,12 @@ const PIDFD_GET: { readonly [kind in NamespaceKind]: number } = {
 };
 /** Milliseconds that a child gets for its calls, which take less than one. */
 const DEADLINE = 2000;
-/** Milliseconds after which it is looked whether a child was stopped. */
+/** Milliseconds between checks whether the child was stopped. */
 const LOOK = 50;
 
 /**
- * A user namespace that nobody is in, with one uid and one gid mapped: what an id-mapped mount wants.
- * A descriptor of it.
+ * Returns a descriptor of an otherwise empty user namespace with one uid and one gid mapped, for an
+ * idmapped mount.
  */
 export async function ownerMap(
   kernel: Kernel,
@@ -98,7 +98,7 @@ export async function ownerMap(
   }
 }
 
-/** Maps uid and gid 0 inside to those outside; the file that was refused, otherwise. */
+/** Maps uid and gid 0 inside to `uid` and `gid` outside; returns the file whose write was refused. */
 export function writeIdMaps(
   kernel: Kernel,
   pid: number,
@@ -120,22 +120,22 @@ export function writeIdMaps(
   return undefined;
 }
 
-/** ioctl(2) on a pidfd (Linux 6.11): a descriptor of a namespace of the process. */
+/** ioctl(2) on a pidfd (Linux 6.11): returns a descriptor of a namespace of the process. */
 export function namespaceOfProcess(kernel: Kernel, pidfd: number, kind: NamespaceKind): Result {
   return kernel.ioctl(pidfd, PIDFD_GET[kind]);
 }
 
-/** NS_GET_USERNS: a descriptor of the user namespace that owns a namespace. */
+/** NS_GET_USERNS: returns a descriptor of the user namespace that owns a namespace. */
 export function owningUserNamespace(kernel: Kernel, namespaceFd: number): Result {
   return kernel.ioctl(namespaceFd, NS_GET_USERNS);
 }
 
-/** NS_GET_PARENT: a descriptor of the user namespace above. */
+/** NS_GET_PARENT: returns a descriptor of the parent user namespace. */
 export function parentNamespace(kernel: Kernel, userNamespaceFd: number): Result {
   return kernel.ioctl(userNamespaceFd, NS_GET_PARENT);
 }
 
-/** NS_GET_ID (Linux 6.18): a number that no other namespace gets, or `-errno`. */
+/** NS_GET_ID (Linux 6.18): returns an id that no other namespace has, or `-errno`. */
 export function namespaceId(namespaceFd: number): Result {
   using frame = native().frame();
   const place = frame.room(8);
@@ -146,7 +146,7 @@ export function namespaceId(namespaceFd: number): Result {
   );
 }
 
-/** The uid that owns a user namespace, as this process's user namespace has it; or `-errno`. */
+/** Returns the uid that owns a user namespace, mapped into this process's user namespace; or `-errno`. */
 export function ownerUid(userNamespaceFd: number): Result {
   using frame = native().frame();
   const place = frame.room(8);
@@ -155,7 +155,7 @@ export function ownerUid(userNamespaceFd: number): Result {
   return new DataView(place.bytes.buffer, place.bytes.byteOffset, 8).getUint32(0, true);
 }
 
-/** A context for a bpffs of another user namespace, opened from within it: a descriptor in this process. */
+/** Opens a context for a bpffs inside another user namespace and returns its descriptor in this process. */
 export function openFilesystemIn(
   kernel: Kernel,
   userNamespaceFd: number,
@@ -165,14 +165,17 @@ export function openFilesystemIn(
     outside: leaveAllMounts,
     capability: CAP_SYS_ADMIN,
     inside(program): StepResult {
-      // fsopen(2) asks for CAP_SYS_ADMIN over the mount namespace too: one that belongs to that user namespace.
+      // fsopen(2) also requires CAP_SYS_ADMIN over the mount namespace, so it must be owned by that user
+      // namespace.
       program.step("unshare the mount namespace", systemCalls.unshare, [CLONE_NEWNS]);
       return program.step("fsopen", systemCalls.fsopen, ["bpf", FSOPEN_CLOEXEC]);
     },
   });
 }
 
-/** BPF_TOKEN_CREATE from within another user namespace: a token's descriptor in this process. */
+/**
+ * Calls BPF_TOKEN_CREATE inside another user namespace and returns the token's descriptor in this process.
+ */
 export function createTokenIn(
   kernel: Kernel,
   userNamespaceFd: number,
@@ -192,31 +195,30 @@ export function createTokenIn(
   });
 }
 
-/** What a child does on its way into a user namespace. */
+/** The steps of a child that enters a user namespace. */
 interface Inside {
   /** Steps before it enters, with CAP_SYS_ADMIN in this process's user namespace. */
   readonly outside: (program: ChildProgram) => void;
-  /** The one capability that it keeps in the other user namespace. */
+  /** The only capability that it keeps in the other user namespace. */
   readonly capability: number;
-  /** Steps after it has entered; the last one's result is the descriptor. */
+  /** Steps after it has entered; the result of the last one is the descriptor. */
   readonly inside: (program: ChildProgram) => StepResult;
 }
 
 /**
- * Runs a child in a user namespace whose root is hostile, and takes the descriptor that it sends.
+ * Runs a child in a user namespace whose root is hostile, and receives the descriptor that it sends.
  *
- * A process with threads cannot enter a user namespace, so a child does, and that child is in reach of the
- * namespace's root, who has all capabilities over it. What holds that root off is not setns(2): it changes
- * the credentials in a way that makes a process untraceable only when its capabilities grow over those it had
- * (commit_creds(), cred_cap_issubset()), and they do not where the user namespace is owned by this process's
- * own uid. So the child makes itself undumpable before it enters: whoever wants to trace it, read its memory
- * or take its descriptors then needs CAP_SYS_PTRACE in the user namespace that its memory belongs to, which is
- * this process's. It does so again afterwards, since a change of credentials sets dumpable to
+ * A multithreaded process cannot enter a user namespace, so a child does; the namespace's root has all
+ * capabilities over that child. setns(2) does not protect it: the change of credentials makes a process
+ * undumpable only when its capabilities grow (commit_creds(), cred_cap_issubset()), and they do not where
+ * this process's uid owns the namespace. So the child makes itself undumpable before it enters. Tracing it,
+ * reading its memory or taking its descriptors then requires CAP_SYS_PTRACE in the user namespace of its
+ * mm, which is this process's. It does so again afterwards, since a change of credentials sets dumpable to
  * fs.suid_dumpable.
  *
- * What the root can still do is to send signals, and to take its resources: so the child has a deadline
- * and is killed by its descriptor after it, and nothing is open in it but what it needs. Should it be seized
- * all the same, it has one capability in that namespace alone, and a copy of this process's memory.
+ * The root can still send signals and take resources. So the child has a deadline, after which it is killed
+ * through its pidfd, and holds only the descriptors that it needs. If it is taken over nevertheless, it has
+ * one capability in that namespace and a copy of this process's memory.
  */
 async function descriptorFromInside(
   kernel: Kernel,
@@ -258,7 +260,7 @@ async function descriptorFromInside(
       const [fd, ...others] = message.descriptors;
       for (const other of others) kernel.close(other);
       if (fd !== undefined) return fd;
-      // With no number left for it the descriptor is dropped on the way (MSG_CTRUNC).
+      // Without a free descriptor number the kernel drops the descriptor (MSG_CTRUNC).
       if (message.truncated) return { step: "recvmsg", result: -Errno.EMFILE };
       return child.stuckAt(-Errno.ESRCH);
     } finally {
@@ -271,7 +273,7 @@ async function descriptorFromInside(
   }
 }
 
-/** Waits for a child's message; no longer than it takes to see that the child was stopped. */
+/** Waits for a child's message; stops early when the child was stopped or the wait was aborted. */
 async function answerOf(
   child: ChildProcess,
   timeout: number,
@@ -290,15 +292,15 @@ async function answerOf(
 }
 
 /**
- * Leaves the child with an empty root file system, and nothing else mounted.
+ * Leaves the child an empty root file system and no other mounts.
  *
- * Its next mount namespace belongs to the other user namespace, whose root can find it (NS_MNT_GET_NEXT) and
- * enter it for as long as the child lives, or is stopped: with a copy of this process's mounts in it, a
- * container would have the whole machine before it.
+ * Its next mount namespace is owned by the other user namespace, whose root can find it (NS_MNT_GET_NEXT)
+ * and enter it while the child lives or is stopped: with a copy of this process's mounts, a container would
+ * see the whole machine.
  */
 function leaveAllMounts(program: ChildProgram): void {
   program.step("unshare", systemCalls.unshare, [CLONE_NEWNS]);
-  // Or what is unmounted here would be unmounted everywhere.
+  // Otherwise the unmounts would propagate to the parent's mounts.
   program.step("make mounts private", systemCalls.mount, ["none", "/", 0, MS_REC | MS_PRIVATE, 0]);
   const context = program.step("fsopen", systemCalls.fsopen, ["tmpfs", FSOPEN_CLOEXEC]);
   program.step("fsconfig", systemCalls.fsconfig, [context, FSCONFIG_CMD_CREATE, 0, 0, 0]);

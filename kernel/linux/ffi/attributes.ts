@@ -13,19 +13,19 @@ import type { Field } from "../../../uapi/fields.ts";
 
 const encoder = new TextEncoder();
 
-/** The system call of bpf(2)'s shape, and the errno of the last one. */
+/** A system call with the signature of bpf(2), and the errno of the last call. */
 export interface BpfCall {
-  /** -1 on refusal, with {@linkcode errno} set. */
+  /** Returns -1 on refusal, with {@linkcode errno} set. */
   readonly syscall32: (number: number, a: number, b: Deno.PointerValue, c: number) => number;
   /** libc's errno of this thread. */
   readonly errno: Int32Array<ArrayBuffer>;
 }
 
-/** Room for the attributes of one command at a time. */
+/** Holds the attributes of one command at a time. */
 export class Attributes {
   /**
-   * Bytes handed to the kernel. Older kernels know fewer: they accept the rest as long as it is zero,
-   * and answer E2BIG for a field that they do not know.
+   * Size of the attributes in bytes. Older kernels have a smaller union: they accept the rest when it is
+   * zero, and return E2BIG when a field that they lack is set.
    */
   static readonly size: number = attributeSize;
 
@@ -33,28 +33,28 @@ export class Attributes {
   #block: Block;
   #view: DataView<ArrayBuffer>;
 
-  /** Takes the block that the attributes lie in. */
+  /** Uses `block` for the attributes. */
   constructor(call: BpfCall, block: Block) {
     this.#call = call;
     this.#block = block;
     this.#view = block.view;
   }
 
-  /** The address for a call on another thread. */
+  /** The address of the attributes, for a call on another thread. */
   get pointer(): Deno.PointerObject {
     return this.#block.pointer;
   }
 
-  /** All fields to zero: the start of every command. */
+  /** Sets all fields to zero; every command starts with it. */
   begin(): this {
     this.#block.u8.fill(0);
     return this;
   }
 
-  /** Sets a field; nothing for `undefined`. */
+  /** Sets a field; does nothing for `undefined`. */
   set(field: Field, value: number | bigint | undefined): this {
     if (value === undefined) return this;
-    // A descriptor of -1 is the kernel's to refuse; what a field would cut off is not what was meant.
+    // -1 is passed on for the kernel to refuse; numbers that the field would truncate are refused here.
     if (
       typeof value !== "bigint" && !(Number.isInteger(value) && value >= LEAST && value <= MOST)
     ) {
@@ -64,7 +64,7 @@ export class Attributes {
     return this;
   }
 
-  /** Sets a field of 16 characters, cut to the 15 that the kernel keeps. */
+  /** Sets a field of 16 characters, truncated to the 15 that the kernel keeps. */
   name(field: Field, name: string | undefined): this {
     if (name !== undefined) {
       this.#block.u8.set(encoder.encode(name).subarray(0, field[1] - 1), field[0]);
@@ -72,17 +72,17 @@ export class Attributes {
     return this;
   }
 
-  /** A 32-bit field as the kernel left it. */
+  /** Returns a 32-bit field after the call. */
   number(field: Field): number {
     return this.#view.getUint32(field[0], true);
   }
 
-  /** A 64-bit field as the kernel left it. */
+  /** Returns a 64-bit field after the call. */
   long(field: Field): bigint {
     return this.#view.getBigUint64(field[0], true);
   }
 
-  /** The command on this thread, with so many bytes of attributes: a result, or `-errno`. */
+  /** Makes the call on this thread with `size` bytes of attributes; returns its result or `-errno`. */
   command(command: number, size: number = Attributes.size): number {
     const { syscall32, errno } = this.#call;
     const result = syscall32(systemCalls.bpf, command, this.#block.pointer, size);
@@ -90,22 +90,22 @@ export class Attributes {
   }
 }
 
-/** What stands for a descriptor, a process or a CPU that is not one. */
+/** The value for "no descriptor", "any process" and "any CPU". */
 const LEAST = -1;
-/** The largest number of 32 bits. */
+/** The largest unsigned 32-bit number. */
 const MOST = 2 ** 32 - 1;
-/** The largest whole number that a JS number holds exactly. */
+/** The largest integer that a JS number represents exactly. */
 const MOST_LONG = Number.MAX_SAFE_INTEGER;
 
 const decoder = new TextDecoder();
 
-/** The text in `bytes` up to the first NUL. */
+/** Returns the text in `bytes` up to the first NUL. */
 export function textUpToNul(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
 }
 
-/** A copy of the first `size` bytes of a place, the caller's own. */
+/** Returns a copy of the first `size` bytes of a place. */
 export function copyOf(place: Place, size: number = place.bytes.length): Uint8Array<ArrayBuffer> {
   return place.bytes.slice(0, size);
 }

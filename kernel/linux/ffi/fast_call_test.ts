@@ -4,13 +4,13 @@ import { native } from "./native.ts";
 import { systemCalls } from "./syscalls.ts";
 
 kernelTest("bpf() goes through a fast call, not through libffi", { unprivileged: true }, () => {
-  // A number for a 64-bit parameter takes Deno off the fast path: the same system call, bound so, is
-  // what slow looks like on this machine (130 to 240 ns more).
+  // A number passed for a 64-bit parameter takes Deno off its fast path. The same system call bound that
+  // way is the reference for a slow call on this machine (130 to 240 ns more).
   const slow = Deno.dlopen("libc.so.6", {
     call: { name: "syscall", parameters: ["i64", "i64", "pointer", "u64"], result: "i32" },
   });
   const { syscall32 } = native();
-  // Both in loops of their own, with the compiler's types unmixed.
+  // Separate loops keep the compiler's type feedback of the two apart.
   const fastRound = (): number => {
     const start = performance.now();
     for (let round = 0; round < 20_000; round++) syscall32(systemCalls.getpid, 0, null, 0);

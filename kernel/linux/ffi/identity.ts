@@ -1,8 +1,8 @@
 /**
- * Changes of the user that reach every thread of this process.
+ * Changes the user and groups of every thread of this process.
  *
- * The system calls change the thread that makes them. glibc's functions of the same names have every thread
- * make them (nptl's setxid), which is what POSIX asks for.
+ * The system calls change the calling thread only. glibc's functions of the same names make the call on
+ * every thread (nptl's setxid), as POSIX requires.
  *
  * @module
  */
@@ -16,17 +16,17 @@ const symbols = {
   setresuid: { parameters: ["u32", "u32", "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** The functions, each with 0 or `-errno` as its answer. */
+/** libc's functions; each returns 0 or `-errno`. */
 export interface Identity extends Disposable {
-  /** Leaves all supplementary groups. */
+  /** Drops all supplementary groups. */
   readonly clearGroups: () => number;
-  /** Real, effective and saved gid. */
+  /** Sets the real, effective and saved gid. */
   readonly setGroup: (gid: number) => number;
-  /** Real, effective and saved uid. */
+  /** Sets the real, effective and saved uid. */
   readonly setUser: (uid: number) => number;
 }
 
-/** Opens libc for them; disposal closes it again. */
+/** Opens libc; disposal closes it. */
 export function openIdentity(): Identity {
   const library = Deno.dlopen("libc.so.6", symbols);
   const { setgroups, setresgid, setresuid } = library.symbols;

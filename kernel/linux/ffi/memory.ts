@@ -1,9 +1,9 @@
 /**
- * The one owner of memory whose address the kernel is given.
+ * The owner of all memory whose address is passed to the kernel.
  *
- * An address in a `bpf_attr` does not keep a JS buffer alive: V8 frees it while the kernel still
- * writes to it. So such memory is never V8's: it is mapped here, freed by hand, and taken from its
- * views (`ArrayBuffer.transfer(0)`) before it is used again. Nobody else takes an address.
+ * An address in a `bpf_attr` does not keep a JS buffer alive: V8 may free the buffer while the kernel still
+ * writes to it. Such memory is therefore mapped here, freed explicitly, and detached from its views
+ * (`ArrayBuffer.transfer(0)`) before it is used again. No other module takes an address.
  *
  * @module
  */
@@ -12,14 +12,17 @@ import { SkepError } from "../../../errors/skep_error.ts";
 import { ownBytes, wholeNumber } from "../../arguments.ts";
 import { Mapping } from "../../mapping.ts";
 
-/** Maps so many bytes of zeroes and gives their address, or throws. */
+/** Maps `size` zeroed bytes and returns their address, or throws. */
 export type MapPages = (size: number) => number;
-/** Gives back what {@linkcode MapPages} gave; `given` when somebody else has views on it that must stay valid. */
+/**
+ * Unmaps what {@linkcode MapPages} mapped; with `given`, another owner has views on it and the address must
+ * stay valid.
+ */
 export type UnmapPages = (address: number, size: number, given: boolean) => void;
 
-/** A piece of kernel-facing memory: its bytes, its address, and the end of both. */
+/** A block of kernel memory: its bytes, its address and its lifetime. */
 export interface Block extends Mapping {
-  /** The address as FFI wants it for a `pointer` parameter; made once. */
+  /** The address as a `pointer` parameter for FFI; created once. */
   readonly pointer: Deno.PointerObject;
 }
 
@@ -27,7 +30,7 @@ const SLAB = 256 * 1024;
 const LARGEST_SHIFT = 15;
 const LARGEST_SLOT = 1 << LARGEST_SHIFT;
 const SMALLEST_SHIFT = 6;
-/** Bytes that one piece may have: what the kernel takes in one call, twice over. */
+/** Maximum size of a block in bytes: twice what the kernel takes in one call. */
 const LARGEST = 2 ** 33;
 
 class ArenaBlock extends Mapping implements Block {
@@ -44,19 +47,20 @@ function pointerTo(address: number): Deno.PointerObject {
   return pointer;
 }
 
-/** Makes an ArrayBuffer over memory that is not V8's. The caller sees to it that it ends first. */
+/**
+ * Makes an ArrayBuffer over memory outside V8's heap. The caller must detach it before the memory is freed.
+ */
 export function bufferAt(address: number, size: number): ArrayBuffer {
-  // A length of 0 has no memory behind it; V8 would refuse the pointer.
+  // V8 refuses a pointer without a length.
   if (size === 0) return new ArrayBuffer(0);
   return Deno.UnsafePointerView.getArrayBuffer(pointerTo(address), size);
 }
 
 /**
- * Anonymous mapped memory in pieces: slots of powers of two from shared slabs, and whole pages above
- * 32 KiB.
+ * Allocates anonymous memory: slots of powers of two from shared slabs, whole pages above 32 KiB.
  *
- * Every piece has an ArrayBuffer of its own, so that freeing it takes the memory from its views and
- * from no others'. Slabs are kept for the process's life; large pieces are unmapped when freed.
+ * Every block has an ArrayBuffer of its own: freeing it detaches its views and no others. Slabs are kept
+ * for the life of the process; large blocks are unmapped when freed.
  */
 export class Memory {
   #map: MapPages;
@@ -66,18 +70,18 @@ export class Memory {
   #slabUsed = SLAB;
   #blocks = 0;
 
-  /** Takes the two system calls that it lives on. */
+  /** Takes the functions that map and unmap pages. */
   constructor(map: MapPages, unmap: UnmapPages) {
     this.#map = map;
     this.#unmap = unmap;
   }
 
-  /** Blocks that were allocated and not yet freed: what a leak test counts. */
+  /** Number of blocks allocated and not yet freed; leak tests read it. */
   get blocks(): number {
     return this.#blocks;
   }
 
-  /** Zeroed memory of `size` bytes, aligned to 64 or, above 32 KiB, to pages. */
+  /** Allocates `size` zeroed bytes, aligned to 64 bytes or, above 32 KiB, to pages. */
   allocate(size: number): Block {
     wholeNumber(size, "a size of memory", 0, LARGEST);
     if (size > LARGEST_SLOT) return this.#large(size);
@@ -87,7 +91,7 @@ export class Memory {
     const address = free.pop() ?? this.#carve(slot);
     const block = new ArenaBlock(bufferAt(address, size), address, (given) => {
       this.#blocks--;
-      // Somebody else has the buffer: what lies there is that owner's, for the process's life.
+      // Another owner has the buffer: the slot is never reused.
       if (!given) free.push(address);
     });
     block.u8.fill(0);
@@ -106,7 +110,7 @@ export class Memory {
 
   #carve(slot: number): number {
     if (this.#slabUsed + slot > SLAB) {
-      // What is left of the old slab still serves, cut into the slots that it is a sum of.
+      // The rest of the old slab is cut into power-of-two slots.
       while (this.#slabUsed < SLAB) {
         const rest = SLAB - this.#slabUsed;
         const shift = Math.min(31 - Math.clz32(rest & -rest), LARGEST_SHIFT);
@@ -125,9 +129,9 @@ export class Memory {
 const encoder = new TextEncoder();
 
 /**
- * The memory of one system call: its arguments are placed one after the other and all go at the end.
+ * Memory of one system call: arguments are placed one after the other and freed together.
  *
- * Small calls share one scratch block, larger ones and those off this thread get blocks of their own.
+ * Small calls share one scratch block; larger ones and those on other threads get blocks of their own.
  */
 export class Frame implements Disposable {
   #memory: Memory;
@@ -135,14 +139,14 @@ export class Frame implements Disposable {
   #start = 0;
   #owned: Block[] = [];
 
-  /** Begins; without `scratch` all memory is the frame's own. */
+  /** Starts a frame; without `scratch` every argument gets a block of its own. */
   constructor(memory: Memory, scratch?: Scratch) {
     this.#memory = memory;
     this.#scratch = scratch;
     if (scratch !== undefined) this.#start = scratch.used;
   }
 
-  /** Zeroed room, aligned to 8 bytes. */
+  /** Returns `size` zeroed bytes, aligned to 8. */
   room(size: number): Place {
     wholeNumber(size, "a size of memory", 0, LARGEST);
     const scratch = this.#scratch;
@@ -158,7 +162,7 @@ export class Frame implements Disposable {
     return { bytes: block.u8.subarray(0, size), address: block.address };
   }
 
-  /** A copy of `bytes`. The address is 0 when there are none. */
+  /** Copies `bytes` and returns the address; 0 when there are none. */
   bytes(bytes: Uint8Array): number {
     ownBytes(bytes, "bytes for the kernel");
     if (bytes.length === 0) return 0;
@@ -168,9 +172,9 @@ export class Frame implements Disposable {
   }
 
   /**
-   * Text in UTF-8 with its NUL.
+   * Copies text as UTF-8 with a terminating NUL and returns the address.
    *
-   * @throws {SkepError} EINVAL for a NUL within: the kernel would read another path or name than was meant.
+   * @throws {SkepError} EINVAL when the text contains a NUL: the kernel would read a shorter path or name.
    */
   text(text: string): number {
     if (text.includes("\0")) {
@@ -179,7 +183,7 @@ export class Frame implements Disposable {
         subject: JSON.stringify(text),
         errno: "EINVAL",
         stage: "usage",
-        why: "no path and no name can have a NUL in it",
+        why: "paths and names cannot contain a NUL",
       });
     }
     const bytes = encoder.encode(text);
@@ -188,17 +192,17 @@ export class Frame implements Disposable {
     return room.address;
   }
 
-  /** 32-bit words. */
+  /** Copies 32-bit words and returns the address. */
   words(words: readonly number[]): number {
     return this.bytes(new Uint8Array(Uint32Array.from(words).buffer));
   }
 
-  /** 64-bit words. */
+  /** Copies 64-bit words and returns the address. */
   longs(longs: readonly bigint[]): number {
     return this.bytes(new Uint8Array(BigUint64Array.from(longs).buffer));
   }
 
-  /** Gives all of it back. */
+  /** Frees all memory of the frame. */
   [Symbol.dispose](): void {
     if (this.#scratch !== undefined) this.#scratch.used = this.#start;
     for (const block of this.#owned) block[Symbol.dispose]();
@@ -210,14 +214,14 @@ export class Frame implements Disposable {
 export interface Scratch {
   /** The memory. */
   readonly block: Block;
-  /** Bytes in use. */
+  /** Number of bytes in use. */
   used: number;
 }
 
-/** A piece of a frame. */
+/** A piece of a frame's memory. */
 export interface Place {
-  /** The bytes: valid until the frame ends. */
+  /** The bytes, valid until the frame is disposed of. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Where they lie. */
+  /** The address of the bytes. */
   readonly address: number;
 }

@@ -1,9 +1,9 @@
 /**
- * System calls by FFI, with the errno of each.
+ * System calls through FFI, with the errno of each.
  *
- * libc's `syscall` is bound under several signatures. A call with 32-bit arguments and result is one
- * machine-code stub (5 ns); errno is then read through a view on libc's own variable in the same
- * expression, before anything can allocate: a garbage collection in between would overwrite it.
+ * libc's `syscall` is bound with several signatures. A call whose arguments and result have 32 bits is one
+ * machine-code stub (5 ns). errno is then read through a view on libc's variable in the same expression,
+ * before anything can allocate: a garbage collection in between would overwrite it.
  *
  * @module
  */
@@ -25,17 +25,17 @@ import {
 } from "../../../uapi/files.ts";
 import { Errno } from "../../../uapi/errno.ts";
 
-// One dlopen symbol costs 0.2-0.4 ms (nonblocking ones 0.01): the table stays this small.
+// A dlopen symbol costs 0.2-0.4 ms (nonblocking ones 0.01), so the table is kept short.
 const symbols = {
-  /** The hot one: bpf, read-like calls whose words are all 32 bits but for one pointer. */
+  /** The hot path: bpf(2) and calls with one pointer whose other arguments have 32 bits. */
   syscall32: { name: "syscall", parameters: ["i32", "i32", "pointer", "u32"], result: "i32" },
-  /** Any call: words are 64 bits (bigint). */
+  /** Any system call, with 64-bit arguments. */
   long: {
     name: "syscall",
     parameters: ["i32", "usize", "usize", "usize", "usize", "usize", "usize"],
     result: "i32",
   },
-  /** mmap: the one whose result is an address. */
+  /** mmap, whose result is an address. */
   wide: {
     name: "syscall",
     parameters: ["i32", "usize", "usize", "usize", "usize", "usize", "usize"],
@@ -57,38 +57,38 @@ const symbols = {
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** How memory is mapped. */
+/** Parameters of {@linkcode Native.map}. */
 export interface MapOptions {
   /** The descriptor; `undefined` for anonymous memory. */
   readonly fd: number | undefined;
-  /** Whether it can be written. */
+  /** Whether the memory is writable. */
   readonly writable: boolean;
-  /** Bytes from the file's start, a multiple of the page size. */
+  /** Offset in bytes, a multiple of the page size. */
   readonly offset: number;
-  /** Whether writes stay in this process. */
+  /** Whether writes stay in this process (MAP_PRIVATE). */
   readonly private: boolean;
-  /** Exactly where it must lie. */
+  /** The required address. */
   readonly address?: bigint | undefined;
 }
 
-/** libc, opened: system calls with their errno, and the memory they need. */
+/** libc: system calls with their errno, and the memory they use. */
 export class Native {
-  /** Kernel-facing memory. */
+  /** Kernel memory blocks. */
   readonly memory: Memory;
-  /** The attributes of commands on this thread. */
+  /** The attributes of bpf(2) commands on this thread. */
   readonly attributes: Attributes;
   /** libc's errno of this thread. */
   readonly errno: Int32Array<ArrayBuffer>;
-  /** The stub for calls of the shape of bpf(2); the result is -1 on refusal, with {@linkcode errno} set. */
+  /** Makes a call with the signature of bpf(2); returns -1 on refusal, with {@linkcode errno} set. */
   readonly syscall32: (number: number, a: number, b: Deno.PointerValue, c: number) => number;
-  /** As `short`, on another thread; errno is lost. */
+  /** As {@linkcode syscall32}, on another thread; errno is lost. */
   readonly syscall32Async: (
     number: number,
     a: number,
     b: Deno.PointerValue,
     c: number,
   ) => Promise<number>;
-  /** epoll_wait on another thread; errno is lost. */
+  /** Calls epoll_wait on another thread; errno is lost. */
   readonly epollWaitAsync: (
     fd: number,
     events: Deno.PointerValue,
@@ -100,7 +100,11 @@ export class Native {
   #wide: Deno.DynamicLibrary<typeof symbols>["symbols"]["wide"];
   #scratch: Scratch;
 
-  /** Opens libc. Throws a {@linkcode KernelError} where it cannot be. */
+  /**
+   * Opens libc.
+   *
+   * @throws {KernelError} when libc cannot be opened.
+   */
   constructor() {
     const library = openLibc();
     const { syscall32, long, wide, errnoLocation, syscall32Async, epollWaitAsync } =
@@ -121,7 +125,7 @@ export class Native {
     this.attributes = new Attributes(this, this.memory.allocate(Attributes.size));
   }
 
-  /** Any system call; numbers below zero are sign-extended. A result, or `-errno`. */
+  /** Makes any system call; returns its result or `-errno`. Negative arguments are sign-extended. */
   call(
     number: number,
     a: number | bigint = 0,
@@ -137,7 +141,7 @@ export class Native {
     return result < 0 ? -(errno[0] as number) : result;
   }
 
-  /** mmap(2): an address, or `-errno`. Always at least one page. */
+  /** mmap(2): returns an address or `-errno`. */
   map(size: number, options: MapOptions): number {
     const protection = options.writable ? PROT_READ | PROT_WRITE : PROT_READ;
     const flags = (options.private ? MAP_PRIVATE : MAP_SHARED) |
@@ -153,11 +157,15 @@ export class Native {
       word(options.offset),
     ];
     const result = this.#wide(systemCalls.mmap, p, q, r, s, t, u);
-    // No user-space address has its top bit set, so below zero is always the -1 of a refusal.
+    // User-space addresses have a clear top bit, so a negative result is always -1.
     return result < 0n ? -(errno[0] as number) : Number(result);
   }
 
-  /** Zeroed memory of this process's own: its address. Throws a {@linkcode KernelError} when there is none. */
+  /**
+   * Maps zeroed private memory and returns its address.
+   *
+   * @throws {KernelError} when mmap(2) fails.
+   */
   pages(size: number): number {
     const address = this.map(size, { fd: undefined, writable: true, offset: 0, private: true });
     if (address >= 0) return address;
@@ -175,8 +183,8 @@ export class Native {
   }
 
   /**
-   * Puts untouched memory where a mapping was: somebody else has a view on it that cannot be taken away, and
-   * what it showed is let go all the same.
+   * Replaces a mapping by untouched anonymous memory: another owner has a view on it that cannot be
+   * detached, while the mapped object must be released.
    */
   blank(address: number, size: number): void {
     const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
@@ -185,17 +193,17 @@ export class Native {
     this.#wide(systemCalls.mmap, p, q, r, s, word(-1), 0n);
   }
 
-  /** A view on mapped memory. */
+  /** Makes an ArrayBuffer over mapped memory. */
   buffer(address: number, size: number): ArrayBuffer {
     return bufferAt(address, size);
   }
 
-  /** The memory of one call on this thread. End it before the next `await`. */
+  /** Starts the memory of one call on this thread. Dispose of it before the next `await`. */
   frame(): Frame {
     return new Frame(this.memory, this.#scratch);
   }
 
-  /** The memory of a call on another thread. */
+  /** Starts the memory of a call on another thread. */
   ownFrame(): Frame {
     return new Frame(this.memory);
   }
@@ -221,7 +229,7 @@ function openLibc(): Deno.DynamicLibrary<typeof symbols> {
       subject: "libc.so.6",
       command: "dlopen",
       result: denied ? -Errno.EACCES : -Errno.ENOENT,
-      why: denied ? "Deno does not permit it" : "glibc cannot be loaded",
+      why: denied ? "Deno denies FFI" : "glibc cannot be loaded",
       fix: denied ? "run deno with --allow-ffi" : "run on Linux with glibc",
     }, { cause });
   }
@@ -229,7 +237,7 @@ function openLibc(): Deno.DynamicLibrary<typeof symbols> {
 
 let instance: Native | undefined;
 
-/** libc, opened on first use, once per isolate (errno is a thread's own). */
+/** Opens libc on first use, once per isolate: errno belongs to a thread. */
 export function native(): Native {
   return instance ??= new Native();
 }

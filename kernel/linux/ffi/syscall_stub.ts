@@ -1,10 +1,10 @@
 /**
- * A system call on another thread that answers with `-errno`.
+ * A system call on a pool thread that returns `-errno`.
  *
- * libc's `syscall` puts the errno into a variable of the thread that made the call, and a nonblocking
- * call runs on a thread of the runtime's pool, whose variables cannot be read. So a shared object with
- * one function of a dozen instructions, which makes the call and returns the kernel's own answer, is
- * written into a memfd and opened like any library. Nothing is made executable by hand.
+ * libc's `syscall` stores errno in a variable of the calling thread, and a nonblocking call runs on a pool
+ * thread, whose variables cannot be read from here. So a shared object with one function of a dozen
+ * instructions, which makes the call and returns the kernel's result, is written into a memfd and loaded
+ * with dlopen. No memory is made executable by mprotect(2).
  *
  * @module
  */
@@ -12,7 +12,7 @@
 import type { Native } from "./native.ts";
 import { systemCalls } from "./syscalls.ts";
 
-/** A system call of bpf(2)'s shape on a thread of the pool: a result, or `-errno`. */
+/** A system call with the signature of bpf(2) on a pool thread: resolves to its result or `-errno`. */
 export type Trampoline = (
   number: number,
   a: number,
@@ -27,10 +27,10 @@ const AARCH64 = "e80300aae00301aae10302aae20303aae30304aae40305aae50306aa010000d
 
 const SYMBOL = "skep_syscall";
 const PAGE = 4096;
-/** aarch64 kernels can have pages of 64 KiB: segments must not share one. */
+/** aarch64 kernels can have 64 KiB pages: segments must not share one. */
 const SEGMENT = 65536;
 
-/** The shared object's bytes for an architecture. */
+/** Returns the bytes of the shared object for an architecture. */
 export function trampolineImage(arch: "x86_64" | "aarch64"): Uint8Array<ArrayBuffer> {
   const code = Uint8Array.fromHex(arch === "aarch64" ? AARCH64 : X86_64);
   const names = new TextEncoder().encode(`\0${SYMBOL}\0skep\0`);
@@ -76,7 +76,7 @@ export function trampolineImage(arch: "x86_64" | "aarch64"): Uint8Array<ArrayBuf
   segment(3, 0x6474e551, 6, 0, 0, 0, 16); // PT_GNU_STACK: without it the stack becomes executable
   image.set(names, strings);
   image.set(code, text);
-  // Symbol 1: global function in a section that is not undefined.
+  // Symbol 1: a global function in a defined section.
   long(symbols + 24, 1);
   image[symbols + 28] = 0x12;
   view.setUint16(symbols + 30, 1, true);
@@ -102,7 +102,7 @@ export function trampolineImage(arch: "x86_64" | "aarch64"): Uint8Array<ArrayBuf
 
 let loaded: Trampoline | null | undefined;
 
-/** The stub, loaded on first use; `undefined` where the machine does not let it be loaded. */
+/** Loads the stub on first use; undefined where it cannot be loaded. */
 export function loadTrampoline(native: Native): Trampoline | undefined {
   if (loaded === undefined) loaded = tryToLoad(native) ?? null;
   return loaded ?? undefined;
@@ -126,7 +126,8 @@ function tryToLoad(native: Native): Trampoline | undefined {
     });
     return library.symbols.call;
   } catch {
-    // SELinux, IMA or a scoped --allow-ffi can refuse it; the caller has another way.
+    // SELinux, IMA or a scoped --allow-ffi can refuse the load; the caller then repeats refused calls on
+    // its own thread.
     return undefined;
   } finally {
     native.call(systemCalls.close, fd);

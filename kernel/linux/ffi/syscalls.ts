@@ -1,10 +1,10 @@
 /**
- * The numbers of the system calls of the architecture that this process runs on.
+ * System call numbers of the architecture that this process runs on.
  *
  * @module
  */
 
 import { type SystemCalls, systemCallTables } from "../../../uapi/system_calls.ts";
 
-/** Numbers by name. */
+/** System call numbers by name. */
 export const systemCalls: SystemCalls = systemCallTables[Deno.build.arch];
