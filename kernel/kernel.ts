@@ -445,6 +445,13 @@ export interface Files {
   open(path: string, flags?: number, directoryFd?: number): Result;
   /** close(2). */
   close(fd: number): Result;
+  /**
+   * Forgets a descriptor that another owner closes from now on: neither the leak check nor the end of this isolate
+   * counts it any more.
+   */
+  handOver(fd: number): void;
+  /** Takes over a descriptor that something else has opened: of which kind, for the leak check. */
+  takeOver(fd: number, kind: string): void;
   /** fcntl(F_DUPFD_CLOEXEC). */
   dup(fd: number): Result;
   /** read(2) of at most `size` bytes. */

@@ -120,6 +120,7 @@ export class Token implements Disposable {
   ): Token {
     const { kernel = linuxKernel(), delegation, source = `descriptor ${fd}` } = options;
     const token = new Token(kernel, fd, source, false);
+    kernel.takeOver(fd, "token");
     token.#info = delegation;
     return token;
   }

@@ -218,6 +218,10 @@ export class FakeMachine implements Omit<K.Kernel, keyof K.BpfCommands | "map"> 
     });
   }
 
+  /** Does nothing: the fake's descriptors have no owner. */
+  handOver(_fd: number): void {}
+  /** Does nothing: the fake's descriptors have no owner. */
+  takeOver(_fd: number, _kind: string): void {}
   /** Implements fcntl(F_DUPFD_CLOEXEC). */
   dup(fd: number): K.Result {
     return this.run("duplicate", { fd }, () => {

@@ -42,9 +42,13 @@ export class HeldDescriptors {
     return original === undefined ? result : this.opened(result, original.kind);
   }
 
-  /** Unregisters a descriptor that is about to be closed. */
+  /**
+   * Unregisters a descriptor that is about to be closed or belongs to another owner from now on. Another isolate may
+   * have opened it.
+   */
   closed(fd: number): void {
-    if (this.#held.delete(fd)) this.#registry?.delete(fd);
+    this.#held.delete(fd);
+    this.#registry?.delete(fd);
   }
 
   /** Returns the open descriptors in the order of opening. */

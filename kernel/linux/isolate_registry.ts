@@ -38,16 +38,25 @@ export class IsolateRegistry {
     if (this.#words !== undefined) this.#bits = this.#take(this.#words);
   }
 
-  /** Registers a descriptor. */
+  /** Registers a descriptor for this isolate, and unregisters its number for every other. */
   add(fd: number): void {
     if (this.#words === undefined || this.#bits === undefined || fd >= BITS) return;
+    this.#forget(this.#words, fd);
     Atomics.or(this.#words, this.#bits + (fd >> 5), 1 << (fd & 31));
   }
 
-  /** Unregisters a descriptor. */
+  /** Unregisters a descriptor that is closed or has another owner. */
   delete(fd: number): void {
-    if (this.#words === undefined || this.#bits === undefined || fd >= BITS) return;
-    Atomics.and(this.#words, this.#bits + (fd >> 5), ~(1 << (fd & 31)));
+    if (this.#words === undefined || fd >= BITS) return;
+    this.#forget(this.#words, fd);
+  }
+
+  /** Clears the bit of a descriptor in every slot. */
+  #forget(words: Int32Array<ArrayBuffer>, fd: number): void {
+    const [word, mask] = [HEADER + (fd >> 5), 1 << (fd & 31)];
+    for (let at = 0; at < SLOTS * SLOT_WORDS; at += SLOT_WORDS) {
+      if (((words[at + word] ?? 0) & mask) !== 0) Atomics.and(words, at + word, ~mask);
+    }
   }
 
   /** Closes every registered descriptor. */

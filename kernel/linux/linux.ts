@@ -238,6 +238,14 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
     closeUsers(fd);
     return this.#native.call(systemCalls.close, fd);
   }
+  /** Forgets a descriptor that another owner closes from now on. */
+  handOver(fd: number): void {
+    this.#held.closed(fd);
+  }
+  /** Takes over a descriptor that something else has opened. */
+  takeOver(fd: number, kind: string): void {
+    this.#held.opened(fd, kind);
+  }
   /** fcntl(F_DUPFD_CLOEXEC). */
   dup(fd: number): K.Result {
     return this.#held.copied(files.dup(this.#native, descriptorNumber(fd)), fd);

@@ -112,6 +112,7 @@ export class Link implements Disposable {
       throw refusal("open link", target, "BPF_OBJ_GET_INFO_BY_FD", result);
     }
     const info = parseLinkInfo(bytes);
+    kernel.takeOver(fd, "link");
     return new Link(kernel, { kind: info.type, program: `id ${info.programId}`, target, fd });
   }
 
@@ -222,6 +223,7 @@ export class Link implements Disposable {
     this.#fd = -1;
     this.#open = false;
     for (const descriptor of this.#parts.descriptors ?? []) this.#kernel.close(descriptor);
+    if (fd >= 0) this.#kernel.handOver(fd);
     return fd;
   }
 

@@ -31,6 +31,8 @@ const pureFolders = ["uapi", "errors", "elf", "btf", "object", "plan", "explain"
 const otherFolders = ["kernel", "token", "loader", "cli", "examples", "tests", "bench"];
 /** Suites with a task of their own: they boot kernels. */
 const ownTask = /^tests\/vm\//;
+/** Hostile clients, holders, objects and calls. */
+const attacks = /^tests\/attacks\//;
 
 const groups: readonly Group[] = [
   {
@@ -41,7 +43,14 @@ const groups: readonly Group[] = [
   {
     name: "system",
     permissions: ["--allow-all"],
-    paths: () => files(otherFolders, (path) => isTest(path) && !ownTask.test(path)),
+    paths: () =>
+      files(otherFolders, (path) => isTest(path) && !ownTask.test(path) && !attacks.test(path)),
+  },
+  {
+    // A process of their own: each of them counts what is left in the process that it runs in.
+    name: "attacks",
+    permissions: ["--allow-all"],
+    paths: () => files(["tests/attacks"], (path) => isTest(path)),
   },
   {
     name: "examples",

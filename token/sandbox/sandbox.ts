@@ -180,11 +180,10 @@ function userOf(kernel: Kernel, options: SandboxOptions): SandboxUser {
 /** Numbers of the capabilities that the command has. A token takes CAP_BPF itself. */
 function capabilitiesOf(options: SandboxOptions): number[] {
   const { delegation } = options;
-  const names = options.capabilities ??
-    ("capabilities" in delegation
-      ? [...delegation.capabilities, ...delegation.maybe.map(({ capability }) => capability)]
-      : delegationCapabilities(new Delegation(delegation)));
-  return [...new Set<BpfCapability>(["bpf", ...names])].map((name) => CAPABILITY_NUMBERS[name]);
+  const needed = "capabilities" in delegation
+    ? ["bpf" as const, ...delegation.capabilities, ...delegation.maybe.map((one) => one.capability)]
+    : delegationCapabilities(new Delegation(delegation));
+  return [...new Set(options.capabilities ?? needed)].map((name) => CAPABILITY_NUMBERS[name]);
 }
 
 /** Refuses early, and in plain words, what would fail with EPERM somewhere on the way. */
