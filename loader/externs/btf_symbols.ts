@@ -1,5 +1,5 @@
 /**
- * Typed kernel symbols: variables and functions that the kernel's or a module's BTF has.
+ * Resolves typed kernel symbols: variables and kfuncs in the BTF of vmlinux or a module.
  *
  * @module
  */
@@ -9,28 +9,29 @@ import { typesCompatible } from "../../btf/core/mod.ts";
 import { SkepError } from "../../errors/skep_error.ts";
 import type { ExternSpec } from "../../object/spec/spec.ts";
 
-/** Where symbols are looked for. */
+/** BTF in which symbols are looked up. */
 export interface SymbolSources {
-  /** vmlinux's types. */
+  /** BTF of vmlinux. */
   readonly vmlinux: Btf;
-  /** The modules' types, split from vmlinux's; gone through only when vmlinux lacks a symbol. */
+  /** Returns the modules' split BTF. Called only for symbols that vmlinux lacks. */
   readonly modules: () => Iterable<{ readonly name: string; readonly btf: Btf }>;
 }
 
-/** A symbol that was found. */
+/** A resolved symbol. */
 export interface BtfSymbol {
-  /** Its id, in the BTF of `module` or in vmlinux's. */
+  /** The symbol's type id, in the BTF of `module` or else of vmlinux. */
   readonly btfId: number;
-  /** The module that has it; absent for vmlinux. */
+  /** The module that has the symbol; undefined for vmlinux. */
   readonly module?: string | undefined;
 }
 
 /**
- * Looks a typed extern up: a variable by its name, a kfunc by its name without flavor.
+ * Resolves a typed extern: a variable by its name, a kfunc by its name without flavor.
  *
- * A weak extern that is not there, and a weak kfunc of another type, stays undefined.
+ * Returns undefined for a weak extern that does not exist, and for a weak kfunc of an incompatible type.
  *
- * @throws {SkepError} EINVAL when a strong extern is not there or of another type.
+ * @throws {SkepError} EINVAL when a strong extern does not exist or is of an incompatible type, or a weak
+ * variable is of an incompatible type.
  */
 export function findBtfSymbol(
   extern: ExternSpec,
@@ -52,7 +53,7 @@ export function findBtfSymbol(
   }
   const { btf, btfId } = found;
   const symbol = btf.type(btfId);
-  // A variable's own qualifiers do not count; a kfunc is compared by its prototype.
+  // Qualifiers of a variable are ignored; a kfunc is compared by its prototype.
   const targetType = symbol.kind === "var"
     ? btf.resolve(symbol.type)
     : symbol.kind === "func"

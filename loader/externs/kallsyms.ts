@@ -1,16 +1,16 @@
 /**
- * Addresses of kernel symbols, from the bytes of `/proc/kallsyms`.
+ * Parses addresses of kernel symbols from `/proc/kallsyms`.
  *
  * @module
  */
 
-/** What was found. */
+/** Addresses of wanted symbols. */
 export interface KernelAddresses {
-  /** Each wanted name that the kernel has, with its addresses: more than one when it is ambiguous. */
+  /** Addresses by symbol name; more than one address when the name is ambiguous. */
   readonly found: ReadonlyMap<string, readonly bigint[]>;
   /**
-   * Whether the kernel hides its addresses from this process: every one of them is zero. A symbol at address
-   * 0 is then not known to be there. User namespaces and `kernel.kptr_restrict` do this.
+   * Whether the kernel hides addresses from this process, showing each as zero: in a user namespace, or by
+   * `kernel.kptr_restrict`. An address of 0 is then not the symbol's.
    */
   readonly hidden: boolean;
 }
@@ -19,14 +19,14 @@ const NEWLINE = 10;
 const SPACE = 32;
 const TAB = 9;
 const ZERO = 48;
-/** The type letter of local data, whose names clang may have lengthened by `.llvm.…` when it inlined across files. */
+/** Type letter `d` of local data, to whose names clang's LTO may append `.llvm.…`. */
 const LOCAL_DATA = 100;
 const LLVM_SUFFIX = ".llvm.";
 
 /**
- * Looks names up in the text of `/proc/kallsyms`: lines of address, type letter, name and perhaps a module.
+ * Looks up names in the text of `/proc/kallsyms`: lines of address, type letter, name and optional module.
  *
- * One pass over the bytes; only lines that have a wanted name are decoded.
+ * Makes one pass over the bytes and decodes only lines whose name begins like a wanted one.
  */
 export function readAddresses(bytes: Uint8Array, names: Iterable<string>): KernelAddresses {
   const wanted = new Set(names);
@@ -43,7 +43,7 @@ export function readAddresses(bytes: Uint8Array, names: Iterable<string>): Kerne
     const addressEnd = at;
     const type = bytes[at + 1];
     const nameAt = at + 3;
-    // The first byte of the name rules out nearly every line.
+    // The first byte of the name excludes most lines without decoding them.
     const interesting = nameAt < bytes.length && bytes[at] === SPACE &&
       starts[bytes[nameAt] as number] === 1;
     let end = bytes.indexOf(NEWLINE, at);

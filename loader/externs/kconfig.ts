@@ -1,5 +1,5 @@
 /**
- * The kernel's configuration as values of `.kconfig` externs.
+ * Parses kernel configuration into the values of `.kconfig` externs.
  *
  * @module
  */
@@ -13,15 +13,15 @@ const TRISTATE: { readonly [letter: string]: number } = { n: 0, m: 1, y: 2 };
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
-/** The bytes of a `.kconfig` map in the making. */
+/** Builds the contents of a `.kconfig` map. */
 export class KconfigValues {
-  /** The map's contents; what is not set is zero. */
+  /** Contents of the map; externs without a value are zero. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #view: DataView;
   readonly #wanted = new Map<string, ExternSpec>();
   readonly #set = new Set<ExternSpec>();
 
-  /** Makes room for the kconfig externs among `externs`. */
+  /** Allocates zeroed contents for the kconfig externs among `externs`. */
   constructor(externs: readonly ExternSpec[]) {
     let size = 0;
     for (const extern of externs) {
@@ -33,12 +33,12 @@ export class KconfigValues {
     this.#view = new DataView(this.bytes.buffer);
   }
 
-  /** Whether a value was found for an extern. */
+  /** Returns whether an extern has a value. */
   has(extern: ExternSpec): boolean {
     return this.#set.has(extern);
   }
 
-  /** Whether an option of the configuration (`CONFIG_…`) has no value yet. */
+  /** Whether a wanted configuration option (`CONFIG_…`) has no value yet. */
   get incomplete(): boolean {
     for (const extern of this.#wanted.values()) {
       if (extern.name.startsWith("CONFIG_") && !this.#set.has(extern)) return true;
@@ -47,13 +47,13 @@ export class KconfigValues {
   }
 
   /**
-   * Takes the values of a configuration: lines `CONFIG_X=y`. An option that already has its value keeps
-   * it, so the first of several sources wins; comments and other lines are passed over.
+   * Reads values from configuration text: lines `CONFIG_X=y`. An option that has a value keeps it, so the first
+   * of several sources takes precedence. Comments and other lines are ignored.
    *
-   * `source` is what errors call the text.
+   * `source` names the text in errors.
    *
-   * @throws {SkepError} EINVAL when a wanted option's value does not fit the type that the object gives it,
-   * or a line has no value.
+   * @throws {SkepError} EINVAL when a wanted option's value does not fit the type that the object declares, or a
+   * `CONFIG_` line has no value.
    */
   read(text: string | Uint8Array, source: string): void {
     const lines = typeof text === "string" ? text : decoder.decode(text);
@@ -68,7 +68,11 @@ export class KconfigValues {
     }
   }
 
-  /** Sets a number: a virtual option, or one whose value is not text. */
+  /**
+   * Sets the value of a virtual option or of a numeric one.
+   *
+   * @throws {SkepError} EINVAL when the extern is not a number, `outOfRange` when the value does not fit its size.
+   */
   setNumber(extern: ExternSpec, value: bigint, outOfRange = "ERANGE"): void {
     const { kind, signed } = extern.kconfig ?? { kind: "text", signed: false };
     if (kind === "tristate" || kind === "text") {
@@ -76,7 +80,7 @@ export class KconfigValues {
     }
     if (kind === "bool" && value > 1n) throw misfit(extern, `${value}`, "is neither 0 nor 1");
     const bits = extern.size * 8;
-    // The value is 64 bits; a negative one is written as itself for a signed type only.
+    // Values have 64 bits. A negative value fits a narrower type only if that is signed.
     const fits = bits === 64 ||
       (signed ? BigInt.asIntN(bits, value) === BigInt.asIntN(64, value) : BigInt.asUintN(
         bits,
@@ -95,7 +99,7 @@ export class KconfigValues {
         subject: place,
         errno: "EINVAL",
         stage: "relocate",
-        why: `"${line.slice(0, 80)}" gives no value`,
+        why: `"${line.slice(0, 80)}" has no value`,
       });
     }
     const extern = this.#wanted.get(line.slice(0, separator));
@@ -107,7 +111,7 @@ export class KconfigValues {
       const number = parseNumber(value);
       if (number === undefined) throw misfit(extern, value, "is not a number");
       if (extern.kconfig?.kind === "bool") throw misfit(extern, value, "is a number");
-      // libbpf answers EINVAL for whatever is wrong with a line of the configuration.
+      // libbpf returns EINVAL for every invalid configuration line, also for a number out of range.
       this.setNumber(extern, number, "EINVAL");
     }
   }
@@ -122,7 +126,7 @@ export class KconfigValues {
       case "char":
         return this.#store(extern, BigInt(letter.charCodeAt(0)));
       default:
-        throw misfit(extern, letter, "is of y, n and m");
+        throw misfit(extern, letter, "is one of y, n and m");
     }
   }
 
@@ -131,7 +135,7 @@ export class KconfigValues {
     if (quoted.length < 2 || !quoted.endsWith('"')) {
       throw misfit(extern, quoted, "does not end in a quotation mark");
     }
-    // Cut to what there is room for with the closing NUL, as libbpf does.
+    // Truncated to the extern's size with its terminating NUL, as libbpf does.
     const bytes = encoder.encode(quoted.slice(1, -1)).subarray(0, extern.size - 1);
     this.bytes.set(bytes, extern.offset);
     this.#set.add(extern);
@@ -147,7 +151,7 @@ export class KconfigValues {
   }
 }
 
-/** A number in C's notations: decimal, 0x… and octal with a leading 0; at most 64 bits. */
+/** Parses a number in C notation: decimal, hexadecimal (0x…) or octal (leading 0), of at most 64 bits. */
 function parseNumber(text: string): bigint | undefined {
   const match = /^\s*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)$/.exec(text);
   if (match === null) return undefined;

@@ -1,6 +1,5 @@
 /**
- * Externs: values that an object leaves to the kernel, its configuration, addresses, variables and
- * functions.
+ * Resolves externs: kernel configuration, symbol addresses, kernel variables and kfuncs.
  *
  * Imports: errors, btf, object, kernel.
  *

@@ -1,5 +1,5 @@
 /**
- * Resolves an object's externs against sources that are asked only when an extern needs them.
+ * Resolves an object's externs. Sources are read only when an extern needs them.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { findBtfSymbol, type SymbolSources } from "./btf_symbols.ts";
 import { type KernelAddresses, readAddresses } from "./kallsyms.ts";
 import { KconfigValues } from "./kconfig.ts";
 
-/** What an extern turned out to be. */
+/** Resolution of one extern. */
 export type Resolution =
   | { readonly kind: "kconfig"; readonly offset: number }
   | { readonly kind: "address"; readonly address: bigint }
@@ -19,38 +19,39 @@ export type Resolution =
   | { readonly kind: "kfunc"; readonly btfId: number; readonly module?: string | undefined }
   | { readonly kind: "unresolved"; readonly why: string };
 
-/** Where answers come from. Each is a function: what no extern asks for is never read. */
+/** Sources of externs. They are functions, so that a source that no extern needs is not read. */
 export interface ExternSources {
-  /** The user's own configuration text, which comes before the kernel's. */
+  /** The user's kernel configuration, read before the kernel's. */
   readonly kconfigText?: string | undefined;
-  /** The kernel's configuration, decompressed, with the name of the file; undefined when there is none. */
+  /** Returns the kernel's configuration, decompressed, and the path of its file; undefined when there is none. */
   readonly kconfig: () => { readonly text: Uint8Array; readonly path: string } | undefined;
-  /** LINUX_KERNEL_VERSION; undefined when it cannot be told. */
+  /** Returns LINUX_KERNEL_VERSION; undefined when the version cannot be determined. */
   readonly kernelVersion: () => number | undefined;
-  /** Whether programs can have cookies (Linux 5.15). */
+  /** Returns whether the kernel has bpf_get_attach_cookie() (Linux 5.15). */
   readonly hasBpfCookie: () => boolean;
-  /** Whether system calls take one `struct pt_regs *` (x86-64 since Linux 4.17, arm64 since 4.19). */
+  /** Returns whether system call functions take one `struct pt_regs *` (x86-64 since Linux 4.17, arm64 since 4.19). */
   readonly hasSyscallWrapper: () => boolean;
-  /** The bytes of `/proc/kallsyms`; undefined when it cannot be read. */
+  /** Returns the contents of `/proc/kallsyms`; undefined when it cannot be read. */
   readonly kallsyms: () => Uint8Array | undefined;
-  /** vmlinux's types and the modules'. */
+  /** Returns the BTF of vmlinux and the modules. */
   readonly symbols: () => SymbolSources;
 }
 
-/** The externs of an object, resolved. */
+/** Resolved externs of an object. */
 export interface ResolvedExterns {
-  /** The contents of the `.kconfig` map; absent without kconfig externs. */
+  /** Contents of the `.kconfig` map; undefined without kconfig externs. */
   readonly kconfig?: Uint8Array<ArrayBuffer> | undefined;
-  /** What an extern turned out to be, by its name in the object. */
+  /** Returns the resolution of an extern by its name in the object; undefined for an unknown name. */
   find(name: string): Resolution | undefined;
 }
 
 /**
- * Resolves all externs, in libbpf's order: virtual options, the user's configuration, the kernel's,
- * addresses, types.
+ * Resolves all externs, in libbpf's order: virtual options, the user's configuration, the kernel's
+ * configuration, symbol addresses, typed symbols.
  *
- * @throws {SkepError} ESRCH for a strong extern that nothing provides, EINVAL for one of the wrong type and
- * for a typed symbol that is not there, EPERM when the kernel hides its addresses from this process.
+ * @throws {SkepError} ESRCH for a strong option or address that does not exist; EINVAL for a value or type that
+ * does not match, a strong typed symbol that does not exist, an ambiguous address, or no readable configuration;
+ * EPERM when the kernel hides its addresses from this process.
  */
 export function resolveExterns(
   externs: readonly ExternSpec[],
@@ -58,7 +59,7 @@ export function resolveExterns(
   sources: ExternSources,
 ): ResolvedExterns {
   const resolutions = new Map<string, Resolution>();
-  // What is not there at all is reported last: an extern of the wrong type says more.
+  // Missing externs are reported last, so that a wrong type takes precedence.
   const missing: SkepError[] = [];
   const kconfig = resolveKconfig(externs, sources, resolutions, missing);
   resolveAddresses(externs, sources, resolutions, missing);
@@ -96,7 +97,7 @@ function resolveKconfig(
         extern,
         "ESRCH",
         "the kernel's configuration does not set it",
-        "declare it __weak to have 0 there, or give a value with the kconfig option",
+        "declare it __weak to default to 0, or set it with the kconfig option",
       ));
     }
     resolutions.set(extern.name, { kind: "kconfig", offset: extern.offset });
@@ -104,13 +105,17 @@ function resolveKconfig(
   return values.bytes;
 }
 
-/** LINUX_KERNEL_VERSION and its like, which no configuration has. */
+/** Sets a virtual option (`LINUX_…`), which no configuration contains. */
 function setVirtual(values: KconfigValues, extern: ExternSpec, sources: ExternSources): void {
   switch (extern.name) {
     case "LINUX_KERNEL_VERSION": {
       const version = sources.kernelVersion();
       if (version === undefined) {
-        throw refuse(extern, "EINVAL", "the running kernel does not tell its version");
+        throw refuse(
+          extern,
+          "EINVAL",
+          "no version can be parsed from the running kernel's release",
+        );
       }
       return values.setNumber(extern, BigInt(version));
     }
@@ -123,8 +128,8 @@ function setVirtual(values: KconfigValues, extern: ExternSpec, sources: ExternSo
     throw refuse(
       extern,
       "EINVAL",
-      "it is neither an option of the configuration nor a virtual one that is known",
-      "name an option CONFIG_…; virtual ones are LINUX_KERNEL_VERSION, LINUX_HAS_BPF_COOKIE and LINUX_HAS_SYSCALL_WRAPPER",
+      "it is neither a configuration option nor a known virtual option",
+      "use an option CONFIG_…, or one of LINUX_KERNEL_VERSION, LINUX_HAS_BPF_COOKIE and LINUX_HAS_SYSCALL_WRAPPER",
     );
   }
   values.setNumber(extern, 0n);
@@ -149,7 +154,7 @@ function resolveAddresses(
         extern,
         "ESRCH",
         resolution.why,
-        "declare it __weak to have address 0 there",
+        "declare it __weak to default to address 0",
       ));
     }
     resolutions.set(extern.name, resolution);
@@ -159,9 +164,9 @@ function resolveAddresses(
 function addressOf(extern: ExternSpec, { found, hidden }: KernelAddresses): Resolution {
   const [address, other] = found.get(extern.name) ?? [];
   if (hidden) {
-    // Every address reads as zero: that is no answer, and 0 is no address to give to a program.
+    // All addresses read as zero: the symbol may exist, so 0 ("missing") would be wrong.
     const why =
-      "the kernel hides its addresses from this process: /proc/kallsyms shows none but zero";
+      "the kernel hides its addresses from this process: /proc/kallsyms shows only zeroes";
     if (extern.weak) return { kind: "unresolved", why };
     throw refuse(
       extern,
@@ -194,7 +199,7 @@ function resolveTyped(
     resolutions.set(
       extern.name,
       found === undefined
-        ? { kind: "unresolved", why: "the kernel has none of that name and type" }
+        ? { kind: "unresolved", why: "the kernel has no symbol of that name and type" }
         : { kind, ...found },
     );
   }
@@ -207,7 +212,7 @@ function noConfiguration(missing: readonly ExternSpec[]): SkepError {
     errno: "EINVAL",
     stage: "relocate",
     why: "the kernel's configuration is neither in /boot nor in /proc/config.gz",
-    fix: "give the values with the kconfig option, as lines CONFIG_X=y",
+    fix: "set the values with the kconfig option, as lines CONFIG_X=y",
   });
 }
 

@@ -1,5 +1,5 @@
 /**
- * The running kernel as a source of externs.
+ * Reads the sources of externs from the running kernel.
  *
  * @module
  */
@@ -11,22 +11,22 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { kernelVersion } from "./kernel_version.ts";
 import type { ExternSources } from "./resolve.ts";
 
-/** What is needed besides the kernel's files. */
+/** Inputs of {@linkcode kernelSources}. */
 export interface KernelSources {
   /** The running kernel. */
   readonly kernel: Kernel;
-  /** vmlinux's types; asked for only by typed symbols and LINUX_HAS_… options. */
+  /** Returns vmlinux's BTF. Called only for typed symbols and LINUX_HAS_… options. */
   readonly vmlinux: () => Btf;
-  /** The modules' types. */
+  /** Returns the modules' BTF. */
   readonly modules: () => Iterable<{ readonly name: string; readonly btf: Btf }>;
-  /** The user's own configuration text. */
+  /** The user's kernel configuration, read before the kernel's. */
   readonly kconfigText?: string | undefined;
 }
 
-/** Bytes that a decompressed configuration may have: real ones have 0.3 MB. */
+/** Largest decompressed configuration in bytes; a distribution's has about 0.3 MB. */
 const CONFIGURATION_LIMIT = 16 << 20;
 
-/** Makes the sources; nothing is read before an extern asks for it. */
+/** Creates the sources. Each is read when an extern first needs it. */
 export function kernelSources(options: KernelSources): ExternSources {
   const { kernel, vmlinux, modules, kconfigText } = options;
   return {
@@ -48,8 +48,8 @@ export function kernelSources(options: KernelSources): ExternSources {
         type.values.some((value) => value.name === "BPF_FUNC_get_attach_cookie");
     },
     hasSyscallWrapper: () => {
-      // Only kprobes on system calls see the wrapper, and libbpf asks by a kprobe: a kernel without them has
-      // none to tell of. Where sysfs does not say so, the kernel's types do.
+      // libbpf detects the wrapper by attaching a kprobe, so it reports none on a kernel without kprobes.
+      // Otherwise BTF shows whether the wrapper exists.
       if (lacksKprobes(kernel)) return false;
       const prefix = kernel.machine.machine === "aarch64" ? "arm64" : "x64";
       return vmlinux().find(`__${prefix}_sys_bpf`, "func") !== undefined;
@@ -62,14 +62,19 @@ export function kernelSources(options: KernelSources): ExternSources {
   };
 }
 
-/** Whether sysfs lists the kernel's event sources, and kprobes are not among them. */
+/** Returns whether sysfs lists perf event sources and kprobes are not among them. */
 function lacksKprobes(kernel: Kernel): boolean {
   const has = (source: string): boolean =>
     kernel.readFile(`/sys/bus/event_source/devices/${source}/type`, 16).result >= 0;
   return has("software") && !has("kprobe");
 }
 
-/** The configuration from /boot, or from /proc/config.gz; either may be compressed. */
+/**
+ * Reads the kernel's configuration from /boot, or from /proc/config.gz; either may be compressed. Returns
+ * undefined when neither can be read.
+ *
+ * @throws {SkepError} EINVAL when a compressed configuration is malformed or too large.
+ */
 export function readConfiguration(
   kernel: Kernel,
 ): { readonly text: Uint8Array; readonly path: string } | undefined {
@@ -84,7 +89,7 @@ export function readConfiguration(
 
 function decompress(bytes: Uint8Array, path: string): Uint8Array {
   try {
-    // A plain view of Node's Buffer: their types are not each other's.
+    // Node's Buffer is not assignable to Uint8Array<ArrayBuffer>, so return a plain view of it.
     const { buffer, byteOffset, length } = gunzipSync(bytes, {
       maxOutputLength: CONFIGURATION_LIMIT,
     });
@@ -95,7 +100,7 @@ function decompress(bytes: Uint8Array, path: string): Uint8Array {
       subject: path,
       errno: "EINVAL",
       stage: "relocate",
-      why: "it is not a whole gzip file",
+      why: "it is not a complete gzip file",
     }, { cause });
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Why the running kernel does not have something: it is older, or built without. For errors, after the
- * kernel refused; never to decide what is tried.
+ * Explains why the running kernel lacks a feature: it is older, or was built without it.
+ *
+ * Used for error texts after a refusal, never to decide what is tried.
  *
  * @module
  */
@@ -13,17 +14,17 @@ import { readConfiguration } from "../externs/sources.ts";
 import { type FeatureKind, features } from "./features.ts";
 import { isAtLeast, type RequirementKind, requirementOf } from "./requirements.ts";
 
-/** Why the kernel does not have something. */
+/** Reason why the kernel lacks a feature. */
 export interface Unavailable {
-  /** One line for people: `"it needs Linux 6.6, and this is 6.1.0-50-amd64"`. */
+  /** The reason in one line: `"it needs Linux 6.6, and this is 6.1.0-50-amd64"`. */
   readonly why: string;
-  /** The release that is needed, when the kernel is older. */
+  /** The release that introduced the feature, when the kernel is older. */
   readonly linux?: string | undefined;
-  /** The option that the kernel was built without. */
+  /** The configuration option that the kernel was built without. */
   readonly option?: string | undefined;
 }
 
-/** The errnos by which a kernel says that it does not know something. EPERM is not among them. */
+/** Errnos that a kernel returns for a feature that it lacks. EPERM is not among them. */
 const UNKNOWN: ReadonlySet<number> = new Set([
   Errno.EINVAL,
   Errno.ENOENT,
@@ -36,10 +37,10 @@ const UNKNOWN: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Why this kernel does not have a feature, or `undefined` when it should have it.
+ * Returns why this kernel lacks a feature, or `undefined` when it should have it.
  *
- * Members of an enumeration are looked up in the kernel's own types; what else there is goes by the
- * release. Options are looked up in the kernel's configuration where it can be read.
+ * A kernel of an older release lacks the feature unless it is a member of an enumeration in the kernel's BTF,
+ * which shows a backport. Configuration options are checked if the kernel's configuration can be read.
  */
 export function whyUnavailable(
   kernel: Kernel,
@@ -59,7 +60,7 @@ export function whyUnavailable(
     : { why: `it needs a kernel with ${option}, and this one is built without`, option };
 }
 
-/** The error with the reason that the kernel does not have the feature, where that is the reason. */
+/** Returns the error with the reason why the kernel lacks one of the features, or `undefined` when it lacks none. */
 export function explainUnavailable(
   kernel: Kernel,
   error: unknown,
@@ -89,14 +90,14 @@ export function explainUnavailable(
   return undefined;
 }
 
-/** Whether a newer feature was brought to an older kernel: its types have the name then. */
+/** Returns whether a feature was backported to this kernel: its BTF then has the enumerator. */
 function isMember(kernel: Kernel, kind: RequirementKind, name: string): boolean {
   if (kind === "hook" || kind === "ability") return false;
   const facts: FeatureKind = kind;
   try {
     return features(kernel).has(facts, name);
   } catch {
-    // A kernel without types says nothing.
+    // Without BTF a backport cannot be detected.
     return false;
   }
 }
@@ -104,8 +105,8 @@ function isMember(kernel: Kernel, kind: RequirementKind, name: string): boolean 
 const configurations = new WeakMap<Kernel, ReadonlySet<string> | "unreadable">();
 
 /**
- * Whether the kernel was built with an option (as a module counts), or `undefined` where its
- * configuration cannot be read.
+ * Returns whether the kernel was built with an option (`y` or `m`), or `undefined` when its configuration cannot
+ * be read.
  */
 export function kernelOption(kernel: Kernel, option: string): boolean | undefined {
   let set = configurations.get(kernel);
@@ -120,7 +121,7 @@ function optionsOf(kernel: Kernel): ReadonlySet<string> | "unreadable" {
     if (found === undefined) return "unreadable";
     text = new TextDecoder().decode(found.text);
   } catch {
-    // A damaged file proves nothing.
+    // A damaged file does not show that the option is missing.
     return "unreadable";
   }
   return new Set([...text.matchAll(/^(CONFIG_\w+)=[ym]$/gm)].map(([, name = ""]) => name));

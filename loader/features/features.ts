@@ -1,8 +1,8 @@
 /**
- * What the running kernel can do, as facts: from its BTF, or from what is implied. Never from a refusal.
+ * Features of the running kernel, read from its BTF.
  *
- * EPERM says nothing about a feature, so nothing here is tried out. A fact is looked up when a decision
- * hangs on it, and kept.
+ * No feature is probed with a system call, since EPERM does not show whether a feature exists. Each is looked up
+ * on first use and cached.
  *
  * @module
  */
@@ -10,7 +10,7 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import { kernelTypes } from "./kernel_btf.ts";
 
-/** The enumerations of the kernel that tell of features by their members. */
+/** The kernel's enumerations whose members are features. */
 const ENUMS = {
   command: { type: "bpf_cmd", prefix: "BPF_" },
   map: { type: "bpf_map_type", prefix: "BPF_MAP_TYPE_" },
@@ -19,16 +19,16 @@ const ENUMS = {
   helper: { type: "bpf_func_id", prefix: "BPF_FUNC_" },
 } as const satisfies { readonly [kind in FeatureKind]: object };
 
-/** Which enumeration a feature is a member of. */
+/** Enumeration of the kernel that a feature is a member of. */
 export type FeatureKind = "command" | "map" | "program" | "attach" | "helper";
 
-/** What a kernel can do. */
+/** Features of one kernel. */
 export class Features {
   readonly #kernel: Kernel;
   readonly #members = new Map<FeatureKind, ReadonlySet<string>>();
 
   /**
-   * Looks nothing up yet. Use {@linkcode features}, which keeps one per kernel.
+   * Creates an empty cache. Use {@linkcode features}, which keeps one per kernel.
    *
    * @internal
    */
@@ -37,8 +37,10 @@ export class Features {
   }
 
   /**
-   * Whether the kernel knows a command, a map, program or attach type, or a helper, by its name in lower
+   * Returns whether the kernel has a command, a map, program or attach type, or a helper, by its name in lower
    * case without prefix: `has("attach", "trace_uprobe_multi")`.
+   *
+   * @throws {SkepError} ESRCH when the kernel publishes no BTF.
    */
   has(kind: FeatureKind, name: string): boolean {
     let members = this.#members.get(kind);
@@ -46,15 +48,15 @@ export class Features {
     return members.has(name);
   }
 
-  /** Whether the kernel takes any global function's parameter tagged `arg:ctx` for its context (Linux 6.8). */
+  /** Whether the verifier accepts the declaration tag `arg:ctx` on parameters of global functions (Linux 6.8). */
   get contextTags(): boolean {
-    // The struct came with the tags, to keep what each parameter of a function is.
+    // struct bpf_subprog_arg_info was added together with the tag.
     return kernelTypes(this.#kernel).vmlinux.find("bpf_subprog_arg_info", "struct") !== undefined;
   }
 
-  /** Whether programs reach all of a map's first 4 GiB by a direct address, not 512 MiB (Linux 7.0). */
+  /** Whether direct map-value addresses reach the first 4 GiB of a map instead of 512 MiB (Linux 7.0). */
   get farMapValues(): boolean {
-    // The limit fell in the release that brought this command, and left no type of its own.
+    // The limit was raised in the release that added this command, without a new type in BTF.
     return this.has("command", "prog_assoc_struct_ops");
   }
 
@@ -73,7 +75,7 @@ export class Features {
 
 const perKernel = new WeakMap<Kernel, Features>();
 
-/** The facts about a kernel: always the same for one {@linkcode Kernel}. */
+/** Returns the features of a kernel; the same instance for the same {@linkcode Kernel}. */
 export function features(kernel: Kernel): Features {
   let facts = perKernel.get(kernel);
   if (facts === undefined) perKernel.set(kernel, facts = new Features(kernel));

@@ -1,9 +1,8 @@
 /**
- * The running kernel's types: one index per process and kernel, read when they are first needed.
+ * Reads the running kernel's BTF: vmlinux's and the modules', each on first use, once per {@linkcode Kernel}.
  *
- * vmlinux BTF is mapped and indexed once; modules are looked for only when vmlinux does not have what is
- * asked for. How often anything was read is counted, so that a test can say that a plain object reads
- * nothing.
+ * vmlinux's BTF is mapped and indexed once; modules' BTF is read only for names that vmlinux lacks. Reads are
+ * counted, so that a test can assert that an object without CO-RE reads none.
  *
  * @module
  */
@@ -17,20 +16,20 @@ import { Mapping } from "../../kernel/mapping.ts";
 import { Descriptor } from "../../kernel/descriptor.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** Where kernels publish their BTF. */
+/** Directory in which the kernel publishes its BTF (Linux 5.4). */
 const DIRECTORY = "/sys/kernel/btf";
-/** Ids that are tried when the kernel does not let them be enumerated (under a token). */
+/** Largest BTF id that is tried when BPF_BTF_GET_NEXT_ID is not permitted (it takes no token). */
 const MOST_IDS = 1 << 16;
 
-/** A kernel module's types. */
+/** BTF of a kernel module. */
 export interface ModuleBtf {
   /** The module's name. */
   readonly name: string;
-  /** Its types, on top of vmlinux's. */
+  /** The module's split BTF, with vmlinux's as its base. */
   readonly btf: Btf;
 }
 
-/** The types of one kernel. */
+/** BTF of one kernel and its modules. */
 export class KernelTypes {
   readonly #kernel: Kernel;
   #vmlinux: Btf | undefined;
@@ -39,29 +38,33 @@ export class KernelTypes {
   #moduleNames: readonly string[] | undefined;
   #reads = 0;
 
-  /** Reads nothing yet. Use {@linkcode kernelTypes}, which keeps one per kernel. */
+  /** Creates an empty index. Use {@linkcode kernelTypes}, which keeps one per kernel. */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
   }
 
-  /** How many BTF files of the kernel have been read. */
+  /** Number of BTF files of the kernel that have been read. */
   get reads(): number {
     return this.#reads;
   }
 
-  /** vmlinux's types. Throws a {@linkcode SkepError} with ESRCH when the kernel publishes none. */
+  /**
+   * BTF of vmlinux.
+   *
+   * @throws {SkepError} ESRCH when the kernel publishes none, in /sys or as a file in /boot.
+   */
   get vmlinux(): Btf {
     return this.#vmlinux ??= this.#readVmlinux();
   }
 
-  /** vmlinux's and, behind them, the modules' types as CO-RE targets, with the candidates found so far. */
+  /** CO-RE targets: vmlinux's types, then the modules'. Candidates that were found are cached. */
   get targets(): CoreTargets {
     return this.#targets ??= new CoreTargets(this.vmlinux, {
       modules: () => this.#moduleBtfs(),
     });
   }
 
-  /** The modules that publish types, each read when the iteration reaches it. A broken one is left out. */
+  /** Iterates over the modules that publish BTF, reading each when it is reached. Malformed BTF is skipped. */
   *modules(): Iterable<ModuleBtf> {
     this.#moduleNames ??= (this.#kernel.readDirectory(DIRECTORY) ?? [])
       .filter((name) => name !== "vmlinux").sort();
@@ -71,13 +74,13 @@ export class KernelTypes {
     }
   }
 
-  /** A module's types by its name, or undefined. */
+  /** Returns a module's BTF by the module's name, or undefined when it has none that can be read and parsed. */
   module(name: string): ModuleBtf | undefined {
     if (!this.#modules.has(name)) this.#modules.set(name, this.#readModule(name));
     return this.#modules.get(name);
   }
 
-  /** A descriptor of a module's BTF, for the caller to own; undefined when the kernel gives none. */
+  /** Opens a module's BTF and returns its descriptor, which the caller owns, or undefined when no id that can be opened is the module's. */
   openModule(name: string, tokenFd?: number): Descriptor | undefined {
     for (const id of this.#btfIds(tokenFd)) {
       const fd = this.#kernel.getFdById("btf", id, tokenFd);
@@ -93,7 +96,7 @@ export class KernelTypes {
     for (const { btf } of this.modules()) yield btf;
   }
 
-  /** All BTF ids; by trying, where enumeration is refused. */
+  /** Yields BTF ids; with a token that may not enumerate them (EPERM), yields every number up to a limit. */
   *#btfIds(tokenFd: number | undefined): Iterable<number> {
     let id = 0;
     while (true) {
@@ -134,13 +137,13 @@ export class KernelTypes {
     try {
       return { name, btf: Btf.parse(bytes, { base: this.vmlinux, name }) };
     } catch (error) {
-      // One broken module must not keep objects that do not need it from loading.
+      // One malformed module must not fail the load of objects that do not need it.
       if (error instanceof SkepError) return undefined;
       throw error;
     }
   }
 
-  /** The file's bytes, mapped where the kernel allows it. The mapping stays for the process's life. */
+  /** Returns a file's bytes, mapped if the kernel supports it (Linux 6.16). The mapping lives as long as the process. */
   #map(path: string): Uint8Array<ArrayBuffer> | undefined {
     const fd = this.#kernel.open(path);
     if (fd < 0) return undefined;
@@ -155,12 +158,12 @@ export class KernelTypes {
   }
 }
 
-/** Where libbpf looks for a kernel's BTF, in its order (the ELF images that it also reads are left out). */
+/** Returns the paths of raw vmlinux BTF in libbpf's order. libbpf also reads vmlinux ELF images; these are not read here. */
 function vmlinuxPaths(release: string): string[] {
   return [`${DIRECTORY}/vmlinux`, `/boot/vmlinux-${release}.btf`];
 }
 
-/** Bytes of a BTF blob by its header: the end of the strings, which come last. */
+/** Returns the size in bytes of a BTF blob, from its header. */
 function btfSize(header: Uint8Array): number | undefined {
   if (header.length < 24) return undefined;
   const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
@@ -173,19 +176,19 @@ function btfSize(header: Uint8Array): number | undefined {
 
 const perKernel = new WeakMap<Kernel, KernelTypes>();
 
-/** The types of a kernel: always the same index for one {@linkcode Kernel}. */
+/** Returns the BTF of a kernel; the same instance for the same {@linkcode Kernel}. */
 export function kernelTypes(kernel: Kernel): KernelTypes {
   let types = perKernel.get(kernel);
   if (types === undefined) perKernel.set(kernel, types = new KernelTypes(kernel));
   return types;
 }
 
-/** The kernel's vmlinux BTF, read once per process. */
+/** Returns the kernel's vmlinux BTF, read once per {@linkcode Kernel}. */
 export function kernelBtf(kernel: Kernel): Btf {
   return kernelTypes(kernel).vmlinux;
 }
 
-/** The kernel's types as CO-RE targets, with the candidates found so far. */
+/** Returns the kernel's types as CO-RE targets; candidates that were found are cached. */
 export function kernelCoreTargets(kernel: Kernel): CoreTargets {
   return kernelTypes(kernel).targets;
 }

@@ -1,5 +1,5 @@
 /**
- * What the running kernel can do, and since which Linux there is what: facts from its BTF, never from a refusal.
+ * Features of the running kernel, read from its BTF, and the Linux release that introduced each.
  *
  * Imports: uapi, errors, btf, object, kernel, token, loader/externs.
  *

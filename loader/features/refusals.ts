@@ -1,6 +1,5 @@
 /**
- * Why the kernel refused a command of a load: with a token, the word that is missing; without, the
- * privilege.
+ * Explains why the kernel refused a command of a load: a missing delegation, privilege or kernel feature.
  *
  * @module
  */
@@ -17,7 +16,7 @@ import type { RequirementKind } from "./requirements.ts";
 import type { MapSpec, ProgramSpec } from "../../object/spec/spec.ts";
 import { BPF_F_LINK } from "../../uapi/bpf_flags.ts";
 
-/** What a refused command was about. */
+/** Subject of a refused command. */
 export type Subject =
   | {
     readonly kind: "map";
@@ -28,7 +27,7 @@ export type Subject =
   | { readonly kind: "program"; readonly program: ProgramSpec; readonly attachType: number }
   | { readonly kind: "btf" };
 
-/** The error of a refused command: a `DelegationError` where delegation explains it. */
+/** Creates the error of a refused command: a `DelegationError` if a missing delegation explains it, else a `KernelError`. */
 export function explainRefused(
   kernel: Kernel,
   token: Token | undefined,
@@ -56,14 +55,14 @@ export function explainRefused(
       ? { type: subject.program.type, attachType: subject.attachType }
       : undefined,
   });
-  // What is wrong with the arguments the caller knows better, unless the kernel does not know them.
+  // Prefer the caller's explanation of invalid arguments, except when this kernel lacks the feature.
   if (explained !== undefined && explained.reason !== "invalid-arguments") return explained;
   const why = facts.why ?? whyInvalid(facts, subject);
   const error = new KernelError({ ...facts, why });
   return explainUnavailable(kernel, error, featuresOf(subject)) ?? error;
 }
 
-/** The kernel does not say which argument of a map it means: all of them are told. */
+/** Explains EINVAL from BPF_MAP_CREATE. The kernel does not report which argument is invalid, so all are listed. */
 function whyInvalid({ result }: KernelErrorFacts, subject: Subject): string | undefined {
   if (!failed(result, Errno.EINVAL) || subject.kind !== "map") return undefined;
   const { type, keySize, valueSize, maxEntries, flags, mapExtra = 0n } = subject.map;
@@ -73,7 +72,7 @@ function whyInvalid({ result }: KernelErrorFacts, subject: Subject): string | un
     `${valueSize}, max_entries ${maxEntries}, map_flags 0x${flags.toString(16)}${extra}`;
 }
 
-/** What the kernel has to know for a command about the subject. */
+/** Returns the features that the kernel needs for the subject. */
 function featuresOf(subject: Subject): readonly (readonly [RequirementKind, string])[] {
   switch (subject.kind) {
     case "map":

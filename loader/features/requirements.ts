@@ -1,10 +1,10 @@
 /**
- * Since which Linux there is what: one table for errors, tests and the page `docs/kernels.md`.
+ * Table of the Linux release and configuration options that each feature needs, for errors, tests and the page
+ * `docs/kernels.md`.
  *
- * The versions are those of the first release of kernel.org that has the commit; a distribution may
- * have brought a feature to an older kernel. So nothing is decided by them: they say what is needed
- * when a kernel turned out not to have it. `tests/kernel/requirements_test.ts` holds the names against
- * the enumerations of each kernel that is tested.
+ * Versions are the first kernel.org release with the commit. Distributions backport features, so no version
+ * decides what is tried; versions explain a refusal. `tests/kernel/requirements_test.ts` compares the names with
+ * the enumerations of each tested kernel.
  *
  * @module
  */
@@ -20,25 +20,25 @@ import type { AttachSpec } from "../../object/section/attach_spec.ts";
 /** A release of Linux: `"6.12"`. */
 export type LinuxVersion = `${number}.${number}`;
 
-/** What something needs of the kernel. */
+/** Kernel release and configuration that a feature needs. */
 export interface Requirement {
-  /** The first release that has it. */
+  /** The first release that has the feature. */
   readonly linux: LinuxVersion;
-  /** Names of the options with which the kernel has to be built, with `CONFIG_`. */
+  /** Configuration options that the feature needs, with their prefix `CONFIG_`. */
   readonly built?: readonly string[] | undefined;
-  /** What it is, where the name does not say it. */
+  /** Description of the feature or a limit of it, in a few words. */
   readonly note?: string | undefined;
 }
 
-/** The names of one kind of feature, with the release or the whole requirement. */
+/** Features of one kind by name, each with its release or its whole requirement. */
 export type RequirementTable<Name extends string> = {
   readonly [name in Name]: LinuxVersion | Requirement;
 };
 
-/** How a program is attached: the kinds of `AttachSpec`. */
+/** Ways to attach a program: the kinds of `AttachSpec`. */
 export type HookName = Exclude<AttachSpec["kind"], "none">;
 
-/** What is not a member of an enumeration: a field, a flag, a way to attach. */
+/** Features that are not members of an enumeration: fields, flags, ways to attach. */
 export type AbilityName =
   | "token"
   | "token_info"
@@ -251,7 +251,11 @@ const hook: RequirementTable<HookName> = {
   ksyscall: { linux: "4.1", built: ["CONFIG_KPROBE_EVENTS"] },
   uprobe: { linux: "4.1", built: ["CONFIG_UPROBE_EVENTS"] },
   uprobe_multi: { linux: "6.6", built: ["CONFIG_UPROBES"] },
-  usdt: { linux: "4.20", built: ["CONFIG_UPROBE_EVENTS"], note: "semaphores are the kernel's" },
+  usdt: {
+    linux: "4.20",
+    built: ["CONFIG_UPROBE_EVENTS"],
+    note: "the kernel increments the semaphore (ref_ctr_offset)",
+  },
   tracepoint: { linux: "4.7", built: ["CONFIG_BPF_EVENTS"] },
   raw_tracepoint: { linux: "4.17", built: ["CONFIG_BPF_EVENTS"] },
   tp_btf: { linux: "5.5", built: ["CONFIG_BPF_EVENTS"] },
@@ -260,7 +264,7 @@ const hook: RequirementTable<HookName> = {
   fmod_ret: { linux: "5.7", built: TRAMPOLINES },
   fsession: { linux: "7.0", built: TRAMPOLINES },
   tracing_multi: { linux: "7.2", built: TRAMPOLINES },
-  freplace: { linux: "5.10", note: "as a link; loaded since 5.6" },
+  freplace: { linux: "5.10", note: "as a link; BPF_PROG_LOAD since 5.6" },
   lsm: { linux: "5.7", built: ["CONFIG_BPF_LSM"], note: "bpf among the active LSMs" },
   lsm_cgroup: {
     linux: "6.0",
@@ -282,14 +286,17 @@ const hook: RequirementTable<HookName> = {
   reuseport: "4.19",
   perf_event: { linux: "4.9", built: ["CONFIG_PERF_EVENTS"] },
   lirc: { linux: "4.18", built: ["CONFIG_BPF_LIRC_MODE2"] },
-  lwt: { linux: "4.10", built: ["CONFIG_LWTUNNEL_BPF"], note: "set up by a route" },
-  syscall: { linux: "5.14", note: "run by hand" },
+  lwt: { linux: "4.10", built: ["CONFIG_LWTUNNEL_BPF"], note: "attached by a route" },
+  syscall: { linux: "5.14", note: "run with BPF_PROG_TEST_RUN, not attached" },
 };
 
 const ability: { readonly [name in AbilityName]: Requirement } = {
-  token: { linux: "6.9", note: "load without privileges what a bpffs delegates" },
-  token_info: { linux: "6.17", note: "a token's words by BPF_OBJ_GET_INFO_BY_FD" },
-  btf_by_id_token: { linux: "6.15", note: "BTF by id with a token: what freplace needs" },
+  token: { linux: "6.9", note: "unprivileged use of what a bpffs mount delegates" },
+  token_info: { linux: "6.17", note: "a token's delegation masks by BPF_OBJ_GET_INFO_BY_FD" },
+  btf_by_id_token: {
+    linux: "6.15",
+    note: "BPF_BTF_GET_FD_BY_ID with a token, which freplace needs",
+  },
   perf_event_cookie: { linux: "5.15", note: "cookies of kprobes, uprobes, tracepoints" },
   kprobe_multi_cookie: { linux: "5.18", note: "one cookie for each function" },
   tracing_cookie: { linux: "5.19", note: "cookies of fentry, fexit, fmod_ret" },
@@ -306,23 +313,26 @@ const ability: { readonly [name in AbilityName]: Requirement } = {
   },
   sockmap_link: { linux: "6.10", note: "links to sockmaps" },
   struct_ops_link: { linux: "6.4", note: "links of struct_ops maps" },
-  cgroup_anchors: { linux: "6.17", note: "before, after and replace among a cgroup's programs" },
+  cgroup_anchors: { linux: "6.17", note: "before, after and replace for a cgroup's programs" },
   program_output: {
     linux: "6.17",
-    note: "what a program writes to its own standard output and error",
+    note: "a program's output streams (bpf_stream_printk)",
   },
-  netfilter_defrag: { linux: "6.6", note: "packets put together before a netfilter program" },
-  iter_task_parameters: { linux: "6.1", note: "iterators over one task's things" },
+  netfilter_defrag: { linux: "6.6", note: "packets defragmented before a netfilter program" },
+  iter_task_parameters: {
+    linux: "6.1",
+    note: "iterators over the tasks, files or vmas of one task",
+  },
   iter_cgroup: { linux: "6.1", note: "iterators over cgroups" },
-  path_descriptors: { linux: "6.5", note: "pins relative to a directory's descriptor" },
-  map_mmap: { linux: "5.5", note: "arrays as memory of this process" },
-  module_btf: { linux: "5.11", note: "types and functions of modules" },
-  kernel_btf_mmap: { linux: "6.16", note: "the kernel's BTF without a copy; read before" },
-  log_true_size: { linux: "6.4", note: "the size that the verifier's log would have" },
-  fd_array_cnt: { linux: "6.14", note: "maps bound at load by fd_array alone" },
+  path_descriptors: { linux: "6.5", note: "pin paths relative to a directory descriptor" },
+  map_mmap: { linux: "5.5", note: "mmap of arrays" },
+  module_btf: { linux: "5.11", note: "BTF of modules" },
+  kernel_btf_mmap: { linux: "6.16", note: "mmap of /sys/kernel/btf/vmlinux; read before" },
+  log_true_size: { linux: "6.4", note: "full size of the verifier's log" },
+  fd_array_cnt: { linux: "6.14", note: "maps bound at load through fd_array" },
 };
 
-/** All requirements, by kind and name. */
+/** Requirements of all features, by kind and name. */
 export const requirements: {
   readonly command: RequirementTable<Exclude<CommandName, "prog_run">>;
   readonly map: RequirementTable<Exclude<MapTypeName, "unspec" | `${string}_deprecated`>>;
@@ -332,10 +342,10 @@ export const requirements: {
   readonly ability: { readonly [name in AbilityName]: Requirement };
 } = { command, map, program, attach, hook, ability };
 
-/** Which table of {@linkcode requirements}. */
+/** Key of a table in {@linkcode requirements}. */
 export type RequirementKind = keyof typeof requirements;
 
-/** What a feature needs, or `undefined` for a name that the table does not have. */
+/** Returns what a feature needs, or `undefined` for a name that is not in the table. */
 export function requirementOf(kind: RequirementKind, name: string): Requirement | undefined {
   const table: { readonly [name: string]: LinuxVersion | Requirement } = requirements[kind];
   if (!Object.hasOwn(table, name)) return undefined;
@@ -343,7 +353,7 @@ export function requirementOf(kind: RequirementKind, name: string): Requirement 
   return typeof entry === "string" ? { linux: entry } : entry;
 }
 
-/** Whether a release, as `uname -r` says it, is at least a version of Linux. */
+/** Returns whether a release, as printed by `uname -r`, is at least a version of Linux. */
 export function isAtLeast(release: string, version: LinuxVersion): boolean {
   const [major = 0, minor = 0] = numbers(release);
   const [needMajor = 0, needMinor = 0] = numbers(version);
