@@ -1,5 +1,5 @@
 /**
- * BTF: the types of an object or of the kernel, indexed in one pass and decoded one by one.
+ * BTF of an object, the kernel or a module: types indexed in one pass and decoded on demand.
  *
  * @module
  */
@@ -13,43 +13,48 @@ import { type BtfTables, readHeader, readTables } from "./tables.ts";
 import { type BtfType, Kind, type KindName, KINDS } from "./types.ts";
 import { validate } from "./validate.ts";
 
-/** How {@linkcode Btf.parse} reads. */
+/** Options of {@linkcode Btf.parse}. */
 export interface BtfOptions {
-  /** The BTF that this one goes on from: the kernel's, for a module's. */
+  /** The BTF that this split BTF extends: for a module, that of vmlinux. */
   readonly base?: Btf | undefined;
-  /** What errors call it; `"BTF"` unless told. */
+  /**
+   * The name that errors show.
+   *
+   * @default {"BTF"}
+   */
   readonly name?: string | undefined;
   /**
-   * The kernel made it: ids and names are checked as they are used and not all at once.
+   * Skips validation at parse time, for BTF from the kernel: ids and names are checked when they are used,
+   * and what is malformed throws a {@linkcode BtfError} then.
    *
-   * What is wrong is still a {@linkcode BtfError}, only later.
+   * @default {false}
    */
   readonly trusted?: boolean | undefined;
 }
 
-/** From this number of look-ups of a kind on, its hash index is worth its building. */
+/** Number of lookups by kind after which a hash index of that kind is built. */
 const LOOKUPS_BEFORE_INDEX = 4;
 
-/** The raw parts of a BTF, for those who copy or change it. */
+/** The raw parts of a BTF, for code that copies or edits it. */
 export interface RawTypes {
   /** The types. */
   readonly tables: BtfTables;
-  /** The own names. */
+  /** The string section, without that of the base. */
   readonly strings: Uint8Array;
-  /** The same, to be looked up. */
+  /** The same strings, for lookup. */
   readonly names: StringTable;
-  /** The layout section; empty where there is none. */
+  /** The layout section; empty when there is none. */
   readonly layout: Uint8Array;
 }
 
-/** The raw parts of a BTF; not part of the public API. */
+/** Returns the raw parts of a BTF. Internal to this package. */
 export let rawTypes: (btf: Btf) => RawTypes;
 
 /**
  * The types of one object, of the kernel or of a module.
  *
- * Parsing makes three typed arrays (about nine bytes per type) and no object; {@linkcode Btf.type}
- * decodes a type at first use and keeps it.
+ * Parsing allocates three typed arrays (about nine bytes per type) and no object; {@linkcode Btf.type}
+ * decodes a type on first use and caches it.
  *
  * @example
  * ```ts
@@ -64,19 +69,19 @@ export let rawTypes: (btf: Btf) => RawTypes;
  * ```
  */
 export class Btf {
-  /** The BTF that this one goes on from. */
+  /** The BTF that this split BTF extends. */
   readonly base?: Btf | undefined;
-  /** What errors call it. */
+  /** The name that errors show. */
   readonly name: string;
   /** The byte order of {@linkcode Btf.bytes}. */
   readonly littleEndian: boolean;
   /** The raw bytes, header included. */
   readonly bytes: Uint8Array;
-  /** The first id of its own: 1, or for split BTF one past the base's last. */
+  /** The first id: 1, or for split BTF the one after the base's last. */
   readonly firstId: number;
-  /** One past the last id; all ids below are valid, those of the base included. */
+  /** One past the last id. All lower ids are valid, those of the base included. */
   readonly endId: number;
-  /** Where its own names start; 0, or for split BTF where the base's end. */
+  /** Offset of the first string: 0, or for split BTF the end of the base's strings. */
   readonly firstString: number;
   /** One past the last string offset, those of the base included. */
   readonly endString: number;
@@ -86,7 +91,7 @@ export class Btf {
   readonly #strings: StringTable;
   readonly #types: Map<number, BtfType> = new Map();
   readonly #alignments: Map<number, number> = new Map();
-  /** By kind. */
+  /** Lookups by kind. */
   readonly #lookups: Uint8Array = new Uint8Array(32);
   readonly #indexes: (NameIndex | undefined)[] = [];
 
@@ -118,12 +123,12 @@ export class Btf {
   }
 
   /**
-   * Parses a BTF blob of either byte order.
+   * Parses BTF of either byte order.
    *
-   * The bytes are kept and must not change. A header longer than is known, and kinds that its layout
-   * section describes, are skipped over.
+   * The bytes are referenced and must not change. Longer headers, and kinds that the layout section
+   * describes, are skipped.
    *
-   * @throws {BtfError} for malformed BTF, by libbpf's rules.
+   * @throws {BtfError} EINVAL for malformed BTF, by libbpf's rules.
    */
   static parse(bytes: Uint8Array, options: BtfOptions = {}): Btf {
     return new Btf(bytes, options);
@@ -134,19 +139,19 @@ export class Btf {
     return this.base?.endId ?? 0;
   }
 
-  /** The number of a type's kind, without decoding the type. */
+  /** Returns the number of a type's kind without decoding the type. */
   kind(id: number): number {
     const entry = id - this.#zeroId;
     if (entry < 0 && id >= 0 && this.base !== undefined) return this.base.kind(id);
     return this.#tables.kinds[this.#entry(id)] as number;
   }
 
-  /** The name of a type's kind, without decoding the type. */
+  /** Returns the name of a type's kind without decoding the type. */
   kindName(id: number): KindName | "unknown" {
     return KINDS[this.kind(id)] ?? "unknown";
   }
 
-  /** A type's name, without decoding the type; empty for an anonymous one. */
+  /** Returns a type's name without decoding the type; empty for an anonymous one. */
   nameOf(id: number): string {
     if (this.base !== undefined && id < this.firstId) return this.base.nameOf(id);
     const offset = this.#tables.nameOffsets[this.#entry(id)] as number;
@@ -154,7 +159,7 @@ export class Btf {
   }
 
   /**
-   * A type, decoded at first use and then the same object each time.
+   * Returns a type. It is decoded on first use; later calls return the same object.
    *
    * @throws {BtfError} for an id out of range.
    */
@@ -169,15 +174,15 @@ export class Btf {
   }
 
   /**
-   * The lowest id with that name and kind, in the base first.
+   * Returns the lowest id with that name and kind; the base is searched first.
    *
-   * The first look-ups of a kind scan; after that a hash index of that kind is built.
+   * The first lookups of a kind scan the types; then a hash index of that kind is built.
    */
   find(name: string, kind: KindName | readonly KindName[]): number | undefined {
     return this.base?.find(name, kind) ?? this.findOwn(name, kind);
   }
 
-  /** Like {@linkcode Btf.find}, but never in the base: what a module itself defines. */
+  /** As {@linkcode Btf.find}, without the base: finds types that a module itself defines. */
   findOwn(name: string, kind: KindName | readonly KindName[]): number | undefined {
     if (name === "") return undefined;
     const bytes = utf8Bytes(name);
@@ -200,50 +205,50 @@ export class Btf {
     return found < 0 ? undefined : found + this.#zeroId;
   }
 
-  /** All ids with that name and one of these kinds, ascending, those of the base included. */
+  /** Returns all ids with that name and one of these kinds, ascending, those of the base included. */
   findAll(name: string, kinds: KindName | readonly KindName[]): number[] {
     const ids = this.base?.findAll(name, kinds) ?? [];
     return name === "" ? ids : ids.concat(this.#findEntries(name, kinds, true));
   }
 
   /**
-   * All own ids (never the base's) whose name, up to its `___flavor`, is this one; ascending.
+   * Returns all ids, without the base's, whose name up to its `___flavor` equals `name`; ascending.
    *
-   * The first step of CO-RE.
+   * This is the first step of CO-RE resolution.
    */
   candidates(name: string, kinds: KindName | readonly KindName[]): number[] {
     return name === "" ? [] : this.#findEntries(name, kinds, false);
   }
 
   /**
-   * The type behind typedefs, `const`, `volatile`, `restrict` and type tags.
+   * Returns the id of the type behind typedefs, `const`, `volatile`, `restrict` and type tags.
    *
-   * @throws {BtfError} for a cycle.
+   * @throws {BtfError} ELOOP for a cycle.
    */
   resolve(id: number): number {
     return resolveType(this, id);
   }
 
   /**
-   * Bytes that a value of the type takes; a pointer takes eight.
+   * Returns the size of a type's value in bytes; 8 for a pointer.
    *
-   * @throws {BtfError} for a type without size: void, a function, a forward declaration.
+   * @throws {BtfError} for a type without a size: void, a function, a forward declaration.
    */
   size(id: number): number {
     return sizeOf(this, id);
   }
 
   /**
-   * The natural alignment in bytes, as libbpf's `btf__align_of` finds it: 1 for a packed struct.
+   * Returns the natural alignment in bytes by the rules of libbpf's `btf__align_of`: 1 for a packed struct.
    *
-   * @throws {BtfError} for a type without size.
+   * @throws {BtfError} for a type without a size.
    */
   alignment(id: number): number {
     return alignmentOf(this, id, this.#alignments);
   }
 
   /**
-   * The name at an offset of the string section; split BTF's offsets go on where the base's end.
+   * Returns the string at an offset; offsets of split BTF continue after those of the base.
    *
    * @throws {BtfError} for an offset past the end.
    */
@@ -270,7 +275,7 @@ export class Btf {
     });
   }
 
-  /** The strings that an own offset points into, and where they start. */
+  /** Returns the string section that an offset belongs to, and the offset of its start. */
   #stringBytes(offset: number): { readonly bytes: Uint8Array; readonly from: number } {
     if (this.base !== undefined && offset < this.firstString) {
       return this.base.#stringBytes(offset);
@@ -278,7 +283,7 @@ export class Btf {
     return { bytes: this.#strings.bytes, from: this.firstString };
   }
 
-  /** The first own entry of that name, by going through all of that kind. */
+  /** Returns the first entry with that name by scanning all entries of the kinds in `mask`. */
   #scan(name: Uint8Array, mask: number): number {
     const { kinds, nameOffsets, count } = this.#tables;
     const bytes = this.#strings.bytes;

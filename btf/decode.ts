@@ -1,5 +1,5 @@
 /**
- * Decoding of one type from the words of its BTF.
+ * Decodes one type from the words of its BTF.
  *
  * @module
  */
@@ -15,17 +15,17 @@ import {
   type SectionVariable,
 } from "./types.ts";
 
-/** What decoding needs from the BTF that the type is in. */
+/** The strings of the BTF that a type belongs to. */
 export interface NameSource {
-  /** What errors call it. */
+  /** The name that errors show. */
   readonly name: string;
-  /** The name at an offset. */
+  /** Returns the string at an offset. */
   string(offset: number): string;
 }
 
 const LINKAGES = ["static", "global", "extern"] as const;
 
-/** Decodes one entry of the tables; `id` is what the type will say its id is. */
+/** Decodes one entry of the tables as the type with the given id. */
 export function decodeType(
   btf: NameSource,
   tables: BtfTables,
@@ -157,7 +157,7 @@ function linkage(btf: NameSource, value: number, id: number): typeof LINKAGES[nu
   if (name === undefined) {
     throw new BtfError({
       subject: btf.name,
-      why: `type ${id} has linkage ${value}, neither static, global nor extern`,
+      why: `type ${id} has linkage ${value}, which is none of static, global and extern`,
       data: { typeId: id },
     });
   }

@@ -1,30 +1,44 @@
 /**
- * The error of this layer.
+ * The error of BTF.
  *
  * @module
  */
 
 import { type ErrorData, type ErrorFacts, SkepError, type Stage } from "../errors/skep_error.ts";
 
-/** What {@linkcode BtfError} is made from. */
+/** Facts of a {@linkcode BtfError}. */
 export interface BtfErrorFacts {
-  /** What was being done; `"read BTF of"` unless told. */
+  /**
+   * What was being done.
+   *
+   * @default {"read BTF of"}
+   */
   readonly doing?: string | undefined;
-  /** Whose BTF it is. */
+  /** The BTF or type concerned. */
   readonly subject: string;
-  /** What is wrong. */
+  /** What is malformed or impossible. */
   readonly why: string;
-  /** What to do about it. */
+  /** What the caller can do. */
   readonly fix?: string | undefined;
-  /** The errno that libbpf would answer; `EINVAL` unless told. */
+  /**
+   * The errno that libbpf returns.
+   *
+   * @default {"EINVAL"}
+   */
   readonly errno?: string | undefined;
-  /** `"btf"` unless told. */
+  /**
+   * The stage at which it failed.
+   *
+   * @default {"btf"}
+   */
   readonly stage?: Stage | undefined;
   /** Ids, offsets, names. */
   readonly data?: ErrorData | undefined;
 }
 
-/** BTF that is malformed, or a question that it cannot answer (the size of a function, say). */
+/**
+ * Thrown for malformed BTF, and for requests that a type does not support, such as the size of a function.
+ */
 export class BtfError extends SkepError {
   /** The class's name. */
   override readonly name: string = "BtfError";

@@ -1,11 +1,13 @@
 /**
- * The flavor rule of CO-RE: `task_struct___old` stands for `task_struct`.
+ * The flavor rule of CO-RE: `task_struct___old` is a flavor of `task_struct`.
  *
  * @module
  */
 
 /**
- * The name without its flavor: what is before the last `___` that has other characters on both sides.
+ * Returns a name without its flavor: the part before the last `___` with other characters on both sides.
+ *
+ * Corresponds to libbpf's `bpf_core_essential_name_len`.
  *
  * @example
  * ```ts

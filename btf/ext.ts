@@ -1,6 +1,5 @@
 /**
- * `.BTF.ext`: which function, which source line and which CO-RE relocation belongs to an
- * instruction.
+ * `.BTF.ext`: the function, source line and CO-RE relocation of instructions.
  *
  * @module
  */
@@ -9,7 +8,7 @@ import { NameMeter, SHARED_NAMES } from "../elf/string_table.ts";
 import { type Btf, rawTypes } from "./btf.ts";
 import { BtfError } from "./error.ts";
 
-/** The kinds of CO-RE relocations in the order of their numbers. */
+/** The kinds of CO-RE relocation, by number. */
 export const CORE_KINDS = [
   "byte_offset",
   "byte_size",
@@ -26,70 +25,70 @@ export const CORE_KINDS = [
   "type_matches",
 ] as const;
 
-/** What a CO-RE relocation asks for. */
+/** The kind of a CO-RE relocation (`enum bpf_core_relo_kind`). */
 export type CoreKind = typeof CORE_KINDS[number];
 
-/** The function that starts at an instruction. */
+/** The function that starts at an instruction (`struct bpf_func_info`). */
 export interface FunctionRecord {
-  /** Bytes from the start of the section. */
+  /** Offset in the section in bytes. */
   readonly offset: number;
   /** The id of its `func`. */
   readonly typeId: number;
 }
 
-/** The source line of an instruction. */
+/** The source line of an instruction (`struct bpf_line_info`). */
 export interface LineRecord {
-  /** Bytes from the start of the section. */
+  /** Offset in the section in bytes. */
   readonly offset: number;
-  /** The string offset of the file's name. */
+  /** String offset of the file name. */
   readonly fileNameOffset: number;
-  /** The string offset of the line's text. */
+  /** String offset of the line's text. */
   readonly lineOffset: number;
   /** The line in the upper 22 bits, the column in the lower 10. */
   readonly lineColumn: number;
-  /** The line, from 1 on. */
+  /** The line, counted from 1. */
   readonly line: number;
-  /** The column, from 1 on; 0 when unknown. */
+  /** The column, counted from 1; 0 when unknown. */
   readonly column: number;
-  /** The file's name. */
+  /** The file name. */
   readonly file: string;
   /** The line's text. */
   readonly source: string;
 }
 
-/** A CO-RE relocation: what an instruction wants to know about a type of the target. */
+/** A CO-RE relocation (`struct bpf_core_relo`). */
 export interface CoreRelocation {
   /** The code section. */
   readonly section: string;
-  /** Bytes from the start of the section. */
+  /** Offset in the section in bytes. */
   readonly offset: number;
   /** The id of the local type. */
   readonly typeId: number;
-  /** The path to a member as indices: `"0:1:2"`. */
+  /** The access as indices: `"0:1:2"`. */
   readonly access: string;
-  /** What is asked. */
+  /** The kind. */
   readonly kind: CoreKind;
 }
 
 /**
  * The records of one code section.
  *
- * `words` has all numbers of all records in the host's byte order, as many as `recordSize` tells;
- * `records` decodes them into objects at first use.
+ * `words` holds all records in host byte order, `recordSize / 4` words each; `records` decodes them on
+ * first use.
  */
 export class ExtSection<Record_> {
   /** The code section's name. */
   readonly section: string;
-  /** Bytes of one record: 8, 16 and 16 at least for functions, lines and CO-RE. */
+  /** Size of a record in bytes: at least 8 for functions, 16 for lines and for CO-RE. */
   readonly recordSize: number;
   /** Number of records. */
   readonly count: number;
-  /** All records one after the other, `recordSize / 4` words each. */
+  /** All records, `recordSize / 4` words each. */
   readonly words: Uint32Array;
   readonly #decode: (words: Uint32Array, at: number, section: string) => Record_;
   #records: readonly Record_[] | undefined;
 
-  /** Takes the words as they are. */
+  /** Takes the words without copying them. */
   constructor(
     section: string,
     recordSize: number,
@@ -104,7 +103,7 @@ export class ExtSection<Record_> {
   }
 
   /**
-   * The records as objects.
+   * The decoded records.
    *
    * @throws {BtfError} for a string offset past the end, or an unknown kind of relocation.
    */
@@ -125,8 +124,8 @@ const MAGIC = 0xeb9f;
 const SHORTEST_HEADER = 24;
 
 /**
- * The parts of the header: what they are called, where they stand, their shortest record, and which of its
- * words refer to strings.
+ * The parts of the header: the position of their fields, their minimum record size, and the words of a
+ * record that are string offsets.
  */
 const PARTS = {
   function: { at: 8, shortest: 8, strings: [] },
@@ -184,9 +183,9 @@ export class BtfExt {
   }
 
   /**
-   * Parses a `.BTF.ext` section; `btf` has the strings and types that it refers to.
+   * Parses a `.BTF.ext` section; `btf` holds the strings and types that it refers to.
    *
-   * @throws {BtfError} for a malformed one, by libbpf's rules.
+   * @throws {BtfError} EINVAL for a malformed section, by libbpf's rules.
    */
   static parse(bytes: Uint8Array, btf: Btf): BtfExt {
     return new BtfExt(bytes, btf);
@@ -245,7 +244,7 @@ export class BtfExt {
     return sections;
   }
 
-  /** Refuses records that refer to more bytes of strings than there may be. */
+  /** Refuses records whose string offsets refer to more bytes of strings than allowed. */
   #count(meter: NameMeter, words: Uint32Array, step: number, strings: readonly number[]): void {
     const { firstString } = this.#btf;
     for (let record = 0; record < words.length; record += step) {
@@ -306,7 +305,7 @@ function coreRecord(
   };
 }
 
-/** A line that decodes its texts at first use. */
+/** A line that decodes its strings on first use. */
 class Line implements LineRecord {
   readonly offset: number;
   readonly fileNameOffset: number;

@@ -48,7 +48,7 @@ for (const [order, bytes] of [["little", little], ["big", big]] as const) {
   });
 }
 
-Deno.test("BtfExt keeps longer records whole and reads what it knows of them", () => {
+Deno.test("BtfExt keeps longer records whole and reads the known fields", () => {
   const { btf } = read(little);
   const bytes = new Uint8Array(24 + 4 + 8 + 24);
   const view = new DataView(bytes.buffer);

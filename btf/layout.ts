@@ -1,5 +1,5 @@
 /**
- * What a type is behind its qualifiers, how many bytes it takes and how it is aligned.
+ * Resolves types behind qualifiers, and computes sizes and alignments.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import { BtfError } from "./error.ts";
 import type { TypeSource } from "./type_source.ts";
 import { Kind } from "./types.ts";
 
-/** Bytes of a pointer: BPF is a 64-bit machine, and so is every kernel that skep runs on. */
+/** Size of a pointer in bytes: BPF is a 64-bit machine, and so is every supported kernel. */
 const POINTER_SIZE = 8;
-/** Deeper nesting than this is refused by libbpf and by the kernel alike (there: 32). */
+/** Maximum nesting; libbpf and the kernel (32) refuse deeper types as well. */
 const DEEPEST = 64;
-/** libbpf's bound for the size of an array. */
+/** libbpf's limit for the size of an array, in bytes. */
 const BIGGEST = 0xffff_ffff;
 
 const TRANSPARENT = 1 << Kind.typedef | 1 << Kind.const | 1 << Kind.volatile |
@@ -31,17 +31,17 @@ function refuse(btf: TypeSource, id: number, why: string, errno?: string): BtfEr
   });
 }
 
-/** See {@linkcode Btf.resolve}. */
+/** Implements {@linkcode Btf.resolve}. */
 export function resolveType(btf: TypeSource, id: number): number {
   let at = id;
   for (let depth = 0; depth < DEEPEST; depth++) {
     if (!transparent(btf.kind(at))) return at;
     at = (btf.type(at) as { readonly type: number }).type;
   }
-  throw refuse(btf, id, `type ${id} is a typedef of a typedef without end`, "ELOOP");
+  throw refuse(btf, id, `type ${id} is an endless chain of typedefs or qualifiers`, "ELOOP");
 }
 
-/** See {@linkcode Btf.size}. */
+/** Implements {@linkcode Btf.size}. */
 export function sizeOf(btf: TypeSource, id: number): number {
   let count = 1;
   let at = id;
@@ -85,10 +85,10 @@ export function sizeOf(btf: TypeSource, id: number): number {
     }
     return size * count;
   }
-  throw refuse(btf, id, `type ${id} refers to others without end`, "ELOOP");
+  throw refuse(btf, id, `type ${id} refers to other types endlessly`, "ELOOP");
 }
 
-/** See {@linkcode Btf.alignment}. */
+/** Implements {@linkcode Btf.alignment}. */
 export function alignmentOf(btf: TypeSource, id: number, known: Map<number, number>): number {
   return align(btf, id, known, 0);
 }
@@ -127,7 +127,7 @@ function align(btf: TypeSource, id: number, known: Map<number, number>, depth: n
         alignment = Math.max(alignment, own);
         if (member.bitSize === 0 && member.bitOffset % (own * 8) !== 0) packed = true;
       }
-      // A struct that its own members would not fit naturally was declared packed.
+      // A struct with a member off its natural alignment was declared packed.
       if (packed || type.size % alignment !== 0) alignment = 1;
       break;
     }

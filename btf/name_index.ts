@@ -6,7 +6,7 @@
 
 import type { BtfTables } from "./tables.ts";
 
-/** The strings that an offset points into, and the offset at which they start. */
+/** Returns the string section that an offset belongs to, and the offset of its start. */
 export type StringSource = (offset: number) => {
   readonly bytes: Uint8Array;
   readonly from: number;
@@ -14,15 +14,15 @@ export type StringSource = (offset: number) => {
 
 const encoder = new TextEncoder();
 
-/** A name as the bytes that stand in BTF. */
+/** Returns a name as UTF-8 bytes, as BTF stores it. */
 export function utf8Bytes(name: string): Uint8Array {
   return encoder.encode(name);
 }
 
-/** Whether the NUL-terminated name at an offset is exactly these bytes. */
+/** Returns whether the NUL-terminated name at an offset is exactly these bytes. */
 export function sameBytes(bytes: Uint8Array, offset: number, name: Uint8Array): boolean {
   const length = name.length;
-  // The end first: names of one kind share beginnings more often than lengths.
+  // Compares the end first: names of one kind share prefixes more often than lengths.
   if (bytes[offset + length] !== 0) return false;
   for (let at = 0; at < length; at++) if (bytes[offset + at] !== name[at]) return false;
   return true;
@@ -33,24 +33,24 @@ const PRIME = 0x01000193;
 const UNDERSCORE = 0x5f;
 
 /**
- * The entries of one kind by the hash of their names up to the flavor, so that one index answers
- * both an exact look-up and a search for CO-RE candidates.
+ * Indexes the entries of one kind by the hash of their names without flavor, so that one index serves both
+ * exact lookups and searches for CO-RE candidates.
  *
- * One index per kind: a tenth of the kernel's types are structs, so theirs is made in a fraction of
- * a millisecond, and most programs never ask for another.
+ * There is one index per kind: a tenth of the kernel's types are structs, so their index is built in a
+ * fraction of a millisecond, and most programs need no other.
  */
 export class NameIndex {
   readonly #tables: BtfTables;
   readonly #source: StringSource;
   /** The named entries of the kind, ascending. */
   readonly #entries: Uint32Array;
-  /** The first place in `#entries` of each bucket plus one; 0 for an empty bucket. */
+  /** The first position in `#entries` of each bucket plus one; 0 for an empty bucket. */
   readonly #heads: Int32Array;
-  /** The next place of the same bucket plus one. */
+  /** The next position in the same bucket plus one. */
   readonly #next: Int32Array;
   readonly #mask: number;
 
-  /** Hashes the names of all entries of the kind once. */
+  /** Hashes the names of all entries of the kind. */
   constructor(tables: BtfTables, source: StringSource, kind: number) {
     this.#tables = tables;
     this.#source = source;
@@ -65,10 +65,10 @@ export class NameIndex {
     this.#entries = new Uint32Array(size);
     this.#heads = new Int32Array(buckets);
     this.#next = new Int32Array(size);
-    // A module's names are partly the base's: ask for the right table only when it changes.
+    // Names of split BTF are partly in the base: the section is looked up only when it changes.
     let bytes: Uint8Array = new Uint8Array(0);
     let from = 0;
-    // Backwards, so that each chain ascends.
+    // In descending order, so that each chain ascends.
     let place = size;
     for (let entry = count - 1; place > 0; entry--) {
       if (kinds[entry] !== kind) continue;
@@ -85,7 +85,7 @@ export class NameIndex {
     }
   }
 
-  /** The lowest entry of exactly that name, or -1. */
+  /** Returns the lowest entry with exactly that name, or -1. */
   find(name: Uint8Array): number {
     const { nameOffsets } = this.#tables;
     let place = this.#heads[essentialHash(name, 0) & this.#mask] as number;
@@ -99,7 +99,7 @@ export class NameIndex {
     return -1;
   }
 
-  /** Adds all entries of that name (`exact`) or of that name up to a flavor to `into`. */
+  /** Appends to `into` all entries with that name (`exact`), or with that name up to a flavor. */
   findAll(name: Uint8Array, exact: boolean, into: number[]): void {
     const { nameOffsets } = this.#tables;
     const hash = exact ? essentialHash(name, 0) : plainHash(name);
@@ -134,17 +134,17 @@ function plainHash(name: Uint8Array): number {
   return mixed(hash);
 }
 
-/** The low bits choose the bucket: let the high ones have a say. */
+/** The low bits select the bucket, so the high bits are mixed into them. */
 function mixed(hash: number): number {
   return (hash ^ hash >>> 15) >>> 0;
 }
 
-/** The hash of the name at `start` up to its flavor; the name ends at a NUL or at the array's end. */
+/** Hashes the name at `start` without its flavor; the name ends at a NUL or at the end of the array. */
 function essentialHash(bytes: Uint8Array, start: number): number {
   let hash = BASIS;
   let essential = 0;
   let hasFlavor = false;
-  // The hash before the present run of underscores, and the run's length.
+  // The hash before the current run of underscores, and the length of the run.
   let before = BASIS;
   let run = 0;
   let runStart = start;
@@ -170,7 +170,7 @@ function essentialHash(bytes: Uint8Array, start: number): number {
   return mixed(hasFlavor ? essential : hash);
 }
 
-/** The length of the name at `start` up to its flavor. */
+/** Returns the length of the name at `start` without its flavor. */
 function essentialLength(bytes: Uint8Array, start: number): number {
   let length = -1;
   let run = 0;

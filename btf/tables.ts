@@ -1,5 +1,5 @@
 /**
- * The header of a BTF blob and the one pass over its types.
+ * The header of BTF, and the index of its types.
  *
  * @module
  */
@@ -7,44 +7,44 @@
 import { BtfError } from "./error.ts";
 import { KINDS } from "./types.ts";
 
-/** What a BTF header says, checked against the size of the blob. */
+/** A BTF header, checked against the size of the data. */
 export interface BtfHeader {
   /** The byte order. */
   readonly littleEndian: boolean;
-  /** Bytes of the header. */
+  /** Size of the header in bytes. */
   readonly length: number;
-  /** Bytes from the start of the blob to the first type. */
+  /** Offset of the first type in bytes. */
   readonly typesAt: number;
-  /** Bytes of all types. */
+  /** Size of all types in bytes. */
   readonly typesLength: number;
-  /** The names: a view into the blob. */
+  /** The string section: a view of the data. */
   readonly strings: Uint8Array;
-  /** The layout section, four bytes per kind; empty where there is none. */
+  /** The layout section, four bytes per kind; empty when there is none. */
   readonly layout: Uint8Array;
 }
 
-/** The types of one blob as typed arrays; entry 0 is void, or in split BTF the first own type. */
+/** The types of one BTF as typed arrays. Entry 0 is void, or in split BTF its first type. */
 export interface BtfTables {
-  /** The type section as numbers of the host's byte order. */
+  /** The type section as words in host byte order. */
   readonly words: Uint32Array;
   /** Number of entries. */
   readonly count: number;
-  /** For each entry where it starts in `words`. */
+  /** Index in `words` of each entry. */
   readonly starts: Uint32Array;
-  /** For each entry the offset of its name. */
+  /** Name offset of each entry. */
   readonly nameOffsets: Uint32Array;
-  /** For each entry its kind. */
+  /** Kind of each entry. */
   readonly kinds: Uint8Array;
 }
 
 const MAGIC = 0xeb9f;
 const SHORTEST_HEADER = 24;
-/** A string offset has to fit into this many bits less one (BTF_MAX_NAME_OFFSET). */
+/** String offsets must be below this (BTF_MAX_NAME_OFFSET). */
 const LONGEST_STRINGS = 0x7fff_ffff;
 
 const hostIsLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
-/** Words after the first three of each kind, and words for each of its `vlen` elements. */
+/** Number of words after the first three of each kind, and per element of `vlen`. */
 const fixedWords = new Uint8Array(128);
 const elementWords = new Uint8Array(128);
 const KNOWN: Record<typeof KINDS[number], readonly [fixed: number, perElement: number]> = {
@@ -74,7 +74,7 @@ KINDS.forEach((name, kind) => {
   elementWords[kind] = KNOWN[name][1];
 });
 
-/** Reads and checks the header; unknown fields at its end are left alone. */
+/** Reads and checks the header; unknown fields at its end are ignored. */
 export function readHeader(bytes: Uint8Array, name: string, split: boolean): BtfHeader {
   const refuse = (why: string, offset: number): BtfError =>
     new BtfError({ subject: name, why, data: { offset } });
@@ -89,7 +89,7 @@ export function readHeader(bytes: Uint8Array, name: string, split: boolean): Btf
   if (bytes[2] !== 1) throw refuse(`it is version ${bytes[2]}, not 1`, 2);
   const length = view.getUint32(4, littleEndian);
   if (length < SHORTEST_HEADER || length > bytes.length) {
-    throw refuse(`the header says it has ${length} bytes, of ${bytes.length} in all`, 4);
+    throw refuse(`the header claims ${length} of ${bytes.length} bytes`, 4);
   }
   const typesOffset = view.getUint32(8, littleEndian);
   const typesLength = view.getUint32(12, littleEndian);
@@ -106,7 +106,9 @@ export function readHeader(bytes: Uint8Array, name: string, split: boolean): Btf
     );
   }
   if (typesOffset % 4 !== 0) throw refuse(`the types start at ${typesOffset}, not aligned`, 8);
-  if (typesLength % 4 !== 0) throw refuse(`the types have ${typesLength} bytes, not whole`, 12);
+  if (typesLength % 4 !== 0) {
+    throw refuse(`the types have ${typesLength} bytes, not a multiple of 4`, 12);
+  }
   const stringsAt = length + stringsOffset;
   const strings = bytes.subarray(stringsAt, stringsAt + stringsLength);
   if (strings.length === 0) {
@@ -114,7 +116,7 @@ export function readHeader(bytes: Uint8Array, name: string, split: boolean): Btf
   } else {
     if (strings.length > LONGEST_STRINGS) throw refuse("the names are too long", 20);
     if (strings[strings.length - 1] !== 0) {
-      throw refuse("the last name does not end", stringsAt + stringsLength - 1);
+      throw refuse("the last name is not terminated", stringsAt + stringsLength - 1);
     }
     if (!split && strings[0] !== 0) throw refuse("the first name is not empty", stringsAt);
   }
@@ -130,7 +132,10 @@ export function readHeader(bytes: Uint8Array, name: string, split: boolean): Btf
   return { littleEndian, length, typesAt: length + typesOffset, typesLength, strings, layout };
 }
 
-/** The type section as numbers of the host: a view where it can be one, otherwise a copy. */
+/**
+ * Returns the type section as words in host byte order: a view where alignment and byte order permit,
+ * otherwise a copy.
+ */
 function typeWords(bytes: Uint8Array, header: BtfHeader): Uint32Array {
   const count = header.typesLength / 4;
   const at = bytes.byteOffset + header.typesAt;
@@ -146,7 +151,7 @@ function typeWords(bytes: Uint8Array, header: BtfHeader): Uint32Array {
   return words;
 }
 
-/** Goes once over all types and notes where each starts. */
+/** Indexes all types in one pass. */
 export function readTables(
   bytes: Uint8Array,
   header: BtfHeader,
@@ -155,7 +160,7 @@ export function readTables(
 ): BtfTables {
   const words = typeWords(bytes, header);
   const end = words.length;
-  // A type has three words at least; most have about five and a half.
+  // A type has at least three words; most have about five and a half.
   let capacity = Math.min((end / 3 | 0) + 1, (end / 5 | 0) + 64);
   let starts = new Uint32Array(capacity);
   let nameOffsets = new Uint32Array(capacity);
@@ -177,7 +182,7 @@ export function readTables(
       kinds = grown(kinds, new Uint8Array(capacity));
     }
     const info = words[at + 1] as number;
-    // Since 7.1 vlen has 24 bits and kind 7; the bits that joined them were always zero before.
+    // Linux 7.1 extended vlen to 24 bits and kind to 7; the added bits were always zero before.
     const kind = info >>> 24 & 0x7f;
     starts[count] = at;
     nameOffsets[count] = words[at] as number;
@@ -197,7 +202,7 @@ export function readTables(
       data: { entry: count - 1 },
     });
   }
-  // Keep no more than a little of what was guessed too much.
+  // Frees excess capacity.
   if (capacity - count > count >>> 2) {
     starts = starts.slice(0, count);
     nameOffsets = nameOffsets.slice(0, count);
@@ -211,7 +216,7 @@ function grown<T extends Uint32Array | Uint8Array>(old: T, bigger: T): T {
   return bigger;
 }
 
-/** Words of a type whose kind only the layout section knows. */
+/** Returns the number of words of a type whose kind only the layout section describes. */
 function unknownWords(
   header: BtfHeader,
   kind: number,
@@ -223,9 +228,8 @@ function unknownWords(
   if (kind === 0 || at + 4 > header.layout.length) {
     throw new BtfError({
       subject: name,
-      why:
-        `entry ${entry} is of kind ${kind}, which is unknown, and no layout section tells its size`,
-      fix: "use a newer skep, or BTF of an older compiler",
+      why: `entry ${entry} is of unknown kind ${kind}, and no layout section gives its size`,
+      fix: "update skep, or build the object with an older compiler",
       data: { entry, kind },
     });
   }

@@ -1,12 +1,12 @@
 /**
- * What layout and validation read of a BTF: the part of `Btf` that they need, so that they do not import it.
+ * The part of `Btf` that layout and validation read, so that they need not import it.
  *
  * @module
  */
 
 import type { BtfType, KindName } from "./types.ts";
 
-/** Types by id. {@linkcode Btf} is one. */
+/** Access to types by id. {@linkcode Btf} implements it. */
 export interface TypeSource {
   /** The name that errors show. */
   readonly name: string;
@@ -16,12 +16,12 @@ export interface TypeSource {
   readonly endId: number;
   /** One past the last string offset. */
   readonly endString: number;
-  /** Decodes a type. */
+  /** Returns a type. */
   type(id: number): BtfType;
-  /** The number of a type's kind, without decoding the type. */
+  /** Returns the number of a type's kind without decoding the type. */
   kind(id: number): number;
-  /** The name of a type's kind. */
+  /** Returns the name of a type's kind. */
   kindName(id: number): KindName | "unknown";
-  /** The name of a type; empty for anonymous ones. */
+  /** Returns the name of a type; empty for an anonymous one. */
   nameOf(id: number): string;
 }

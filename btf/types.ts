@@ -1,13 +1,13 @@
 /**
- * BTF types as plain data: one interface per kind, told apart by `kind`.
+ * BTF types as plain data: one interface per kind, discriminated by `kind`.
  *
- * Every reference to another type is its id (a number); {@linkcode Btf.type} follows it. The
- * kinds and their numbers are the kernel's (`include/uapi/linux/btf.h`).
+ * References to other types are ids; {@linkcode Btf.type} resolves them. Kinds and their numbers are the
+ * kernel's (`include/uapi/linux/btf.h`).
  *
  * @module
  */
 
-/** The kinds in the order of their numbers: `KINDS[4]` is `"struct"`. */
+/** The kinds by number: `KINDS[4]` is `"struct"`. */
 export const KINDS = [
   "void",
   "int",
@@ -34,14 +34,14 @@ export const KINDS = [
 /** The name of a BTF kind. */
 export type KindName = typeof KINDS[number];
 
-/** The number of each kind, as it stands in `btf_type.info`. */
+/** The number of each kind, as in `btf_type.info`. */
 export const Kind: { readonly [K in KindName]: number } = Object.fromEntries(
   KINDS.map((name, number) => [name, number]),
 ) as { readonly [K in KindName]: number };
 
-/** What all types have. */
+/** The fields of all types. */
 export interface TypeBase {
-  /** The id within its BTF; split BTF goes on where its base ends. */
+  /** The id in its BTF; ids of split BTF continue after its base's. */
   readonly id: number;
   /** The name; empty for an anonymous type. */
   readonly name: string;
@@ -53,29 +53,29 @@ export interface VoidType extends TypeBase {
   readonly kind: "void";
 }
 
-/** An integer, a character or a bool. */
+/** An integer, a character or a boolean. */
 export interface IntType extends TypeBase {
   /** Tells the kind. */
   readonly kind: "int";
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
-  /** Bits in use, from `offset` on; `size * 8` but for pre-kflag bitfields. */
+  /** Number of bits in use from `offset`; `size * 8` except for bitfields from before kind_flag. */
   readonly bits: number;
-  /** First bit in use. */
+  /** Position of the first bit in use. */
   readonly offset: number;
-  /** BTF_INT_SIGNED, BTF_INT_CHAR, BTF_INT_BOOL or nothing (unsigned). */
+  /** BTF_INT_BOOL, BTF_INT_CHAR or BTF_INT_SIGNED; `"unsigned"` when none is set. */
   readonly encoding: "unsigned" | "signed" | "char" | "bool";
-  /** Whether BTF_INT_SIGNED is set: gcc sets it beside BTF_INT_CHAR. */
+  /** Whether BTF_INT_SIGNED is set; gcc sets it beside BTF_INT_CHAR. */
   readonly signed: boolean;
 }
 
-/** A pointer, a qualifier, a typedef or a type tag: a type that refers to one other. */
+/** A pointer, a qualifier, a typedef or a type tag: a type that refers to one other type. */
 export interface RefType extends TypeBase {
   /** Tells the kind. */
   readonly kind: "ptr" | "typedef" | "volatile" | "const" | "restrict" | "type_tag";
-  /** The id of the type it refers to. */
+  /** The id of that type. */
   readonly type: number;
-  /** A type tag whose text is an attribute of its own (kind_flag): `__attribute__((text))`. */
+  /** Whether the text of a type tag is an attribute by itself (kind_flag): `__attribute__((text))`. */
   readonly attribute?: boolean;
 }
 
@@ -91,15 +91,15 @@ export interface ArrayType extends TypeBase {
   readonly length: number;
 }
 
-/** One member of a struct or union. */
+/** A member of a struct or union. */
 export interface Member {
-  /** Empty for an anonymous struct or union within. */
+  /** The name; empty for an anonymous struct or union. */
   readonly name: string;
   /** The type's id. */
   readonly type: number;
-  /** Bits from the start of the struct. */
+  /** Offset in the struct in bits. */
   readonly bitOffset: number;
-  /** Bits of a bitfield, 0 for an ordinary member. */
+  /** Width of a bitfield in bits; 0 for an ordinary member. */
   readonly bitSize: number;
 }
 
@@ -107,13 +107,13 @@ export interface Member {
 export interface CompositeType extends TypeBase {
   /** Tells the kind. */
   readonly kind: "struct" | "union";
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
-  /** In the order of declaration. */
+  /** The members, in order of declaration. */
   readonly members: readonly Member[];
 }
 
-/** One name of an enumeration. */
+/** An enumerator. */
 export interface Enumerator {
   /** The name. */
   readonly name: string;
@@ -125,11 +125,11 @@ export interface Enumerator {
 export interface EnumType extends TypeBase {
   /** Tells the kind. */
   readonly kind: "enum" | "enum64";
-  /** Bytes: 1, 2, 4 or 8. */
+  /** Size in bytes: 1, 2, 4 or 8. */
   readonly size: number;
   /** Whether the values are signed (kind_flag). */
   readonly signed: boolean;
-  /** In the order of declaration. */
+  /** The enumerators, in order of declaration. */
   readonly values: readonly Enumerator[];
 }
 
@@ -137,7 +137,7 @@ export interface EnumType extends TypeBase {
 export interface FwdType extends TypeBase {
   /** Tells the kind. */
   readonly kind: "fwd";
-  /** What it declares. */
+  /** The kind of the declared type. */
   readonly of: "struct" | "union";
 }
 
@@ -147,15 +147,15 @@ export interface FuncType extends TypeBase {
   readonly kind: "func";
   /** The id of its `func_proto`. */
   readonly type: number;
-  /** Static, global or extern. */
+  /** The linkage. */
   readonly linkage: "static" | "global" | "extern";
 }
 
 /** A parameter of a function prototype. */
 export interface Parameter {
-  /** Empty where the object does not tell. */
+  /** The name; empty when the BTF has none. */
   readonly name: string;
-  /** The type's id; 0 with an empty name as the last one means `...`. */
+  /** The type's id; 0 for the last one with an empty name means `...`. */
   readonly type: number;
 }
 
@@ -163,9 +163,9 @@ export interface Parameter {
 export interface FuncProtoType extends TypeBase {
   /** Tells the kind. */
   readonly kind: "func_proto";
-  /** The id of the type returned; 0 is void. */
+  /** The id of the return type; 0 is void. */
   readonly returns: number;
-  /** In order. */
+  /** The parameters, in order. */
   readonly parameters: readonly Parameter[];
 }
 
@@ -175,17 +175,17 @@ export interface VarType extends TypeBase {
   readonly kind: "var";
   /** The id of its type. */
   readonly type: number;
-  /** Static, global (allocated) or extern. */
+  /** The linkage; `"global"` is an allocated variable. */
   readonly linkage: "static" | "global" | "extern";
 }
 
-/** One variable's place in a data section. */
+/** A variable of a data section. */
 export interface SectionVariable {
   /** The id of the `var` (or, for kfuncs, `func`). */
   readonly type: number;
-  /** Bytes from the start of the section. */
+  /** Offset in the section in bytes. */
   readonly offset: number;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
 }
 
@@ -193,9 +193,9 @@ export interface SectionVariable {
 export interface DatasecType extends TypeBase {
   /** Tells the kind. */
   readonly kind: "datasec";
-  /** Bytes; 0 as clang writes it. */
+  /** Size in bytes; 0 as clang writes it. */
   readonly size: number;
-  /** In the order of the BTF. */
+  /** The variables, in the order of the BTF. */
   readonly variables: readonly SectionVariable[];
 }
 
@@ -203,27 +203,27 @@ export interface DatasecType extends TypeBase {
 export interface FloatType extends TypeBase {
   /** Tells the kind. */
   readonly kind: "float";
-  /** Bytes: 2, 4, 8, 12 or 16. */
+  /** Size in bytes: 2, 4, 8, 12 or 16. */
   readonly size: number;
 }
 
-/** `btf_decl_tag`: a text on a declaration, a member or a parameter. */
+/** `btf_decl_tag`: a tag on a declaration, a member or a parameter. */
 export interface DeclTagType extends TypeBase {
   /** Tells the kind. */
   readonly kind: "decl_tag";
-  /** What it is on. */
+  /** The id of the tagged declaration. */
   readonly type: number;
-  /** The member or parameter, -1 for the declaration as a whole. */
+  /** Index of the member or parameter; -1 for the declaration as a whole. */
   readonly componentIndex: number;
-  /** The text is an attribute of its own (kind_flag): `__attribute__((text))`. */
+  /** Whether the text is an attribute by itself (kind_flag): `__attribute__((text))`. */
   readonly attribute?: boolean;
 }
 
-/** A kind that this version does not know, skipped by the BTF's layout section. */
+/** A type of an unknown kind, skipped with the layout section. */
 export interface UnknownType extends TypeBase {
   /** Tells the kind. */
   readonly kind: "unknown";
-  /** Its number. */
+  /** The number of the kind. */
   readonly kindNumber: number;
 }
 

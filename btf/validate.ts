@@ -1,5 +1,5 @@
 /**
- * The checks that libbpf makes of every BTF: each id and each name that a type refers to is there.
+ * Validates BTF as libbpf does: every id and every name that a type refers to must exist.
  *
  * @module
  */
@@ -10,7 +10,11 @@ import type { TypeSource } from "./type_source.ts";
 import type { BtfTables } from "./tables.ts";
 import { Kind, KINDS } from "./types.ts";
 
-/** Goes over all own types; throws a {@linkcode BtfError} at the first one that is wrong. */
+/**
+ * Checks all types of the BTF, without those of its base.
+ *
+ * @throws {BtfError} EINVAL at the first malformed type, E2BIG when names share too many bytes.
+ */
 export function validate(
   btf: TypeSource,
   tables: BtfTables,
@@ -61,16 +65,19 @@ export function validate(
       case Kind.var:
         checkId(entry, type);
         if ((words[body] as number) > 2) {
-          throw refuse(entry, `has linkage ${words[body]}, neither static, global nor extern`);
+          throw refuse(
+            entry,
+            `has linkage ${words[body]}, which is none of static, global and extern`,
+          );
         }
         break;
       case Kind.func:
         checkId(entry, type);
         if (btf.kind(type) !== Kind.func_proto) {
-          throw refuse(entry, `has type ${type}, which is no function prototype`);
+          throw refuse(entry, `has type ${type}, which is not a function prototype`);
         }
         if (vlen > 2) {
-          throw refuse(entry, `has linkage ${vlen}, neither static, global nor extern`);
+          throw refuse(entry, `has linkage ${vlen}, which is none of static, global and extern`);
         }
         break;
       case Kind.array:

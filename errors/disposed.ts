@@ -1,12 +1,14 @@
 /**
- * The error of a call on what was disposed of.
+ * The error of a call on a disposed object.
  *
  * @module
  */
 
 import { SkepError, type Stage } from "./skep_error.ts";
 
-/** The error of a call on what was disposed of: the descriptor's number may be another file's by now. */
+/**
+ * Returns the error of a call on a disposed object, whose descriptor's number may belong to another file.
+ */
 export function disposedError(doing: string, subject: string, stage: Stage = "usage"): SkepError {
-  return new SkepError({ doing, subject, errno: "EBADF", stage, why: "it was disposed" });
+  return new SkepError({ doing, subject, errno: "EBADF", stage, why: "it was disposed of" });
 }

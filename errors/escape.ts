@@ -1,14 +1,14 @@
 /**
- * Escapes names from files for the places where they are written: a terminal, a comment, a string, an
- * identifier, JSON. Names in an object are bytes that its author chose, and must not be more than a name.
+ * Escapes names from files for the places where they are printed: a terminal, a comment, a string, an
+ * identifier, JSON. Names in an object are bytes that its author chose and must not be interpreted.
  *
  * @module
  */
 
 /**
- * What moves a terminal's cursor, changes the order in which text is shown, or is not shown: control
- * characters (C0, DEL, C1), line and paragraph separators, format characters (those of bidirectional text
- * among them) and surrogates without their other half. The joiners within words and emoji stay.
+ * Characters that move a terminal's cursor, reorder text or are invisible: control characters (C0, DEL,
+ * C1), line and paragraph separators, format characters (bidirectional controls included) and lone
+ * surrogates. Joiners within words and emoji are kept.
  */
 const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]|(?![\u200c\u200d])\p{Cf}/u;
 const EVERY_UNSAFE = new RegExp(UNSAFE.source, "gu");
@@ -22,7 +22,7 @@ const SHORT: { readonly [character: string]: string } = {
   "\r": "\\r",
 };
 
-/** `\n`, `\u202e`; two of the latter for what is outside the basic plane, as in JSON. */
+/** Returns `\n` or `\u202e`; two escapes for a character outside the basic plane, as in JSON. */
 function escaped(character: string): string {
   const short = SHORT[character];
   if (short !== undefined) return short;
@@ -33,7 +33,7 @@ function escaped(character: string): string {
   return text;
 }
 
-/** Text for one line of a terminal: an error's message, a cell of a table. */
+/** Escapes text for one line of a terminal: an error message, a cell of a table. */
 export function terminalText(text: string): string {
   return PLAIN.test(text) ? text : text.replace(EVERY_UNSAFE, escaped);
 }
@@ -42,7 +42,7 @@ const PLAIN_LINES = /^[\x20-\x7e\n\t]*$/;
 // deno-lint-ignore no-control-regex
 const COLOUR = /(\x1b\[[0-9;]*m)/;
 
-/** Lines for a terminal: newlines and tabs stay, and sequences that set colours where `colour` says so. */
+/** Escapes lines for a terminal. Newlines and tabs are kept, and colour sequences if `colour` is set. */
 export function terminalLines(text: string, colour: boolean): string {
   if (PLAIN_LINES.test(text)) return text;
   const parts = colour ? text.split(COLOUR) : [text];
@@ -55,23 +55,25 @@ export function terminalLines(text: string, colour: boolean): string {
 }
 
 /**
- * Text for a comment of C or TypeScript, of either form: it stays on its line and neither ends the comment
- * nor goes on with it on the next line.
+ * Escapes text for a comment of C or TypeScript of either form: it stays on its line and cannot end the
+ * comment or continue it on the next line.
  */
 export function commentText(text: string): string {
-  // `??/` is a backslash to a C compiler that takes trigraphs; one at the end of a line joins the next to it.
+  // With trigraphs, `??/` is a backslash; at the end of a line it continues that line.
   return terminalText(text).replace(/\*\//g, "*\\/").replace(/\/\*/g, "/\\*")
     .replace(/(\\|\?\?\/)$/, "$1.");
 }
 
-/** A string literal of JSON, JavaScript and TypeScript alike, in double quotes. */
+/** Returns a double-quoted string literal that is valid JSON, JavaScript and TypeScript. */
 export function stringLiteral(text: string): string {
   return safeJson(JSON.stringify(text));
 }
 
-/** JSON that a terminal shows as it is: what is unsafe is in its strings alone, and becomes `\u…`. */
+/**
+ * Escapes characters in JSON that are unsafe on a terminal; they occur in strings only and become `\u…`.
+ */
 export function safeJson(json: string): string {
-  // A newline can only be one between values: JSON.stringify() has escaped those in strings.
+  // A newline can only be between values: JSON.stringify() has escaped those in strings.
   return json.replace(
     EVERY_UNSAFE,
     (character) => character === "\n" ? character : escaped(character),
@@ -80,15 +82,17 @@ export function safeJson(json: string): string {
 
 const encoder = new TextEncoder();
 
-/** A string literal of C in double quotes; what is not plain ASCII is written as bytes of UTF-8. */
+/**
+ * Returns a double-quoted string literal of C; characters outside printable ASCII become bytes of UTF-8.
+ */
 export function cStringLiteral(text: string): string {
   let literal = '"';
   for (const byte of encoder.encode(text)) {
     const character = String.fromCharCode(byte);
-    // A question mark could be part of a trigraph.
+    // A question mark could begin a trigraph.
     if (character === '"' || character === "\\" || character === "?") literal += `\\${character}`;
     else if (byte >= 0x20 && byte < 0x7f) literal += character;
-    // Three octal digits: hexadecimal escapes have no end of their own.
+    // Three octal digits: hexadecimal escapes have no fixed length.
     else literal += `\\${byte.toString(8).padStart(3, "0")}`;
   }
   return `${literal}"`;
@@ -96,15 +100,15 @@ export function cStringLiteral(text: string): string {
 
 const IDENTIFIER = /^[A-Za-z_$][A-Za-z0-9_$]*$/;
 
-/** Whether a name is an identifier of C and TypeScript as it is; whether it is a reserved word is not asked. */
+/** Returns whether a name is an identifier of C and TypeScript; reserved words are not excluded. */
 export function isIdentifier(name: string): boolean {
   return IDENTIFIER.test(name);
 }
 
 /**
- * A name as an identifier of C and TypeScript: the same for the same name wherever it is printed. A
- * character that no identifier has becomes its number (`a b`: `a_x20_b`), so that different names stay
- * different; an empty name becomes `_`.
+ * Converts a name to an identifier of C and TypeScript, always the same for one name. Characters that
+ * identifiers cannot contain become their code point (`a b` becomes `a_x20_b`), so that different names
+ * stay different; an empty name becomes `_`.
  */
 export function identifierText(name: string): string {
   if (IDENTIFIER.test(name)) return name;
@@ -115,7 +119,7 @@ export function identifierText(name: string): string {
   return IDENTIFIER.test(clean) ? clean : `_${clean}`;
 }
 
-/** Words of C that no name may be, those of gnu11 counted. */
+/** Reserved words of C (gnu11). */
 const C_WORDS = new Set(
   ("auto break case char const continue default do double else enum extern float for goto if inline int long " +
     "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile " +
@@ -125,7 +129,7 @@ const C_WORDS = new Set(
     ),
 );
 
-/** Words of TypeScript that no type may be called. */
+/** Reserved words of TypeScript and names that types cannot have. */
 const TYPESCRIPT_WORDS = new Set(
   ("any as async await bigint boolean break case catch class const continue debugger declare default delete do " +
     "else enum export extends false finally for function if implements import in instanceof interface let " +
@@ -134,19 +138,19 @@ const TYPESCRIPT_WORDS = new Set(
     "yield").split(" "),
 );
 
-/** A name as an identifier of C; a word of the language gets a `_` behind it. */
+/** Converts a name to an identifier of C; a reserved word gets a `_` appended. */
 export function cIdentifier(name: string): string {
   const text = identifierText(name);
   return C_WORDS.has(text) ? `${text}_` : text;
 }
 
-/** A name as one of a TypeScript type; a word of the language gets a `_` behind it. */
+/** Converts a name to the identifier of a TypeScript type; a reserved word gets a `_` appended. */
 export function typeScriptIdentifier(name: string): string {
   const text = identifierText(name);
   return TYPESCRIPT_WORDS.has(text) ? `${text}_` : text;
 }
 
-/** A property of an object or interface: as it is where it can be, else as a string. */
+/** Returns a property key: the name itself where it is an identifier, else a string literal. */
 export function propertyKey(name: string): string {
   return IDENTIFIER.test(name) ? name : stringLiteral(name);
 }

@@ -1,5 +1,5 @@
 /**
- * What the kernel refused, as a typed error.
+ * The error of a refused system call.
  *
  * @module
  */
@@ -7,18 +7,18 @@
 import { type ErrorFacts, SkepError } from "./skep_error.ts";
 import { Errno, errnoName } from "../uapi/errno.ts";
 
-/** The facts of a {@linkcode KernelError}: those of every error, with the number and the command. */
+/** Facts of a {@linkcode KernelError}: those of every error, the result and the command. */
 export interface KernelErrorFacts extends Omit<ErrorFacts, "errno" | "why"> {
-  /** What the call answered: `-errno`. */
+  /** The result of the call: `-errno`. */
   readonly result: number;
-  /** The system call or bpf(2) command that refused: `"BPF_MAP_CREATE"`, `"perf_event_open"`. */
+  /** The system call or bpf(2) command that failed: `"BPF_MAP_CREATE"`, `"perf_event_open"`. */
   readonly command: string;
-  /** Why, where more is known than the errno's plain meaning. */
+  /** Why it failed, when more is known than the meaning of the errno. */
   readonly why?: string | undefined;
 }
 
 /**
- * A refused system call: which, with what errno, and in what step of the way.
+ * Thrown for a refused system call, with the command, the errno and the stage.
  *
  * @example
  * ```ts
@@ -38,12 +38,12 @@ export interface KernelErrorFacts extends Omit<ErrorFacts, "errno" | "why"> {
 export class KernelError extends SkepError {
   /** The class's name, also after minification. */
   override readonly name: string = "KernelError";
-  /** The system call or bpf(2) command that refused. */
+  /** The system call or bpf(2) command that failed. */
   readonly command: string;
   /** The errno as a positive number. */
   readonly number: number;
 
-  /** Makes the error; without `why`, the errno's meaning in plain words stands for it. */
+  /** Makes the error; without `why`, it says what the errno means. */
   constructor(facts: KernelErrorFacts, options?: ErrorOptions) {
     const number = -facts.result;
     const { doing, subject, fix, stage, command } = facts;
@@ -62,7 +62,7 @@ export class KernelError extends SkepError {
 }
 
 /**
- * Gives back a result that is zero or more, and throws a {@linkcode KernelError} for `-errno`.
+ * Returns a result that is zero or more, and throws a {@linkcode KernelError} for `-errno`.
  *
  * @example
  * ```ts
@@ -118,7 +118,7 @@ const meanings: { readonly [number: number]: string } = {
   [Errno.ENOBUFS]: "there is no room in the buffer",
 };
 
-/** What an errno says in plain words, in lower case and without an end. */
+/** Returns the meaning of an errno in plain words, for use within a sentence. */
 export function errnoMeaning(number: number): string {
   const positive = Math.abs(number);
   return meanings[positive] ?? `the kernel answered with errno ${positive}`;

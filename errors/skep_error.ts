@@ -1,7 +1,7 @@
 /**
- * The root of every error that skep throws: one line for people, everything else as data.
+ * The base class of every error that skep throws: one line for people, everything else as data.
  *
- * It lives in the lowest layer because every layer throws errors and imports point one way only.
+ * It is in the lowest layer because every layer throws errors and imports point one way only.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { withoutUndefined } from "./without_undefined.ts";
 
 import { terminalText } from "./escape.ts";
 
-/** A value that survives `JSON.stringify` unchanged. */
+/** A value that `JSON.stringify` preserves. */
 export type JsonValue =
   | string
   | number
@@ -18,16 +18,16 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
-/** What an error carries beside its text; members that are undefined are left out. */
+/** Data of an error; members that are undefined are omitted. */
 export interface ErrorData {
-  /** A fact by its name. */
+  /** A fact by name. */
   readonly [key: string]: JsonValue | undefined;
 }
 
 /**
- * The step of the way from bytes to attached programs at which something went wrong.
+ * The stage, on the way from bytes to attached programs, at which something failed.
  *
- * The first five are the words of `skep verify --json`, a contract that scripts rely on.
+ * The first five are also printed by `skep verify --json` and do not change: scripts rely on them.
  */
 export type Stage =
   | "open"
@@ -40,19 +40,19 @@ export type Stage =
   | "stream"
   | "usage";
 
-/** What a {@linkcode SkepError} says, as data. */
+/** The facts of a {@linkcode SkepError}. */
 export interface ErrorFacts {
-  /** What was being done, verb first and without subject: `"load program"`. */
+  /** What was being done, as a verb without its object: `"load program"`. */
   readonly doing: string;
-  /** To what it was being done: a file, a program's or a map's name, a path. */
+  /** The object of the action: a file, the name of a program or map, a path. */
   readonly subject: string;
-  /** Why it did not work, in the words of a person: `"the section ends after 12 of 64 bytes"`. */
+  /** Why it failed, in plain words: `"the section ends after 12 of 64 bytes"`. */
   readonly why: string;
-  /** What the reader can do about it, as an imperative: `"compile with clang -g"`. */
+  /** What the reader can do, as an imperative: `"compile with clang -g"`. */
   readonly fix?: string | undefined;
-  /** The errno by name (`"EPERM"`): the kernel's, or the nearest that libbpf would answer. */
+  /** The errno by name (`"EPERM"`): the kernel's, or the one that libbpf returns. */
   readonly errno?: string | undefined;
-  /** The step at which it happened. */
+  /** The stage at which it failed. */
   readonly stage?: Stage | undefined;
   /** Everything else that is known: offsets, ids, candidates, logs. */
   readonly data?: ErrorData | undefined;
@@ -61,8 +61,7 @@ export interface ErrorFacts {
 /**
  * An error with one line for people and all its facts as data.
  *
- * The message is always one line: `doing subject: ERRNO: why; fix`. Nothing is lost: `toJSON()` has
- * all of it.
+ * The message is one line: `doing subject: ERRNO: why; fix`. `toJSON()` returns all facts.
  *
  * @example
  * ```ts
@@ -83,20 +82,20 @@ export class SkepError extends Error implements ErrorFacts {
   override readonly name: string = "SkepError";
   /** What was being done. */
   readonly doing: string;
-  /** To what it was being done. */
+  /** The object of the action. */
   readonly subject: string;
-  /** Why it did not work. */
+  /** Why it failed. */
   readonly why: string;
-  /** What the reader can do about it. */
+  /** What the reader can do. */
   readonly fix?: string | undefined;
   /** The errno by name. */
   readonly errno?: string | undefined;
-  /** The step at which it happened. */
+  /** The stage at which it failed. */
   readonly stage?: Stage | undefined;
   /** Everything else that is known. */
   readonly data: { readonly [key: string]: JsonValue };
 
-  /** Makes the error from its facts. `cause` is kept as `Error.cause`. */
+  /** Makes the error from its facts; `options.cause` is kept as `Error.cause`. */
   constructor(facts: ErrorFacts, options?: ErrorOptions) {
     super(oneLine(facts), options);
     this.doing = facts.doing;
@@ -108,7 +107,7 @@ export class SkepError extends Error implements ErrorFacts {
     this.data = withoutUndefined(facts.data ?? {});
   }
 
-  /** All that the error knows, for `JSON.stringify`. */
+  /** Returns all facts, for `JSON.stringify`. */
   toJSON(): { readonly [key: string]: JsonValue } {
     const { name, message, doing, subject, why, fix, errno, stage, data } = this;
     const cause = this.cause instanceof SkepError
@@ -134,6 +133,6 @@ export class SkepError extends Error implements ErrorFacts {
 function oneLine(facts: ErrorFacts): string {
   const errno = facts.errno === undefined ? "" : `${facts.errno}: `;
   const fix = facts.fix === undefined ? "" : `; ${facts.fix}`;
-  // Names come from hostile files: a newline or an escape code in one must not reach a terminal.
+  // Names come from hostile files: a newline or an escape sequence must not reach a terminal.
   return terminalText(`${facts.doing} ${facts.subject}: ${errno}${facts.why}${fix}`);
 }

@@ -1,20 +1,20 @@
 /**
- * Objects that users see as data have no members that are undefined.
+ * Removes undefined members from objects that users see as data.
  *
  * @module
  */
 
-/** `T` whose members are present or left out, never undefined. */
+/** `T` whose members are present or omitted, never undefined. */
 export type Defined<T> = string extends keyof T ? { [key: string]: Exclude<T[keyof T], undefined> }
   :
     & { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
     & { [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined> };
 
 /**
- * An object's own members but for those that are undefined, in their order.
+ * Returns an object's own members without those that are undefined, in the same order.
  *
- * For what `toJSON()` gives, what errors carry as `data`, and environments: there a member that is
- * undefined would differ from one that is left out.
+ * Used for the results of `toJSON()`, the `data` of errors, and environments, where an undefined member
+ * would differ from an omitted one.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * Building and changing BTF.
+ * Builds and edits BTF.
  *
  * @module
  */
@@ -18,17 +18,25 @@ import {
   type SectionVariable,
 } from "../types.ts";
 
-/** How a {@linkcode BtfBuilder} starts. */
+/** Options of a new {@linkcode BtfBuilder}. */
 export interface BtfBuilderOptions {
-  /** The BTF to go on from: ids and string offsets start where its end. */
+  /** The BTF to extend: ids and string offsets continue after its last. */
   readonly base?: Btf | undefined;
 }
 
-/** How {@linkcode BtfBuilder.build} writes. */
+/** Options of {@linkcode BtfBuilder.build}. */
 export interface BtfBuildOptions {
-  /** The byte order; the source's unless told, little-endian for a new one. */
+  /**
+   * Whether to write little-endian BTF.
+   *
+   * @default {undefined} the byte order of the source; without one, that of the base; else little-endian
+   */
   readonly littleEndian?: boolean | undefined;
-  /** Whether to keep the source's layout section, which kernels before 7.1 refuse; true unless told. */
+  /**
+   * Whether to keep the source's layout section, which kernels before 7.1 refuse.
+   *
+   * @default {true}
+   */
   readonly layout?: boolean | undefined;
 }
 
@@ -36,7 +44,7 @@ const HEADER_SIZE = 24;
 const encoder = new TextEncoder();
 
 /**
- * Makes BTF, or changes some that exists: ids stay as they are, types and names are appended.
+ * Builds BTF, or edits existing BTF: ids stay the same, types and names are appended.
  *
  * @example
  * ```ts
@@ -53,32 +61,32 @@ const encoder = new TextEncoder();
  * ```
  */
 export class BtfBuilder {
-  /** The BTF to go on from. */
+  /** The BTF that this one extends. */
   readonly base?: Btf | undefined;
-  /** The first id of its own. */
+  /** The first id, after those of the base. */
   readonly firstId: number;
 
   readonly #littleEndian: boolean;
   readonly #layout: Uint8Array;
   readonly #firstString: number;
-  /** The words of the source's types, copied so that they can be changed in place. */
+  /** The words of the source's types, as a copy that can be edited in place. */
   #words: Uint32Array;
   #starts: Uint32Array;
-  /** Entry of `#starts` that is id `firstId`. */
+  /** The entry of `#starts` for id `firstId`. */
   #firstEntry: number;
   /** Number of types in `#words`. */
   readonly #kept: number;
-  /** Types of the source that now have another length, by their place among the own ones. */
+  /** Types of the source replaced by types of another length, by entry. */
   readonly #replaced: Map<number, Uint32Array> = new Map();
-  /** Types that were added. */
+  /** Added types. */
   readonly #added: Uint32Array[] = [];
-  /** The source's names, as they are. */
+  /** The strings of the source. */
   readonly #keptStrings: Uint8Array;
   readonly #addedStrings: Uint8Array[] = [];
   #stringsLength: number;
   #stringOffsets: Map<string, number> | undefined;
 
-  /** Starts with nothing, or with a base. */
+  /** Starts empty, or as an extension of a base. */
   constructor(options: BtfBuilderOptions = {}, source?: Btf) {
     const base = source === undefined ? options.base : source.base;
     if (base !== undefined) this.base = base;
@@ -115,7 +123,7 @@ export class BtfBuilder {
     return this.firstId + this.#kept + this.#added.length;
   }
 
-  /** The offset of a text, which is added when it is not there yet. */
+  /** Returns the offset of a string and adds it when missing. */
   addString(text: string): number {
     if (text === "") return 0;
     if (this.#stringOffsets === undefined) this.#stringOffsets = this.#readStrings();
@@ -131,13 +139,13 @@ export class BtfBuilder {
     return offset;
   }
 
-  /** Adds any type; returns its id. Ids that it refers to may be added later. */
+  /** Adds a type and returns its id. Ids that it refers to may be added later. */
   add(type: TypeDefinition): number {
     this.#added.push(encodeType(type, (text) => this.addString(text)));
     return this.endId - 1;
   }
 
-  /** Gives an id another type; whoever refers to the id refers to that. */
+  /** Replaces the type of an id; references to the id are unchanged. */
   replace(id: number, type: TypeDefinition): void {
     const own = this.#own(id);
     const words = encodeType(type, (text) => this.addString(text));
@@ -150,7 +158,7 @@ export class BtfBuilder {
     else this.#replaced.set(own, words);
   }
 
-  /** Gives a type another name. */
+  /** Renames a type. */
   rename(id: number, name: string): void {
     const { words, at } = this.#place(this.#own(id));
     words[at] = this.addString(name);
@@ -197,7 +205,7 @@ export class BtfBuilder {
     else this.#replaced.set(own, encoded);
   }
 
-  /** Adds an integer; returns its id. */
+  /** Adds an integer of `size` bytes; returns its id. */
   addInt(name: string, size: number, encoding: IntType["encoding"]): number {
     return this.add({ kind: "int", name, size, encoding });
   }
@@ -237,7 +245,7 @@ export class BtfBuilder {
     return this.add({ kind: "type_tag", name: text, type });
   }
 
-  /** Adds a tag on a declaration, or on its member or parameter; returns its id. */
+  /** Adds a declaration tag, by default on the whole declaration (index -1); returns its id. */
   addDeclTag(text: string, type: number, componentIndex: number = -1): number {
     return this.add({ kind: "decl_tag", name: text, type, componentIndex });
   }
@@ -257,13 +265,13 @@ export class BtfBuilder {
     return this.add({ kind: "union", name, size, members });
   }
 
-  /** Adds an enumeration of at most 32 bits; signed when a value is negative. Returns its id. */
+  /** Adds an enumeration of at most 32 bits, signed when a value is negative; returns its id. */
   addEnum(name: string, size: number, values: readonly Enumerator[]): number {
     const signed = values.some(({ value }) => value < 0);
     return this.add({ kind: "enum", name, size, signed, values });
   }
 
-  /** Adds an enumeration of 64 bits; signed when a value is negative. Returns its id. */
+  /** Adds an enumeration of 64 bits, signed when a value is negative; returns its id. */
   addEnum64(name: string, size: number, values: readonly Enumerator[]): number {
     const signed = values.some(({ value }) => value < 0);
     return this.add({ kind: "enum64", name, size, signed, values });
@@ -279,7 +287,7 @@ export class BtfBuilder {
     return this.add({ kind: "func_proto", name: "", returns, parameters });
   }
 
-  /** Adds a function with its prototype's id; returns its id. */
+  /** Adds a function whose prototype is `type`; returns its id. */
   addFunction(name: string, type: number, linkage: "static" | "global" | "extern"): number {
     return this.add({ kind: "func", name, type, linkage });
   }
@@ -295,8 +303,8 @@ export class BtfBuilder {
   }
 
   /**
-   * Copies types of another BTF, with `typeId` translating the ids that they refer to; returns the
-   * id of the first. Names are carried over.
+   * Copies types of another BTF with their names, and translates the ids that they refer to with `typeId`.
+   * Returns the id of the first.
    */
   copy(source: Btf, ids: Iterable<number>, typeId: (id: number) => number): number {
     const first = this.endId;
@@ -320,7 +328,7 @@ export class BtfBuilder {
     return first;
   }
 
-  /** The blob: header, types, names. */
+  /** Returns the BTF: header, types, strings. */
   build(options: BtfBuildOptions = {}): Uint8Array<ArrayBuffer> {
     const littleEndian = options.littleEndian ?? this.#littleEndian;
     const layout = options.layout === false ? this.#layout.subarray(0, 0) : this.#layout;
@@ -359,7 +367,7 @@ export class BtfBuilder {
     return bytes;
   }
 
-  /** The words of all types in order, in as few pieces as there are replacements. */
+  /** Returns the words of all types in order, with as few pieces as there are replacements. */
   #parts(): Uint32Array[] {
     const parts: Uint32Array[] = [];
     let from = this.#kept > 0 ? this.#start(0) : 0;
@@ -373,7 +381,7 @@ export class BtfBuilder {
     return parts;
   }
 
-  /** Where an own type of the source starts in `#words`. */
+  /** Returns where an entry of the source starts in `#words`. */
   #start(own: number): number {
     return own < this.#kept ? this.#starts[own + this.#firstEntry] as number : this.#words.length;
   }
@@ -382,11 +390,11 @@ export class BtfBuilder {
     const own = id - this.firstId;
     if (own >= 0 && own < this.#kept + this.#added.length && Number.isInteger(own)) return own;
     throw this.#error(
-      `there is no type ${id} to change; own ids are ${this.firstId} to ${this.endId - 1}`,
+      `there is no type ${id} to change; the ids are ${this.firstId} to ${this.endId - 1}`,
     );
   }
 
-  /** The words that an own type is in, and where. */
+  /** Returns the words of a type, and its position in them. */
   #place(own: number): { readonly words: Uint32Array; readonly at: number; readonly end: number } {
     const alone = own >= this.#kept ? this.#added[own - this.#kept] : this.#replaced.get(own);
     if (alone !== undefined) return { words: alone, at: 0, end: alone.length };
@@ -407,7 +415,7 @@ export class BtfBuilder {
     return place;
   }
 
-  /** All texts of the source's own names by their offsets. */
+  /** Returns the source's strings by their text. */
   #readStrings(): Map<string, number> {
     const offsets = new Map<string, number>();
     const bytes = this.#keptStrings;

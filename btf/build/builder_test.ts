@@ -81,7 +81,7 @@ Deno.test("BtfBuilder adds every kind, and both byte orders read the same", () =
   assertEquals(all(again), all(little));
 });
 
-Deno.test("BtfBuilder.from gives back the same bytes when nothing is changed", () => {
+Deno.test("BtfBuilder.from returns the same bytes when nothing is changed", () => {
   const btf = fixture();
   assertEquals(BtfBuilder.from(btf).build(), btf.bytes.slice());
 });
@@ -118,7 +118,7 @@ Deno.test("BtfBuilder changes types in place and keeps every id", () => {
   assertEquals(all(btf)[helper]?.kind, "func");
 });
 
-Deno.test("BtfBuilder.replace takes a type of another length", () => {
+Deno.test("BtfBuilder.replace accepts a type of another length", () => {
   const btf = fixture();
   const builder = BtfBuilder.from(btf);
   const all_ = btf.find("all", "struct") as number;
@@ -143,7 +143,7 @@ Deno.test("BtfBuilder.replace takes a type of another length", () => {
   }
 });
 
-Deno.test("BtfBuilder adds a text once", () => {
+Deno.test("BtfBuilder adds a string once", () => {
   const builder = BtfBuilder.from(fixture());
   const known = builder.addString("helper");
   assertEquals(builder.addString("helper"), known);
@@ -167,7 +167,7 @@ Deno.test("BtfBuilder refuses what BTF cannot hold", () => {
   assertThrows(() => builder.setFunctionLinkage(int, "static"), BtfError);
 });
 
-Deno.test("cutBtf keeps what its roots need, and nothing else", () => {
+Deno.test("cutBtf keeps the types that its roots refer to and no others", () => {
   const btf = fixture();
   const root = btf.find("node", "struct") as number;
   const { bytes, ids } = cutBtf(btf, [root]);
@@ -184,7 +184,7 @@ Deno.test("cutBtf keeps what its roots need, and nothing else", () => {
   assertThrows(() => cutBtf(btf, [btf.endId]), BtfError);
 });
 
-Deno.test("cutBtf makes split BTF whole", () => {
+Deno.test("cutBtf merges split BTF with its base", () => {
   const base = fixture();
   const builder = new BtfBuilder({ base });
   const pointer = builder.addPointer(base.find("inner", "struct") as number);

@@ -1,5 +1,5 @@
 /**
- * Encoding of one type into the words of a BTF.
+ * Encodes one type as words of BTF.
  *
  * @module
  */
@@ -18,25 +18,37 @@ import {
 /** A type without its id. */
 export type WithoutId<Type> = Type extends unknown ? Omit<Type, "id"> : never;
 
-/** An integer as it is given to a builder: what is not told is the usual. */
+/** An integer for a builder. Omitted fields get defaults. */
 export interface IntDefinition {
   /** Tells the kind. */
   readonly kind: "int";
   /** The name. */
   readonly name: string;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
-  /** Bits in use; all unless told. */
+  /**
+   * Number of bits in use.
+   *
+   * @default {undefined} `size * 8`
+   */
   readonly bits?: number | undefined;
-  /** First bit in use; 0 unless told. */
+  /**
+   * Position of the first bit in use.
+   *
+   * @default {0}
+   */
   readonly offset?: number | undefined;
-  /** How its bits are read. */
+  /** The encoding of the bits. */
   readonly encoding: IntType["encoding"];
-  /** BTF_INT_SIGNED; as `encoding` tells unless told. */
+  /**
+   * Sets BTF_INT_SIGNED beside another encoding.
+   *
+   * @default {undefined} set when `encoding` is `"signed"`
+   */
   readonly signed?: boolean | undefined;
 }
 
-/** A type as it is given to a builder: like {@linkcode BtfType}, but the builder gives the id. */
+/** A type for a builder: as {@linkcode BtfType}, without the id. */
 export type TypeDefinition =
   | IntDefinition
   | WithoutId<Exclude<BtfType, IntType | UnknownType>>;
@@ -54,7 +66,7 @@ const ENCODINGS: Readonly<Record<IntType["encoding"], number>> = {
 };
 const MOST_ELEMENTS = 0xffffff;
 
-/** Encodes a type as host-order words; `string` gives the offset of a text. */
+/** Encodes a type as words in host byte order; `string` returns the offset of a text. */
 export function encodeType(type: TypeDefinition, string: (text: string) => number): Uint32Array {
   const name = string(type.name);
   switch (type.kind) {
@@ -137,7 +149,7 @@ export function encodeType(type: TypeDefinition, string: (text: string) => numbe
         type.componentIndex,
       );
     case "void":
-      throw refuse("void is type 0 of every BTF and can't be added");
+      throw refuse("void is type 0 of every BTF and cannot be added");
   }
 }
 
@@ -183,7 +195,7 @@ function encodeEnum(
   return Uint32Array.from(words);
 }
 
-/** The info word: vlen in bits 0 to 23, kind in 24 to 30, the flag in 31. */
+/** Returns the info word: vlen in bits 0 to 23, kind in 24 to 30, kind_flag in 31. */
 function info(kind: KindName, vlen: number, flag: boolean = false): number {
   if (vlen > MOST_ELEMENTS) throw refuse(`${vlen} elements are more than ${MOST_ELEMENTS}`);
   return ((flag ? 0x8000_0000 : 0) | Kind[kind] << 24 | vlen) >>> 0;
@@ -191,12 +203,12 @@ function info(kind: KindName, vlen: number, flag: boolean = false): number {
 
 function word(value: number, what: string): number {
   if (Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff) return value;
-  throw refuse(`${what} is ${value}, no number of 32 bits`);
+  throw refuse(`${what} is ${value}, not an unsigned 32-bit number`);
 }
 
 function byte(value: number, what: string): number {
   if (Number.isInteger(value) && value >= 0 && value <= 0xff) return value;
-  throw refuse(`${what} is ${value}, no number of 8 bits`);
+  throw refuse(`${what} is ${value}, not an unsigned 8-bit number`);
 }
 
 function refuse(why: string): BtfError {

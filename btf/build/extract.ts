@@ -1,5 +1,5 @@
 /**
- * Cutting some types out of a BTF.
+ * Extracts some types of a BTF.
  *
  * @module
  */
@@ -8,18 +8,18 @@ import { type Btf, rawTypes } from "../btf.ts";
 import { BtfBuilder } from "./builder.ts";
 import { forEachReference } from "./references.ts";
 
-/** What {@linkcode cutBtf} made. */
+/** The result of {@linkcode cutBtf}. */
 export interface BtfCut {
-  /** The blob, little-endian as its source is. */
+  /** The BTF, in the byte order of its source. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The new id of each type that was kept, by its old id. */
+  /** The new id of each kept type by its old id. */
   readonly ids: ReadonlyMap<number, number>;
 }
 
 /**
- * A BTF of its own with these types and all that they refer to, in the order of their old ids.
+ * Returns a BTF with these types and all types that they refer to, in the order of their old ids.
  *
- * Split BTF is made whole: what it takes from its base is copied.
+ * Types that split BTF takes from its base are copied, so the result has no base.
  *
  * @throws {BtfError} for a root that does not exist.
  */

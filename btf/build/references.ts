@@ -1,5 +1,5 @@
 /**
- * Where the words of a type refer to other types and to names.
+ * Finds the words of a type that refer to other types and to strings.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { Kind } from "../types.ts";
 
 /**
- * Calls back with the index of each word that holds a type id, or a string offset.
+ * Calls back with the index of each word that holds a type id or a string offset.
  *
  * `start` is where the type starts in `words`.
  */

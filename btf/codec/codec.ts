@@ -1,5 +1,5 @@
 /**
- * Codecs: bytes to JS values and back, by BTF.
+ * Codecs: decode bytes of a BTF type to JS values, and encode them.
  *
  * @module
  */
@@ -13,20 +13,22 @@ import { interpretReader } from "./interpret.ts";
 import { hasMoreMembers, type Shape, shapeOf } from "./shape.ts";
 import type { BtfValue, CodecOptions } from "./value.ts";
 
-/** Object literals with more properties are compiled slowly, and read no faster. */
+/** V8 compiles object literals with more properties slowly, and they are read no faster. */
 const MOST_GENERATED = 1024;
 
-/** How a value is encoded. */
+/** Options of {@linkcode Codec.encode}. */
 export interface EncodeOptions {
   /**
-   * Members that are not given keep the bytes that are there, and arrays may be shorter. Without it,
-   * a missing member is an error.
+   * Whether members may be missing: their bytes then stay unchanged, and arrays may be shorter. Otherwise a
+   * missing member is an error.
+   *
+   * @default {false}
    */
   readonly partial?: boolean | undefined;
 }
 
 /**
- * Reads and writes the values of one BTF type.
+ * Decodes and encodes the values of one BTF type.
  *
  * @example
  * ```ts
@@ -47,12 +49,12 @@ export interface EncodeOptions {
 export class Codec<T = BtfValue> {
   /** The type's id. */
   readonly typeId: number;
-  /** Bytes; for a struct that ends in a flexible array, those before it. */
+  /** Size in bytes; for a struct with a flexible array member, without that. */
   readonly size: number;
   /**
-   * Reads without looking at the length first: the fastest way, for data whose length is known.
+   * Decodes a value without checking the length: the fastest way, for data of known length.
    *
-   * `end` is where the data stops in the view; it matters for flexible arrays alone.
+   * `end` is where the data ends in the view; only flexible arrays use it.
    *
    * @throws {RangeError} when the view is too short.
    */
@@ -65,7 +67,7 @@ export class Codec<T = BtfValue> {
   #writer: Writer | undefined;
   #partialWriter: Writer | undefined;
 
-  /** Made by {@linkcode codecFor}. */
+  /** Use {@linkcode codecFor}, which caches codecs. */
   constructor(
     btf: Btf,
     typeId: number,
@@ -86,10 +88,10 @@ export class Codec<T = BtfValue> {
   }
 
   /**
-   * Reads a value.
+   * Decodes a value.
    *
-   * `at` is where it starts in the view (0 unless told), `end` where its data stops: a flexible array
-   * at the end of a struct has the elements that are there before `end`.
+   * The value starts at `at` and its data ends at `end` in the view: a flexible array member has the
+   * elements before `end`.
    *
    * @throws {BtfError} when the data is shorter than the type.
    */
@@ -106,18 +108,18 @@ export class Codec<T = BtfValue> {
     return this.decodeUnchecked(view, at, end);
   }
 
-  /** Reads a value from bytes; elements of a flexible array are taken as far as the bytes go. */
+  /** Decodes a value from bytes; a flexible array member has all elements that the bytes hold. */
   decodeBytes(bytes: Uint8Array): T {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return this.decode(view, 0, Math.max(this.size, bytes.byteLength));
   }
 
   /**
-   * Writes a value at an offset of a view.
+   * Encodes a value into a view at an offset.
    *
-   * @throws {BtfError} that names the member (`event.comm: expected text of at most 16 bytes, got the
-   * number 7`). Unknown members are refused, missing ones too unless `partial`. The bytes may then be
-   * written in part.
+   * @throws {BtfError} EINVAL with the member's path (`event.comm: expected text of at most 16 bytes, got
+   * the number 7`) for a value that does not fit, an unknown member, or a missing one unless `partial`. The
+   * bytes may then be partly written.
    */
   encode(value: unknown, view: DataView, at = 0, options: EncodeOptions = {}): void {
     const partial = options.partial === true;
@@ -137,14 +139,14 @@ export class Codec<T = BtfValue> {
     }
   }
 
-  /** Writes a value into bytes of its own; `size` makes room for a flexible array at the end. */
+  /** Encodes a value into new bytes; `size` makes room for a flexible array member. */
   encodeBytes(value: unknown, size: number = this.size): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(Math.max(size, this.size));
     this.encode(value, new DataView(bytes.buffer));
     return bytes;
   }
 
-  /** What the values look like, in TypeScript's words: `{ pid: number; comm: string }`. */
+  /** Returns the TypeScript type of the values: `{ pid: number; comm: string }`. */
   describe(): string {
     return describeShape(this.#shape, this.#narrowed);
   }
@@ -154,7 +156,7 @@ export class Codec<T = BtfValue> {
   }
 }
 
-/** Zeroes bytes; for few of them, making a typed array to fill costs more than the filling. */
+/** Zeroes bytes; for few bytes, creating a typed array costs more than a loop. */
 function clear(view: DataView, at: number, size: number): void {
   if (size > 256) {
     new Uint8Array(view.buffer, view.byteOffset + at, size).fill(0);
@@ -168,10 +170,10 @@ function clear(view: DataView, at: number, size: number): void {
 const codecs = new WeakMap<Btf, Map<string, Codec>>();
 
 /**
- * The codec of a type, compiled at first use and then the same one each time.
+ * Returns the codec of a type. It is compiled on first use and cached.
  *
- * @throws {BtfError} for a type that has no value (void, a function, a forward declaration) and for
- * damaged BTF.
+ * @throws {BtfError} for a type without values (void, a function, a forward declaration) and for malformed
+ * BTF.
  */
 export function codecFor(btf: Btf, typeId: number, options: CodecOptions = {}): Codec {
   let known = codecs.get(btf);

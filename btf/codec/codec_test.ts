@@ -6,7 +6,7 @@ import type { Member } from "../types.ts";
 import { Codec, codecFor } from "./codec.ts";
 import type { CodecOptions } from "./value.ts";
 
-/** A BTF with the usual integers, and short ways to add the rest. */
+/** A BTF with the usual integers, and shorthands to add other types. */
 class Types {
   readonly builder = new BtfBuilder();
   readonly u8 = this.builder.addInt("unsigned char", 1, "unsigned");
@@ -40,7 +40,7 @@ class Types {
     return Btf.parse(bigEndian ? swapped(bytes) : bytes);
   }
 
-  /** Both ways of reading: generated and interpreted. */
+  /** Both readers: generated and interpreted. */
   codecs(id: number, options: CodecOptions = {}, bigEndian = false): Codec[] {
     const btf = this.btf(bigEndian);
     return [true, false].map((generate) => new Codec(btf, id, { ...options, generate }));
@@ -57,7 +57,7 @@ function bits(bitOffset: number, bitSize: number, name: string, type: number): M
   return { name, type, bitOffset, bitSize };
 }
 
-/** The same BTF in big-endian order: everything but two bytes of the header and the names is words. */
+/** The same BTF in big-endian order: all of it is words except two bytes of the header and the strings. */
 function swapped(bytes: Uint8Array): Uint8Array {
   const copy = bytes.slice();
   const view = new DataView(copy.buffer);
@@ -73,7 +73,7 @@ function viewOf(...bytes: readonly number[]): DataView {
   return new DataView(Uint8Array.from(bytes).buffer);
 }
 
-Deno.test("decode gives numbers up to four bytes and bigints beyond", () => {
+Deno.test("decode returns numbers up to four bytes and bigints beyond", () => {
   const t = new Types();
   const pointer = t.builder.addPointer(0);
   const id = t.struct(
@@ -112,7 +112,7 @@ Deno.test("decode gives numbers up to four bytes and bigints beyond", () => {
   }
 });
 
-Deno.test("bigints: when-needed gives numbers as long as they are safe", () => {
+Deno.test("bigints: when-needed returns safe integers as numbers", () => {
   const t = new Types();
   const id = t.array(t.s64, 3);
   for (const codec of t.codecs(id, { bigints: "when-needed" })) {
@@ -121,7 +121,7 @@ Deno.test("bigints: when-needed gives numbers as long as they are safe", () => {
   }
 });
 
-Deno.test("char arrays are text up to their NUL, byte arrays stay bytes", () => {
+Deno.test("char arrays decode to text up to their NUL, byte arrays to bytes", () => {
   const t = new Types();
   const id = t.struct(
     "event",
@@ -151,7 +151,7 @@ Deno.test("char arrays are text up to their NUL, byte arrays stay bytes", () => 
   }
 });
 
-Deno.test("a byte array is a copy: what happens to the buffer later does not show", () => {
+Deno.test("a byte array is a copy that later writes do not change", () => {
   const t = new Types();
   for (const codec of t.codecs(t.array(t.u8, 2))) {
     const bytes = Uint8Array.of(1, 2);
@@ -161,7 +161,7 @@ Deno.test("a byte array is a copy: what happens to the buffer later does not sho
   }
 });
 
-Deno.test("enumerators come by name, other values as numbers", () => {
+Deno.test("enumerators decode to names, other values to numbers", () => {
   const t = new Types();
   const state = t.builder.addEnum("state", 4, [
     { name: "NEW", value: 0 },
@@ -233,7 +233,7 @@ Deno.test("bitfields are read and written in both byte orders without touching t
   );
 });
 
-Deno.test("bitfields of the time before kind_flag are read by their int's own offset and width", () => {
+Deno.test("bitfields from before kind_flag are read by the offset and width of their int", () => {
   const t = new Types();
   const int = t.builder.add({
     kind: "int",
@@ -275,7 +275,7 @@ Deno.test("anonymous structs and unions are flattened into the struct around the
   }
 });
 
-Deno.test("a union has all its members, and is written through any of them", () => {
+Deno.test("a union decodes to all its members and encodes from any of them", () => {
   const t = new Types();
   const id = t.union("value", 8, at(0, "number", t.u32), at(0, "bytes", t.array(t.u8, 8)));
   for (const codec of t.codecs(id)) {
@@ -319,7 +319,7 @@ Deno.test("arrays nest, and an array of the wrong length is refused by its path"
   }
 });
 
-Deno.test("a flexible array has the elements that the data has", () => {
+Deno.test("a flexible array has as many elements as the data", () => {
   const t = new Types();
   const id = t.struct("message", 4, at(0, "length", t.u32), at(4, "text", t.array(t.char, 0)));
   const words = t.struct("list", 4, at(0, "length", t.u32), at(4, "items", t.array(t.u16, 0)));
@@ -342,7 +342,7 @@ Deno.test("a flexible array has the elements that the data has", () => {
   }
 });
 
-Deno.test("a data section is an object of its variables", () => {
+Deno.test("a data section decodes to an object of its variables", () => {
   const t = new Types();
   const inner = t.builder.add({ kind: "var", name: "pid", type: t.u32, linkage: "global" });
   const name = t.builder.add({
@@ -362,7 +362,7 @@ Deno.test("a data section is an object of its variables", () => {
   }
 });
 
-Deno.test("names from a file are data: __proto__, quotes and line separators do no harm", () => {
+Deno.test("names from a file are data: __proto__, quotes and line separators are harmless", () => {
   const t = new Types();
   const names = ["__proto__", "constructor", '"]; throw 1; //', "a\u2028b", "\\", "${x}", "`"];
   const id = t.struct("hostile", 28, ...names.map((name, index) => at(index * 4, name, t.u32)));
@@ -383,7 +383,7 @@ Deno.test("names from a file are data: __proto__, quotes and line separators do 
   }
 });
 
-Deno.test("encode names the member and says what was expected and what was got", () => {
+Deno.test("encode errors name the member, the expected and the given value", () => {
   const t = new Types();
   const id = t.struct(
     "event",
@@ -432,7 +432,7 @@ Deno.test("encode names the member and says what was expected and what was got",
   );
 });
 
-Deno.test("partial encoding leaves what is not given", () => {
+Deno.test("partial encoding leaves missing members unchanged", () => {
   const t = new Types();
   const id = t.struct("pair", 8, at(0, "a", t.u32), at(4, "b", t.array(t.u16, 2)));
   const codec = codecFor(t.btf(), id);
@@ -453,7 +453,7 @@ Deno.test("decode refuses data that is shorter than the type", () => {
   assertThrows(() => codec.decode(viewOf(0, 0, 0, 0, 0, 0, 0, 0), 1), BtfError, "has 7 bytes");
 });
 
-Deno.test("types without a value are refused, pointers to them are not", () => {
+Deno.test("types without values are refused, pointers to them are not", () => {
   const t = new Types();
   const fwd = t.builder.addForward("hidden", "struct");
   const bad = t.struct("bad", 8, at(0, "x", fwd));
@@ -464,7 +464,7 @@ Deno.test("types without a value are refused, pointers to them are not", () => {
   assertEquals(codecFor(btf, good).describe(), "{ x: bigint }");
 });
 
-Deno.test("hostile types end in an error: cycles, overlaps beyond number, members past the end", () => {
+Deno.test("hostile types end in an error: cycles, countless overlaps, members past the end", () => {
   const t = new Types();
   const self = t.builder.endId;
   t.struct("self", 8, at(0, "self", self));
@@ -485,7 +485,7 @@ Deno.test("hostile types end in an error: cycles, overlaps beyond number, member
   }
 });
 
-Deno.test("codecFor makes one codec per type and options", () => {
+Deno.test("codecFor caches one codec per type and options", () => {
   const t = new Types();
   const btf = t.btf();
   assertStrictEquals(codecFor(btf, t.u64), codecFor(btf, t.u64));
@@ -493,7 +493,7 @@ Deno.test("codecFor makes one codec per type and options", () => {
   assertEquals(codecFor(btf, t.u64, { bigints: "when-needed" }).describe(), "number | bigint");
 });
 
-Deno.test("describe tells the TypeScript type", () => {
+Deno.test("describe returns the TypeScript type", () => {
   const t = new Types();
   const state = t.builder.addEnum("state", 4, [{ name: "NEW", value: 0 }]);
   const id = t.struct(

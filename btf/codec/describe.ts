@@ -1,5 +1,5 @@
 /**
- * Says what a codec's values look like, in TypeScript's words.
+ * Prints the TypeScript type of a codec's values.
  *
  * @module
  */
@@ -7,10 +7,13 @@
 import { commentText, propertyKey, stringLiteral } from "../../errors/escape.ts";
 import { flatFields, type Shape } from "./shape.ts";
 
-/** Members that are shown; structs after them are shown by name alone. */
+/** Number of members after which structs are printed by name only. */
 const MOST_SHOWN = 4096;
 
-/** Prints the TypeScript type of a shape's values on one line; `narrowed` as in the codec's options. */
+/**
+ * Returns the TypeScript type of a shape's values on one line; `narrowed` stands for `bigints:
+ * "when-needed"`.
+ */
 export function describeShape(shape: Shape, narrowed: boolean): string {
   return new Describer(narrowed).describe(shape, 0);
 }

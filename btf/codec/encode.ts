@@ -1,5 +1,5 @@
 /**
- * Writers: JS values into bytes, checked as they go.
+ * Encodes JS values to bytes and checks them.
  *
  * @module
  */
@@ -14,23 +14,23 @@ import {
 } from "./shape.ts";
 import { textBytes, writeBits } from "./text.ts";
 
-/** Writes a value at an offset of a view whose bytes there are zero or an earlier value. */
+/** Encodes a value into a view at an offset; the bytes there are zero or an earlier value. */
 export type Writer = (value: unknown, view: DataView, at: number, end: number) => void;
 
-/** What does not fit, and where: the path grows from the inside out as it is thrown through. */
+/** The reason why a value does not fit. The path is completed from the innermost value outwards. */
 export class Misfit {
-  /** The path below the root, `.comm` or `.tuples[3].port`. */
+  /** Path below the root: `.comm` or `.tuples[3].port`. */
   path = "";
-  /** What was expected and what was got. */
+  /** The expected and the given value. */
   readonly why: string;
 
-  /** Says what does not fit. */
+  /** Takes the reason. */
   constructor(why: string) {
     this.why = why;
   }
 }
 
-/** Builds a writer. With `partial`, members that are not given keep the bytes that are there. */
+/** Builds a writer. With `partial`, missing members keep their bytes. */
 export function makeWriter(shape: Shape, littleEndian: boolean, partial: boolean): Writer {
   return new WriterMaker(littleEndian, partial).writer(shape);
 }
@@ -146,7 +146,7 @@ class WriterMaker {
         for (let index = 0; index < inOrder.length; index++) {
           if (inOrder[index]?.(record, view, at, end, this.#partial)) given++;
         }
-        // As many keys as members were found: there is none that is unknown.
+        // As many keys as members were found, so none is unknown.
         for (const _ in record) given--;
         if (given !== 0) refuseUnknown(record, shape, names);
       } else {
@@ -156,17 +156,17 @@ class WriterMaker {
     };
   }
 
-  /** Writes one named member out of a record. */
+  /** Returns a function that encodes one named member of a record. */
   #member({ name, offset, shape }: FlatField): MemberWriter {
     const write = this.writer(shape);
     const flexible = (shape.kind === "array" || shape.kind === "text" || shape.kind === "bytes") &&
       shape.length === 0;
-    // A member called "constructor" is not the one that every object inherits.
+    // An object inherits "constructor", but it is not a member unless it is an own property.
     const inherited = name in Object.prototype;
     const kernels = shape.kind === "record" && KERNEL_OWNED.has(shape.name);
     return (record, view, at, end, optional) => {
       const value = record[name];
-      // `undefined` is no value of any type: only then is it asked whether the member is there at all.
+      // No type encodes `undefined`, so only then is the member's presence looked up.
       if ((value === undefined || inherited) && !Object.hasOwn(record, name)) {
         if (optional || flexible || kernels) return false;
         throw new Misfit(`member ${name} is missing`);
@@ -181,7 +181,7 @@ class WriterMaker {
     };
   }
 
-  /** Unions, and records with anonymous members: of each union, the members given must agree. */
+  /** Encodes unions and records with anonymous members: the given members of a union must agree. */
   #mixed(
     shape: RecordShape,
     base: number,
@@ -227,14 +227,14 @@ class WriterMaker {
       }
       first.write(record, view, at, end);
       if (others.length === 0) return;
-      // The same bytes seen in several ways are welcome (a decoded union has them all), if they agree.
+      // Several members of a union may be given (decoding returns all of them) when their bytes agree.
       const start = at + base;
       const length = Math.min(shape.size, view.byteLength - start);
       const before = new Uint8Array(view.buffer, view.byteOffset + start, length).slice();
       const after = new Uint8Array(view.buffer, view.byteOffset + start, length);
       for (const other of others) {
         other.write(record, view, at, end);
-        // It can have written nothing else; a flexible array has all that is left.
+        // The member wrote nothing outside its own bytes; a flexible array may fill the rest.
         const to = other.size === 0 ? length : Math.min(length, other.from + other.size);
         let same = true;
         for (let index = other.from; index < to && same; index++) {
@@ -251,7 +251,7 @@ class WriterMaker {
 }
 
 type Fields = { readonly [name: string]: unknown };
-/** Writes a member, if it is given; tells whether it was. */
+/** Encodes a member if it is given; returns whether it was. */
 type MemberWriter = (
   record: Fields,
   view: DataView,
@@ -266,7 +266,7 @@ function refuseUnknown(record: Fields, shape: RecordShape, names: ReadonlySet<st
   }
 }
 
-/** Structs in map values that the kernel keeps for itself whatever is written: they may be left out. */
+/** Structs in map values that the kernel maintains itself: they may be omitted. */
 export const KERNEL_OWNED: ReadonlySet<string> = new Set([
   "bpf_spin_lock",
   "bpf_res_spin_lock",
@@ -300,7 +300,7 @@ function sizeOf(shape: Shape): number {
 
 const U64_MAX = 0xffff_ffff_ffff_ffffn;
 
-/** A whole number that fits, as a number if it was given as one. */
+/** Returns an integer that fits into the bits, as a number if it was given as one. */
 function whole(value: unknown, bits: number, signed: boolean): number | bigint {
   if (typeof value === "number" && bits <= 32) {
     const low = signed ? -(2 ** (bits - 1)) : 0;
@@ -308,7 +308,7 @@ function whole(value: unknown, bits: number, signed: boolean): number | bigint {
     if (Number.isInteger(value) && value >= low && value <= high) return value;
   } else if (typeof value === "bigint" || Number.isSafeInteger(value)) {
     const wide = BigInt(value as number | bigint);
-    // The common case first, in comparisons that make no new bigint.
+    // The most common case first, with comparisons that allocate no bigint.
     if (bits === 64 && !signed && wide >= 0n && wide <= U64_MAX) return wide;
     if ((signed ? BigInt.asIntN(bits, wide) : BigInt.asUintN(bits, wide)) === wide) return wide;
   }
@@ -357,7 +357,10 @@ function store(
   }
 }
 
-/** Writes text that is ASCII and fits, NULs behind it; false, with nothing said about the bytes, for all else. */
+/**
+ * Writes text when it is ASCII and fits, padded with NULs; returns false otherwise, with the bytes in an
+ * undefined state.
+ */
 function putAscii(view: DataView, at: number, room: number, text: string): boolean {
   const { length } = text;
   if (length > room) return false;
@@ -375,7 +378,7 @@ function textOf(value: unknown, room: number): Uint8Array {
     if (value instanceof Uint8Array && value.length <= room) return value;
     throw expected(`text of at most ${room} bytes`, value);
   }
-  if (value.includes("\0")) throw new Misfit("expected text without NUL, got one with NUL within");
+  if (value.includes("\0")) throw new Misfit("expected text without NUL, got text with a NUL");
   const bytes = textBytes(value);
   if (bytes.length > room) {
     throw new Misfit(`expected text of at most ${room} bytes, got ${bytes.length}: "${value}"`);
@@ -404,7 +407,7 @@ function put(view: DataView, at: number, room: number, bytes: Uint8Array, fill: 
 
 function elementsOf(value: unknown): ArrayLike<unknown> {
   if (Array.isArray(value)) return value;
-  // Typed arrays of any width are lists of numbers too.
+  // Typed arrays of any width are accepted as lists of numbers.
   if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
     return value as unknown as ArrayLike<unknown>;
   }
@@ -430,7 +433,7 @@ function expected(what: string, value: unknown): Misfit {
   return new Misfit(`expected ${what}, got ${described(value)}`);
 }
 
-/** What a value is, in few words. */
+/** Describes a value in few words. */
 function described(value: unknown): string {
   switch (typeof value) {
     case "string":

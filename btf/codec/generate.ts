@@ -1,5 +1,5 @@
 /**
- * Readers as generated source: one object literal per record, which V8 gives a fixed hidden class.
+ * Generates the source of readers: one object literal per record, which V8 gives a fixed hidden class.
  *
  * @module
  */
@@ -18,17 +18,17 @@ import {
 import type { BtfValue } from "./value.ts";
 
 /**
- * Reads a value at an offset of a view. `end` is where the data stops, for a flexible array at the
- * end of a struct. Reading past the view throws a `RangeError`: callers check the length first.
+ * Decodes a value at an offset of a view. `end` is where the data ends, for flexible array members. A read
+ * past the view throws a `RangeError`, so callers check the length first.
  */
 export type Reader = (view: DataView, at: number, end: number) => BtfValue;
 
-/** What generated code may use besides its arguments. */
+/** The functions that generated code can call. */
 const HELPERS = { readText, readBytes, readWide, readBits, narrow };
 
 /**
- * Compiles a reader; undefined where making code from strings is forbidden, as by a page's content
- * security policy.
+ * Compiles a reader; undefined where `new Function` is forbidden, for instance by a content security
+ * policy.
  */
 export function generateReader(
   shape: Shape,
@@ -49,10 +49,10 @@ return (view, at, end) => (${expression});`;
   }
 }
 
-/** Writes expressions; records and arrays become functions of their own, each once. */
+/** Generates expressions; each record and array becomes a function. */
 class SourceWriter {
   readonly functions: string[] = [];
-  /** Maps from numbers to names, by index. */
+  /** Enumerators by number, one map for each enumeration. */
   readonly tables: ReadonlyMap<number | bigint, string>[] = [];
   readonly #little: boolean;
   readonly #narrowed: boolean;
@@ -63,7 +63,7 @@ class SourceWriter {
     this.#narrowed = narrowed;
   }
 
-  /** The expression that reads a shape at an expression. */
+  /** Returns an expression that decodes a shape at the offset `at`. */
   read(shape: Shape, at: string): string {
     switch (shape.kind) {
       case "int":
@@ -108,7 +108,8 @@ class SourceWriter {
 
   #record(shape: RecordShape): string {
     const properties = flatFields(shape).map(({ name, offset, shape }) => {
-      // Names are data from a file: quoted, and computed so that "__proto__" is a name like others.
+      // Names come from a file: they are quoted, and "__proto__" is a computed key, so that it becomes a
+      // plain member.
       const key = name === "__proto__" ? '["__proto__"]' : stringLiteral(name);
       return `  ${key}: ${this.read(shape, offset === 0 ? "at" : `at + ${offset}`)},`;
     });
@@ -129,7 +130,7 @@ class SourceWriter {
   return array;`;
   }
 
-  /** A number, or a bigint as the options tell. */
+  /** Returns an expression for a number, or for a bigint if the options require it. */
   #int(shape: IntShape, at: string): string {
     const sign = shape.signed ? "Int" : "Uint";
     switch (shape.size) {
@@ -145,7 +146,7 @@ class SourceWriter {
     }
   }
 
-  /** A bigint. */
+  /** Returns an expression for a bigint. */
   #wide(shape: IntShape, at: string): string {
     return shape.size === 16
       ? `readWide(view, ${at}, ${shape.signed}, ${this.#little})`
@@ -181,7 +182,7 @@ function ${helper}(value) { return names${this.tables.length}.get(value) ?? ${
     return wide && this.#narrowed ? `narrow(${value})` : value;
   }
 
-  /** At most 32 bits, as an unsigned number. */
+  /** Returns an expression for at most 32 bits as an unsigned number. */
   #fewBits({ shift, bits }: BitsShape, at: string): string {
     const span = shift + bits;
     const load = span <= 8

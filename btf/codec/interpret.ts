@@ -1,6 +1,6 @@
 /**
- * Readers as closures, for places where code must not be made from strings. Slower than
- * generated ones by an order of magnitude, equal in what they give.
+ * Readers as closures, for environments that forbid generated code. They return the same values as
+ * generated readers and are about ten times slower.
  *
  * @module
  */
@@ -139,7 +139,7 @@ class Interpreter {
   }
 }
 
-/** Sets a property by any name, `__proto__` too. */
+/** Sets a property of any name, including `__proto__`. */
 function define(record: BtfRecord, name: string, value: BtfValue): void {
   if (name === "__proto__") {
     Object.defineProperty(record, name, {

@@ -1,6 +1,5 @@
 /**
- * What a BTF type looks like to a codec: a tree of shapes with byte offsets, names resolved and
- * qualifiers gone.
+ * The shape of a BTF type as codecs use it: a tree with byte offsets, without qualifiers and typedefs.
  *
  * @module
  */
@@ -9,14 +8,14 @@ import type { Btf } from "../btf.ts";
 import { BtfError } from "../error.ts";
 import type { BtfType, CompositeType, EnumType, IntType, Member } from "../types.ts";
 
-/** A whole number of 1, 2, 4, 8 or 16 bytes; a pointer is one of eight. */
+/** An integer of 1, 2, 4, 8 or 16 bytes; a pointer is one of 8 bytes. */
 export interface IntShape {
   readonly kind: "int";
   readonly size: 1 | 2 | 4 | 8 | 16;
   readonly signed: boolean;
 }
 
-/** A truth value of any size. */
+/** A boolean of any size. */
 export interface BoolShape {
   readonly kind: "bool";
   readonly size: 1 | 2 | 4 | 8 | 16;
@@ -28,7 +27,7 @@ export interface FloatShape {
   readonly size: 2 | 4 | 8;
 }
 
-/** An enumeration: names where there are names, numbers for the rest. */
+/** An enumeration: decodes to a name, or to a number when the value has none. */
 export interface EnumShape {
   readonly kind: "enum";
   readonly name: string;
@@ -40,44 +39,47 @@ export interface EnumShape {
   readonly values: ReadonlyMap<string, number | bigint>;
 }
 
-/** Bits within bytes: what they mean is told by `of`. */
+/** A bitfield; `of` is its underlying type. */
 export interface BitsShape {
   readonly kind: "bits";
-  /** Bits from the field's first byte: from its low end, or in big-endian BTF from its high end. */
+  /**
+   * Number of bits before it, counted from the first byte's low end, or in big-endian BTF from its high
+   * end.
+   */
   readonly shift: number;
-  /** How many bits. */
+  /** Width in bits. */
   readonly bits: number;
   readonly of: IntShape | BoolShape | EnumShape;
 }
 
-/** A `char` array: text up to its NUL. */
+/** A `char` array: text up to the first NUL. */
 export interface TextShape {
   readonly kind: "text";
-  /** Bytes; 0 for a flexible one. */
+  /** Length in bytes; 0 for a flexible array. */
   readonly length: number;
 }
 
-/** An array of unsigned bytes, or a number too wide for JS. */
+/** An array of unsigned bytes, or a floating-point number that JS has no type for. */
 export interface BytesShape {
   readonly kind: "bytes";
-  /** Bytes; 0 for a flexible one. */
+  /** Length in bytes; 0 for a flexible array. */
   readonly length: number;
 }
 
 /** Any other array. */
 export interface ArrayShape {
   readonly kind: "array";
-  /** Number of elements; 0 for a flexible one. */
+  /** Number of elements; 0 for a flexible array. */
   readonly length: number;
-  /** Bytes from one element to the next. */
+  /** Distance between elements in bytes. */
   readonly stride: number;
   readonly element: Shape;
 }
 
-/** One member of a record; without name, its members are those of the record around it. */
+/** A member of a record; members of one without a name belong to the enclosing record. */
 export interface FieldShape {
   readonly name: string;
-  /** Bytes from the record's start. */
+  /** Offset in the record in bytes. */
   readonly offset: number;
   readonly shape: Shape;
 }
@@ -103,35 +105,42 @@ export type Shape =
   | ArrayShape
   | RecordShape;
 
-/** Levels of structs and arrays that a type may nest. */
+/** Maximum nesting of structs and arrays. */
 const MAX_DEPTH = 32;
 
 /**
- * Members that the structs of one type may have together: as many as a type of BTF had room for until Linux
- * 7.1, and hundreds of times those of the kernel's biggest.
+ * Maximum number of members of all structs of one type: the limit of BTF's vlen before Linux 7.1, and
+ * hundreds of times more than the kernel's largest struct has.
  */
 const MOST_MEMBERS = 65_535;
 
-/** Works out the shape of a type. */
+/**
+ * Returns the shape of a type.
+ *
+ * @throws {BtfError} for a type without values, and for malformed BTF.
+ */
 export function shapeOf(btf: Btf, typeId: number): Shape {
   return new Shaper(btf).root(typeId);
 }
 
-/** A field of a record with the names of anonymous members flattened away. */
+/** A field of a record, after flattening anonymous members. */
 export interface FlatField {
   readonly name: string;
   readonly offset: number;
   readonly shape: Shape;
 }
 
-/** All named fields of a record, those of anonymous members included, by name. */
+/** Returns all named fields of a record, those of anonymous members included. */
 export function flatFields(record: RecordShape): readonly FlatField[] {
   const fields: FlatField[] = [];
   collect(record, 0, fields);
   return fields;
 }
 
-/** Whether some record within a shape has more members than that, those of anonymous ones counted. */
+/**
+ * Returns whether a record within a shape has more than `limit` members, those of anonymous members
+ * included.
+ */
 export function hasMoreMembers(shape: Shape, limit: number): boolean {
   const known = new Map<Shape, number>();
   const count = (shape: Shape): number => {
@@ -163,9 +172,9 @@ function collect(record: RecordShape, base: number, into: FlatField[]): void {
 class Shaper {
   readonly #btf: Btf;
   readonly #known = new Map<number, Shape>();
-  /** Values and bytes within a type, all members of unions counted: hostile BTF can make 2³² of them. */
+  /** Number of values and bytes in a type, with all members of unions: hostile BTF can make it 2³². */
   readonly #weights = new Map<Shape, number>();
-  /** Members of each record, those of anonymous ones within counted. */
+  /** Number of members of each record, those of anonymous members included. */
   readonly #members = new Map<Shape, number>();
   #allMembers = 0;
 
@@ -179,7 +188,7 @@ class Shaper {
     if (weight > 4096 + 64 * this.#btf.size(typeId)) {
       throw this.#refuse(
         typeId,
-        "its members overlap so often that they cannot all be shown",
+        "decoding it would yield too many values, because its unions and structs overlap",
         "E2BIG",
       );
     }
@@ -263,7 +272,7 @@ class Shaper {
     const names = new Map<number | bigint, string>();
     const values = new Map<string, number | bigint>();
     for (const { name, value } of type.values) {
-      // What is read from eight bytes is a bigint, and a narrower read cannot be a wide value.
+      // Eight bytes are read as a bigint; a narrower read cannot yield a wide value.
       const key = size === 8 ? BigInt(value) : Number(value);
       if (!names.has(key)) names.set(key, name);
       if (!values.has(name)) values.set(name, key);
@@ -274,7 +283,7 @@ class Shaper {
   #array(type: Extract<BtfType, { kind: "array" }>, depth: number): Shape {
     const element = this.#btf.type(this.#btf.resolve(type.type));
     if (element.kind === "int" && element.size === 1 && !isPartial(element)) {
-      // clang writes a char as a signed byte called "char", gcc as one of encoding char.
+      // clang encodes char as a signed byte named "char", gcc as an int of encoding char.
       if (element.encoding === "char" || element.name === "char") {
         return { kind: "text", length: type.length };
       }
@@ -308,7 +317,7 @@ class Shaper {
     this.#members.set(shape, members);
     this.#allMembers += members;
     if (this.#allMembers > MOST_MEMBERS) {
-      throw this.#refuse(id, `with its structs it has more than ${MOST_MEMBERS} members`, "E2BIG");
+      throw this.#refuse(id, `it and its structs have more than ${MOST_MEMBERS} members`, "E2BIG");
     }
     return this.#weigh(shape);
   }
@@ -324,7 +333,7 @@ class Shaper {
     // A nameless bitfield is padding.
     if (member.name === "" && type.kind !== "struct" && type.kind !== "union") return undefined;
     const shape = this.shape(member.type, depth + 1, holder);
-    // Before kind_flag, a bitfield was an int type with its own offset and width.
+    // Before kind_flag, a bitfield was an int with an offset and a width.
     const old = member.bitSize === 0 && type.kind === "int" && isPartial(type) ? type : undefined;
     const bits = old?.bits ?? member.bitSize;
     const at = member.bitOffset + (old?.offset ?? 0);
@@ -377,7 +386,7 @@ class Shaper {
   }
 }
 
-/** An int type that uses only some of its bits: what bitfields were before kind_flag. */
+/** Returns whether an int uses only some of its bits, as bitfields did before kind_flag. */
 function isPartial(type: IntType): boolean {
   return type.offset !== 0 || type.bits !== type.size * 8;
 }

@@ -1,5 +1,5 @@
 /**
- * Text in `char` arrays, and whole numbers that no DataView method reads.
+ * Decodes text in `char` arrays, and integers that DataView has no method for.
  *
  * @module
  */
@@ -9,9 +9,9 @@ const encoder = new TextEncoder();
 const { fromCharCode } = String;
 
 /**
- * Reads text up to its NUL or the end of the array. Bytes that are not UTF-8 come out as U+FFFD.
+ * Decodes text up to the first NUL or the end of the array. Bytes that are not UTF-8 decode to U+FFFD.
  *
- * Almost all text is short and ASCII: four bytes at a time are about thirty times faster than a
+ * Most text is short and ASCII: decoding four bytes at a time is about thirty times faster than a
  * `TextDecoder`.
  */
 export function readText(view: DataView, at: number, length: number): string {
@@ -20,7 +20,7 @@ export function readText(view: DataView, at: number, length: number): string {
   let next = at;
   for (; next + 4 <= end; next += 4) {
     const word = view.getUint32(next, true);
-    // A byte above 127, or one that is zero.
+    // True for a byte above 127 or a zero byte.
     if (((word | ((word - 0x01010101) & ~word)) & 0x80808080) !== 0) break;
     text += fromCharCode(word & 255, word >>> 8 & 255, word >>> 16 & 255, word >>> 24);
   }
@@ -37,18 +37,21 @@ function readUnicode(view: DataView, at: number, end: number): string {
   let stop = at;
   while (stop < end && view.getUint8(stop) !== 0) stop++;
   const bytes = bytesOf(view, at, stop - at);
-  // Memory that others write to (a mapped ring) cannot be handed to a decoder in every engine.
+  // Not every engine lets a TextDecoder read memory shared with other writers, such as a mapped ring
+  // buffer.
   return decoder.decode(bytes.slice());
 }
 
-/** The bytes of a text. */
+/** Returns the bytes of a text in UTF-8. */
 export function textBytes(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
 }
 
 const bufferGetter = Object.getOwnPropertyDescriptor(DataView.prototype, "buffer")?.get;
 
-/** Bytes of a view, to be read: also of one that keeps its buffer to itself because nobody may write to it. */
+/**
+ * Returns bytes of a view for reading, even of a view that hides its buffer because it must not be written.
+ */
 function bytesOf(view: DataView, at: number, length: number): Uint8Array {
   const buffer = bufferGetter === undefined
     ? view.buffer
@@ -63,7 +66,7 @@ export function readBytes(view: DataView, at: number, length: number): Uint8Arra
   return copy;
 }
 
-/** Reads 16 bytes as one number. */
+/** Reads 16 bytes as one integer. */
 export function readWide(view: DataView, at: number, signed: boolean, little: boolean): bigint {
   const low = view.getBigUint64(little ? at : at + 8, little);
   const high = little ? at + 8 : at;
@@ -88,7 +91,7 @@ export function readBits(
   return BigInt.asUintN(bits, value >> BigInt(drop));
 }
 
-/** Writes up to 64 bits that start `shift` bits into a byte; the bits around them stay. */
+/** Writes up to 64 bits that start `shift` bits into a byte; the surrounding bits are unchanged. */
 export function writeBits(
   view: DataView,
   at: number,
@@ -111,7 +114,7 @@ export function writeBits(
   }
 }
 
-/** A bigint as a number where that loses nothing. */
+/** Returns a bigint as a number when that loses nothing. */
 export function narrow(value: bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;

@@ -1,15 +1,15 @@
 /**
- * What BTF types are in JS.
+ * JS values of BTF types.
  *
  * @module
  */
 
 /**
- * A value as a codec gives it.
+ * A decoded value.
  *
- * Integers of up to four bytes are numbers, wider ones and pointers bigints; an enumerator is its name,
- * or a number when it has none; a `char` array is text up to its NUL; a byte array is a `Uint8Array`;
- * structs and unions are objects whose anonymous members are flattened into them.
+ * Integers of up to four bytes are numbers, wider ones and pointers are bigints. An enumerator is its name,
+ * or a number when it has none. A `char` array is text up to its NUL, a byte array is a `Uint8Array`.
+ * Structs and unions are objects; the members of anonymous ones belong to the enclosing object.
  */
 export type BtfValue =
   | number
@@ -20,18 +20,20 @@ export type BtfValue =
   | BtfValue[]
   | BtfRecord;
 
-/** A struct, union or data section as an object; the keys are the members' names in their order. */
+/** A struct, union or data section as an object whose keys are the members' names, in order. */
 export interface BtfRecord {
-  /** A member by its name. */
+  /** A member by name. */
   [name: string]: BtfValue;
 }
 
-/** How 64-bit and wider integers come out. */
+/** Options of a codec. */
 export interface CodecOptions {
   /**
-   * `"always"` (the default): every integer of eight bytes or more is a bigint, whatever its value, so
-   * that a field's type never depends on the data. `"when-needed"`: a number as long as it is safe, for
+   * The type of decoded integers of eight bytes or more. `"always"`: a bigint for every value, so that a
+   * field's type does not depend on the data. `"when-needed"`: a number when it is a safe integer, for
    * printing and JSON.
+   *
+   * @default {"always"}
    */
   readonly bigints?: "always" | "when-needed" | undefined;
 }

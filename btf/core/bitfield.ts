@@ -1,20 +1,20 @@
 /**
- * Where to load from, and how much, to have a whole bitfield in a register.
+ * Finds the load that reads a whole bitfield into a register.
  *
  * @module
  */
 
-/** A load: where it starts in the struct and how many bytes it takes. */
+/** A load from a struct. */
 export interface LoadUnit {
-  /** Bytes from the start of the struct, a multiple of `byteSize`. */
+  /** Offset in the struct in bytes, a multiple of `byteSize`. */
   readonly byteOffset: number;
-  /** Bytes: the declared type's size, doubled until the bitfield fits. */
+  /** Size in bytes: that of the declared type, doubled until the bitfield fits. */
   readonly byteSize: number;
 }
 
 /**
- * Finds the smallest naturally aligned load, at least as wide as the declared type, that takes in all
- * bits of a bitfield; undefined when not even eight bytes do.
+ * Returns the smallest naturally aligned load, at least as wide as the declared type, that covers all bits
+ * of a bitfield; undefined when eight bytes do not suffice.
  */
 export function loadUnit(
   bitOffset: number,

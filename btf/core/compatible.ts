@@ -1,8 +1,8 @@
 /**
- * The two loose comparisons of CO-RE: are these types the same kind of thing?
+ * The two loose comparisons of CO-RE.
  *
- * {@linkcode typesCompatible} answers for whole types (`bpf_core_type_exists`, ksyms and kfuncs),
- * {@linkcode fieldsCompatible} for the field at the end of an access.
+ * {@linkcode typesCompatible} compares whole types (`bpf_core_type_exists`, ksyms and kfuncs),
+ * {@linkcode fieldsIncompatible} the field at the end of an access.
  *
  * @module
  */
@@ -11,16 +11,16 @@ import type { Btf } from "../btf.ts";
 import { essentialName } from "../essential_name.ts";
 import { bareType, coreError, isComposite, sameKind } from "./spec.ts";
 
-/** Levels of pointers, arrays and prototypes that are followed, as in libbpf. */
+/** Maximum levels of pointers, arrays and prototypes that are followed, as in libbpf. */
 export const MAX_DEPTH = 32;
 
 /**
- * Tells whether two types are of the same shape: kinds alone count; names, sizes and signs do not.
+ * Returns whether two types have the same kinds; names, sizes and signedness are ignored.
  *
- * Pointers, arrays and function prototypes are followed up to 32 levels; structs, unions and
- * enumerations are taken as they are.
+ * Pointers, arrays and function prototypes are followed up to 32 levels; structs, unions and enumerations
+ * are compared by kind only. Corresponds to libbpf's `bpf_core_types_are_compat`.
  *
- * @throws {BtfError} EINVAL when the types go deeper than 32 levels.
+ * @throws {BtfError} EINVAL when the types nest deeper than 32 levels.
  */
 export function typesCompatible(
   local: Btf,
@@ -31,7 +31,7 @@ export function typesCompatible(
   return compatible(local, localId, target, targetId, MAX_DEPTH, new Map());
 }
 
-/** One number for a pair of ids: both are below 2²⁶. */
+/** Returns one key for a pair of ids; both are below 2²⁶. */
 export function pairKey(localId: number, targetId: number): number {
   return localId * 0x400_0000 + targetId;
 }
@@ -42,7 +42,7 @@ function compatible(
   target: Btf,
   targetId: number,
   level: number,
-  // Prototypes compared before: a hostile BTF can make them branch at every level.
+  // Results for prototypes: hostile BTF can make the comparison branch at every level.
   known: Map<number, boolean>,
 ): boolean {
   if (!sameKind(local.type(localId), target.type(targetId))) return false;
@@ -93,11 +93,11 @@ function compatible(
 }
 
 /**
- * Says why the field found in a candidate cannot stand for the object's own field; undefined when it
- * can.
+ * Returns why a candidate's field does not match the object's field; undefined when it does.
  *
- * Any two structs or unions go together, any two pointers, any two plain integers; enumerations and
- * forward declarations by name; arrays by their elements.
+ * Any two structs or unions match, any two pointers, any two ordinary integers; enumerations and forward
+ * declarations match by name, arrays by their elements. Corresponds to libbpf's
+ * `bpf_core_fields_are_compat`.
  */
 export function fieldsIncompatible(
   local: Btf,
@@ -135,7 +135,7 @@ export function fieldsIncompatible(
   throw tooDeep(local, localId);
 }
 
-/** The error for types that are nested too deep to be compared. */
+/** Returns the error for types that nest too deep to be compared. */
 export function tooDeep(local: Btf, id: number): Error {
   const type = local.type(id);
   return coreError(

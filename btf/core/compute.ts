@@ -1,5 +1,5 @@
 /**
- * Works out the number that a relocation puts into an instruction, from a matched access.
+ * Computes the number that a relocation writes into an instruction from a matched access.
  *
  * @module
  */
@@ -13,9 +13,9 @@ import { formatSpec } from "./describe.ts";
 import type { CoreOutcome, CorePoison, CoreValue } from "./outcome.ts";
 
 /**
- * Works out the outcome for the object's access and one candidate's, or for none.
+ * Computes the outcome for the object's access and one candidate's, or for none.
  *
- * @throws {BtfError} EINVAL, or E2BIG for a bitfield that no 64-bit load can take in whole.
+ * @throws {BtfError} EINVAL, or E2BIG for a bitfield that no 64-bit load covers.
  */
 export function compute(local: CoreSpec, target: CoreSpec | undefined): CoreOutcome {
   switch (coreSubject(local.kind)) {
@@ -65,13 +65,13 @@ function computeEnumerator(local: CoreSpec, target: CoreSpec | undefined): CoreO
   return plain(enumeratorValue(target), enumeratorValue(local));
 }
 
-/** An enumerator's value as the kernel's 64-bit arithmetic sees it. */
+/** Returns an enumerator's value as a signed 64-bit number. */
 function enumeratorValue(spec: CoreSpec): number | bigint {
   const step = spec.steps[0];
   const type = step === undefined ? undefined : spec.btf.type(step.typeId);
   if (step === undefined || type === undefined || !isEnum(type)) return 0;
   const value = type.values[step.index]?.value ?? 0;
-  // A plain enum's values are 32 bits that libbpf reads as signed, whatever the enum says.
+  // libbpf reads the 32-bit values of a plain enum as signed, regardless of kind_flag.
   if (type.kind === "enum") return Number(value) | 0;
   const wide = BigInt.asIntN(64, BigInt(value));
   return Number.isSafeInteger(Number(wide)) ? Number(wide) : wide;
@@ -94,7 +94,7 @@ function computeField(local: CoreSpec, target: CoreSpec | undefined): CoreOutcom
   };
 }
 
-/** A load may change its width when zero-extension keeps the value right. */
+/** A load may change its width when zero-extension preserves the value. */
 function canResize(local: Btf, localId: number, target: Btf, targetId: number): boolean {
   const left = local.type(localId);
   const right = target.type(targetId);
@@ -107,9 +107,9 @@ function canResize(local: Btf, localId: number, target: Btf, targetId: number): 
 interface FieldValue {
   readonly value: number;
   readonly validate: boolean;
-  /** Bytes of the load; 0 for bitfields and for kinds that are no load. */
+  /** Size of the load in bytes; 0 for bitfields and for relocations other than byte offsets. */
   readonly size: number;
-  /** The type that is loaded; 0 with size 0. */
+  /** The loaded type; 0 when `size` is 0. */
   readonly typeId: number;
 }
 
@@ -129,7 +129,7 @@ function fieldValue(spec: CoreSpec): FieldValue {
   let bitSize = member.bitSize;
   if (bitfield) {
     const unit = "size" in type ? loadUnit(spec.bitOffset, bitSize, type.size) : undefined;
-    if (unit === undefined) throw refuse(spec, "no load takes in the whole bitfield", "E2BIG");
+    if (unit === undefined) throw refuse(spec, "no load covers the whole bitfield", "E2BIG");
     ({ byteOffset, byteSize } = unit);
   } else {
     byteSize = spec.btf.size(typeId);
@@ -152,7 +152,7 @@ function fieldValue(spec: CoreSpec): FieldValue {
       const signed = isEnum(type) ? type.signed : type.kind === "int" && type.encoding === "signed";
       return answer(signed ? 1 : 0, true);
     }
-    // Both shifts are 32-bit arithmetic in libbpf: a field wider than 64 bits wraps.
+    // libbpf computes both shifts with 32-bit arithmetic: a field wider than 64 bits wraps.
     case "lshift_u64": {
       const start = spec.bitOffset - byteOffset * 8;
       return answer(
@@ -166,7 +166,7 @@ function fieldValue(spec: CoreSpec): FieldValue {
   }
 }
 
-/** `a[n]`: only its place and size have a meaning. */
+/** Computes the value for `a[n]`, which has an offset and a size only. */
 function elementValue(spec: CoreSpec, typeId: number): FieldValue {
   const size = spec.btf.size(typeId);
   switch (spec.kind) {
@@ -175,7 +175,7 @@ function elementValue(spec: CoreSpec, typeId: number): FieldValue {
     case "byte_size":
       return { value: size, validate: true, size: 0, typeId: 0 };
     default:
-      throw refuse(spec, "this kind has no meaning for an array element");
+      throw refuse(spec, "relocations of this kind do not apply to array elements");
   }
 }
 

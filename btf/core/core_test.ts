@@ -11,7 +11,7 @@ import { applyCore, CORE_POISON } from "./patch.ts";
 import { CoreSession } from "./resolve.ts";
 import { CoreTargets } from "./targets.ts";
 
-/** One side: a BTF in the making with the usual integers. */
+/** One side: BTF under construction with the usual integers. */
 class Side {
   readonly name: string;
   readonly builder: BtfBuilder;
@@ -55,7 +55,7 @@ function relocation(kind: CoreKind, typeId: number, access = "0"): CoreRelocatio
   return { section: "kprobe", offset: 0, typeId, access, kind };
 }
 
-/** The value of a decision that is not poison. */
+/** Returns the value of a decision that is not a poison. */
 function value(decision: CoreDecision): number | bigint {
   const { outcome } = decision;
   assert(outcome.kind === "value", outcome.kind === "poison" ? outcome.reason : "");
@@ -95,7 +95,7 @@ Deno.test("byte_offset, byte_size, signed and the shifts of a field that moved",
   assertEquals([offset.originalSize, offset.size, offset.sizeMismatch], [4, 8, false]);
 });
 
-Deno.test("a field that is not there exists 0 times, and poisons what reads it", () => {
+Deno.test("a missing field has field_exists 0 and poisons its reads", () => {
   const { session, id } = pair(TASK, (side) => side.struct("task", 4, at(0, "pid", side.int)));
   assertEquals(value(session.resolve(relocation("field_exists", id, "0:1"))), 0);
   const decision = session.resolve(relocation("byte_offset", id, "0:1"));
@@ -109,7 +109,7 @@ Deno.test("a field that is not there exists 0 times, and poisons what reads it",
   );
 });
 
-Deno.test("anonymous structs and unions are looked through, on either side", () => {
+Deno.test("fields are found in anonymous structs and unions, on either side", () => {
   const { session, id } = pair(
     (side) => {
       const inner = side.struct("", 8, at(0, "x", side.int), at(4, "y", side.int));
@@ -129,7 +129,7 @@ Deno.test("anonymous structs and unions are looked through, on either side", () 
   ]);
 });
 
-Deno.test("array indices move with the element's size and must be within bounds", () => {
+Deno.test("array indices scale with the element's size and must be within bounds", () => {
   const { session, id } = pair(
     (side) =>
       side.struct(
@@ -155,7 +155,7 @@ Deno.test("array indices move with the element's size and must be within bounds"
   assertThrows(() => ask("0:0:4"), BtfError, "index 4 is past the end of an array of 4");
 });
 
-Deno.test("bitfields: the smallest aligned load that takes them in, and shifts that isolate them", () => {
+Deno.test("bitfields: the smallest aligned load that covers them, and shifts that isolate them", () => {
   const { session, id } = pair(
     (side) => side.struct("s", 8, bits(0, 3, "a", side.uint), bits(3, 7, "b", side.int)),
     (side) => side.struct("s", 16, bits(29, 3, "a", side.uint), bits(60, 7, "b", side.int)),
@@ -165,7 +165,7 @@ Deno.test("bitfields: the smallest aligned load that takes them in, and shifts t
     (["byte_offset", "byte_size", "lshift_u64", "rshift_u64", "signed"] as const)
       .map((kind) => value(ask(kind, access)));
   assertEquals(all("0:0"), [0, 4, 32, 61, 0]);
-  // Bits 60 to 66 are in no aligned eight bytes.
+  // No aligned eight bytes contain bits 60 to 66.
   assertThrows(() => ask("byte_offset", "0:1"), BtfError, "E2BIG");
   const { outcome } = ask("byte_offset", "0:0");
   assert(outcome.kind === "value" && !outcome.validate && outcome.size === 0);
@@ -173,7 +173,7 @@ Deno.test("bitfields: the smallest aligned load that takes them in, and shifts t
   assert(shift.kind === "value" && shift.validate, "a right shift is never ambiguous");
 });
 
-Deno.test("fields go together by kind, enumerations and declarations by name", () => {
+Deno.test("fields match by kind, enumerations and declarations by name", () => {
   const compatible = (
     local: (side: Side) => number,
     target: (side: Side) => number,
@@ -231,7 +231,7 @@ Deno.test("flavors of a name are candidates of each other, other kinds are not",
   assertEquals(value(decision), 4);
 });
 
-Deno.test("candidates that give different answers are an error, not a guess", () => {
+Deno.test("candidates with different results are an error", () => {
   const { session, id } = pair(TASK, (side) => {
     side.struct("task", 8, at(0, "pid", side.int));
     side.struct("task", 16, at(4, "pid", side.int));
@@ -239,13 +239,13 @@ Deno.test("candidates that give different answers are an error, not a guess", ()
   assertThrows(
     () => session.resolve(relocation("byte_offset", id, "0:0")),
     BtfError,
-    "the kernel has several types of that name that give different answers",
+    "the kernel has several types of that name, for which the values differ",
   );
-  // Both have it: that much is the same.
+  // Both have the field, so they agree.
   assertThrows(() => session.resolve(relocation("field_exists", id, "0:0")), BtfError);
 });
 
-Deno.test("a match narrows the candidates down for the relocations of the type that follow", () => {
+Deno.test("a match narrows the candidates for later relocations of the type", () => {
   const { session, id } = pair(TASK, (side) => {
     side.struct("task", 8, at(0, "pid", side.int), at(4, "flags", side.uint));
     side.struct("task", 16, at(4, "pid", side.int));
@@ -254,7 +254,7 @@ Deno.test("a match narrows the candidates down for the relocations of the type t
   assertEquals(value(session.resolve(relocation("byte_offset", id, "0:0"))), 0);
 });
 
-Deno.test("modules are asked only for what vmlinux does not have", () => {
+Deno.test("modules are searched only for types that vmlinux lacks", () => {
   const vmlinux = new Side("vmlinux");
   vmlinux.struct("known", 4, at(0, "x", vmlinux.int));
   const base = vmlinux.btf();
@@ -303,7 +303,7 @@ Deno.test("type relocations: exists, size, ids and the strict comparison", () =>
   }
 });
 
-Deno.test("type_matches counts names, sizes, signs and lengths; behind pointers only names", () => {
+Deno.test("type_matches compares names, sizes, signedness and lengths; behind pointers only names", () => {
   const matches = (local: (side: Side) => number, target: (side: Side) => number): boolean => {
     const { session, id } = pair(
       (side) => side.struct("s", 64, at(0, "x", local(side))),
@@ -359,7 +359,7 @@ Deno.test("enumerators are found by name, in either width; values are read as si
   assertEquals(value(ask("enumval_exists", "2")), 0);
   assertEquals(ask("enumval_value", "2").outcome.kind, "poison");
   assertEquals(ask("enumval_value", "0").localSpec, `<enumval_value> [${id}] enum e::A = 1`);
-  assertThrows(() => ask("enumval_value", "3"), BtfError, "it names no enumerator");
+  assertThrows(() => ask("enumval_value", "3"), BtfError, "the type has no such enumerator");
 });
 
 Deno.test("damaged relocations are refused with EINVAL", () => {
@@ -380,7 +380,7 @@ Deno.test("damaged relocations are refused with EINVAL", () => {
     ["byte_offset", id, "0:-1", "has no member -1"],
     ["byte_offset", id, "0:0:0", "is in a int, which has no members"],
     ["byte_offset", id, Array(65).fill("0").join(":"), "more than 64 levels deep"],
-    ["type_exists", id, "0:1", "is written 0"],
+    ["type_exists", id, "0:1", "must be 0"],
     ["byte_offset", id - 1, "0:0", "a type without a name"],
     ["byte_offset", 999, "0:0", "there is no type 999"],
   ];
@@ -394,7 +394,7 @@ Deno.test("damaged relocations are refused with EINVAL", () => {
   }
 });
 
-Deno.test("hostile nesting ends: anonymous structs within themselves or doubling at each level", () => {
+Deno.test("hostile nesting terminates: anonymous structs within themselves or doubling at each level", () => {
   const { session, id } = pair(TASK, (side) => {
     const self = side.builder.endId;
     side.struct("", 8, at(0, "", self));
@@ -420,7 +420,7 @@ Deno.test("hostile nesting ends: anonymous structs within themselves or doubling
   );
 });
 
-Deno.test("hostile prototypes end: parameters that double at each level", () => {
+Deno.test("hostile prototypes terminate: parameters that double at each level", () => {
   const deep = (side: Side): number => {
     let type = side.int;
     for (let level = 0; level < 40; level++) {
@@ -457,7 +457,7 @@ function instruction(
   return [...new Uint8Array(view.buffer)];
 }
 
-/** A decision to put `value` where `original` was. */
+/** A decision to write `value` in place of `original`. */
 function decide(
   original: number | bigint,
   value: number | bigint,
@@ -486,7 +486,7 @@ function patched(code: readonly number[], decision: CoreDecision): number[] {
   return [...bytes];
 }
 
-Deno.test("applyCore puts values into arithmetic, loads, stores and 64-bit constants", () => {
+Deno.test("applyCore writes values into arithmetic, loads, stores and 64-bit constants", () => {
   assertEquals(patched(instruction(0xb7, 1, 0, 4), decide(4, 20)), instruction(0xb7, 1, 0, 20));
   assertEquals(patched(instruction(0x07, 1, 0, 4), decide(4, -1)), instruction(0x07, 1, 0, -1));
   assertEquals(
@@ -517,16 +517,16 @@ Deno.test("applyCore widens and narrows loads of pointers and unsigned integers"
   assertThrows(
     () => patched(load, decide(4, 8, { originalSize: 8, size: 4 })),
     BtfError,
-    "it moves 4 bytes where the object's definition has 8",
+    "it accesses 4 bytes where the object's definition has 8",
   );
   assertThrows(
     () => patched(load, decide(4, 8, { originalSize: 4, size: 16 })),
     BtfError,
-    "no load or store moves 16 bytes",
+    "no load or store accesses 16 bytes",
   );
 });
 
-Deno.test("applyCore poisons what has no answer, both halves of a 64-bit constant", () => {
+Deno.test("applyCore poisons unresolved instructions, both halves of a 64-bit constant", () => {
   const poison = instruction(0x85, 0, 0, CORE_POISON);
   const decision: CoreDecision = {
     ...decide(0, 0),
@@ -539,11 +539,11 @@ Deno.test("applyCore poisons what has no answer, both halves of a 64-bit constan
   );
   const mismatch = decide(4, 8, { originalSize: 4, size: 8, sizeMismatch: true });
   assertEquals(patched(instruction(0x61, 0x21, 4, 0), mismatch), poison);
-  // An offset in arithmetic moves no bytes: the mismatch does not matter.
+  // An offset in arithmetic loads nothing, so the size mismatch does not matter.
   assertEquals(patched(instruction(0x07, 1, 0, 4), mismatch), instruction(0x07, 1, 0, 8));
 });
 
-Deno.test("applyCore refuses instructions that do not hold what clang left there", () => {
+Deno.test("applyCore refuses instructions without the value that clang wrote", () => {
   const refused: readonly [number[], CoreDecision, string, string][] = [
     [instruction(0xb7, 1, 0, 5), decide(4, 8), "it holds 5 where 4 was expected", "EINVAL"],
     [instruction(0x61, 1, 5, 0), decide(4, 8), "it holds 5 where 4 was expected", "EINVAL"],
@@ -575,7 +575,7 @@ Deno.test("applyCore refuses instructions that do not hold what clang left there
     const error = assertThrows(() => patched(code, decision), BtfError, message);
     assertStrictEquals(error.errno, errno);
   }
-  // Bitfields and type ids are not checked: clang and the kernel may see them differently.
+  // Bitfields and type ids are not validated: clang and the kernel may lay them out differently.
   assertEquals(
     patched(instruction(0xb7, 1, 0, 5), decide(4, 8, { validate: false })),
     instruction(0xb7, 1, 0, 8),

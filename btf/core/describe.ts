@@ -1,5 +1,5 @@
 /**
- * Prints accesses and decisions in the words that libbpf's users know.
+ * Prints accesses and decisions in libbpf's notation.
  *
  * @module
  */
@@ -8,9 +8,7 @@ import type { CoreDecision } from "./decision.ts";
 import { coreLabel, coreSubject } from "./kind.ts";
 import { bareType, type CoreSpec, isEnum } from "./spec.ts";
 
-/**
- * Prints a spec as libbpf does: `<byte_off> [77] struct inet_sock.freebind (0:14 @ offset 792.2)`.
- */
+/** Prints a spec as libbpf does: `<byte_off> [77] struct inet_sock.freebind (0:14 @ offset 792.2)`. */
 export function formatSpec(spec: CoreSpec): string {
   const root = spec.btf.type(spec.rootId);
   const head = `<${coreLabel(spec.kind)}> [${spec.rootId}] ${root.kind} ${root.name || "<anon>"}`;
@@ -30,7 +28,7 @@ export function formatSpec(spec: CoreSpec): string {
   }
 }
 
-/** The access in C's words: `.sk.__sk_common.skc_family`, `[3].a`. */
+/** Prints the access in C notation: `.sk.__sk_common.skc_family`, `[3].a`. */
 function formatSteps(spec: CoreSpec): string {
   let text = "";
   for (const [position, step] of spec.steps.entries()) {
@@ -41,8 +39,8 @@ function formatSteps(spec: CoreSpec): string {
 }
 
 /**
- * Explains a decision in lines for people: what was asked, each candidate and why it was taken or not,
- * and what became of the instruction.
+ * Explains a decision in a few lines: the access, each candidate with its outcome, and the patch of the
+ * instruction.
  */
 export function explainCore(decision: CoreDecision): string {
   const { relocation, outcome } = decision;

@@ -1,15 +1,15 @@
 /**
- * The thirteen kinds of CO-RE relocation, and what each asks about.
+ * The thirteen kinds of CO-RE relocation, and the subject of each.
  *
  * @module
  */
 
 import type { CoreKind } from "../ext.ts";
 
-/** What a kind asks about: a field, a type as a whole, or one enumerator. */
+/** The subject of a relocation: a field, a type as a whole, or one enumerator. */
 export type CoreSubject = "field" | "type" | "enumerator";
 
-/** For each kind what it asks about, and the word that libbpf prints for it. */
+/** The subject of each kind, and the name that libbpf prints for it. */
 const KINDS: { readonly [K in CoreKind]: readonly [subject: CoreSubject, label: string] } = {
   byte_offset: ["field", "byte_off"],
   byte_size: ["field", "byte_sz"],
@@ -26,12 +26,12 @@ const KINDS: { readonly [K in CoreKind]: readonly [subject: CoreSubject, label: 
   type_matches: ["type", "type_matches"],
 };
 
-/** Tells what a relocation of this kind asks about. */
+/** Returns the subject of a kind of relocation. */
 export function coreSubject(kind: CoreKind): CoreSubject {
   return KINDS[kind][0];
 }
 
-/** The kind as libbpf prints it: `byte_off` for a byte offset. */
+/** Returns the name that libbpf prints for a kind: `byte_off` for a byte offset. */
 export function coreLabel(kind: CoreKind): string {
   return KINDS[kind][1];
 }

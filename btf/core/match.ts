@@ -1,5 +1,5 @@
 /**
- * Finds in a candidate type what a relocation asks for in the object's own.
+ * Matches the object's access with a candidate type.
  *
  * @module
  */
@@ -22,11 +22,11 @@ import {
 } from "./spec.ts";
 
 /**
- * Walks the object's access in a candidate type: the candidate's own spec, or one line that says why
- * it does not fit.
+ * Follows the object's access in a candidate type. Returns the candidate's spec, or one line with the
+ * reason why it does not match.
  *
- * @throws {BtfError} EINVAL or E2BIG when the candidate cannot be judged: a type without size, nesting
- * that has no end.
+ * @throws {BtfError} EINVAL or E2BIG when the candidate cannot be compared: a type without a size, or
+ * endless nesting.
  */
 export function matchSpec(local: CoreSpec, target: Btf, targetId: number): CoreSpec | string {
   const spec: CoreSpec = {
@@ -93,7 +93,7 @@ function matchField(local: CoreSpec, spec: CoreSpec): CoreSpec | string {
   return spec;
 }
 
-/** The id of the member's type, or why there is none. */
+/** Returns the id of the member's type, or why there is none. */
 function matchMember(
   local: CoreSpec,
   step: CoreStep,
@@ -102,7 +102,7 @@ function matchMember(
 ): number | string {
   const holder = spec.btf.type(holderId);
   const name = step.name as string;
-  if (!isComposite(holder)) return `${name} is looked for in a ${holder.kind}`;
+  if (!isComposite(holder)) return `${name} would be a member of a ${holder.kind}, which has none`;
   const localHolder = local.btf.type(step.typeId) as CompositeType;
   const localMember = localHolder.members[step.index] as CompositeType["members"][number];
   const search: Search = {
@@ -115,18 +115,18 @@ function matchMember(
   return found ?? `${holder.kind} ${holder.name || "<anon>"} has no member ${name}`;
 }
 
-/** What one search for a member carries along. */
+/** The state of one search for a member. */
 interface Search {
   readonly localBtf: Btf;
   readonly localType: number;
   readonly name: string;
-  /** Types found to be without the member: a hostile BTF can name one of them 2⁶⁴ times. */
+  /** Types known not to contain the member: hostile BTF can refer to one of them 2⁶⁴ times. */
   readonly without: Set<number>;
 }
 
 /**
- * Looks for a member by name, through anonymous structs and unions: the first of the name decides.
- * Leaves path, steps and offset as they were when there is none.
+ * Searches a member by name, through anonymous structs and unions; the first one with the name decides.
+ * Restores path, steps and offset when there is none.
  */
 function find(
   search: Search,
@@ -167,7 +167,7 @@ function find(
 }
 
 function push(spec: CoreSpec, index: number): void {
-  // Also what ends a walk through an anonymous struct that contains itself.
+  // Also ends the search in an anonymous struct that contains itself.
   if (spec.path.length === MAX_PATH) {
     const root = spec.btf.type(spec.rootId);
     throw coreError(

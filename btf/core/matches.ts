@@ -1,5 +1,5 @@
 /**
- * The strict comparison of CO-RE, `bpf_core_type_matches`: names, sizes and signs count.
+ * The strict comparison of CO-RE, `bpf_core_type_matches`: compares names, sizes and signedness.
  *
  * @module
  */
@@ -11,23 +11,23 @@ import { MAX_DEPTH, pairKey, tooDeep } from "./compatible.ts";
 import { bareType, isComposite, isEnum } from "./spec.ts";
 
 /**
- * Tells whether the object's type matches a candidate: everything that the object declares is there.
+ * Returns whether a candidate has everything that the object's type declares.
  *
- * Integers match by size and sign, arrays by length, enumerations by size and by every local name,
- * structs by every local member; behind a pointer a struct counts by name and kind alone.
+ * Integers match by size and signedness, arrays by length, enumerations by size and every local name,
+ * structs by every local member. Behind a pointer, a struct is compared by name and kind only.
  *
- * @throws {BtfError} EINVAL when the types go deeper than 32 levels.
+ * @throws {BtfError} EINVAL when the types nest deeper than 32 levels.
  */
 export function typesMatch(local: Btf, localId: number, target: Btf, targetId: number): boolean {
   const comparison = { local, target, known: new Map(), knownBehindPointer: new Map() };
   return match(comparison, localId, targetId, false, MAX_DEPTH);
 }
 
-/** Two BTFs, and what was found out about pairs of their types. */
+/** Two BTFs, and the results for pairs of their types. */
 interface Comparison {
   readonly local: Btf;
   readonly target: Btf;
-  // A struct named by many members is compared once: a hostile BTF can branch at every level.
+  // A struct that many members refer to is compared once: hostile BTF can branch at every level.
   readonly known: Map<number, boolean>;
   readonly knownBehindPointer: Map<number, boolean>;
 }
@@ -109,7 +109,7 @@ function compare(
   throw tooDeep(local, localId);
 }
 
-/** "struct" or "union" for one that is defined or only declared. */
+/** Returns "struct" or "union" for a definition or a forward declaration. */
 function declares(type: BtfType): "struct" | "union" | undefined {
   if (type.kind === "fwd") return type.of;
   return isComposite(type) ? type.kind : undefined;
@@ -132,7 +132,7 @@ function membersMatch(
   level: number,
 ): boolean {
   if (left.members.length > right.members.length) return false;
-  // Several members can have one name (the empty one), so each of them is tried.
+  // Several members can have the same (empty) name, so each of them is tried.
   const byName = new Map<string, number[]>();
   for (const member of right.members) {
     const name = essentialName(member.name);

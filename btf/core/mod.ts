@@ -1,8 +1,8 @@
 /**
  * CO-RE: "compile once, run everywhere".
  *
- * clang records which fields, types and enumerators an object reads; here they are looked for in the
- * kernel's own types, and the instructions patched. Decisions are plain data that can be explained.
+ * clang records which fields, types and enumerators an object reads. They are matched with the kernel's
+ * types, and the instructions are patched. Decisions are plain data that can be explained.
  *
  * Imports: btf.
  *

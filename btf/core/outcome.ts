@@ -1,34 +1,41 @@
 /**
- * How a CO-RE relocation ends: with a number for the instruction, or poisoned.
+ * The outcome of a CO-RE relocation: a value for the instruction, or a poison.
  *
  * @module
  */
 
-/** What an instruction is patched with. */
+/** The value that an instruction is patched with. */
 export interface CoreValue {
   /** Tells the outcome. */
   readonly kind: "value";
-  /** The number for this kernel; read as signed 64-bit. */
+  /** The value for this kernel, a signed 64-bit number. */
   readonly value: number | bigint;
-  /** The number that clang left in the instruction. */
+  /** The value that clang wrote into the instruction. */
   readonly original: number | bigint;
-  /** Whether the instruction must hold `original` before it is patched: not for bitfields and type ids. */
+  /**
+   * Whether the instruction must hold `original` before it is patched; false for bitfields and type ids.
+   */
   readonly validate: boolean;
-  /** Bytes that the access reads in the object's own definition; 0 where that does not matter. */
+  /** Size of the access in the object's definition, in bytes; 0 where it does not matter. */
   readonly originalSize: number;
-  /** Bytes that the access reads in this kernel; a load instruction is narrowed or widened to it. */
+  /** Size of the access in this kernel, in bytes; a load is narrowed or widened to it. */
   readonly size: number;
-  /** The sizes differ in a way that no load can make good: neither two pointers nor two unsigned integers. */
+  /**
+   * Whether the sizes differ and no load can compensate: neither two pointers nor two unsigned integers.
+   */
   readonly sizeMismatch: boolean;
 }
 
-/** The instruction cannot be made to work here; it is replaced by a call that the verifier refuses if it is ever reached. */
+/**
+ * The relocation cannot be resolved: the instruction is replaced by a call that the verifier refuses if it
+ * is reached.
+ */
 export interface CorePoison {
   /** Tells the outcome. */
   readonly kind: "poison";
-  /** Why: one line. */
+  /** The reason, in one line. */
   readonly reason: string;
 }
 
-/** How a relocation ends. */
+/** The outcome of a relocation. */
 export type CoreOutcome = CoreValue | CorePoison;

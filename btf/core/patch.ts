@@ -1,5 +1,5 @@
 /**
- * Writes decisions into instructions.
+ * Patches instructions according to decisions.
  *
  * @module
  */
@@ -23,18 +23,18 @@ const CALL = 0x85;
 const MODE_MASK = 0xe0;
 const SIZE_MASK = 0x18;
 const CLASS_MASK = 0x07;
-/** Bytes by the size bits of a load or store. */
+/** Sizes in bytes by the size bits of a load or store. */
 const SIZES: { readonly [bits: number]: number } = { 0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8 };
-/** Size bits by bytes. */
+/** Size bits by size in bytes. */
 const SIZE_BITS: { readonly [bytes: number]: number } = { 4: 0x00, 2: 0x08, 1: 0x10, 8: 0x18 };
 
 /**
- * Patches one instruction by a decision.
+ * Patches one instruction according to a decision.
  *
- * `code` holds little-endian instructions of eight bytes, `instruction` is an index into it.
+ * `code` holds little-endian instructions of eight bytes; `instruction` is an index into it.
  *
- * @throws {BtfError} EINVAL when the instruction is none that can be relocated or does not hold what
- * clang should have left there, ERANGE when the offset is past what a load can reach.
+ * @throws {BtfError} EINVAL when the instruction cannot be relocated or does not hold the value that clang
+ * wrote, ERANGE when the offset exceeds that of a load or store.
  */
 export function applyCore(code: Uint8Array, instruction: number, decision: CoreDecision): void {
   const view = new DataView(code.buffer, code.byteOffset, code.byteLength);
@@ -96,12 +96,12 @@ function patchAccess(
     throw refuse(
       decision,
       instruction,
-      `it moves ${width} bytes where the object's definition has ${outcome.originalSize}`,
+      `it accesses ${width} bytes where the object's definition has ${outcome.originalSize}`,
     );
   }
   const bits = SIZE_BITS[outcome.size];
   if (bits === undefined) {
-    throw refuse(decision, instruction, `no load or store moves ${outcome.size} bytes`);
+    throw refuse(decision, instruction, `no load or store accesses ${outcome.size} bytes`);
   }
   view.setUint8(at, (opcode & (MODE_MASK | CLASS_MASK)) | bits);
 }
@@ -113,7 +113,8 @@ function patchWide(
   decision: CoreDecision,
   outcome: CoreValue,
 ): void {
-  // Registers: only a destination in the first half; opcode, registers and offset of the second are 0.
+  // The first half has no source register and no offset; opcode, registers and offset of the second half
+  // are 0.
   const plain = (view.getUint8(at + 1) & 0xf0) === 0 && view.getInt16(at + 2, true) === 0 &&
     view.getUint32(at + 8, true) === 0;
   if (!plain) {
@@ -164,7 +165,7 @@ function poison(view: DataView, at: number, wide: boolean): void {
 
 function lowWord(value: number | bigint): number {
   if (typeof value === "bigint") return Number(BigInt.asIntN(32, value));
-  // Beyond 2^53 a number would not be exact, and `| 0` is modulo 2^32 below it.
+  // Above 2^53 a number would not be exact; below it, `| 0` is modulo 2^32.
   return value | 0;
 }
 

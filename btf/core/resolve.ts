@@ -1,5 +1,5 @@
 /**
- * Resolves CO-RE relocations: candidates, match, compute.
+ * Resolves CO-RE relocations: finds candidates, matches and computes.
  *
  * @module
  */
@@ -16,10 +16,10 @@ import { coreError, type CoreSpec, parseSpec } from "./spec.ts";
 import type { CoreTarget, CoreTargets } from "./targets.ts";
 
 /**
- * The relocations of one object against one kernel.
+ * Resolves the relocations of one object against one kernel.
  *
- * Relocations of a type narrow its candidates down for those that follow, as in libbpf: an object is
- * resolved with one session, in the order of its relocations.
+ * A match narrows the candidates of a type for later relocations, as in libbpf: an object is resolved with
+ * one session, in the order of its relocations.
  *
  * @example
  * ```ts
@@ -53,23 +53,25 @@ export class CoreSession {
   readonly local: Btf;
   /** The kernel's types. */
   readonly targets: CoreTargets;
-  /** Candidates by the local type's id, fewer after each match. */
+  /** Candidates by the id of the local type, fewer after each match. */
   readonly #candidates = new Map<number, readonly CoreTarget[]>();
-  /** Decisions by type, kind and access: a field is often read in many places. */
+  /** Decisions by type, kind and access: many instructions read the same field. */
   readonly #known = new Map<string, Known>();
 
-  /** Begins a session. */
+  /** Starts a session. */
   constructor(local: Btf, targets: CoreTargets) {
     this.local = local;
     this.targets = targets;
   }
 
   /**
-   * Decides on one relocation.
+   * Resolves one relocation.
    *
-   * @throws {BtfError} EINVAL when the object is damaged or its candidates give different answers
-   * (ambiguity), E2BIG when an access is too deep or a bitfield too wide. That nothing matches is no
-   * error: the decision then is to poison, or 0 for the kinds that ask whether something exists.
+   * A relocation without a match is not an error: the decision is a poison, or 0 for the kinds that test
+   * for existence.
+   *
+   * @throws {BtfError} EINVAL when the object is malformed or its candidates yield different values
+   * (ambiguity), E2BIG when an access is too deep or a bitfield too wide.
    */
   resolve(relocation: CoreRelocation): CoreDecision {
     const { typeId, kind, access } = relocation;
@@ -88,7 +90,7 @@ export class CoreSession {
       root.name || "<anon>"
     } + ${access}`;
     if (kind !== "local_type_id" && root.name === "") {
-      throw coreError(label, "a type without a name cannot be looked for in the kernel", "EINVAL");
+      throw coreError(label, "a type without a name cannot be found in the kernel", "EINVAL");
     }
     const local = parseSpec(this.local, typeId, kind, access);
     const localSpec = formatSpec(local);
@@ -134,7 +136,7 @@ export class CoreSession {
 
 type Known = Omit<CoreDecision, "relocation">;
 
-/** Puts the candidates' reasons into a poison: one line. */
+/** Sets the reason of a poison to those of the candidates. */
 function explainPoison(
   outcome: CoreOutcome,
   candidates: readonly CoreCandidate[],
@@ -160,9 +162,9 @@ function checkAgreement(
   }
   throw coreError(
     localSpec,
-    `the kernel has several types of that name that give different answers: ` +
+    `the kernel has several types of that name, for which the values differ: ` +
       `${formatSpec(first.spec)} and ${formatSpec(next.spec)}`,
     "EINVAL",
-    { fix: "tell them apart by a member that only one of them has" },
+    { fix: "declare a member that only one of them has" },
   );
 }

@@ -1,6 +1,6 @@
 /**
- * The two forms of a CO-RE access: the path of indices that clang wrote, and the named steps that
- * still mean something in another kernel.
+ * The two forms of a CO-RE access: the indices that clang records, and the named steps that can be matched
+ * with another kernel.
  *
  * @module
  */
@@ -11,20 +11,23 @@ import type { ArrayType, BtfType, CompositeType, EnumType } from "../types.ts";
 import type { CoreKind } from "../ext.ts";
 import { coreLabel, coreSubject } from "./kind.ts";
 
-/** Indices in an access string, as many as libbpf takes. */
+/** Maximum number of indices in an access, as in libbpf. */
 export const MAX_PATH = 64;
 
-/** One step that has a meaning of its own: a named member, an array index, or an enumerator. */
+/** A step of an access: a named member, an array index, or an enumerator. */
 export interface CoreStep {
-  /** The struct or union that the member is in, or the type of the array's element; qualifiers and typedefs stripped. */
+  /**
+   * The struct or union that has the member, or the type of the array's element; without qualifiers and
+   * typedefs.
+   */
   readonly typeId: number;
-  /** The member's, the element's or the enumerator's index. */
+  /** The index of the member, element or enumerator. */
   readonly index: number;
-  /** The member's or enumerator's name; absent for an array index. */
+  /** The name of the member or enumerator; undefined for an array index. */
   readonly name?: string | undefined;
 }
 
-/** What a relocation asks for, in the terms of one BTF: the object's own, or a candidate's. */
+/** An access in terms of one BTF: the object's, or a candidate's. */
 export interface CoreSpec {
   /** The BTF that the ids belong to. */
   readonly btf: Btf;
@@ -32,15 +35,15 @@ export interface CoreSpec {
   readonly rootId: number;
   /** The kind of the relocation. */
   readonly kind: CoreKind;
-  /** Every index, through anonymous structs too. */
+  /** All indices, including those of anonymous structs. */
   readonly path: number[];
-  /** The steps with a meaning: anonymous structs and unions left out. */
+  /** The steps, without anonymous structs and unions. */
   readonly steps: CoreStep[];
-  /** Bits from the start of the root; wraps at 2³² as libbpf's does. */
+  /** Offset from the root in bits; wraps at 2³² as in libbpf. */
   bitOffset: number;
 }
 
-/** Makes an error of the relocation step. */
+/** Makes an error of the relocation stage. */
 export function coreError(
   subject: string,
   why: string,
@@ -60,41 +63,41 @@ export function coreError(
   );
 }
 
-/** The type behind qualifiers, type tags and typedefs. */
+/** Returns the type behind qualifiers, type tags and typedefs. */
 export function bareType(btf: Btf, id: number): BtfType {
   return btf.type(btf.resolve(id));
 }
 
-/** Whether a type is a struct or a union. */
+/** Returns whether a type is a struct or a union. */
 export function isComposite(type: BtfType): type is CompositeType {
   return type.kind === "struct" || type.kind === "union";
 }
 
-/** Whether a type is an enumeration of either width. */
+/** Returns whether a type is an enumeration of either width. */
 export function isEnum(type: BtfType): type is EnumType {
   return type.kind === "enum" || type.kind === "enum64";
 }
 
-/** Whether two kinds go together: the same, or both enumerations. */
+/** Returns whether two types have the same kind; `enum` and `enum64` count as one. */
 export function sameKind(left: BtfType, right: BtfType): boolean {
   return left.kind === right.kind || (isEnum(left) && isEnum(right));
 }
 
-/** Whether an array without length stands last in the struct that the step before it is in. */
+/** Returns whether an array without a length is the last member of the struct of the step before it. */
 export function isFlexible(btf: Btf, before: CoreStep | undefined, array: ArrayType): boolean {
   if (array.length > 0 || before?.name === undefined) return false;
   const holder = btf.type(before.typeId);
   return isComposite(holder) && before.index === holder.members.length - 1;
 }
 
-/** Adds an array's index to an offset in bits, modulo 2³². */
+/** Adds an array index to an offset in bits, modulo 2³². */
 export function addElements(bitOffset: number, index: number, size: number): number {
   return (bitOffset + Math.imul(Math.imul(index, size), 8)) >>> 0;
 }
 
 const PATH = /^-?\d{1,10}(?::-?\d{1,10})*$/;
 
-/** Reads an access string (`"0:1:2"`) into its indices; undefined when it is malformed. */
+/** Parses an access string (`"0:1:2"`); undefined when it is malformed. */
 function parsePath(access: string): number[] | undefined {
   if (!PATH.test(access)) return undefined;
   const path = access.split(":").map(Number);
@@ -102,9 +105,9 @@ function parsePath(access: string): number[] | undefined {
 }
 
 /**
- * Turns a relocation's root type and access string into a {@linkcode CoreSpec} of the object's BTF.
+ * Converts a relocation's root type and access string to a {@linkcode CoreSpec} of the object's BTF.
  *
- * @throws {BtfError} EINVAL when the access string does not fit the type: such an object is damaged.
+ * @throws {BtfError} EINVAL when the access string does not fit the type.
  */
 export function parseSpec(btf: Btf, rootId: number, kind: CoreKind, access: string): CoreSpec {
   const spec: CoreSpec = { btf, rootId, kind, path: [], steps: [], bitOffset: 0 };
@@ -117,7 +120,7 @@ export function parseSpec(btf: Btf, rootId: number, kind: CoreKind, access: stri
   };
   const subject = coreSubject(kind);
   if (subject === "type") {
-    if (access !== "0") throw refuse("an access to a type as a whole is written 0");
+    if (access !== "0") throw refuse("the access string of a whole type must be 0");
     return spec;
   }
   const path = parsePath(access);
@@ -130,7 +133,7 @@ export function parseSpec(btf: Btf, rootId: number, kind: CoreKind, access: stri
   if (subject === "enumerator") {
     const type = btf.type(id);
     const value = isEnum(type) ? type.values[first] : undefined;
-    if (value === undefined || path.length > 1) throw refuse("it names no enumerator of the type");
+    if (value === undefined || path.length > 1) throw refuse("the type has no such enumerator");
     spec.steps.push({ typeId: id, index: first, name: value.name });
     return spec;
   }

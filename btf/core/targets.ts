@@ -1,5 +1,5 @@
 /**
- * The BTFs that relocations are resolved against, with what was found in them before.
+ * The BTFs that relocations are resolved against, with cached lookups.
  *
  * @module
  */
@@ -9,51 +9,53 @@ import { BtfError } from "../error.ts";
 import { essentialName } from "../essential_name.ts";
 import type { KindName } from "../types.ts";
 
-/** A type that may be what the object means. */
+/** A type of the kernel that a local type may correspond to. */
 export interface CoreTarget {
-  /** The BTF that it is in: the kernel's or a module's. */
+  /** The BTF that defines it: the kernel's or a module's. */
   readonly btf: Btf;
-  /** Its id there. */
+  /** Its id in that BTF. */
   readonly typeId: number;
 }
 
-/** Types of one name that a BTF may have: each relocation looks at all of them. */
+/** Maximum number of types with one name; each relocation compares all of them. */
 const MOST_CANDIDATES = 4096;
 
-/** Where candidates come from besides the main BTF. */
+/** Options of {@linkcode CoreTargets}. */
 export interface CoreTargetsOptions {
-  /** The modules' BTFs, split from the main one. Called once, and only when the main BTF has no candidate. */
+  /**
+   * Returns the modules' BTFs, split from the main one. Called at most once, when the main BTF has no
+   * candidate.
+   */
   readonly modules?: (() => Iterable<Btf>) | undefined;
 }
 
 /**
- * The kernel's types as CO-RE looks at them.
+ * The kernel's types for CO-RE.
  *
- * One instance serves every object of a process: candidates are looked up once per name and kind,
- * and kept.
+ * One instance can serve all objects of a process: candidates are cached by name and kind.
  */
 export class CoreTargets {
-  /** The kernel's BTF, or the one that the user names instead. */
+  /** The kernel's BTF, or a replacement chosen by the user. */
   readonly main: Btf;
   readonly #modules: (() => Iterable<Btf>) | undefined;
   #moduleList: readonly Btf[] | undefined;
   readonly #candidates = new Map<string, readonly CoreTarget[]>();
 
-  /** Takes the main BTF; nothing is read before it is asked for. */
+  /** Takes the main BTF; nothing is read until it is needed. */
   constructor(main: Btf, options: CoreTargetsOptions = {}) {
     this.main = main;
     this.#modules = options.modules;
   }
 
-  /** The modules' BTFs; read at the first call. */
+  /** The modules' BTFs, read on first use. */
   get modules(): readonly Btf[] {
     return this.#moduleList ??= [...this.#modules?.() ?? []];
   }
 
   /**
-   * Types of a kind whose name is the same up to a `___flavor`, in the order of their ids.
+   * Returns the types of a kind whose names are equal up to a `___flavor`, in the order of their ids.
    *
-   * Modules are asked only when the main BTF has none; `enum` and `enum64` are one kind.
+   * Modules are searched only when the main BTF has none; `enum` and `enum64` count as one kind.
    *
    * @throws {BtfError} E2BIG when there are more than 4,096.
    */

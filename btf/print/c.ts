@@ -1,5 +1,5 @@
 /**
- * BTF as C declarations that a compiler lays out as the BTF says.
+ * Prints BTF as C declarations with the layout that the BTF describes.
  *
  * @module
  */
@@ -18,23 +18,23 @@ import {
   type Member,
 } from "../types.ts";
 
-/** How types are printed as C. */
+/** Options of {@linkcode printC} and {@linkcode printAllC}. */
 export interface PrintCOptions {
   /**
-   * The name of an include guard. With it the whole stands between guards, and every record is
-   * marked `preserve_access_index`, as CO-RE wants it of a `vmlinux.h`.
+   * The name of an include guard. With it the text is guarded, and every record is marked
+   * `preserve_access_index`, which CO-RE requires of a `vmlinux.h`.
    */
   readonly guard?: string | undefined;
 }
 
-/** Deeper nesting of pointers, arrays and anonymous structs is refused. */
+/** Maximum nesting of pointers, arrays and anonymous structs. */
 const DEEPEST = 256;
 
 /**
- * The types, and all that they need before them, as C: in an order that compiles, with the
- * padding, packing and bitfields that give the same layout. Types of the same name get `___2`.
+ * Prints types, and all types that they depend on, as C, in an order that compiles. Padding, packing and
+ * bitfields reproduce the layout. A second type with the same name is called `name___2`.
  *
- * @throws {BtfError} for types that contain themselves or become endless text.
+ * @throws {BtfError} ELOOP or E2BIG for types that contain themselves or expand to endless text.
  *
  * @example
  * ```ts
@@ -63,15 +63,15 @@ export function printC(
   return framed(printer.text(), options);
 }
 
-/** All types, but no functions and variables, as C: the `vmlinux.h` of a kernel. */
+/** Prints all types, without functions and variables, as C: the `vmlinux.h` of a kernel. */
 export function printAllC(btf: Btf, options: PrintCOptions = {}): string {
   const printer = new Printer(btf);
   const referenced = referencedTypes(btf);
   for (let id = 1; id < btf.endId; id++) {
     const kind = btf.kind(id);
     if (kind === Kind.func) continue;
-    // Constants may be defined by an enum without a name; any other nameless type is seen where it
-    // is used only.
+    // An anonymous enum that no type refers to defines constants; other anonymous types are printed where
+    // they are used.
     const isEnum = kind === Kind.enum || kind === Kind.enum64;
     if (isEnum ? btf.nameOf(id) !== "" || !referenced.has(id) : btf.nameOf(id) !== "") {
       printer.define(id);
@@ -99,7 +99,7 @@ ${text}
 `;
 }
 
-/** The enums without a name that another type refers to. */
+/** Returns the enums that another type refers to. */
 function referencedTypes(btf: Btf): Set<number> {
   const referenced = new Set<number>();
   for (let owner: Btf | undefined = btf; owner !== undefined; owner = owner.base) {
@@ -121,14 +121,14 @@ class Printer {
   readonly #btf: Btf;
   readonly #out: string[] = [];
   readonly #tags: NameSpace = new NameSpace(cIdentifier);
-  // The compiler's own, of its own target: the kernel's is another and gets another name.
+  // The compiler defines it for its own target; the kernel's type differs and is renamed.
   readonly #identifiers: NameSpace = new NameSpace(cIdentifier, ["__builtin_va_list"]);
   readonly #names: Map<number, string> = new Map();
-  /** Types that are printed or being printed; the text of a forward declaration is kept apart. */
+  /** Types that are printed or being printed; forward declarations are tracked separately. */
   readonly #defined: Set<number> = new Set();
   readonly #visited: Set<number> = new Set();
   readonly #declared: Set<string> = new Set();
-  /** Characters that may still be printed: types that share parts can make text without end. */
+  /** Number of characters that may still be printed: types that share parts can expand to endless text. */
   #budget: number;
   #padding = 0;
 
@@ -145,7 +145,7 @@ class Printer {
     return this.#out.join("\n");
   }
 
-  /** Prints a type's definition, after those that it needs. */
+  /** Prints a type's definition after the types that it depends on. */
   define(id: number): void {
     const kind = this.#btf.kind(id);
     if (kind === Kind.func) {
@@ -170,9 +170,11 @@ class Printer {
     }
   }
 
-  /** Prints what must stand before a use of the type; `behindPointer` needs no complete type. */
+  /**
+   * Prints the declarations that a use of the type depends on; `behindPointer` requires no complete type.
+   */
   #need(id: number, behindPointer: boolean, depth: number): void {
-    if (depth > DEEPEST) throw this.#refuse(id, "is nested too deep");
+    if (depth > DEEPEST) throw this.#refuse(id, "nests too deep");
     const type = this.#btf.type(id);
     switch (type.kind) {
       case "ptr":
@@ -221,7 +223,7 @@ class Printer {
 
   #needMembers(type: CompositeType, depth: number): void {
     if (type.name === "") {
-      // A nameless struct may be shared by many: what it needs is needed once.
+      // An anonymous struct may be shared by many types; its dependencies are printed once.
       if (this.#visited.has(type.id)) return;
       this.#visited.add(type.id);
     }
@@ -256,7 +258,7 @@ class Printer {
     this.#print(text);
   }
 
-  /** A basic type that C has under another name only: `u8` of Rust, `bool` of C++. */
+  /** Prints a typedef for a basic type that C has under another name: `u8` of Rust, `bool` of C++. */
   #needBasic(id: number, name: string, size: number, signed: boolean): void {
     if (this.#defined.has(id)) return;
     this.#defined.add(id);
@@ -282,7 +284,7 @@ class Printer {
     let name = this.#names.get(id);
     if (name === undefined) {
       const own = this.#btf.nameOf(id);
-      // A forward declaration shares the name of what it declares.
+      // A forward declaration shares the name of its definition.
       name = this.#btf.kind(id) === Kind.fwd ? cIdentifier(own) : this.#tags.claim(own);
       this.#names.set(id, name);
     }
@@ -298,9 +300,9 @@ class Printer {
     return name;
   }
 
-  /** A declaration of `inner` with a type: C writes pointers, arrays and parameters around the name. */
+  /** Declares `inner` with a type: C writes pointers, arrays and parameters around the name. */
   #declare(id: number, inner: string, level: number, depth: number = 0): string {
-    if (depth > DEEPEST) throw this.#refuse(id, "is nested too deep");
+    if (depth > DEEPEST) throw this.#refuse(id, "nests too deep");
     const qualifiers: string[] = [];
     let at = id;
     let type = this.#btf.type(at);
@@ -308,7 +310,7 @@ class Printer {
       type.kind === "const" || type.kind === "volatile" || type.kind === "restrict" ||
       type.kind === "type_tag"
     ) {
-      if (qualifiers.length > DEEPEST) throw this.#refuse(id, "is nested too deep");
+      if (qualifiers.length > DEEPEST) throw this.#refuse(id, "nests too deep");
       qualifiers.push(
         type.kind === "type_tag" ? attribute(type.name, type.attribute === true) : type.kind,
       );
@@ -339,7 +341,7 @@ class Printer {
       default:
         text = `${before}${this.#specifier(at, level, depth)}${inner === "" ? "" : " "}${inner}`;
     }
-    if (text.length > this.#budget) throw this.#refuse(id, "becomes too long a text");
+    if (text.length > this.#budget) throw this.#refuse(id, "expands to too much text");
     return text;
   }
 
@@ -358,7 +360,7 @@ class Printer {
           return this.#btf.kind(at);
       }
     }
-    throw this.#refuse(id, "is nested too deep");
+    throw this.#refuse(id, "nests too deep");
   }
 
   #parameters(type: FuncProtoType, level: number, depth: number): string {
@@ -371,12 +373,12 @@ class Printer {
       const name = parameter.name === "" ? "" : names.claim(parameter.name);
       const text = this.#declare(parameter.type, name, level, depth + 1);
       length += text.length;
-      if (length > this.#budget) throw this.#refuse(type.id, "becomes too long a text");
+      if (length > this.#budget) throw this.#refuse(type.id, "expands to too much text");
       return text;
     }).join(", ");
   }
 
-  /** The words for a type that stand before the name. */
+  /** Returns the type specifier that precedes the name. */
   #specifier(id: number, level: number, depth: number): string {
     const type = this.#btf.type(id);
     switch (type.kind) {
@@ -400,11 +402,11 @@ class Printer {
       case "fwd":
         return `${type.of} ${this.#tagName(id)}`;
       default:
-        throw this.#refuse(id, `is a ${type.kind}, which nothing can have as its type`);
+        throw this.#refuse(id, `is a ${type.kind}, which cannot be the type of a declaration`);
     }
   }
 
-  /** `scope` are the names of the struct around a nameless one, which share a name space. */
+  /** `scope` holds the names of the struct around an anonymous one, which share a name space. */
   #compositeBody(
     type: CompositeType,
     level: number,
@@ -433,7 +435,7 @@ class Printer {
       const line = `${this.#declareMember(member, level, depth, scope)}${width};`;
       lines.push(line);
       length += line.length;
-      if (length > this.#budget) throw this.#refuse(type.id, "becomes too long a text");
+      if (length > this.#budget) throw this.#refuse(type.id, "expands to too much text");
       bitfield = member.bitSize > 0;
       end = member.bitOffset + (bitfield ? member.bitSize : btf.size(member.type) * 8);
     }
@@ -443,7 +445,7 @@ class Printer {
       ? ""
       : `\n${lines.map((line) => indent + line).join("\n")}\n${"\t".repeat(level)}`;
     const text = `${type.kind}${name} {${body}}${packed ? " __attribute__((packed))" : ""}`;
-    if (text.length > this.#budget) throw this.#refuse(type.id, "becomes too long a text");
+    if (text.length > this.#budget) throw this.#refuse(type.id, "expands to too much text");
     return text;
   }
 
@@ -488,7 +490,7 @@ class Printer {
       throw new BtfError({
         doing: "print",
         subject: this.#btf.name,
-        why: "its types become too long a text",
+        why: "its types expand to too much text",
         errno: "E2BIG",
       });
     }
@@ -506,7 +508,7 @@ class Printer {
   }
 }
 
-/** Whether a struct's members stand where only a packed one has them. */
+/** Returns whether a struct has members at offsets that only packing allows. */
 function isPacked(btf: Btf, type: CompositeType): boolean {
   let alignment = 1;
   for (const member of type.members) {
@@ -517,13 +519,15 @@ function isPacked(btf: Btf, type: CompositeType): boolean {
   return type.size % alignment !== 0;
 }
 
-/** A tag's text as an attribute; the text comes from a file and must not end the string or attribute early. */
+/**
+ * Returns a tag as an attribute. Its text comes from a file and must not end the string or attribute early.
+ */
 function attribute(text: string, plain: boolean): string {
   if (plain) return isBalanced(text) ? `__attribute__((${text}))` : "";
   return `__attribute__((btf_type_tag(${cStringLiteral(text)})))`;
 }
 
-/** Whether text is words, commas and strings in brackets that all close after they open. */
+/** Returns whether text consists of words, commas and strings in balanced parentheses. */
 function isBalanced(text: string): boolean {
   if (!/^[\w()", ]*$/.test(text)) return false;
   let depth = 0;

@@ -1,12 +1,12 @@
 /**
- * The holes of a struct, written so that a C compiler makes the same ones.
+ * Prints the holes of a struct so that a C compiler reproduces them.
  *
  * @module
  */
 
-/** Padding types, the widest first. */
+/** Padding types, widest first. */
 const PADS = [["long", 64], ["int", 32], ["short", 16], ["char", 8]] as const;
-/** A hole of more bits than this is an array of characters rather than a list of bitfields. */
+/** A hole of more bits is printed as a char array instead of bitfields. */
 const BIGGEST_HOLE = 1024;
 
 function roundUp(value: number, step: number): number {
@@ -14,10 +14,10 @@ function roundUp(value: number, step: number): number {
 }
 
 /**
- * The declarations that fill the bits from `from` to `to`, where a member aligned to
- * `nextAlignment` bytes follows; none where the compiler leaves that hole by itself.
+ * Returns the declarations that fill the bits from `from` to `to` before a member aligned to
+ * `nextAlignment` bytes; none where the compiler leaves that hole by itself.
  *
- * `unique` numbers the few that need a name.
+ * `unique` numbers the paddings that need a name.
  */
 export function fillHole(
   from: number,
@@ -42,8 +42,8 @@ export function fillHole(
     if (aligned <= to) break;
   }
   if (aligned > at && aligned <= to) {
-    // A mark is needed where the next member alone would not reach this boundary, or where the
-    // filling that follows would fit into the hole before it.
+    // An explicit mark is needed where the next member's alignment does not reach this boundary, or where
+    // the following padding would fit into the hole before it.
     const needed = inBitfield ||
       (aligned === to && roundUp(at, nextAlignment * 8) !== aligned) ||
       (aligned !== to && to - aligned <= aligned - at);

@@ -1,5 +1,5 @@
 /**
- * BTF types as JSON that does not change from run to run.
+ * BTF types as JSON that is identical from run to run.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import type { Btf } from "../btf.ts";
 import type { Enumerator } from "../types.ts";
 
 /**
- * A type as JSON: its fields in the order of `types.ts`, ids as numbers.
+ * Returns a type as JSON: its fields in the order of `types.ts`, ids as numbers.
  *
- * A value of an enumeration that a double can't hold is text.
+ * An enumerator's value that a double cannot represent exactly is text.
  *
  * @example
  * ```ts

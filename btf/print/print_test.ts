@@ -43,7 +43,7 @@ struct packed_one {
   );
 });
 
-Deno.test("printC declares before it defines, and nests what has no name", () => {
+Deno.test("printC declares before it defines, and nests anonymous types", () => {
   const btf = fixture();
   const text = printC(btf, btf.find("all", "struct") as number);
   const order = [
@@ -72,7 +72,7 @@ Deno.test("printC prints a function's prototype", () => {
   assert(text.endsWith("int helper(struct inner *inner);\n"), text);
 });
 
-Deno.test("printC tells types of one name apart", () => {
+Deno.test("printC gives types of one name different names", () => {
   const builder = new BtfBuilder();
   const int = builder.addInt("int", 4, "signed");
   const one = builder.addStruct("s", 4, [member("a", int, 0)]);
@@ -84,7 +84,7 @@ Deno.test("printC tells types of one name apart", () => {
   assert(text.includes("preserve_access_index"));
 });
 
-Deno.test("printC writes pointers to arrays and functions, and types that C has under other names", () => {
+Deno.test("printC writes pointers to arrays and functions, and types with other names in C", () => {
   const builder = new BtfBuilder();
   const byte = builder.addInt("u8", 1, "unsigned");
   const array = builder.addArray(byte, byte, 3);
@@ -108,7 +108,7 @@ Deno.test("printC writes pointers to arrays and functions, and types that C has 
   assert(text.includes('typedef __attribute__((btf_type_tag("us\\"er"))) u8 *tagged;'), text);
 });
 
-Deno.test("printC keeps hostile names inside the declaration", () => {
+Deno.test("printC keeps hostile names within the declaration", () => {
   const builder = new BtfBuilder();
   const id = builder.addStruct("x; int y", 0, []);
   assertEquals(printC(Btf.parse(builder.build()), id), "struct x_x3b__x20_int_x20_y {};\n");
@@ -124,7 +124,7 @@ Deno.test("printC fills a huge hole with one array", () => {
   );
 });
 
-Deno.test("printers refuse types that contain themselves or become endless", () => {
+Deno.test("printers refuse types that contain themselves or expand endlessly", () => {
   const builder = new BtfBuilder();
   const int = builder.addInt("int", 4, "signed");
   const self = builder.endId;
@@ -142,7 +142,7 @@ Deno.test("printers refuse types that contain themselves or become endless", () 
   }
 });
 
-Deno.test("printTypeScript prints what decoding gives", () => {
+Deno.test("printTypeScript prints the types of decoded values", () => {
   const btf = fixture();
   assertEquals(
     printTypeScript(btf, btf.find("choice", "union") as number),
@@ -162,7 +162,7 @@ export interface Choice {
   assert(text.includes("  d: bigint;\n  e: boolean;\n"));
 });
 
-Deno.test("printTypeScript gives a nameless struct the name of its typedef", () => {
+Deno.test("printTypeScript gives an anonymous struct the name of its typedef", () => {
   const builder = new BtfBuilder();
   const int = builder.addInt("int", 4, "signed");
   const struct = builder.addStruct("", 4, [member("a b", int, 0)]);

@@ -1,5 +1,5 @@
 /**
- * BTF as TypeScript types: what the codecs make of a value.
+ * Prints BTF as TypeScript types of the values that codecs decode.
  *
  * @module
  */
@@ -18,30 +18,31 @@ import { KERNEL_OWNED } from "../codec/encode.ts";
 import { BtfError } from "../error.ts";
 import type { ArrayType, CompositeType, EnumType } from "../types.ts";
 
-/** How types are printed as TypeScript. */
+/** Options of {@linkcode printTypeScript}. */
 export interface PrintTypeScriptOptions {
   /**
-   * How a type of the kernel is called; `exec_event` becomes `ExecEvent` unless told. What it gives is made an
-   * identifier, and a second type of that name gets another.
+   * Returns the TypeScript name of a BTF type. The result is made an identifier, and a second type with
+   * that name gets another.
+   *
+   * @default {pascalCase} `exec_event` becomes `ExecEvent`
    */
   readonly rename?: ((name: string) => string) | undefined;
-  /** Names that the text around uses: no type gets one. */
+  /** Names that the surrounding text uses; no type gets one of them. */
   readonly taken?: readonly string[] | undefined;
 }
 
 const DEEPEST = 64;
-/** Text that grows beyond this many times the BTF is refused. */
+/** Maximum length of the text as a multiple of the BTF's size. */
 const MOST_TEXT = 16;
 
 /**
- * The types, and those that they hold, as exported TypeScript declarations: the shapes that
- * decoding a value gives.
+ * Prints types, and the types that they contain, as exported TypeScript declarations of decoded values.
  *
- * Integers of up to 32 bits are numbers and wider ones bigints, enumerations are the names of their
- * values, `char` arrays are text, byte arrays are `Uint8Array`, pointers are bigints; members of
- * anonymous structs belong to the struct around them.
+ * Integers of up to 32 bits are numbers, wider ones and pointers are bigints. Enumerations are unions of
+ * their names, `char` arrays are text, byte arrays are `Uint8Array`. Members of anonymous structs belong to
+ * the enclosing one.
  *
- * @throws {BtfError} for types that contain themselves.
+ * @throws {BtfError} ELOOP for types that contain themselves.
  *
  * @example
  * ```ts
@@ -69,18 +70,18 @@ export function printTypeScript(
   return printer.text();
 }
 
-/** Types as they are used: an expression for each, and the declarations that the expressions need. */
+/** Types as expressions, with the declarations that the expressions use. */
 export interface TypeScriptTypes {
   /** Exported declarations; empty when none are needed. */
   readonly declarations: string;
-  /** By id, what stands for the type where it is used: `number`, `ExecEvent`, `bigint[]`. */
+  /** The expression for each type by id: `number`, `ExecEvent`, `bigint[]`. */
   readonly expressions: ReadonlyMap<number, string>;
 }
 
 /**
- * The types as expressions, with the declarations that these need.
+ * Returns types as expressions, with the declarations that they use.
  *
- * @throws {BtfError} for types that contain themselves.
+ * @throws {BtfError} ELOOP for types that contain themselves.
  */
 export function typeScriptTypes(
   btf: Btf,
@@ -94,8 +95,8 @@ export function typeScriptTypes(
 }
 
 /**
- * `exec_event` as `ExecEvent`. What is no letter, digit or `_` becomes its number, so that names that differ
- * stay different: `a b` is `AX20B`.
+ * Converts `exec_event` to `ExecEvent`. Characters other than letters, digits and `_` become their code
+ * point, so that different names stay different: `a b` becomes `AX20B`.
  */
 export function pascalCase(name: string): string {
   const words = identifierText(name).split(/[_$]+/).filter((word) => word !== "");
@@ -103,7 +104,7 @@ export function pascalCase(name: string): string {
   return isIdentifier(text) ? text : `Type${text}`;
 }
 
-/** Types of the language that expressions name. */
+/** Built-in types that expressions use. */
 const USED_NAMES: readonly string[] = ["Uint8Array", "ArrayBuffer"];
 
 class Printer {
@@ -126,7 +127,7 @@ class Printer {
     return this.#out.join("\n");
   }
 
-  /** What stands for a type where it is used; what it needs is declared. */
+  /** Returns the expression for a type, and prints the declarations that it uses. */
   use(id: number): string {
     const expression = this.#expression(id, 0);
     this.#printTodo();
@@ -159,7 +160,7 @@ class Printer {
     }
   }
 
-  /** A typedef of a nameless struct or enum gives it its name. */
+  /** A typedef of an anonymous struct or enum gives it its name. */
   #typedefName(name: string, id: number): string | undefined {
     const { kind } = this.#btf.type(id);
     if (kind !== "struct" && kind !== "union" && kind !== "enum" && kind !== "enum64") {
@@ -194,7 +195,7 @@ class Printer {
     }
   }
 
-  /** The type that a value has in TypeScript. */
+  /** Returns the TypeScript type of a decoded value. */
   #expression(id: number, depth: number): string {
     if (depth > DEEPEST) throw this.#refuse(id, "contains itself");
     const type = this.#btf.type(id);
@@ -238,14 +239,14 @@ class Printer {
         return `{ ${fields.join(" ")} }`;
       }
       default:
-        throw this.#refuse(id, `is a ${type.kind}, of which there are no values`);
+        throw this.#refuse(id, `is a ${type.kind}, which has no values`);
     }
   }
 
   #array(type: ArrayType, depth: number): string {
     const element = this.#btf.type(this.#btf.resolve(type.type));
     if (element.kind === "int" && element.size === 1) {
-      // clang writes a char as a signed byte called "char", gcc as one of encoding char.
+      // clang encodes char as a signed byte named "char", gcc as an int of encoding char.
       if (element.encoding === "char" || element.name === "char") return "string";
       if (element.encoding === "unsigned") return "Uint8Array";
     }
@@ -254,12 +255,12 @@ class Printer {
   }
 
   #fields(type: CompositeType, indent: string, depth: number): string {
-    // Of several members of one name a decoded value has the last.
+    // Of several members with one name, a decoded value has the last.
     const fields = new Map<string, string>();
     this.#collect(type, depth, fields);
     let text = "";
     for (const field of fields.values()) text += `${indent}${field}\n`;
-    if (text.length > this.#budget) throw this.#refuse(type.id, "becomes too long a text");
+    if (text.length > this.#budget) throw this.#refuse(type.id, "expands to too much text");
     return text;
   }
 
@@ -272,23 +273,23 @@ class Printer {
         const expression = this.#expression(member.type, depth);
         into.set(member.name, `${propertyKey(member.name)}${optional}: ${expression};`);
       } else if (target.kind === "struct" || target.kind === "union") {
-        // An unnamed struct's members belong to the one around it; an unnamed bitfield is a hole.
+        // Members of an anonymous struct belong to the enclosing one; an anonymous bitfield is a hole.
         this.#collect(target, depth + 1, into);
       }
       this.#inline(type.id, "");
     }
   }
 
-  /** Text of what has no name is written wherever it is used: all of it together has an end. */
+  /** Anonymous types are printed wherever they are used, so the total is limited. */
   #inline(id: number, text: string): string {
     this.#budget -= 1 + text.length;
-    if (this.#budget < 0) throw this.#refuse(id, "becomes too long a text");
+    if (this.#budget < 0) throw this.#refuse(id, "expands to too much text");
     return text;
   }
 
   #print(text: string): void {
     this.#budget -= text.length;
-    if (this.#budget < 0) throw this.#refuse(0, "becomes too long a text");
+    if (this.#budget < 0) throw this.#refuse(0, "expands to too much text");
     this.#out.push(text);
   }
 
@@ -303,7 +304,7 @@ class Printer {
   }
 }
 
-/** The names of an enumeration; a value without a name is a number. */
+/** Returns the union of an enumeration's names; a value without a name decodes to a number. */
 function enumUnion(type: EnumType): string {
   const number = type.size > 4 ? "bigint" : "number";
   const names = type.values.map(({ name }) => stringLiteral(name));
