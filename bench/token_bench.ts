@@ -21,9 +21,9 @@ async function brokerLatency(): Promise<void> {
   const directory = await Deno.makeTempDir();
   await Deno.chmod(directory, 0o755);
   const [socket, policy] = [`${directory}/broker.sock`, `${directory}/policy.json`];
-  const rule = { name: "bench", who: { owner: [65534] }, delegate: words.toJSON() };
+  const rule = { name: "bench", who: { owner: [0] }, delegate: words.toJSON() };
   const limits = { requestsPerMinute: 100_000 };
-  await Deno.writeTextFile(policy, JSON.stringify({ version: 1, rules: [rule], limits }));
+  await Deno.writeTextFile(policy, JSON.stringify({ version: 2, rules: [rule], limits }));
   const end = new AbortController();
   const ready = Promise.withResolvers<void>();
   const serving = serveBroker({
