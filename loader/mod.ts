@@ -1,5 +1,5 @@
 /**
- * Loading: from a spec to live programs, maps, variables, links and streams.
+ * Loads object specs into the kernel: programs, maps, variables, links and record streams.
  *
  * Imports: uapi, errors, btf, object, plan, kernel, token, loader/map, loader/attach, loader/program, loader/load.
  *

@@ -1,5 +1,5 @@
 /**
- * A loaded object: its programs, maps and variables, live.
+ * A loaded object, with its programs, maps and variables.
  *
  * @module
  */
@@ -33,15 +33,20 @@ import { Program } from "./program/program.ts";
 import type { CreatedMap } from "./load/load_context.ts";
 import { Variable } from "./map/variable.ts";
 
-/** How {@linkcode BpfObject.attach} attaches. */
+/** Options of {@linkcode BpfObject.attach}. */
 export interface ObjectAttachOptions extends AttachOptions {
-  /** Options of single programs by name; they come before those for all. */
+  /** Options of single programs by name; they override the shared options. A program named here is attached also when its section names no target. */
   readonly programs?: { readonly [name: string]: AttachOptions } | undefined;
-  /** Whether a refused program ends it and takes the others away (the default), or is listed in `skipped`. */
+  /**
+   * Whether the first program that cannot be attached ends the call and detaches the others, or is listed in
+   * `skipped`.
+   *
+   * @default "throw"
+   */
   readonly onError?: "throw" | "collect" | undefined;
 }
 
-/** An object of which the compiler knows nothing. */
+/** Types of an object without generated types. */
 export interface AnyObject extends ObjectTypes {
   /** Maps of any name. */
   readonly maps: { readonly [name: string]: AnyMap };
@@ -50,12 +55,12 @@ export interface AnyObject extends ObjectTypes {
 }
 
 /**
- * An object in the kernel: what `BpfObject.load` gives. Disposing of it closes everything that it opened.
+ * An object loaded into the kernel. Disposing it closes all descriptors and mappings that the load opened.
  *
- * Programs that are attached stay as long as their links, pinned things as long as their pins.
+ * Attached programs stay loaded as long as their links, pinned maps and programs as long as their pins.
  *
- * @typeParam T The types of its maps and variables, as `skep types FILE` writes them: names and values are
- * then checked by the compiler.
+ * @typeParam T The types of its maps and variables, as `skep types FILE` generates them; the compiler then checks
+ * names and values.
  * @example
  * ```ts ignore
  * import { BpfObject } from "@skep/skep";
@@ -66,26 +71,26 @@ export interface AnyObject extends ObjectTypes {
  * ```
  */
 export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable {
-  /** What was loaded. */
+  /** The spec that was loaded. */
   readonly spec: ObjectSpec;
-  /** The kernel that it is in. */
+  /** The kernel that it is loaded into. */
   readonly kernel: Kernel;
-  /** The programs that are loaded. */
+  /** The loaded programs; `get` throws for a program that was left out or refused, with the reason. */
   readonly programs: Named<Program>;
-  /** The maps that are there. */
+  /** The maps that were created or reused. */
   readonly maps: NamedMaps<T["maps"]>;
   /** The global variables. */
   readonly variables: Named<Variable>;
-  /** The token that it was loaded with. */
+  /** The token that it was loaded with; undefined without one. */
   readonly token?: Token | undefined;
-  /** How the token was chosen, or why there is none: one line for people. */
+  /** How the token was chosen, or why there is none, in one line. */
   readonly tokenChoice: string;
-  /** What became of each program, in the object's order. */
+  /** Outcome of each program, in the object's order. */
   readonly outcomes: readonly ProgramOutcome[];
-  /** How each CO-RE relocation was decided. */
+  /** Outcome of each CO-RE relocation. */
   readonly coreDecisions: readonly CoreDecision[];
   /**
-   * What was decided about attaching each program with a token; empty without a token, and with
+   * How each program can be attached with a token; empty without a token, and with
    * `rewrite: "never"`.
    */
   readonly attachDecisions: readonly AttachDecision[];
@@ -129,13 +134,15 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
   }
 
   /**
-   * Loads an object: a path, bytes, or a spec that was parsed and edited before.
+   * Loads an object from a path, bytes, or a spec that was parsed and edited.
    *
-   * All or nothing: when it throws, everything that was opened is closed and everything pinned is unpinned.
+   * When it throws, everything that it opened is closed and every pin that it created is removed.
    *
-   * Throws a {@linkcode SkepError}: an `ObjectError` for an object that cannot be used, a `KernelError` when the
-   * kernel refuses, a `VerifierError` with the log when it refuses a program, a `DelegationError` when the
-   * token does not do.
+   * @throws {ElfError | BtfError | ObjectError} when the object is malformed.
+   * @throws {VerifierError} when the verifier refuses a program; has the verifier's log.
+   * @throws {DelegationError} when the token lacks a delegation, or a requested token cannot be opened.
+   * @throws {KernelError} when the kernel refuses a command otherwise.
+   * @throws {SkepError} when a file cannot be read, or an extern or attach target cannot be resolved.
    */
   static async load<T extends ObjectTypes = AnyObject>(
     input: ObjectInput,
@@ -157,12 +164,12 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
     return object;
   }
 
-  /** A map by its name, with the types that the object is known to have. */
+  /** Returns a map by its name, with its type from `T`. */
   map<N extends keyof T["maps"] & string>(name: N): T["maps"][N];
   /**
-   * A map by its name, of the class that the caller knows it to have: `KeyedMap<number, bigint>`,
-   * `RingBufferMap<Event>`. That is not checked here; every value is checked against the object's BTF when
-   * it is written, and a call that is not for the map's type is refused.
+   * Returns a map by its name, as the class that the caller states: `KeyedMap<number, bigint>`,
+   * `RingBufferMap<Event>`. The class is not checked here; values are checked against the object's BTF when they
+   * are written, and calls that the map's type lacks are refused.
    *
    * @typeParam M The map's class.
    */
@@ -171,12 +178,12 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
     return this.maps.get(name);
   }
 
-  /** A variable by its name, with the type that the object is known to have. */
+  /** Returns a variable by its name, with its type from `T`. */
   variable<N extends keyof T["variables"] & string>(name: N): Variable<T["variables"][N]>;
   /**
-   * A variable by its name, with the type that the caller knows it to have.
+   * Returns a variable by its name, with the type that the caller states.
    *
-   * @typeParam V The value.
+   * @typeParam V The type of its value.
    */
   variable<V = BtfValue>(name: OtherName<keyof T["variables"]>): Variable<V>;
   variable(name: string): unknown {
@@ -184,13 +191,15 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
   }
 
   /**
-   * Attaches every program whose section names its target, and every struct_ops map.
+   * Attaches every program whose section names its target, or that `programs` has options for, and every
+   * struct_ops map. Programs and maps with autoattach off are left out.
    *
-   * Programs whose section does not say where are left out, and listed in `skipped` with the reason.
-   * Options are for all of them, and each takes what its kind reads. Throws when one that names its target
-   * cannot be attached, and takes the others away again.
+   * A program whose section names no target is left out, and listed in `skipped` with the reason. Shared options
+   * apply to all programs; each program takes the options that its kind reads.
    *
-   * @throws AttachError for an option that none of the programs reads, before anything is attached.
+   * @throws {AttachError} before anything is attached, when no program reads one of the shared options.
+   * @throws {SkepError} ENOENT for a name in `programs` that the object does not have; or, with
+   * `onError: "throw"`, when a program or map cannot be attached. Those attached before are detached.
    */
   attach(options: ObjectAttachOptions = {}): Links {
     const { programs: single = {}, onError = "throw", ...shared } = options;
@@ -234,20 +243,20 @@ export class BpfObject<T extends ObjectTypes = AnyObject> implements Disposable 
     return new Links(links, skipped);
   }
 
-  /** Closes programs, maps and the token, where the load opened it. */
+  /** Closes the programs and maps, and the token if the load opened it. */
   [Symbol.dispose](): void {
     this.#owned[Symbol.dispose]();
   }
 }
 
-/** Why a program is not attached by itself; undefined when it is. */
+/** Returns why `attach()` leaves a program out, or undefined when it attaches it. */
 function leftOut(program: Program): string | undefined {
   const { attach, autoattach, section } = program.spec;
   if (!autoattach) return "its autoattach is off";
   if (attach.kind === "struct_ops") return "it is attached through its map";
   if (attach.attachable === "no") return `programs of section ${section} are not attached`;
   if (attach.attachable === "needs-target") {
-    return `section ${section} does not say where: attach it with a target`;
+    return `section ${section} names no target: attach the program with one`;
   }
   return undefined;
 }
@@ -282,7 +291,7 @@ function loadedMap(
   });
 }
 
-/** The maps that are there, with the types that the caller says they have. */
+/** The created maps, with the types that the caller states. */
 class LoadedMaps<Known extends ObjectTypes["maps"]> implements NamedMaps<Known> {
   readonly #maps: Named<AnyMap>;
 
@@ -318,7 +327,7 @@ class LoadedMaps<Known extends ObjectTypes["maps"]> implements NamedMaps<Known> 
   }
 }
 
-/** The programs that are loaded; for one that is not, `get` says why. */
+/** The loaded programs. `get` throws with the reason for a program that is not loaded. */
 class LoadedPrograms extends NamedList<Program> {
   readonly #object: string;
   readonly #outcomes: readonly ProgramOutcome[];
@@ -347,7 +356,7 @@ class LoadedPrograms extends NamedList<Program> {
   }
 }
 
-/** The variables, made when they are asked for: an object can have thousands. */
+/** Variables, created on first access, since an object can have thousands. */
 class LiveVariables implements Named<Variable> {
   readonly #spec: ObjectSpec;
   readonly #maps: Named<LiveMap>;

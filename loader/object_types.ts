@@ -1,29 +1,29 @@
 /**
- * The types of an object's maps and variables, known to the compiler: what `skep types FILE` writes.
+ * TypeScript types of an object's maps and variables, as `skep types FILE` generates them.
  *
  * @module
  */
 
 import type { LiveMap } from "./map/live_map.ts";
 
-/** What an object has, by name. */
+/** Types of an object's maps and variables, by name. */
 export interface ObjectTypes {
-  /** The maps: `KeyedMap<number, bigint>`, `RingBufferMap<Event>` and so on. */
+  /** Types of maps: `KeyedMap<number, bigint>`, `RingBufferMap<Event>` and so on. */
   readonly maps: { readonly [name: string]: LiveMap };
-  /** The global variables. */
+  /** Types of global variables. */
   readonly variables: { readonly [name: string]: unknown };
 }
 
 /**
- * A name that is not among the known ones: any, where nothing is known of the object, else none.
+ * A name outside the known ones: `string` for an object without generated types, else `never`.
  *
  * @typeParam Known The known names.
  */
 export type OtherName<Known> = string extends Known ? string : never;
 
 /**
- * A map whose name is not known: of an object without types each is as any other, of one with types it can
- * be of any kind.
+ * Type of a map when its name is not known at compile time: the common map type of an object without generated
+ * types, else {@linkcode LiveMap}.
  *
  * @typeParam Known The known maps by name.
  */
@@ -31,19 +31,23 @@ export type OtherMap<Known extends ObjectTypes["maps"]> = string extends keyof K
   : LiveMap;
 
 /**
- * The maps of an object by name, each of the kind that it is known to be.
+ * Maps of an object by name, each with its known type.
  *
  * @typeParam Known The known maps by name.
  */
 export interface NamedMaps<Known extends ObjectTypes["maps"]> extends Iterable<OtherMap<Known>> {
-  /** How many there are. */
+  /** Number of maps. */
   readonly size: number;
-  /** The map of that name. Throws an error that names the nearest when there is none. */
+  /**
+   * Returns the map of a name.
+   *
+   * @throws {SkepError} ENOENT when there is none; the error lists similar names.
+   */
   get<Name extends keyof Known & string>(name: Name): Known[Name];
-  /** The map of that name; undefined when there is none. */
+  /** Returns the map of a name, or undefined when there is none. */
   find<Name extends keyof Known & string>(name: Name): Known[Name] | undefined;
-  /** Whether there is a map of that name. */
+  /** Returns whether there is a map of a name. */
   has(name: string): boolean;
-  /** The names, in the object's order. */
+  /** Returns the names of all maps, in the object's order. */
   names(): string[];
 }

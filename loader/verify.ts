@@ -1,5 +1,5 @@
 /**
- * Loads objects and unloads them again, program by program: the library side of `skep verify`.
+ * Verifies objects by loading and unloading them, program by program; the library side of `skep verify`.
  *
  * @module
  */
@@ -19,81 +19,99 @@ import { prepareSpec } from "./load/prepare.ts";
 import { readUserFile } from "./load/user_file.ts";
 import type { LoadContext } from "./load/load_context.ts";
 
-/** The steps that a verdict names. */
+/** Step of a load at which a verdict failed. */
 export type VerdictStage = "open" | "btf" | "map" | "relocate" | "program";
 
-/** Whether something went well, and why not. */
+/** Result of one attempt. */
 export interface Verdict {
-  /** Whether it did. */
+  /** Whether the attempt succeeded. */
   readonly ok: boolean;
-  /** The kernel's errno by name, or the nearest that libbpf would give. */
+  /** The errno by name: the kernel's, or the one that libbpf returns; EINVAL for an error without one. */
   readonly errno?: string | undefined;
-  /** The step that went wrong. */
+  /** The step that failed. */
   readonly stage?: VerdictStage | undefined;
-  /** One line. */
+  /** The error in one line. */
   readonly error?: string | undefined;
 }
 
 /** One map of a verified object. */
 export interface VerifiedMap {
-  /** The name in the object. */
+  /** The map's name in the object. */
   readonly name: string;
-  /** The kernel's name of the type, or its number. */
+  /** The map type's name in the kernel, or its number when it has none. */
   readonly type: string | number;
 }
 
-/** One program of a verified object, tried alone. */
+/** One program of a verified object, with the verdict of loading it alone. */
 export interface VerifiedProgram extends Verdict {
   /** The function's name. */
   readonly name: string;
   /** The section as written, without a leading `?`. */
   readonly section: string;
-  /** The kernel's name of the type. */
+  /** The program type's name in the kernel. */
   readonly type: string;
-  /** The hash that the kernel shows. */
+  /** The program's tag: a hash of its instructions by the kernel. */
   readonly tag?: string | undefined;
-  /** How many instructions were handed to the kernel. */
+  /** Number of instructions that were passed to the kernel. */
   readonly instructions?: number | undefined;
-  /** How many instructions the verifier walked. */
+  /** Number of instructions that the verifier processed (Linux 5.16). */
   readonly verified?: number | undefined;
 }
 
-/** What {@linkcode verifyFile} found: one line of `skep verify --json`. */
+/** Report on one object; one line of `skep verify --json`. */
 export interface VerifyReport {
-  /** The path as it was given. */
+  /** The path as passed by the caller. */
   readonly object: string;
-  /** Whether it could be parsed. */
+  /** Verdict of reading and parsing the file. */
   readonly open: Verdict;
-  /** Whether a plain load with the default autoload goes through. */
+  /** Verdict of loading all programs with autoload together. */
   readonly load: Verdict;
-  /** Its maps. */
+  /** The object's maps; empty when it cannot be parsed. */
   readonly maps: readonly VerifiedMap[];
-  /** Its entry programs, each tried alone. */
+  /** The object's entry programs, each loaded alone; empty when it cannot be parsed. */
   readonly programs: readonly VerifiedProgram[];
 }
 
-/** How objects are verified. */
+/** Options of verifying objects. */
 export interface VerifyOptions {
-  /** The kernel; default is the one that this process runs on. */
+  /**
+   * The kernel that verifies them.
+   *
+   * @default the kernel that this process runs on
+   */
   readonly kernel?: Kernel | undefined;
-  /** The token, as for `BpfObject.load`. */
+  /**
+   * The token, as for `BpfObject.load`.
+   *
+   * @default "auto"
+   */
   readonly token?: TokenOption | undefined;
-  /** How many files, and programs within one, are worked on at once; default is the number of CPUs, at most eight. */
+  /**
+   * How many files, and how many programs of one file, are loaded concurrently.
+   *
+   * @default the number of online CPUs, at most 8
+   */
   readonly jobs?: number | undefined;
-  /** BTF that CO-RE is resolved against instead of the kernel's. */
+  /** BTF that CO-RE relocations are resolved against instead of the kernel's. */
   readonly kernelBtf?: Btf | undefined;
-  /** Options of the kernel's configuration. */
+  /** Kernel configuration for `.kconfig` externs, one option per line (`CONFIG_HZ=250`); overrides the system's. */
   readonly kconfig?: string | undefined;
-  /** Where maps that pin by name are pinned; default `/sys/fs/bpf`. */
+  /**
+   * Directory that holds the pins of maps that pin by name.
+   *
+   * @default "/sys/fs/bpf"
+   */
   readonly pinRoot?: string | undefined;
-  /** Ends it between two loads. */
+  /** Aborts before the next load, or before the next step or program of a running one. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Verifies files, several at a time, and gives the reports in the order of the files.
+ * Verifies files, several concurrently, and yields their reports in the order of the files.
  *
- * Nothing stays loaded. Throws only for what concerns all files, such as a token that cannot be had.
+ * Everything that it loads is unloaded. A file that cannot be read or loaded is reported, not thrown.
+ *
+ * @throws {DelegationError} when a requested token cannot be opened.
  *
  * @example
  * ```ts ignore
@@ -109,14 +127,14 @@ export async function* verifyFiles(
   const kernel = options.kernel ?? linuxKernel();
   const width = Math.max(1, options.jobs ?? Math.min(8, kernel.machine.onlineCpus.length));
   const running: Promise<VerifyReport>[] = [];
-  // One token for all files.
+  // One token for all files: opening one per file would repeat the mount lookup.
   const { token, owned } = resolveToken(kernel, options.token);
   using _token = owned ? token : undefined;
   try {
     for (const path of paths) {
       options.signal?.throwIfAborted();
       const job = verifyFile(path, { ...options, kernel, token: token ?? false });
-      // It may fail while an earlier one is waited for: that is told when its turn comes.
+      // Its rejection is handled when it is awaited in turn; until then it must not count as unhandled.
       job.catch(() => {});
       running.push(job);
       const first = running.length >= width ? running.shift() : undefined;
@@ -128,7 +146,11 @@ export async function* verifyFiles(
   }
 }
 
-/** Verifies one file. */
+/**
+ * Verifies one file. Everything that it loads is unloaded.
+ *
+ * @throws {DelegationError} when a requested token cannot be opened.
+ */
 export async function verifyFile(
   path: string,
   options: VerifyOptions = {},
@@ -144,7 +166,12 @@ export async function verifyFile(
   return await verifyObject(path, spec, options);
 }
 
-/** Verifies an object that is parsed already; the spec's edits count. */
+/**
+ * Verifies a parsed object, with the edits made to its spec. `object` is its name in the report.
+ *
+ * @throws {DelegationError} when a requested token cannot be opened.
+ * @throws {SkepError} EINVAL when a map pins by a name that is not a path component.
+ */
 export async function verifyObject(
   object: string,
   spec: ObjectSpec,
@@ -152,9 +179,9 @@ export async function verifyObject(
 ): Promise<VerifyReport> {
   using token = new DisposableStack();
   const { kernelBtf, ...load } = options;
-  // One line of the log is told: its end is enough.
+  // The report has one line of the log, so its end suffices.
   const state = { ...prepareSpec(spec, kernelBtf, load, token).state, wholeLog: false };
-  // Arenas that want the same addresses cannot be there at once.
+  // Arenas at fixed addresses can overlap, so objects that have one are verified one at a time.
   using _turn = fixedArena(spec) ? await arenaTurn(state.kernel) : undefined;
   const trial = new Trial(state, options);
   const { load: verdict, programs } = canShareMaps(spec)
@@ -169,16 +196,16 @@ export async function verifyObject(
   };
 }
 
-/** Whether the object has an arena that must lie at a given address. */
+/** Returns whether the object has an arena at a fixed address (`map_extra`). */
 function fixedArena(spec: ObjectSpec): boolean {
   for (const map of spec.maps) if (map.type === "arena" && map.mapExtra !== 0n) return true;
   return false;
 }
 
-/** The last turn that was asked for. */
+/** The last turn that was requested, per kernel. */
 const arenas = new WeakMap<Kernel, Promise<void>>();
 
-/** Waits until all others that asked before are through; the turn ends with its disposal. */
+/** Waits for all turns requested before. Disposing the returned turn ends it. */
 async function arenaTurn(kernel: Kernel): Promise<Disposable> {
   const before = arenas.get(kernel);
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -196,13 +223,13 @@ function verifiedMap({ name, type }: MapSpec): VerifiedMap {
   return { name, type: typeof type === "number" ? mapTypeName(type) ?? type : type };
 }
 
-/** Both halves of a report that need the kernel. */
+/** The parts of a report that need the kernel. */
 interface Findings {
   readonly load: Verdict;
   readonly programs: readonly VerifiedProgram[];
 }
 
-/** Loads one object in the ways that a report needs. */
+/** Loads one object as often as its report needs. */
 class Trial {
   readonly #state: LoadContext;
   readonly #options: Pick<VerifyOptions, "jobs" | "signal">;
@@ -212,7 +239,7 @@ class Trial {
     this.#options = options;
   }
 
-  /** One load of all programs, whose outcomes do not depend on one another: each counts as tried alone. */
+  /** Loads all programs at once. Their outcomes are independent, so each counts as loaded alone. */
   async together(): Promise<Findings> {
     const all = [...this.#state.spec.programs];
     return await this.#run(() => true, (run, loaded, error) => {
@@ -226,7 +253,7 @@ class Trial {
     });
   }
 
-  /** A plain load, then one load for each program with all others off. */
+  /** Loads all programs with autoload, then each program alone. */
   async apart(): Promise<Findings> {
     const all = [...this.#state.spec.programs];
     const load = await this.#run(
@@ -238,7 +265,7 @@ class Trial {
       using _others = onlyMember(this.#state.spec, program);
       programs.push(
         await this.#run((other) => other === program, (run, loaded, error) => {
-          // A struct_ops program brings its map's other programs with it: one refusal is all of theirs.
+          // Loading a struct_ops program loads its map's other programs too; a refusal of any of them counts.
           const own = run.errorOf(program) ?? firstError(all, run) ?? error;
           return own === undefined
             ? this.#loadedVerdict(program, loaded)
@@ -249,7 +276,7 @@ class Trial {
     return { load, programs };
   }
 
-  /** Loads, looks, unloads. */
+  /** Loads the wanted programs, passes the result to `look`, and unloads everything. */
   async #run<T>(
     wanted: (program: ProgramSpec) => boolean,
     look: (run: LoadRun, loaded: Loaded | undefined, error: SkepError | undefined) => T,
@@ -275,7 +302,7 @@ class Trial {
     const one = loaded?.programs.get(program.name);
     const entry = programEntry(program);
     if (one === undefined) {
-      // Its struct_ops map does not call for it: there is nothing that could be refused.
+      // No struct_ops map that is created names it, so it is not loaded and nothing can refuse it.
       return { ...entry, ok: true };
     }
     const info = decodeProgramInfo(this.#state.kernel.programInfo(one.descriptor.fd));
@@ -297,7 +324,10 @@ function programEntry({ name, section, type }: ProgramSpec): Omit<VerifiedProgra
   return { name, section, type };
 }
 
-/** Why a plain load would end: the first program that cannot be linked, the first that was refused, or what went wrong for all. */
+/**
+ * Returns the verdict of a plain load: the first program that cannot be relocated, else the first that was refused,
+ * else the error of the whole load.
+ */
 function firstRefusal(
   programs: readonly ProgramSpec[],
   run: LoadRun,
@@ -305,7 +335,7 @@ function firstRefusal(
 ): Verdict {
   const own = programs.filter((program) => program.autoload)
     .map((program) => run.errorOf(program)).filter((one) => one !== undefined);
-  // Programs are only refused when nothing was wrong before them.
+  // Relocation precedes the loading of programs, so its errors come first.
   const first = own.find((one) => one.stage === "relocate") ?? own[0] ?? error;
   return first === undefined ? { ok: true } : refusal(first, "program");
 }
@@ -319,8 +349,8 @@ function firstError(programs: readonly ProgramSpec[], run: LoadRun): SkepError |
 }
 
 /**
- * Takes all programs but one out of the object's struct_ops maps until it is disposed of: a map brings its
- * programs with it, and each is to be tried alone (as veristat does).
+ * Removes all programs but one from the object's struct_ops maps, and restores them when disposed. Each program is
+ * loaded alone, as in veristat, while a struct_ops map would load all of its programs.
  */
 function onlyMember(spec: ObjectSpec, program: ProgramSpec): Disposable {
   const restore = new DisposableStack();
@@ -342,10 +372,10 @@ function refusal(error: SkepError, otherwise: VerdictStage): Verdict {
   return { ok: false, errno: error.errno ?? "EINVAL", stage, error: error.message };
 }
 
-/** Whether all programs of an object can be tried in one load and none can change another's verdict. */
+/** Returns whether all programs of an object can share one load without affecting each other's verdicts. */
 function canShareMaps(spec: ObjectSpec): boolean {
   for (const map of spec.maps) {
-    // A map that remembers the first program that uses it cannot be shared by two that are tried.
+    // Such a map is bound to the first program that uses it; the kernel refuses other kinds of programs.
     if (mapTypeTraits(map.type).bindsProgram === true) return false;
     if (map.inner !== undefined && mapTypeTraits(map.inner.type).bindsProgram === true) {
       return false;
