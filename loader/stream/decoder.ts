@@ -1,31 +1,36 @@
 /**
- * From the bytes of a record to a value.
+ * Decodes the bytes of a record into a value.
  *
  * @module
  */
 
 import { bytesOf } from "./record_view.ts";
 
-/** Turns bytes into a value: what {@linkcode Codec} has, and all that a stream needs of it. */
+/** Decodes bytes into a value. {@linkcode Codec} implements it. */
 export interface Decoder<T> {
-  /** Bytes that {@linkcode Decoder.decode} reads. */
+  /** Number of bytes that {@linkcode Decoder.decode} reads. */
   readonly size: number;
-  /** The value at `offset`. */
+  /** Decodes the value at `offset`, in bytes. */
   decode(view: DataView, offset: number): T;
 }
 
-/** How a stream of records is read. */
+/** Options of reading a stream. */
 export interface ReadOptions {
-  /** Ends the stream, also while it waits. The loop ends without an error. */
+  /** Ends the stream, also while it waits. A loop over the stream ends without an error. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Called for each record. The record's bytes are `view`'s from `offset` on, `length` of them, and are valid during the call alone. Answer `false` to stop. */
+/**
+ * Receives one record: the `length` bytes of `view` from `offset`. They are valid only during the call. Return
+ * `false` to stop reading.
+ */
 export type RecordCallback = (view: DataView, offset: number, length: number) => void | boolean;
 
 /**
- * Decodes one record. A record may be longer than its type (perf pads; flexible arrays) and shorter
- * (programs send only the used part of a long last array): what is missing reads as zero.
+ * Decodes one record.
+ *
+ * A record may be longer than its type (perf padding, flexible arrays): the rest is ignored. It may be shorter
+ * (programs may send only the used part of a trailing array): missing bytes read as zero.
  */
 export function decodeRecord<T>(
   decoder: Decoder<T>,
@@ -39,7 +44,7 @@ export function decodeRecord<T>(
   return decoder.decode(new DataView(padded.buffer), 0);
 }
 
-/** A copy of a record's bytes, the caller's own. */
+/** Copies the bytes of a record. */
 export function copyRecord(
   view: DataView,
   offset: number,

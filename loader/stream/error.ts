@@ -1,5 +1,5 @@
 /**
- * Errors of streams, in one shape.
+ * Errors, argument checks and mappings that the readers and writers of streams share.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { readable } from "../../kernel/read_only_mapping.ts";
 import type { Mapping } from "../../kernel/mapping.ts";
 
-/** An error that no system call gave: wrong use, or wrong data. */
+/** Creates an error that no system call returned: wrong use, or malformed data. */
 export function streamError(doing: string, subject: string, why: string, fix?: string): SkepError {
   return new SkepError({
     doing,
@@ -24,7 +24,7 @@ export function streamError(doing: string, subject: string, why: string, fix?: s
   });
 }
 
-/** A refused system call of a stream. */
+/** Creates the error of a failed system call of a stream. */
 export function refused(
   doing: string,
   subject: string,
@@ -42,19 +42,19 @@ export function refused(
   });
 }
 
-/** The error of a call on a reader or writer that was closed. */
+/** Creates the error of a call on a closed reader or writer. */
 export function closedError(doing: string, name: string): SkepError {
   return disposedError(doing, name, "stream");
 }
 
-/** A descriptor of the reader's own: the number of the caller's can be another file's before the reader ends. */
+/** Duplicates the caller's descriptor: the caller may close it, and its number may be reused, while the reader is open. */
 export function duplicate(kernel: Kernel, fd: number, name: string): Descriptor {
   const own = kernel.dup(fd);
   if (own < 0) throw refused("open", name, "fcntl", own);
   return new Descriptor(kernel, own);
 }
 
-/** Maps a part of a ring. */
+/** Maps a part of a ring buffer. */
 export function mapRing(
   kernel: Kernel,
   name: string,
@@ -64,25 +64,37 @@ export function mapRing(
 ): Mapping {
   const mapping = kernel.map(fd, size, options);
   if (typeof mapping === "number") throw refused("map", name, "mmap", mapping);
-  // What is read-only is read by the readers here, and copied or guarded for all others.
+  // The readers here do not write; callers get copies, or views that cannot write.
   return readable(mapping);
 }
 
-/** Refuses a size that no ring has: the data's bytes are a power of two of at least a page. */
+/**
+ * Checks the size of a ring buffer.
+ *
+ * @throws {SkepError} when the size is not a power of two from a page to 2 GiB.
+ */
 export function checkRingSize(name: string, size: number, page: number): void {
   if (size >= page && size <= 2 ** 31 && Number.isInteger(Math.log2(size))) return;
   throw streamError("open", name, `${size} bytes is not a power of two of at least a page`);
 }
 
-/** Refuses a limit that is no number of records. */
+/**
+ * Checks a limit of records.
+ *
+ * @throws {SkepError} EINVAL when it is neither a whole number of at least 0 nor `Infinity`.
+ */
 export function checkLimit(name: string, limit: number): void {
   if (!(limit >= 0) || (limit !== Infinity && !Number.isInteger(limit))) {
     limitOf(limit, `the limit of records of ${name}`);
   }
 }
 
-/** Refuses a time that is none; below zero is without an end. */
+/**
+ * Checks a timeout in milliseconds; negative values down to -1 mean no timeout.
+ *
+ * @throws {SkepError} when it is not a number of at least -1.
+ */
 export function checkTimeout(name: string, timeout: number): void {
   if (timeout >= -1 && timeout <= Number.MAX_SAFE_INTEGER) return;
-  throw streamError("wait for", name, `${timeout} is no number of milliseconds, and not -1`);
+  throw streamError("wait for", name, `${timeout} is neither a number of milliseconds nor -1`);
 }

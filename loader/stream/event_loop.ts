@@ -1,10 +1,10 @@
 /**
- * Time that passes without anything to wait for.
+ * Timers, and yielding to the event loop.
  *
  * @module
  */
 
-/** Ends after some time, or when the signal is aborted. */
+/** Resolves after a number of milliseconds, or when the signal is aborted. */
 export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const end = (): void => {
@@ -18,7 +18,7 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
   return promise;
 }
 
-/** Lets timers and other events run once: 20 µs where the runtime has setImmediate, else some milliseconds. */
+/** Yields to the event loop once, so that timers and I/O run. Takes about 20 µs with setImmediate, else some milliseconds. */
 export function turn(): Promise<void> {
   const { setImmediate } = globalThis as {
     setImmediate?: ((callback: () => void) => unknown) | undefined;
@@ -29,23 +29,25 @@ export function turn(): Promise<void> {
   });
 }
 
-/** Milliseconds that a reader may keep the event loop to itself. */
+/** Milliseconds that a reader may occupy the event loop before it yields. */
 const TURN = 8;
 
 /**
- * Lets the event loop turn from time to time: a promise that is resolved already gives way to other
- * promises alone, and a producer that never rests would keep timers and signals from ever running.
+ * Decides when a reader yields to the event loop.
+ *
+ * Awaiting a resolved promise runs only other promises: without yielding, a reader of a producer that never pauses
+ * would keep timers and signals from running.
  */
 export class Turns {
   #last = performance.now();
   #count = 0;
 
-  /** Whether it is time. Looks at the clock with every `every`-th call only. */
+  /** Returns whether it is time to yield. Reads the clock only on every `every`-th call. */
   due(every: number = 1): boolean {
     return ++this.#count % every === 0 && performance.now() - this.#last > TURN;
   }
 
-  /** Lets everything else run once. */
+  /** Yields to the event loop once. */
   async take(): Promise<void> {
     await turn();
     this.#last = performance.now();

@@ -1,5 +1,5 @@
 /**
- * Reads what a BPF iterator writes: text, lines or records.
+ * Reads the output of a BPF iterator as text, lines or records.
  *
  * @module
  */
@@ -14,18 +14,18 @@ import { Errno, failed } from "../../uapi/errno.ts";
 
 const PIECE = 64 * 1024;
 
-/** A link of the kind `iter`. */
+/** An iterator link. */
 export interface IteratorLink {
-  /** The link. */
+  /** The link's descriptor. */
   readonly fd: number;
-  /** What messages call it. */
+  /** The name that errors show. */
   readonly program: string;
 }
 
 /**
- * One run of an iterator: the program is called for each object while this is read.
+ * One run of an iterator. The kernel calls the program for each object while the run is read.
  *
- * Make as many as wanted from one link; each sees the objects that are there then.
+ * A link can have any number of runs; each iterates over the objects that exist while it is read.
  *
  * @example
  * ```ts ignore
@@ -47,21 +47,29 @@ export class IteratorReader implements Disposable {
     this.#name = name;
   }
 
-  /** Starts a run. Minimum kernel: Linux 5.8. */
+  /**
+   * Starts a run (BPF_ITER_CREATE, Linux 5.8).
+   *
+   * @throws {KernelError} when the kernel refuses it.
+   */
   static open(kernel: Kernel, link: IteratorLink): IteratorReader {
     const fd = kernel.iteratorCreate(link.fd);
     if (fd < 0) throw refused("read iterator", link.program, "BPF_ITER_CREATE", fd);
     return new IteratorReader(kernel, fd, link.program);
   }
 
-  /** Opens a pinned iterator, which any reader may do with `cat` too. */
+  /**
+   * Starts a run of a pinned iterator by opening its pin, as `cat` does.
+   *
+   * @throws {KernelError} when the pin cannot be opened.
+   */
   static openPinned(kernel: Kernel, path: string): IteratorReader {
     const fd = kernel.open(path);
     if (fd < 0) throw refused("read iterator", path, "open", fd);
     return new IteratorReader(kernel, fd, path);
   }
 
-  /** All that it writes, as text. Closes the run. */
+  /** Reads the whole output as text, and closes the run. */
   text(): string {
     const decoder = new TextDecoder();
     let text = "";
@@ -69,7 +77,7 @@ export class IteratorReader implements Disposable {
     return text + decoder.decode();
   }
 
-  /** What it writes, line by line. The event loop turns between pieces of 64 KiB. Closes the run. */
+  /** Yields the output line by line, and closes the run. Yields to the event loop after each read of up to 64 KiB. */
   async *lines(options: ReadOptions = {}): AsyncGenerator<string, void, undefined> {
     const splitter = new LineSplitter();
     for (const bytes of this.#pieces()) {
@@ -81,9 +89,9 @@ export class IteratorReader implements Disposable {
   }
 
   /**
-   * What it writes (`bpf_seq_write`), record by record. Closes the run.
+   * Yields the output record by record, as the program writes it with `bpf_seq_write`, and closes the run.
    *
-   * @throws SkepError when the bytes end within a record: the type is not the one that is written.
+   * @throws {SkepError} when the output ends within a record, since the program writes records of another type.
    */
   async *records<T>(
     decoder: Decoder<T>,
@@ -114,7 +122,7 @@ export class IteratorReader implements Disposable {
     }
   }
 
-  /** Ends the run. */
+  /** Closes the run. */
   [Symbol.dispose](): void {
     this.#descriptor[Symbol.dispose]();
   }
@@ -123,10 +131,10 @@ export class IteratorReader implements Disposable {
     this.#checkOpen();
     try {
       while (true) {
-        // The caller may have ended it between two pieces: the number is another file's then.
+        // The caller may have closed the run between two reads, and the descriptor's number may be reused.
         this.#checkOpen();
         const { result, bytes } = this.#kernel.read(this.#descriptor.fd, PIECE);
-        // The kernel stops after a million objects without output, and wants to be asked again.
+        // bpf_seq_read() returns EAGAIN after a million objects without output (MAX_ITER_OBJECTS): read again.
         if (failed(result, Errno.EAGAIN)) continue;
         if (result < 0) throw refused("read iterator", this.#name, "read", result);
         if (bytes.length === 0) return;

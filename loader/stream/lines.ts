@@ -1,22 +1,22 @@
 /**
- * From pieces of text to lines.
+ * Splits a stream of UTF-8 bytes into lines.
  *
  * @module
  */
 
-/** Puts pieces of UTF-8 together into lines. */
+/** Splits UTF-8 that arrives in pieces into lines. */
 export class LineSplitter {
   readonly #decoder = new TextDecoder();
   #rest = "";
 
-  /** The lines that end within these bytes, without their ends. */
+  /** Appends bytes and returns the lines that they complete, without line ends. */
   push(bytes: Uint8Array): string[] {
     const lines = (this.#rest + this.#decoder.decode(bytes, { stream: true })).split("\n");
     this.#rest = lines.pop() ?? "";
     return lines;
   }
 
-  /** What is left when no more comes: a last line without an end, if there is one. */
+  /** Ends the input and returns its last line if that has no line end, else an empty array. */
   end(): string[] {
     const rest = this.#rest + this.#decoder.decode();
     this.#rest = "";

@@ -1,5 +1,5 @@
 /**
- * Reading what programs send: ring buffers and their kin, in one shape.
+ * Reads records and text that programs write: ring buffers, perf buffers, iterators, output streams, the trace pipe.
  *
  * Imports: uapi, errors, kernel.
  *

@@ -1,8 +1,8 @@
 /**
- * Reads perf buffers (`BPF_MAP_TYPE_PERF_EVENT_ARRAY`): one buffer per CPU, with counts of lost events.
+ * Reads perf buffers (`BPF_MAP_TYPE_PERF_EVENT_ARRAY`): one buffer per CPU, with counts of lost records.
  *
- * Order is kept within a CPU, not between CPUs. Ring buffers (Linux 5.8) need less memory and keep
- * order; perf buffers are for older kernels and for objects that use them.
+ * Records are ordered per CPU, not across CPUs. Ring buffers (Linux 5.8) need less memory and keep the order; perf
+ * buffers serve older kernels and objects that use them.
  *
  * @module
  */
@@ -23,24 +23,24 @@ import {
 } from "../../uapi/perf.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 
-/** How a perf buffer is opened. */
+/** Options of opening a perf buffer. */
 export interface PerfBufferOptions<T> {
-  /** What messages call it. */
+  /** The name that errors show. @default {"perf buffer"} */
   readonly name?: string | undefined;
-  /** Turns a record into a value; without it, records are copies of their bytes. */
+  /** Decodes a record into a value; without it, records are copies of their bytes. */
   readonly decoder?: Decoder<T> | undefined;
-  /** Pages of data per CPU: a power of two. @default {64} */
+  /** Number of data pages per CPU, a power of two. @default {64} */
   readonly pages?: number | undefined;
-  /** Events after which a waiting reader is woken; more make it cheaper and later. @default {1} */
+  /** Number of records after which a waiting reader is woken; higher values cost less and add latency. @default {1} */
   readonly wakeup?: number | undefined;
-  /** Told of each loss: how many events of a CPU found no room. */
+  /** Called for each loss that the kernel reports, with the number of lost records of a CPU. */
   readonly onLost?: ((lost: { readonly cpu: number; readonly count: number }) => void) | undefined;
 }
 
 /**
- * A consumer of one perf event array: opens a buffer on every CPU that is on and puts it into the map.
+ * Consumer of a perf event array. Opens a buffer on every online CPU and puts its perf event into the map.
  *
- * A sample that the kernel padded is some bytes longer than what the program wrote.
+ * The kernel pads samples, so a record may be some bytes longer than the data that the program wrote.
  *
  * @example
  * ```ts ignore
@@ -51,11 +51,11 @@ export interface PerfBufferOptions<T> {
  * for await (const event of object.maps.get("events").records()) console.log(event);
  * ```
  *
- * @typeParam T What a record is decoded to.
+ * @typeParam T The type that a record is decoded to.
  */
 export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   readonly #kernel: Kernel;
-  /** Of its own: it takes the perf events out of the map at the end. */
+  /** A duplicate of the map's descriptor, needed at close to remove the perf events from the map. */
   readonly #map: Descriptor;
   readonly #buffers: PerfCpuBuffer[] = [];
   readonly #waiters: Waiter[] = [];
@@ -72,14 +72,15 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   }
 
   /**
-   * Opens a buffer on every CPU. The reader takes a descriptor of its own: the caller's may be closed
-   * meanwhile.
+   * Opens a buffer on every online CPU. Duplicates the map's descriptor, so the caller may close its own.
    *
-   * perf_event_open is not delegable: it needs CAP_PERFMON (or root) in the initial user namespace.
+   * perf_event_open takes no token: it needs CAP_PERFMON (or root) in the initial user namespace.
    *
-   * @param kernel Where the map is.
+   * @param kernel The kernel that has the map.
    * @param mapFd A descriptor of the map.
-   * @param maxEntries The map's size: CPUs beyond it get no buffer.
+   * @param maxEntries The map's max_entries; CPUs from that number on get no buffer.
+   * @throws {SkepError} when `pages` is not a power of two.
+   * @throws {KernelError} when the kernel refuses a perf event, its mapping or its map element.
    */
   static open<T = Uint8Array<ArrayBuffer>>(
     kernel: Kernel,
@@ -102,37 +103,38 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
     return buffer;
   }
 
-  /** Records read so far. */
+  /** Number of records read so far. */
   override get records(): number {
     return this.#records;
   }
 
-  /** Events that found a full buffer, as far as the kernel has told: it tells when there is room again. */
+  /** Number of records that found a full buffer, as reported so far: the kernel reports a loss once there is space again. */
   override get lost(): number {
     return this.#lost;
   }
 
-  /** Whether the reader was closed. */
+  /** Whether the reader is closed. */
   override get closed(): boolean {
     return this.#closed;
   }
 
-  /** The CPUs that have a buffer. */
+  /** Numbers of the CPUs that have a buffer. */
   get cpus(): number[] {
     return this.#buffers.map((buffer) => buffer.cpu);
   }
 
   /**
-   * Calls back for each record of each CPU, without waiting. Records are read in place, but for those
-   * that wrap around the end of their buffer, which are copied.
+   * Calls `callback` for each available record of each CPU, without waiting. Records are read in place, except
+   * those that wrap around the end of their buffer, which are copied.
    *
-   * @param limit At most so many records, taken from the CPUs in turn from call to call.
+   * @param limit Largest number of records to read. Successive calls start at successive CPUs.
+   * @throws {SkepError} when the reader is closed, or called from its own callback.
    */
   override consume(callback: RecordCallback, limit: number = Infinity): number {
     if (this.#closed) throw closedError("read", this.name);
     checkLimit(this.name, limit);
     if (this.#reading) {
-      throw streamError("read", this.name, "it is being read already: a callback is not over");
+      throw streamError("read", this.name, "it is already being read: a callback has not returned");
     }
     this.#reading = true;
     let count = 0;
@@ -158,9 +160,9 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   }
 
   /**
-   * Waits until there is a record on any CPU.
+   * Waits until a record is available on any CPU.
    *
-   * @returns false when the signal was aborted, the reader closed, or the time was up.
+   * @returns true when one is; false when the signal was aborted, the reader closed, or the timeout expired.
    */
   override async wait(options: WaitForRecords = {}): Promise<boolean> {
     if (this.#closed || options.signal?.aborted) return false;
@@ -171,9 +173,12 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   }
 
   /**
-   * Waits until there is a record, and blocks this thread; -1 waits without end.
+   * Blocks this thread until a record is available, at most `timeout` milliseconds; -1 waits without a limit.
    *
-   * With several CPUs it looks at each in turn, every five milliseconds.
+   * It waits on the first CPU's buffer and checks all buffers every five milliseconds; with one CPU and no limit it
+   * only waits.
+   *
+   * @throws {SkepError} when the reader is closed, or `timeout` is not a number of at least -1.
    */
   override poll(timeout: number): boolean {
     if (this.#closed) throw closedError("read", this.name);
@@ -189,7 +194,7 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
     return true;
   }
 
-  /** Takes the buffers out of the map, ends every wait and unmaps them. */
+  /** Ends all waits, removes the perf events from the map and unmaps the buffers. */
   override close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -208,7 +213,7 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
       pid: -1,
       cpu,
     });
-    // A CPU that went off since the list was read has no buffer and writes nothing.
+    // A CPU that went offline since the list was read needs no buffer.
     if (failed(fd, Errno.ENODEV)) return;
     if (fd < 0) {
       throw refused(
@@ -233,7 +238,7 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
     if (enabled < 0) throw refused("open", this.name, "PERF_EVENT_IOC_ENABLE", enabled);
   }
 
-  /** Puts a perf event into the map, or takes it out. */
+  /** Puts a perf event into the map, or removes it when `fd` is undefined. */
   #put(cpu: number, fd: number | undefined): number {
     using element = this.#kernel.mapElements(this.#map.fd, 4, 4);
     new DataView(element.key.buffer, element.key.byteOffset).setUint32(0, cpu, true);

@@ -1,5 +1,5 @@
 /**
- * One CPU's perf buffer: a header page and a ring of data.
+ * Reads one CPU's perf buffer: a header page and a ring of data pages.
  *
  * Layout: `struct perf_event_mmap_page` and `struct perf_event_header` of `include/uapi/linux/perf_event.h`.
  *
@@ -15,7 +15,7 @@ import { PERF_RECORD_LOST, PERF_RECORD_SAMPLE } from "../../uapi/perf.ts";
 import { structs, structSizes } from "../../uapi/layouts.ts";
 import { Errno } from "../../uapi/errno.ts";
 
-/** Words of data_head and data_tail in the header page, low halves. */
+/** 32-bit word indices of the low halves of `data_head` and `data_tail` in the header page. */
 const HEAD: number = structs.perf_event_mmap_page.data_head[0] / 4;
 const TAIL: number = structs.perf_event_mmap_page.data_tail[0] / 4;
 const HEADER: number = structSizes.perf_event_header;
@@ -23,9 +23,9 @@ const TYPE: number = structs.perf_event_header.type[0];
 const SIZE: number = structs.perf_event_header.size[0];
 const TWO_32 = 0x1_0000_0000;
 
-/** One CPU's buffer. Owns the perf event and the mapping. */
+/** The perf buffer of one CPU. Owns the perf event and the mapping. */
 export class PerfCpuBuffer implements Disposable {
-  /** The CPU. */
+  /** The CPU's number. */
   readonly cpu: number;
 
   readonly #kernel: Kernel;
@@ -37,7 +37,7 @@ export class PerfCpuBuffer implements Disposable {
   readonly #size: number;
   readonly #lost: (count: number) => void;
   #tail: number;
-  /** Where a record that wraps is put together. */
+  /** Buffer into which a record that wraps around is copied. */
   #scratch: DataView<ArrayBuffer> = new DataView(new ArrayBuffer(0));
 
   private constructor(
@@ -59,7 +59,12 @@ export class PerfCpuBuffer implements Disposable {
     this.#tail = Number(mapping.view.getBigUint64(TAIL * 4, true));
   }
 
-  /** Maps the buffer of a perf event. Takes over the descriptor, also when it throws. */
+  /**
+   * Maps the buffer of a perf event. Takes ownership of the descriptor, also when it throws.
+   *
+   * @throws {SkepError} when `pages` is not a power of two.
+   * @throws {KernelError} when mmap fails.
+   */
   static map(
     kernel: Kernel,
     fd: number,
@@ -78,12 +83,12 @@ export class PerfCpuBuffer implements Disposable {
     throw refused("map", name, "mmap", mapping);
   }
 
-  /** Bytes written and not yet read. */
+  /** Number of bytes that are written and not yet read. */
   get available(): number {
     return (Atomics.load(this.#words, HEAD) - (this.#tail | 0)) >>> 0;
   }
 
-  /** Calls back for each sample until it answers `false` or there is no more. */
+  /** Calls `callback` for each sample until it returns `false` or the buffer is empty. */
   consume(callback: RecordCallback): void {
     const view = this.#view;
     const mask = this.#size - 1;
@@ -92,7 +97,7 @@ export class PerfCpuBuffer implements Disposable {
     try {
       while (tail < head) {
         const offset = this.#start + (tail & mask);
-        // A header never wraps: records are multiples of eight bytes.
+        // A header never wraps around: record sizes are multiples of eight bytes.
         const type = view.getUint32(offset + TYPE, true);
         const size = view.getUint16(offset + SIZE, true);
         if (size < HEADER) {
@@ -104,10 +109,10 @@ export class PerfCpuBuffer implements Disposable {
         const record = wraps ? this.#unwrap(offset, size) : view;
         const at = wraps ? 0 : offset;
         if (type === PERF_RECORD_LOST) {
-          // An id, then the count.
+          // PERF_RECORD_LOST: u64 id, u64 lost.
           this.#lost(Number(record.getBigUint64(at + HEADER + 8, true)));
         } else if (type === PERF_RECORD_SAMPLE) {
-          // PERF_SAMPLE_RAW: the length, then the bytes.
+          // PERF_SAMPLE_RAW: u32 size, then the data.
           const length = Math.min(record.getUint32(at + HEADER, true), size - HEADER - 4);
           if (callback(record, at + HEADER + 4, length) === false) return;
         }
@@ -133,7 +138,7 @@ export class PerfCpuBuffer implements Disposable {
     return this.#scratch;
   }
 
-  /** Tells the kernel how far this side has read. */
+  /** Publishes the read position as `data_tail`; writes all 64 bits when the high half changes. */
   #publish(tail: number): void {
     const before = this.#tail;
     if (tail === before) return;

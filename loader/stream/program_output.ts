@@ -1,6 +1,6 @@
 /**
- * What programs print to their own output streams (`bpf_stream_printk`), and what the kernel prints
- * there when it stops a program.
+ * Reads a program's output streams, to which the program prints with `bpf_stream_printk` and the kernel writes
+ * errors, such as when it terminates the program (Linux 6.17).
  *
  * @module
  */
@@ -17,13 +17,19 @@ const PIECE = 64 * 1024;
 
 /** A program whose output is read. */
 export interface OutputProgram {
-  /** The program. */
+  /** The program's descriptor. */
   readonly fd: number;
-  /** What messages call it. */
+  /** The name that errors show. */
   readonly name: string;
 }
 
-/** What is there of a program's output, as bytes; empty when there is nothing. Reading takes it away. Minimum kernel: Linux 6.17. */
+/**
+ * Reads and consumes pending output of a program, at most 64 KiB. Returns an empty array when there is none.
+ *
+ * Needs BPF_PROG_STREAM_READ_BY_FD (Linux 6.17).
+ *
+ * @throws {KernelError} when the kernel refuses the read.
+ */
 export function readProgramOutput(
   kernel: Kernel,
   program: OutputProgram,
@@ -45,16 +51,18 @@ export function readProgramOutput(
 }
 
 /**
- * Lines of a program's output as they come, until the signal is aborted or the loop is left.
+ * Yields the lines of a program's output as they are written, until the signal is aborted or the loop is left.
  *
- * The kernel tells nobody that there is something to read, so it is asked from time to time.
+ * The kernel does not notify readers of output, so the stream is polled.
+ *
+ * @throws {KernelError} when the kernel refuses the read.
  */
 export async function* programOutput(
   kernel: Kernel,
   program: OutputProgram,
   stream: "stdout" | "stderr",
   options: ReadOptions & {
-    /** Milliseconds between questions. @default {100} */
+    /** Polling interval in milliseconds. @default {100} */
     readonly interval?: number | undefined;
   } = {},
 ): AsyncGenerator<string, void, undefined> {

@@ -1,5 +1,5 @@
 /**
- * What every reader of records can do, whatever the buffer beneath.
+ * Base class of the readers of records.
  *
  * @module
  */
@@ -13,75 +13,77 @@ import {
 } from "./decoder.ts";
 import { Turns } from "./event_loop.ts";
 
-/** How long to wait. */
+/** Options of waiting for records. */
 export interface WaitForRecords extends ReadOptions {
-  /** Milliseconds after which to stop waiting. */
+  /** Milliseconds after which to stop waiting; undefined waits without a limit. */
   readonly timeout?: number | undefined;
 }
 
-/** How batches are read. */
+/** Options of reading batches. */
 export interface BatchOptions extends ReadOptions {
-  /** Most records of one batch. @default {4096} */
+  /** Largest number of records in a batch. @default {4096} */
   readonly limit?: number | undefined;
 }
 
 /**
- * A stream of records from the kernel: by callback, in batches, or one by one.
+ * Reads a stream of records from the kernel: by callback, in batches, or one by one.
  *
- * @typeParam T What a record is decoded to.
+ * @typeParam T The type that a record is decoded to.
  */
 export abstract class RecordReader<T> implements AsyncIterable<T>, Disposable {
-  /** What messages call it. */
+  /** The name that errors show. */
   readonly name: string;
-  /** How records become values; without it they are copies of their bytes. */
+  /** Decodes records into values; without it, records are copies of their bytes. */
   protected readonly decoder: Decoder<T> | undefined;
 
-  /** For the readers of each kind. */
+  /** Initializes the common part of a reader. */
   protected constructor(name: string, decoder: Decoder<T> | undefined) {
     this.name = name;
     this.decoder = decoder;
   }
 
-  /** Records read so far. */
+  /** Number of records read so far. */
   abstract get records(): number;
 
-  /** Events known to be lost; undefined where nobody counts them. */
+  /** Number of records known to be lost; undefined when they are not counted. */
   abstract get lost(): number | undefined;
 
-  /** Whether the reader was closed. */
+  /** Whether the reader is closed. */
   abstract get closed(): boolean;
 
   /**
-   * Calls back for each record that is there, without waiting, copying or allocating.
+   * Calls `callback` for each available record, without waiting.
    *
-   * @param callback Reads the record in place.
-   * @param limit At most so many records.
-   * @returns How many records were read.
+   * @param callback Receives each record in place, without a copy unless a perf record wraps around its buffer.
+   * @param limit Largest number of records to read.
+   * @returns The number of records that were read.
+   * @throws {SkepError} when the reader is closed, or called from its own callback.
    */
   abstract consume(callback: RecordCallback, limit?: number): number;
 
   /**
-   * Waits until there is a record.
+   * Waits until a record is available.
    *
-   * @returns false when the signal was aborted, the reader closed, or the time was up.
+   * @returns true when one is; false when the signal was aborted, the reader closed, or the timeout expired.
    */
   abstract wait(options?: WaitForRecords): Promise<boolean>;
 
   /**
-   * Waits until there is a record, and *blocks this thread*: for a worker whose loop does nothing else,
-   * the shortest way from an event to its reader.
+   * Blocks this thread until a record is available. Gives a worker that does nothing else the lowest latency.
    *
-   * @param timeout Milliseconds after which to stop waiting; -1 waits without end.
+   * @param timeout Milliseconds after which to stop waiting; -1 waits without a limit.
+   * @returns Whether a record is available.
+   * @throws {SkepError} when the reader is closed, or `timeout` is not a number of at least -1.
    */
   abstract poll(timeout: number): boolean;
 
-  /** Ends every wait and gives the memory back. The map itself stays. */
+  /** Ends all waits and unmaps the buffer. The map is not affected. */
   abstract close(): void;
 
   /**
-   * The records that are there, decoded, without waiting.
+   * Reads and decodes the available records, without waiting.
    *
-   * @param limit At most so many records.
+   * @param limit Largest number of records to read.
    */
   drain(limit: number = Infinity): T[] {
     const batch: T[] = [];
@@ -100,10 +102,10 @@ export abstract class RecordReader<T> implements AsyncIterable<T>, Disposable {
   }
 
   /**
-   * Calls back for each record as it comes, without allocating per record, until the signal is
-   * aborted, the reader is closed, or the callback answers `false`.
+   * Calls `callback` for each record as it arrives, without allocating per record, until the signal is aborted,
+   * the reader is closed, or the callback returns `false`.
    *
-   * @returns How many records were read.
+   * @returns The number of records that were read.
    */
   async forEach(callback: RecordCallback, options: ReadOptions = {}): Promise<number> {
     let total = 0;
@@ -122,7 +124,7 @@ export abstract class RecordReader<T> implements AsyncIterable<T>, Disposable {
     return total;
   }
 
-  /** The records in batches, as they come: what is there when the loop asks, at most `limit`. */
+  /** Yields records in batches as they arrive: each has the records available when it is requested, at most `limit`. */
   async *batches(options: BatchOptions = {}): AsyncGenerator<T[], void, undefined> {
     const limit = options.limit ?? 4096;
     const turns = new Turns();
@@ -135,8 +137,8 @@ export abstract class RecordReader<T> implements AsyncIterable<T>, Disposable {
   }
 
   /**
-   * The records one by one, as they come. A record is taken from the buffer when the loop asks for
-   * it, so that leaving the loop loses none.
+   * Returns an iterator over the records, one by one as they arrive. A record is read from the buffer when it is
+   * requested, so leaving the loop loses none.
    */
   read(options: ReadOptions = {}): AsyncIterableIterator<T, undefined> {
     const { decoder } = this;
@@ -170,7 +172,7 @@ export abstract class RecordReader<T> implements AsyncIterable<T>, Disposable {
     };
   }
 
-  /** The records one by one, as they come. */
+  /** Iterates over the records as they arrive; same as {@linkcode read} without options. */
   [Symbol.asyncIterator](): AsyncIterator<T> {
     return this.read();
   }

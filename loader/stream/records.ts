@@ -1,5 +1,5 @@
 /**
- * One way to read events, whichever buffer they are in.
+ * Reads records of any buffer as an async generator.
  *
  * @module
  */
@@ -7,22 +7,22 @@
 import type { Decoder, ReadOptions } from "./decoder.ts";
 import type { RecordReader } from "./reader.ts";
 
-/** How events are read. */
+/** Options of reading records. */
 export interface RecordsOptions<T> extends ReadOptions {
-  /** Turns a record into a value; without it, records are copies of their bytes. */
+  /** Decodes a record into a value; without it, records are copies of their bytes. */
   readonly decoder?: Decoder<T> | undefined;
-  /** Perf buffers: pages of data per CPU, a power of two. @default {64} */
+  /** Perf buffers: number of data pages per CPU, a power of two. @default {64} */
   readonly pages?: number | undefined;
-  /** Ring buffers: how many events the program could not write, by its own count. */
+  /** Ring buffers: returns how many records the program could not write, from the program's counter. */
   readonly lost?: (() => number) | undefined;
 }
 
 /**
- * The events of a reader as they come, one by one, until the signal is aborted or the loop is left, which
- * closes the reader, also while it waits. `open` opens the reader when the first event is asked for.
+ * Yields the records of a reader one by one as they arrive, until the signal is aborted or the loop is left.
+ * Either closes the reader, also while it waits. `open` is called when the first record is requested.
  *
- * One reader at a time: those of a ring buffer share the place that the kernel writes behind, and a
- * second one of a perf buffer takes the events from the first.
+ * Use one reader per map: a ring buffer has one consumer position, so two readers corrupt each other, and a second
+ * reader of a perf buffer replaces the first's buffers in the map.
  */
 export function records<T = Uint8Array<ArrayBuffer>>(
   open: () => RecordReader<T>,
@@ -55,14 +55,14 @@ export function records<T = Uint8Array<ArrayBuffer>>(
   };
   return {
     next(): Promise<IteratorResult<T, void>> {
-      // Who asks twice gets the records in order.
+      // Concurrent calls get records in the order of the calls.
       const turn = running === 0 ? step() : last.then(step, step);
       running++;
       last = turn;
       turn.then(finished, finished);
       return turn;
     },
-    // Not a generator function: its return() would wait for the record that next() waits for.
+    // Not a generator function: its return() would wait for a pending next().
     return(): Promise<IteratorResult<T, void>> {
       end();
       return Promise.resolve({ value: undefined, done: true });

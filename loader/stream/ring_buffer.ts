@@ -1,9 +1,9 @@
 /**
- * Reads ring buffers (`BPF_MAP_TYPE_RINGBUF`): without a copy, by callback, in batches, or as an async iterable.
+ * Reads ring buffers (`BPF_MAP_TYPE_RINGBUF`): in place by callback or lease, in batches, or as an async iterable.
  *
- * The kernel shares two positions and the data with this process; a record is read where the program
- * wrote it. Positions are kept as plain numbers (exact to 2⁵³ bytes) and compared modulo 2³², so that no
- * BigInt is made for an event.
+ * The kernel shares the producer position, the consumer position and the data with this process, so records are
+ * read where the program wrote them. Positions are plain numbers (exact up to 2⁵³ bytes) and are compared modulo
+ * 2³², so that no BigInt is allocated per record.
  *
  * @module
  */
@@ -30,24 +30,24 @@ import {
   BPF_RINGBUF_HDR_SZ,
 } from "../../uapi/bpf_flags.ts";
 
-// Constants of this module are faster than imported ones where a loop reads them per record. The busy
-// bit is the sign of the header word.
+// Module constants are faster than imported ones in a loop that reads them per record. The busy bit is the sign
+// of the header word.
 const DISCARD: number = BPF_RINGBUF_DISCARD_BIT;
 const HEADER: number = BPF_RINGBUF_HDR_SZ;
 const LENGTH: number = ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
 const TWO_32 = 0x1_0000_0000;
 
-/** How a ring buffer is opened. */
+/** Options of opening a ring buffer. */
 export interface RingBufferOptions<T> {
-  /** What messages call it. */
+  /** The name that errors show. @default {"ring buffer"} */
   readonly name?: string | undefined;
-  /** Turns a record into a value; without it, records are copies of their bytes. */
+  /** Decodes a record into a value; without it, records are copies of their bytes. */
   readonly decoder?: Decoder<T> | undefined;
-  /** How many events the program could not write. Ring buffers do not count this themselves: a program's own counter does. */
+  /** Returns how many records the program could not write, from the program's counter: the kernel does not count them. */
   readonly lost?: (() => number) | undefined;
 }
 
-/** What a reader holds. */
+/** Descriptor and mappings of a reader. */
 interface RingParts {
   readonly descriptor: Descriptor;
   readonly consumer: Mapping;
@@ -55,9 +55,9 @@ interface RingParts {
 }
 
 /**
- * A consumer of one ring buffer.
+ * Consumer of a ring buffer.
  *
- * There must be one consumer per map: the kernel keeps one consumer position.
+ * A map must have one consumer at a time: it has one consumer position, and two readers corrupt each other.
  *
  * @example
  * ```ts ignore
@@ -68,10 +68,10 @@ interface RingParts {
  * for await (const event of object.maps.get("events").records()) console.log(event);
  * ```
  *
- * @typeParam T What a record is decoded to.
+ * @typeParam T The type that a record is decoded to.
  */
 export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
-  /** Bytes of data that the buffer holds: a power of two. */
+  /** Size of the data area in bytes, a power of two. */
   readonly size: number;
 
   readonly #consumer: Mapping;
@@ -79,17 +79,17 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   readonly #waiter: Waiter;
   readonly #descriptor: Descriptor;
   readonly #lost: (() => number) | undefined;
-  /** The consumer page: word 0 and 1 are the position. */
+  /** The consumer page; its first 64 bits are the position. */
   readonly #position32: Int32Array;
   readonly #position64: BigUint64Array;
-  /** The producer page and the data behind it, the data twice: a record never wraps. */
+  /** The producer page, followed by the data mapped twice, so that records are contiguous. */
   readonly #words: Int32Array;
   readonly #view: RecordView;
   readonly #start: number;
   readonly #mask: number;
-  /** Plain loads keep their order on x86-64 (total store order); elsewhere a header needs a load-acquire. */
+  /** Whether plain loads are ordered (x86-64, total store order); elsewhere a header needs a load-acquire. */
   readonly #ordered: boolean;
-  /** Bytes after which the position is published within a batch, so that a slow reader makes room as it goes. */
+  /** Number of bytes after which the position is published within a batch, so that a slow reader frees space early. */
   readonly #chunk: number;
   #position: number;
   #published: number;
@@ -123,14 +123,14 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   }
 
   /**
-   * Maps a ring buffer. The reader takes a descriptor of its own: the caller's may be closed meanwhile.
+   * Maps a ring buffer (Linux 5.8). Duplicates the descriptor, so the caller may close its own.
    *
-   * Minimum kernel: Linux 5.8.
-   *
-   * @param kernel Where the map is.
+   * @param kernel The kernel that has the map.
    * @param fd A descriptor of the map.
-   * @param size Bytes of data: the map's max_entries.
-   * @param options How to decode, and what to call it.
+   * @param size Size of the data area in bytes: the map's max_entries.
+   * @param options The decoder, the name in errors, and the counter of lost records.
+   * @throws {SkepError} when `size` is not a power of two from a page to 2 GiB.
+   * @throws {KernelError} when the map cannot be mapped.
    */
   static open<T = Uint8Array<ArrayBuffer>>(
     kernel: Kernel,
@@ -144,7 +144,7 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
     using opened = new DisposableStack();
     const descriptor = opened.use(duplicate(kernel, fd, name));
     const consumer = opened.use(mapRing(kernel, name, descriptor.fd, page, { writable: true }));
-    // Read-only: nobody gets another view on it than one that does not write.
+    // Mapped read-only: callers only get a view that cannot write.
     const data = opened.use(
       mapRing(kernel, name, descriptor.fd, page + 2 * size, { offset: page, inPlace: true }),
     );
@@ -153,41 +153,43 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
     return ring;
   }
 
-  /** Records read so far, discarded ones not counted. */
+  /** Number of records read so far, without discarded ones. */
   override get records(): number {
     return this.#records;
   }
 
-  /** Bytes written and not yet read, headers included. */
+  /** Number of bytes that are reserved or written and not yet read, including record headers. */
   get available(): number {
     this.#checkOpen();
     return (Atomics.load(this.#words, 0) - (this.#position | 0)) >>> 0;
   }
 
-  /** Bytes read since the map was made: the consumer's position. */
+  /** The consumer position: number of bytes read since the map was created. */
   get position(): number {
     return this.#position;
   }
 
-  /** Events that the program could not write, where its counter was given; else undefined. */
+  /** Number of records that the program could not write; undefined without the `lost` option. */
   override get lost(): number | undefined {
     return this.#lost?.();
   }
 
-  /** Whether the reader was closed. */
+  /** Whether the reader is closed. */
   override get closed(): boolean {
     return this.#closed;
   }
 
   /**
-   * Calls back for each record that is there, without waiting, copying or allocating.
+   * Calls `callback` for each available record, without waiting, copying or allocating. Stops at a record that is
+   * reserved and not yet submitted.
    *
-   * Room is given back once per eighth of the buffer, and at the end. When the callback throws, its
-   * record counts as read.
+   * The consumer position is published after each eighth of the buffer (at least 4096 bytes), and at the end. When
+   * the callback throws, its record counts as read.
    *
-   * @param callback Reads the record in place, through a view that does not write.
-   * @param limit At most so many records.
-   * @returns How many records were read.
+   * @param callback Receives each record in place, through a read-only view.
+   * @param limit Largest number of records to read.
+   * @returns The number of records that were read.
+   * @throws {SkepError} when the reader is closed, or a callback or lease is active.
    */
   override consume(callback: RecordCallback, limit: number = Infinity): number {
     checkLimit(this.name, limit);
@@ -232,9 +234,11 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   }
 
   /**
-   * Borrows the records that are there, to be read in place one after the other.
+   * Borrows the available records, to be read in place one after the other.
    *
-   * Dispose of the lease to give the room back to the program.
+   * Dispose the lease to free the space of the records that were read.
+   *
+   * @throws {SkepError} when the reader is closed, or a callback or lease is active.
    *
    * @example
    * ```ts ignore
@@ -261,35 +265,35 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   }
 
   /**
-   * Waits until there is a record.
+   * Waits until a record is available.
    *
-   * @returns false when the signal was aborted, the reader closed, or the time was up.
+   * @returns true when one is; false when the signal was aborted, the reader closed, or the timeout expired.
    */
   override async wait(options: WaitForRecords = {}): Promise<boolean> {
     if (this.#closed || options.signal?.aborted) return false;
     if (this.#readable()) return true;
-    // Records sent with BPF_RB_NO_WAKEUP wake nobody, and are there all the same.
+    // Records submitted with BPF_RB_NO_WAKEUP wake no waiter, so check again after a timeout.
     return await this.#waiter.ready(options) ||
       (!this.#closed && !options.signal?.aborted && this.#readable());
   }
 
-  /** Waits until there is a record, and blocks this thread; -1 waits without end. */
+  /** Blocks this thread until a record is available, at most `timeout` milliseconds; -1 waits without a limit. */
   override poll(timeout: number): boolean {
     this.#checkOpen();
     checkTimeout(this.name, timeout);
     return this.#readable() || (this.#waiter.poll(timeout) && this.#readable());
   }
 
-  /** Ends every wait and unmaps the buffer. The map itself stays. */
+  /** Ends all waits and unmaps the buffer. The map is not affected. */
   override close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#waiter[Symbol.dispose]();
-    // Records on loan stay readable until the lease or the callback is over.
+    // An active lease or callback may still read the buffer; its end unmaps it.
     if (!this.#leased) this.#unmap();
   }
 
-  /** Whether there is a record that is submitted: one still being written is there for epoll, but not for us. */
+  /** Returns whether the next record is submitted; epoll also reports one that is reserved and not yet submitted. */
   #readable(): boolean {
     if (this.available === 0) return false;
     return Atomics.load(this.#words, (this.#start + (this.#position & this.#mask)) >>> 2) >= 0;
@@ -301,7 +305,7 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
       throw streamError(
         "read",
         this.name,
-        "it is being read already: a lease or a callback is not over",
+        "it is already being read: a lease or a callback is active",
       );
     }
     this.#leased = true;
@@ -322,14 +326,14 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
     if (this.#closed) throw closedError("read", this.name);
   }
 
-  /** Tells the kernel how far this side has read: a store-release on the low word, unless the high word changes too. */
+  /** Publishes the consumer position by a store-release of its low word, or of both words when the high one changes. */
   #publish(position: number): void {
     this.#position = position;
     if (position === this.#published) return;
     if (Math.floor(position / TWO_32) === Math.floor(this.#published / TWO_32)) {
       Atomics.store(this.#position32, 0, position | 0);
     } else {
-      // Both words at once: the kernel must not see a torn position.
+      // Stored as 64 bits, so that the kernel never reads a torn position.
       Atomics.store(this.#position64, 0, BigInt(position));
     }
     this.#published = position;
@@ -337,19 +341,19 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
 }
 
 /**
- * Records of a ring buffer on loan: a cursor over the kernel's own memory.
+ * Cursor over the records of a ring buffer, read in place in the shared memory.
  *
- * After {@linkcode RingLease.next} answered true, the record's bytes are those of `view` from `offset`
- * on, `length` of them, until the lease is disposed of.
+ * After {@linkcode RingLease.next} returned true, the record is the `length` bytes of `view` from `offset`, until
+ * the lease is disposed.
  */
 export class RingLease implements Disposable {
-  /** The whole buffer, to be read; a record begins at {@linkcode RingLease.offset}. */
+  /** Read-only view of the whole buffer; the record begins at {@linkcode RingLease.offset}. */
   readonly view: RecordView;
-  /** Where the record begins in `view`. */
+  /** Offset in bytes of the record in `view`. */
   offset = 0;
-  /** The record's bytes. */
+  /** Length of the record in bytes. */
   length = 0;
-  /** Records passed so far. */
+  /** Number of records read so far. */
   count = 0;
 
   readonly #words: Int32Array;
@@ -362,7 +366,7 @@ export class RingLease implements Disposable {
   #released = false;
 
   /**
-   * Made by {@linkcode RingBuffer.lease}.
+   * Creates a lease; use {@linkcode RingBuffer.lease}.
    *
    * @internal
    */
@@ -385,7 +389,7 @@ export class RingLease implements Disposable {
     this.#release = release;
   }
 
-  /** Goes to the next record that was there when the lease was taken; false at the end. */
+  /** Advances to the next record that was available when the lease was created. Returns false when there is none, or when the next is not submitted. */
   next(): boolean {
     const words = this.#words;
     while (this.#position < this.#end) {
@@ -404,12 +408,12 @@ export class RingLease implements Disposable {
     return false;
   }
 
-  /** A copy of the record's bytes, the caller's own. */
+  /** Returns a copy of the record's bytes. */
   copy(): Uint8Array<ArrayBuffer> {
     return copyRecord(this.view, this.offset, this.length);
   }
 
-  /** Gives the room of the records passed back to the program. */
+  /** Frees the space of the records that were read. */
   [Symbol.dispose](): void {
     if (this.#released) return;
     this.#released = true;

@@ -1,5 +1,5 @@
 /**
- * The kernel's trace pipe: what programs print with `bpf_printk`.
+ * Reads the kernel's trace pipe, to which programs print with `bpf_printk`.
  *
  * @module
  */
@@ -15,17 +15,21 @@ import { Errno, failed } from "../../uapi/errno.ts";
 const PIECE = 64 * 1024;
 
 /**
- * Lines of the trace pipe as they come, of all programs of the machine, until the signal is aborted or
- * the loop is left. The pipe has one reader: what is read here nobody else sees.
+ * Yields the lines of the trace pipe as they are written, until the signal is aborted or the loop is left.
  *
- * @param root Where tracefs is mounted.
+ * The pipe contains the output of all programs of the machine, and reading consumes it: other readers do not see
+ * lines that are read here.
+ *
+ * @param kernel The kernel whose trace pipe is read.
+ * @throws {SkepError} when tracefs is not mounted.
+ * @throws {KernelError} when the pipe cannot be opened or read.
  */
 export async function* traceLines(
   kernel: Kernel,
   options: ReadOptions & {
-    /** Where tracefs is mounted. @default {"/sys/kernel/tracing"} */
+    /** Mount point of tracefs. @default {"/sys/kernel/tracing"} */
     readonly tracefs?: string | undefined;
-    /** Milliseconds between questions. @default {100} */
+    /** Polling interval in milliseconds. @default {100} */
     readonly interval?: number | undefined;
   } = {},
 ): AsyncGenerator<string, void, undefined> {
@@ -35,7 +39,7 @@ export async function* traceLines(
     throw streamError(
       "read",
       path,
-      "there is no tracefs here",
+      "tracefs is not mounted there",
       "mount -t tracefs tracefs /sys/kernel/tracing",
     );
   }
@@ -47,7 +51,7 @@ export async function* traceLines(
       const { result, bytes } = kernel.read(fd, PIECE);
       if (result < 0 && !failed(result, Errno.EAGAIN)) throw refused("read", path, "read", result);
       if (bytes.length > 0) yield* splitter.push(bytes);
-      // The kernel calls the pipe readable when its buffer is half full: earlier lines are asked for.
+      // The kernel wakes a waiter only when the buffer is half full (buffer_percent), so poll for earlier lines.
       else await waiter.ready({ signal: options.signal, timeout: options.interval ?? 100 });
     }
   } finally {

@@ -1,6 +1,6 @@
 /**
- * Writes user ring buffers (`BPF_MAP_TYPE_USER_RINGBUF`): records for a program to read with
- * `bpf_user_ringbuf_drain`.
+ * Writes user ring buffers (`BPF_MAP_TYPE_USER_RINGBUF`), whose records programs read with
+ * `bpf_user_ringbuf_drain` (Linux 6.1).
  *
  * @module
  */
@@ -22,33 +22,33 @@ import {
 const HEADER = BPF_RINGBUF_HDR_SZ;
 const TWO_32 = 0x1_0000_0000;
 
-/** Turns a value into bytes: what {@linkcode Codec} has, and all that a writer needs of it. */
+/** Encodes a value into bytes. {@linkcode Codec} implements it. */
 export interface Encoder<T> {
-  /** Bytes that {@linkcode Encoder.encode} writes. */
+  /** Number of bytes that {@linkcode Encoder.encode} writes. */
   readonly size: number;
-  /** Writes the value at `offset`. */
+  /** Writes the value at `offset`, in bytes. */
   encode(value: T, view: DataView, offset: number): void;
 }
 
-/** How a user ring buffer is opened. */
+/** Options of opening a user ring buffer. */
 export interface UserRingBufferOptions<T> {
-  /** What messages call it. */
+  /** The name that errors show. @default {"user ring buffer"} */
   readonly name?: string;
-  /** Turns a value into bytes; without it, values are bytes. */
+  /** Encodes a value into bytes; without it, values are bytes. */
   readonly encoder?: Encoder<T> | undefined;
 }
 
-/** Room for one record, to be filled and then submitted or discarded. */
+/** Space reserved for one record, to be filled and then submitted or discarded. */
 export interface Reservation extends Disposable {
-  /** The record's room. */
+  /** The record's bytes, to be written. */
   readonly view: DataView<ArrayBuffer>;
-  /** Gives the record to the program. */
+  /** Makes the record visible to the program. */
   submit(): void;
-  /** Gives the room back unread. Disposing of it does the same, unless it was submitted. */
+  /** Discards the record; the program skips it. Disposing the reservation does the same unless it was submitted. */
   discard(): void;
 }
 
-/** What a writer holds. */
+/** Descriptor and mappings of a writer. */
 interface UserRingParts {
   readonly descriptor: Descriptor;
   readonly consumer: Mapping;
@@ -56,7 +56,7 @@ interface UserRingParts {
 }
 
 /**
- * A producer for one user ring buffer. There must be one per map.
+ * Producer of a user ring buffer. A map must have one producer at a time, since it has one producer position.
  *
  * @example
  * ```ts ignore
@@ -68,12 +68,12 @@ interface UserRingParts {
  * if (!ring.write(new Uint8Array([1, 2, 3]))) console.log("full");
  * ```
  *
- * @typeParam T What is written.
+ * @typeParam T The type of the values that are written.
  */
 export class UserRingBuffer<T = Uint8Array> implements Disposable {
-  /** What messages call it. */
+  /** The name that errors show. */
   readonly name: string;
-  /** Bytes of data that the buffer holds. */
+  /** Size of the data area in bytes. */
   readonly size: number;
 
   readonly #consumer: Mapping;
@@ -103,12 +103,13 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
   }
 
   /**
-   * Maps a user ring buffer. The writer takes a descriptor of its own: the caller's may be closed
-   * meanwhile. Minimum kernel: Linux 6.1.
+   * Maps a user ring buffer (Linux 6.1). Duplicates the descriptor, so the caller may close its own.
    *
-   * @param kernel Where the map is.
+   * @param kernel The kernel that has the map.
    * @param fd A descriptor of the map.
-   * @param size Bytes of data: the map's max_entries.
+   * @param size Size of the data area in bytes: the map's max_entries.
+   * @throws {SkepError} when `size` is not a power of two from a page to 2 GiB.
+   * @throws {KernelError} when the map cannot be mapped.
    */
   static open<T = Uint8Array>(
     kernel: Kernel,
@@ -121,7 +122,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
     checkRingSize(name, size, page);
     using opened = new DisposableStack();
     const descriptor = opened.use(duplicate(kernel, fd, name));
-    // Here the program consumes: its page is read-only for us, and the data is ours to write.
+    // The program is the consumer: its page is read-only here, and the data pages are writable.
     const consumer = opened.use(mapRing(kernel, name, descriptor.fd, page, { inPlace: true }));
     const data = opened.use(
       mapRing(kernel, name, descriptor.fd, page + 2 * size, { offset: page, writable: true }),
@@ -131,21 +132,23 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
     return ring;
   }
 
-  /** Whether the writer was closed. */
+  /** Whether the writer is closed. */
   get closed(): boolean {
     return this.#closed;
   }
 
-  /** Bytes that the program has not read, headers included. */
+  /** Number of bytes that the program has not read, including record headers. */
   get pending(): number {
     this.#checkOpen();
     return ((this.#position | 0) - Atomics.load(this.#consumer.i32, 0)) >>> 0;
   }
 
   /**
-   * Room for a record, or undefined when the buffer is full.
+   * Reserves space for a record of `length` bytes. Returns undefined when the buffer is full.
    *
-   * The program sees nothing after a record that is reserved and not yet submitted.
+   * The program reads no record past one that is reserved and neither submitted nor discarded.
+   *
+   * @throws {SkepError} when the writer is closed.
    */
   reserve(length: number): Reservation | undefined {
     wholeNumber(length, `the length of a record of ${this.name}`, 0, this.size - HEADER);
@@ -153,7 +156,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
     if (this.pending + total > this.size) return undefined;
     const words = this.#data.i32;
     const header = this.#start + (this.#position & (this.size - 1));
-    // The header before the position: a program that sees the position sees that it is busy.
+    // Store the header before the position, so that a program that reads the new position sees the busy bit.
     Atomics.store(words, (header >>> 2) + 1, 0);
     Atomics.store(words, header >>> 2, (length | BPF_RINGBUF_BUSY_BIT) | 0);
     this.#publish(this.#position + total);
@@ -171,7 +174,11 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
     };
   }
 
-  /** Writes one record; false when the buffer is full. */
+  /**
+   * Writes one record. Returns false when the buffer is full.
+   *
+   * @throws {SkepError} when the writer is closed.
+   */
   write(value: T): boolean {
     this.#checkOpen();
     const encoder = this.#encoder;
@@ -191,14 +198,14 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
   }
 
   /**
-   * Writes one record, and waits for room while the buffer is full.
+   * Writes one record, waiting for space while the buffer is full.
    *
-   * @returns false when the signal was aborted or the writer closed.
+   * @returns true when it was written; false when the signal was aborted or the writer closed.
    */
   async send(value: T, options: ReadOptions = {}): Promise<boolean> {
     while (!this.#closed && !options.signal?.aborted) {
       if (this.write(value)) return true;
-      // The kernel calls a buffer writable that is not quite full: then only time helps.
+      // epoll reports a buffer that is not completely full as writable, even if the record does not fit: pause.
       const full = this.pending === this.size;
       if (full) await this.#waiter.ready({ ...options, writable: true, timeout: 100 });
       else await pause(1, options.signal);
@@ -206,7 +213,7 @@ export class UserRingBuffer<T = Uint8Array> implements Disposable {
     return false;
   }
 
-  /** Unmaps the buffer. Records that were submitted stay for the program. */
+  /** Unmaps the buffer. Submitted records stay available to the program. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -1,27 +1,27 @@
 /**
- * One reader's place in the process's one poller.
+ * Waits for a reader's descriptor through the kernel's shared poller.
  *
  * @module
  */
 
 import type { Kernel } from "../../kernel/kernel.ts";
 
-/** Waits for one descriptor, until it is disposed of. */
+/** Waits for one descriptor. Disposing it ends all waits. */
 export class Waiter implements Disposable {
   readonly #kernel: Kernel;
   readonly #fd: number;
   #closed = false;
   #waiting = 0;
 
-  /** The descriptor stays the caller's. */
+  /** Creates a waiter for a descriptor, which the caller keeps and closes. */
   constructor(kernel: Kernel, fd: number) {
     this.#kernel = kernel;
     this.#fd = fd;
   }
 
   /**
-   * Resolves to true when the descriptor is ready, to false when the signal was aborted, the time was
-   * up or the waiter disposed of.
+   * Resolves to true when the descriptor is ready, and to false when the signal was aborted, the timeout (in
+   * milliseconds) expired or the waiter was disposed.
    */
   async ready(
     options: {
@@ -41,7 +41,7 @@ export class Waiter implements Disposable {
       };
       return await this.#kernel.poller.wait(this.#fd, wait) && !this.#closed;
     } catch (error) {
-      // The end of a stream by its signal is not an error: the loop ends.
+      // An aborted signal ends a stream without an error.
       if (options.signal?.aborted) return false;
       throw error;
     } finally {
@@ -49,17 +49,17 @@ export class Waiter implements Disposable {
     }
   }
 
-  /** Waits until the descriptor is readable, and blocks this thread. */
+  /** Blocks this thread until the descriptor is readable. Returns false after `timeout` milliseconds. */
   poll(timeout: number): boolean {
     return !this.#closed && this.#kernel.poller.poll(this.#fd, timeout);
   }
 
-  /** Ends every wait at once; the next one waits again. */
+  /** Ends all current waits. Later waits are not affected. */
   stop(): void {
     if (this.#waiting > 0) this.#kernel.poller.forget(this.#fd);
   }
 
-  /** Ends every wait at once. */
+  /** Ends all waits. Later waits return at once. */
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
