@@ -5,7 +5,17 @@
  */
 
 import type { CodeFunction } from "./functions.ts";
-import { ANY, isPointer, joinValues, pointer, sameValue, UNSET, type Value } from "./value.ts";
+import {
+  ANY,
+  constant,
+  isConstant,
+  isPointer,
+  joinValues,
+  pointer,
+  sameValue,
+  UNSET,
+  type Value,
+} from "./value.ts";
 
 /** Bytes of the stack. */
 export const STACK: number = 512;
@@ -14,18 +24,25 @@ const SLOT = 8;
 /** Register 10: the end of the stack. */
 const FRAME_REGISTER = 10;
 
-/** Whether a byte of the stack was written. */
-const BYTE = { unset: 0, written: 1, maybe: 2 } as const;
+/** What is known of a byte of the stack. */
+const BYTE = { unset: 0, written: 1, maybe: 2, zero: 3 } as const;
+
+/** A register that was stored at the start of a slot, whole or in part. */
+interface Stored {
+  readonly value: Value;
+  /** Bytes. */
+  readonly size: number;
+}
 
 /** The stack of a frame; it does not change. Offsets count from its end, and are negative. */
 export class Stack {
   /** One without a byte written. */
   static readonly empty: Stack = new Stack(new Uint8Array(STACK), new Map());
   readonly #bytes: Uint8Array;
-  /** Registers that were stored whole, by slot. */
-  readonly #slots: ReadonlyMap<number, Value>;
+  /** What was stored at the start of a slot, by slot. */
+  readonly #slots: ReadonlyMap<number, Stored>;
 
-  private constructor(bytes: Uint8Array, slots: ReadonlyMap<number, Value>) {
+  private constructor(bytes: Uint8Array, slots: ReadonlyMap<number, Stored>) {
     this.#bytes = bytes;
     this.#slots = slots;
   }
@@ -35,9 +52,9 @@ export class Stack {
     const at = offset + STACK;
     if (at < 0 || at + size > STACK) return this;
     const slots = this.#without(at, size);
-    if (size === SLOT && at % SLOT === 0) slots.set(at / SLOT, value);
+    if (at % SLOT === 0) slots.set(at / SLOT, { value, size });
     const bytes = this.#bytes.slice();
-    bytes.fill(BYTE.written, at, at + size);
+    bytes.fill(isConstant(value) && value.low === 0 ? BYTE.zero : BYTE.written, at, at + size);
     return new Stack(bytes, slots);
   }
 
@@ -64,18 +81,21 @@ export class Stack {
     return new Stack(bytes, this.#slots);
   }
 
-  /** What a load gives: a register that was stored whole, or undefined. */
+  /** What a load gives, where what was stored there is known; of a pointer only the whole. */
   load(offset: number, size: number): Value | undefined {
     const at = offset + STACK;
-    return size === SLOT && at % SLOT === 0 ? this.#slots.get(at / SLOT) : undefined;
-  }
-
-  /** What a load of the lower part of a number that was stored whole gives. */
-  part(offset: number, size: number): Value | undefined {
-    const at = offset + STACK;
-    const value = at % SLOT === 0 ? this.#slots.get(at / SLOT) : undefined;
-    if (value?.kind !== "number" || size > 4) return undefined;
-    return value.low >= 0 && value.high < 2 ** (8 * size) ? value : undefined;
+    const stored = at % SLOT === 0 ? this.#slots.get(at / SLOT) : undefined;
+    if (stored !== undefined && stored.size >= size) {
+      const { value } = stored;
+      if (stored.size === size && (size === SLOT || value.kind === "number")) {
+        return size === SLOT || fits(value, size) ? value : undefined;
+      }
+      return value.kind === "number" && fits(value, size) ? value : undefined;
+    }
+    const bytes = this.#bytes.subarray(at, at + size);
+    return at >= 0 && bytes.length === size && bytes.every((byte) => byte === BYTE.zero)
+      ? constant(0)
+      : undefined;
   }
 
   /** How much of some bytes was written. */
@@ -95,8 +115,8 @@ export class Stack {
     const first = Math.floor((offset + STACK) / SLOT);
     const last = Math.floor((offset + STACK + size - 1) / SLOT);
     for (let slot = first; slot <= last; slot++) {
-      const value = this.#slots.get(slot);
-      if (value !== undefined && isPointer(value)) return true;
+      const stored = this.#slots.get(slot);
+      if (stored !== undefined && isPointer(stored.value)) return true;
     }
     return false;
   }
@@ -104,11 +124,11 @@ export class Stack {
   /** Applies a function to every register that was stored. */
   map(change: (value: Value) => Value): Stack {
     let changed = false;
-    const slots = new Map<number, Value>();
-    for (const [slot, value] of this.#slots) {
-      const after = change(value);
-      if (after !== value) changed = true;
-      slots.set(slot, after);
+    const slots = new Map<number, Stored>();
+    for (const [slot, stored] of this.#slots) {
+      const value = change(stored.value);
+      if (value !== stored.value) changed = true;
+      slots.set(slot, { ...stored, value });
     }
     return changed ? new Stack(this.#bytes, slots) : this;
   }
@@ -116,16 +136,15 @@ export class Stack {
   /** What holds for both. */
   join(other: Stack, wide: boolean): Stack {
     if (this === other) return this;
-    const bytes = this.#bytes.map((byte, index) =>
-      byte === other.#bytes[index] ? byte : BYTE.maybe
-    );
-    const slots = new Map<number, Value>();
-    for (const [slot, value] of this.#slots) {
+    const bytes = this.#bytes.map((byte, index) => joinBytes(byte, other.#bytes[index] ?? 0));
+    const slots = new Map<number, Stored>();
+    for (const [slot, { value, size }] of this.#slots) {
       const also = other.#slots.get(slot);
-      slots.set(slot, also === undefined ? ANY : joinValues(value, also, wide));
+      const same = also?.size === size;
+      slots.set(slot, { size, value: same ? joinValues(value, also.value, wide) : ANY });
     }
-    for (const slot of other.#slots.keys()) {
-      if (!slots.has(slot)) slots.set(slot, ANY);
+    for (const [slot, { size }] of other.#slots) {
+      if (!slots.has(slot)) slots.set(slot, { size, value: ANY });
     }
     return new Stack(bytes, slots);
   }
@@ -134,19 +153,29 @@ export class Stack {
   same(other: Stack): boolean {
     if (this === other) return true;
     if (this.#slots.size !== other.#slots.size) return false;
-    for (const [slot, value] of this.#slots) {
+    for (const [slot, { value, size }] of this.#slots) {
       const also = other.#slots.get(slot);
-      if (also === undefined || !sameValue(value, also)) return false;
+      if (also?.size !== size || !sameValue(value, also.value)) return false;
     }
     return this.#bytes.every((byte, index) => byte === other.#bytes[index]);
   }
 
-  #without(at: number, size: number): Map<number, Value> {
+  #without(at: number, size: number): Map<number, Stored> {
     const slots = new Map(this.#slots);
     const last = Math.floor((at + size - 1) / SLOT);
     for (let slot = Math.floor(at / SLOT); slot <= last; slot++) slots.delete(slot);
     return slots;
   }
+}
+
+function fits({ low, high }: Value, size: number): boolean {
+  return low >= 0 && high < 2 ** (8 * size);
+}
+
+function joinBytes(left: number, right: number): number {
+  if (left === right) return left;
+  const written = (byte: number): boolean => byte === BYTE.written || byte === BYTE.zero;
+  return written(left) && written(right) ? BYTE.written : BYTE.maybe;
 }
 
 /** A function that runs. */

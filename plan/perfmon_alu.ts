@@ -119,8 +119,9 @@ function shifted(pointer: Value, number: Value, operation: number): Value {
 function checkMask(site: Site, pointer: Value, number: Value, operation: number): void {
   const known = isConstant(number);
   if (!known && number.low < 0 && number.high >= 0) {
-    const bounded = Number.isFinite(number.low) || number.joined;
-    site.report(`adds a number of either sign to ${valueText(pointer)}`, !bounded);
+    // A number without a bound may have one that only the verifier sees.
+    const certain = Number.isFinite(number.low) && !number.joined;
+    site.report(`adds a number of either sign to ${valueText(pointer)}`, certain);
   }
   if (number.joined) return;
   const negative = number.low < 0;

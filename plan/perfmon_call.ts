@@ -48,9 +48,15 @@ export function helperStep(site: Site, helper: number): CallResult {
   return { frames, callback };
 }
 
+/** A kernel function that takes the next element of an iterator. */
+const ITERATOR_STEP = /^bpf_iter_\w+_next$/;
+
 /** Follows a call of a kernel function. */
 export function kfuncStep(site: Site, name: string): CallResult {
   let { frames } = site;
+  if (ITERATOR_STEP.test(name)) {
+    site.report("loops over an iterator, whose end speculation may pass", false);
+  }
   const extern = site.object.externs.get(name);
   const memory = kfuncMemory(site.object.btf, extern);
   for (const { address, size } of memory) {

@@ -117,8 +117,7 @@ function fromStack(site: Site, from: Value, at: number, size: number): Value {
   const whole = frame.stack.load(at, size);
   if (whole !== undefined) return whole;
   readStack(site, from.frame ?? -1, at, size, "reads");
-  const part = frame.stack.part(at, size);
-  return part === undefined ? { ...bytesOf(size) } : part;
+  return { ...bytesOf(size) };
 }
 
 /** Tells of stack that is read although nothing was written there. */

@@ -8,7 +8,7 @@
 import { CAP_BPF, CAP_SYS_ADMIN } from "../../uapi/processes.ts";
 
 /** What a test can need of the machine. */
-export type Need = "bpf" | "root" | "user namespaces" | "tokens" | "corpus";
+export type Need = "bpf" | "root" | "user namespaces" | "tokens" | "corpus" | "whole corpus";
 
 /** Why this process can't have what a test needs, or `undefined` when it can. */
 export function missing(need: Need): string | undefined {
@@ -30,6 +30,11 @@ export function missing(need: Need): string | undefined {
       return missing("user namespaces") ??
         (major > 6 || (major === 6 && minor >= 9) ? undefined : "needs Linux 6.9 for BPF tokens");
     }
+    case "whole corpus":
+      return missing("corpus") ??
+        (Deno.env.has("SKEP_WHOLE_CORPUS")
+          ? undefined
+          : "needs SKEP_WHOLE_CORPUS=1, since it takes minutes");
     case "corpus":
       if (Deno.env.has("SKEP_WITHOUT_CORPUS")) {
         return "needs the corpus, which is left out in a guest";

@@ -6,12 +6,12 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { linuxKernel } from "../../kernel/linux/linux.ts";
-import { kernelBtf, openObject } from "../../loader/mod.ts";
-import { Delegation, type DelegationWord, type Plan, plan } from "../../token/mod.ts";
+import { openObject } from "../../loader/mod.ts";
+import { Delegation, type DelegationWord, plan } from "../../token/mod.ts";
 import { withInitialBpffs } from "./bpffs.ts";
 import { testWith } from "../support/needs.ts";
-import { type LoadWay, TokenWorker, tryLoad } from "./worker.ts";
+import { corpus, examples, ways } from "./corpus.ts";
+import { TokenWorker, tryLoad } from "./worker.ts";
 
 /** What was found. */
 interface Tally {
@@ -27,35 +27,6 @@ interface Tally {
 
 function one(word: DelegationWord): Delegation {
   return Delegation.of({ [word.set]: [word.number] });
-}
-
-/** An object in one way to load it. */
-interface Way extends LoadWay {
-  /** The object with the way, for messages. */
-  readonly name: string;
-  /** What is planned for it. */
-  readonly need: Plan;
-}
-
-/**
- * The ways to load an object with a token: as the attach planner has it, without the programs that it
- * refuses, and as written where that is something else.
- */
-async function ways(path: string): Promise<Way[]> {
-  const name = path.slice(path.lastIndexOf("/") + 1);
-  const types = kernelBtf(linuxKernel());
-  const spec = await openObject(path);
-  const written = plan(spec, { kernelBtf: types, rewrite: "never" });
-  const { attachDecisions } = plan(spec, { kernelBtf: types });
-  if (attachDecisions.every(({ outcome }) => outcome === "as-is")) return [{ name, need: written }];
-  const attachable = attachDecisions.filter(({ outcome }) => outcome !== "refused");
-  const autoload = attachable.map(({ program }) => program);
-  for (const program of spec.programs) program.autoload = autoload.includes(program.name);
-  const safe = plan(spec, { kernelBtf: types });
-  return [
-    ...(attachable.length === 0 ? [] : [{ name: `${name} as attached`, need: safe, autoload }]),
-    { name: `${name} as written`, need: written, rewrite: "never" },
-  ];
 }
 
 async function prove(worker: TokenWorker, path: string, tally: Tally): Promise<void> {
@@ -90,12 +61,7 @@ function tally(): Tally {
 testWith("tokens", "a plan is minimal and sufficient for every example", async () => {
   await using worker = new TokenWorker();
   const found = tally();
-  const examples = new URL("../../examples/", import.meta.url);
-  for (const { name, isDirectory } of Deno.readDirSync(examples)) {
-    if (!isDirectory) continue;
-    const path = new URL(`${name}/${name}.bpf.o`, examples).pathname;
-    if (await exists(path)) await prove(worker, path, found);
-  }
+  for (const path of await examples()) await prove(worker, path, found);
   assertEquals(found.wrong, []);
   assertEquals(found.beyond, []);
   assert(found.loaded.length >= 4, `${found.loaded}`);
@@ -122,19 +88,3 @@ testWith(
     });
   },
 );
-
-async function corpus(): Promise<string[]> {
-  const root = new URL("../../../shared/corpus/objs/", import.meta.url);
-  const paths: string[] = [];
-  for await (const group of Deno.readDir(root)) {
-    if (!group.isDirectory) continue;
-    for await (const { name } of Deno.readDir(new URL(`${group.name}/`, root))) {
-      if (name.endsWith(".o")) paths.push(new URL(`${group.name}/${name}`, root).pathname);
-    }
-  }
-  return paths.sort();
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
-}

@@ -1,0 +1,33 @@
+/**
+ * What the plan says of small programs is what the kernel does: each loads with CAP_PERFMON, and without it
+ * those alone of which the plan does not say that they need it, or may.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { type BpfCapability, Delegation, withToken } from "../../token/mod.ts";
+import { PERFMON_PROGRAMS } from "../support/perfmon_programs.ts";
+import { testWith } from "../support/needs.ts";
+
+type Answers = { readonly [name: string]: string };
+
+async function answers(...capabilities: BpfCapability[]): Promise<Answers> {
+  return await withToken<Answers>({
+    delegation: Delegation.any,
+    capabilities,
+    module: import.meta.resolve("./perfmon_programs.ts"),
+    function: "load",
+  });
+}
+
+testWith("tokens", "the kernel refuses without CAP_PERFMON what the plan says", async () => {
+  const all = await answers("bpf", "net_admin", "perfmon");
+  const refused = PERFMON_PROGRAMS.filter(({ name }) => all[name] !== "loads");
+  assertEquals(refused.map(({ name }) => `${name}: ${all[name]}`), []);
+  const without = await answers("bpf", "net_admin");
+  const wrong = PERFMON_PROGRAMS.filter(({ name, verdict }) =>
+    (without[name] === "loads") !== (verdict === "not needed")
+  );
+  assertEquals(wrong.map(({ name }) => `${name}: ${without[name]}`), []);
+});
