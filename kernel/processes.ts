@@ -93,6 +93,8 @@ export interface IsolatedCommand {
   readonly descriptors: readonly number[];
   /** The slave of a pseudo-terminal that becomes the command's controlling terminal. */
   readonly terminal: number | undefined;
+  /** Descriptor of the cgroup (version 2) directory that its processes start in; undefined keeps the caller's. */
+  readonly cgroupFd?: number | undefined;
   /**
    * Numbers of the capabilities that it has in its user namespace. It has no others and cannot gain any.
    */

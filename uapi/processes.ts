@@ -9,6 +9,8 @@
  */
 
 /** `linux/sched.h`. */
+export const CLONE_INTO_CGROUP = 0x200000000;
+/** `linux/sched.h`. */
 export const CLONE_FILES = 0x400;
 /** `linux/sched.h`. */
 export const CLONE_PIDFD = 0x1000;

@@ -12,7 +12,13 @@ import { KernelError } from "../../errors/kernel_error.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { Frame, Place } from "../linux/ffi/memory.ts";
 import { native } from "../linux/ffi/native.ts";
-import { CLONE_CLEAR_SIGHAND, CLONE_NEWPID, CLONE_PIDFD, SIGCHLD } from "../../uapi/processes.ts";
+import {
+  CLONE_CLEAR_SIGHAND,
+  CLONE_INTO_CGROUP,
+  CLONE_NEWPID,
+  CLONE_PIDFD,
+  SIGCHLD,
+} from "../../uapi/processes.ts";
 import type { FailedStep } from "../processes.ts";
 import { systemCalls } from "../linux/ffi/syscalls.ts";
 
@@ -30,8 +36,8 @@ const REPEAT_ARGUMENT = 5;
  * {@linkcode ChildProgram.shared}.
  */
 const SHARED_SIZE = 16384;
-/** Size of `struct clone_args` before Linux 5.5 extended it (CLONE_ARGS_SIZE_VER0), in bytes. */
-const CLONE_ARGS_SIZE = 64;
+/** Size of `struct clone_args` with the cgroup's descriptor (CLONE_ARGS_SIZE_VER2, Linux 5.7), in bytes. */
+const CLONE_ARGS_SIZE = 88;
 
 /** Options of one step. */
 export interface StepOptions {
@@ -87,6 +93,8 @@ export interface StartOptions {
    * namespace is killed.
    */
   readonly newPidNamespace?: boolean | undefined;
+  /** Descriptor of the directory of a version 2 cgroup that the child starts in (Linux 5.7). */
+  readonly cgroupFd?: number | undefined;
 }
 
 /** The result of a step. */
@@ -188,9 +196,10 @@ export class ChildProgram implements Disposable {
     // Without CLONE_FILES: whoever takes over a child that shares the descriptor table would have every
     // open descriptor.
     const flags = CLONE_PIDFD + CLONE_CLEAR_SIGHAND +
-      (options.newPidNamespace === true ? CLONE_NEWPID : 0);
+      (options.newPidNamespace === true ? CLONE_NEWPID : 0) +
+      (options.cgroupFd === undefined ? 0 : CLONE_INTO_CGROUP);
     const program = this.#frame.longs([
-      BigInt(this.#frame.longs(cloneArgs(flags, pidfd.address))),
+      BigInt(this.#frame.longs(cloneArgs(flags, pidfd.address, options.cgroupFd))),
       BigInt(CLONE_ARGS_SIZE),
       BigInt(this.#encode()),
       BigInt(count),
@@ -311,8 +320,20 @@ class SharedMemory implements Disposable {
 }
 
 /** `struct clone_args` with flags and the address of the pidfd; the child's exit signal is SIGCHLD. */
-function cloneArgs(flags: number, pidfdAt: number): bigint[] {
-  return [BigInt(flags), BigInt(pidfdAt), 0n, 0n, BigInt(SIGCHLD), 0n, 0n, 0n];
+function cloneArgs(flags: number, pidfdAt: number, cgroupFd: number = 0): bigint[] {
+  const setTid = [0n, 0n];
+  return [
+    BigInt(flags),
+    BigInt(pidfdAt),
+    0n,
+    0n,
+    BigInt(SIGCHLD),
+    0n,
+    0n,
+    0n,
+    ...setTid,
+    BigInt(cgroupFd),
+  ];
 }
 
 function refused(command: string, result: number): KernelError {

@@ -111,7 +111,10 @@ export async function startIsolated(
     using program = new ChildProgram();
     const status = program.shared();
     addSteps(program, command, ours, theirs, status);
-    const started = startChild(kernel, program, { newPidNamespace: true });
+    const started = startChild(kernel, program, {
+      newPidNamespace: true,
+      cgroupFd: command.cgroupFd,
+    });
     if (isFailedStep(started)) return started;
     child = started;
     kernel.close(theirs);

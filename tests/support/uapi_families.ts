@@ -91,7 +91,8 @@ export const families: readonly Family[] = [
     headers: [
       {
         header: "linux/sched.h",
-        names: `CLONE_FILES CLONE_PIDFD CLONE_CLEAR_SIGHAND CLONE_NEWNS CLONE_NEWUSER CLONE_NEWNET
+        names:
+          `CLONE_INTO_CGROUP CLONE_FILES CLONE_PIDFD CLONE_CLEAR_SIGHAND CLONE_NEWNS CLONE_NEWUSER CLONE_NEWNET
           CLONE_NEWPID`,
       },
       { header: "asm/signal.h", names: "SIGKILL SIGPIPE SIGTERM SIGCHLD SIG_SETMASK" },

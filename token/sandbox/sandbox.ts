@@ -15,6 +15,7 @@ import {
 } from "../../kernel/processes.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { DelegationError } from "../explain/delegation_error.ts";
+import { makeCgroup } from "./cgroup.ts";
 import { DEFAULT_MOST_OUTPUT, Pipes, tooMuchOutput } from "./pipes.ts";
 import { Terminal } from "./terminal.ts";
 import { DEFAULT_USER_RANGE, lockUser, type SandboxUser, type UserRange } from "./user_range.ts";
@@ -137,11 +138,13 @@ export async function runInSandbox(options: SandboxOptions): Promise<SandboxStat
   using pipes = new Pipes(kernel, piped, options.input === "null");
   using terminal = piped ? undefined : Terminal.open(kernel, user.uid, user.gid);
   using owner = await ownerOf(kernel, isolated);
+  using cgroup = makeCgroup(kernel);
   using child = await startIsolated(kernel, {
     ...isolated,
     ownerMapFd: owner.fd,
     standard: [0, 1, 2].map((fd) => pipes.childEnds[fd] ?? terminal?.standard[fd]),
     terminal: terminal?.slave,
+    cgroupFd: cgroup?.fd,
   });
   const step = options.onStep ?? ((): void => {});
   const spaces = isolated.newNetwork

@@ -1,0 +1,20 @@
+// A sandbox runs in a cgroup of its own where version 2 is mounted, and nothing of it is left there.
+
+import { assert, assertEquals } from "@std/assert";
+import { attackTest } from "./support/attack_test.ts";
+import { runChild } from "./support/child.ts";
+
+attackTest(
+  "tokens",
+  "all of a sandbox is in a cgroup of its own, which is gone afterwards",
+  async () => {
+    const { code, out, error } = await runChild("sandbox_cgroup.ts", {
+      through: ["unshare", "--mount"],
+      timeout: 20_000,
+    });
+    assertEquals(code, 0, error);
+    const seen = JSON.parse(out) as { before: string[]; inside: string; after: string[] };
+    assert(/^0::\/.*skep-sandbox-/m.test(seen.inside), seen.inside);
+    assertEquals(seen.after, seen.before);
+  },
+);

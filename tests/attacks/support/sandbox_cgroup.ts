@@ -1,0 +1,37 @@
+/**
+ * The child of `sandbox_cgroup_test.ts`, in a mount namespace of its own: mounts cgroup version 2, runs a sandbox that
+ * leaves processes, and prints the cgroups before and after.
+ *
+ * @module
+ */
+
+import { Delegation, linuxKernel, runInSandbox } from "../../../mod.ts";
+
+const place = Deno.makeTempDirSync({ prefix: "skep-cgroup-" });
+const { success } = await new Deno.Command("mount", {
+  args: ["-t", "cgroup2", "none", place],
+  stderr: "inherit",
+}).output();
+if (!success) Deno.exit(3);
+
+function cgroups(): string[] {
+  const own = /^0::(\/.*)$/m.exec(Deno.readTextFileSync("/proc/self/cgroup"))?.[1] ?? "/";
+  return [...Deno.readDirSync(`${place}${own}`)]
+    .filter(({ name, isDirectory }) => isDirectory && name.startsWith("skep-sandbox-"))
+    .map(({ name }) => name);
+}
+
+const before = cgroups();
+const { stdout } = await runInSandbox({
+  kernel: linuxKernel(),
+  delegation: Delegation.of({ commands: ["map_create"], maps: ["hash"] }),
+  command: ["sh", "-c", "cat /proc/self/cgroup; (setsid sleep 60 &) ; true"],
+  output: "piped",
+  input: "null",
+});
+await new Promise((resolve) => setTimeout(resolve, 700));
+const after = cgroups();
+console.log(JSON.stringify({ before, inside: stdout, after }));
+await new Deno.Command("umount", { args: [place] }).output();
+Deno.removeSync(place);
+Deno.exit(0);

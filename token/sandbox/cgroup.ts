@@ -1,0 +1,69 @@
+/**
+ * A cgroup of the sandbox's own, where cgroup version 2 is mounted: one name for all that runs in it, and a
+ * second way to kill it.
+ *
+ * @module
+ */
+
+import type { Kernel } from "../../kernel/kernel.ts";
+import { Errno, failed } from "../../uapi/errno.ts";
+import { O_PATH, O_WRONLY } from "../../uapi/files.ts";
+
+/** A cgroup that is killed and removed on disposal. */
+export interface SandboxCgroup extends Disposable {
+  /** Descriptor of its directory. */
+  readonly fd: number;
+  /** Path of its directory. */
+  readonly path: string;
+}
+
+let made = 0;
+
+/**
+ * Creates a cgroup below the one of this process. Returns undefined where that is not possible: version 2 is not
+ * mounted, or the directory is not writable. The pid namespace of the sandbox kills its processes all the same.
+ */
+export function makeCgroup(kernel: Kernel): SandboxCgroup | undefined {
+  const parent = ownCgroup(kernel);
+  if (parent === undefined) return undefined;
+  const path = `${parent}/skep-sandbox-${kernel.readLink("/proc/self") ?? "0"}-${++made}`;
+  if (kernel.makeDirectory(path, 0o755) < 0) return undefined;
+  const fd = kernel.open(path, O_PATH);
+  if (fd < 0) {
+    kernel.unlink(path);
+    return undefined;
+  }
+  return {
+    fd,
+    path,
+    [Symbol.dispose](): void {
+      kernel.close(fd);
+      // Linux 5.14. Before that there is nothing left to kill: init has ended.
+      const kill = kernel.open(`${path}/cgroup.kill`, O_WRONLY);
+      if (kill >= 0) {
+        kernel.write(kill, new Uint8Array([0x31]));
+        kernel.close(kill);
+      }
+      removeSoon(kernel, path, 50);
+    },
+  };
+}
+
+/** Removes a cgroup when its last process is gone: the kernel needs a moment for killed ones. */
+function removeSoon(kernel: Kernel, path: string, tries: number): void {
+  if (!failed(kernel.unlink(path), Errno.EBUSY) || tries === 0) return;
+  setTimeout(() => removeSoon(kernel, path, tries - 1), 10);
+}
+
+/** The directory of this process's cgroup in the version 2 hierarchy. */
+function ownCgroup(kernel: Kernel): string | undefined {
+  const text = (path: string): string => {
+    const { result, bytes } = kernel.readFile(path);
+    return result < 0 ? "" : new TextDecoder().decode(bytes);
+  };
+  const [, own] = /^0::(\/.*)$/m.exec(text("/proc/self/cgroup")) ?? [];
+  const mount = text("/proc/self/mounts").split("\n").map((line) => line.split(" "))
+    .find(([, , type]) => type === "cgroup2")?.[1];
+  if (own === undefined || mount === undefined || own.includes("/../")) return undefined;
+  return own === "/" ? mount : `${mount}${own}`;
+}
