@@ -1,5 +1,5 @@
 /**
- * Explains refusals from data alone: verifier logs, their source lines, poisoned calls. No system call.
+ * Explains refused program loads from verifier logs, line info and poisoned calls, without system calls.
  *
  * Imports: nothing.
  *

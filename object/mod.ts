@@ -1,6 +1,6 @@
 /**
- * Compiled BPF objects: programs, maps, variables and externs as plain data, and the linker that
- * makes programs ready to load. Pure: no system call, no Deno API.
+ * Parses compiled BPF objects into programs, maps, variables and externs, and relocates their programs for
+ * loading. Pure: no system call, no Deno API.
  *
  * Imports: errors, elf, btf, object/spec, object/code, object/parse.
  *

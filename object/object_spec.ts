@@ -1,5 +1,5 @@
 /**
- * A compiled BPF object, parsed from its bytes.
+ * Parses a compiled BPF object from its bytes.
  *
  * @module
  */
@@ -34,62 +34,62 @@ import type {
 import { readVariables, type VariableJson } from "./spec/variables.ts";
 import { withoutUndefined } from "../errors/without_undefined.ts";
 
-/** How {@linkcode ObjectSpec.parse} reads. */
+/** Options of {@linkcode ObjectSpec.parse}. */
 export interface ParseOptions {
-  /** The file's name or path; errors say it, and the kernel's names of data maps begin with it. */
+  /** File name or path: the subject of errors, and the prefix of data map names in the kernel. @default {"object"} */
   readonly name?: string | undefined;
-  /** Take maps of the legacy `maps` section, as libbpf before 1.0 did. */
+  /** Accepts maps of the legacy `maps` section, as libbpf before 1.0 did. @default {false} */
   readonly legacyMaps?: boolean | undefined;
-  /** Pass over members of map definitions that are unknown. */
+  /** Ignores unknown members of map definitions. @default {false} */
   readonly relaxedMaps?: boolean | undefined;
 }
 
 /** A subprogram: a function in `.text` that programs call. */
 export interface SubprogramSpec {
-  /** The function's name. */
+  /** Name of the function. */
   readonly name: string;
-  /** Whether the verifier looks at it by itself: it is global and not hidden. */
+  /** Whether it is global and not hidden, so that the verifier checks it separately from its callers. */
   readonly global: boolean;
-  /** Eight bytes each, little-endian, before any relocation. */
+  /** Instructions of eight bytes each, little-endian, before relocation. */
   readonly instructions: Uint8Array<ArrayBuffer>;
-  /** Bytes from the start of `.text`. */
+  /** Offset in `.text` in bytes. */
   readonly sectionOffset: number;
 }
 
-/** One ELF section, for people who look. */
+/** Summary of an ELF section. */
 export interface SectionSummary {
-  /** The name. */
+  /** Name of the section. */
   readonly name: string;
-  /** ELF's number of the type. */
+  /** ELF section type (`sh_type`). */
   readonly type: number;
-  /** ELF's flags. */
+  /** ELF section flags (`sh_flags`). */
   readonly flags: number;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
 }
 
-/** One relocation of code, for people who look. */
+/** Summary of a relocation of code. */
 export interface RelocationSummary {
-  /** The function. */
+  /** Name of the function. */
   readonly function: string;
-  /** Counted from the function's start. */
+  /** Index of the instruction in the function. */
   readonly instruction: number;
-  /** What it refers to. */
+  /** Kind of reference. */
   readonly kind: RelocationKind;
-  /** The map's, extern's or subprogram's name. */
+  /** Name of the map or extern; `.text` or `.jumptables` for other kinds. */
   readonly target: string;
-  /** Bytes from the start of the target, where that means something. */
+  /** Offset of the referenced symbol in its section in bytes; 0 for maps and externs. */
   readonly offset: number;
 }
 
-/** Set by the class below: only it can see its private field. */
+/** Reads the private field of ObjectSpec; set by its static block. */
 let readParsed: (spec: ObjectSpec) => ParsedObject | undefined;
 
 /**
- * The parse results behind a spec.
+ * Returns the parse results of a spec.
  *
- * @throws {ObjectError} EINVAL for what no `ObjectSpec.parse()` of this module made: a copy of a spec's
- * fields, or a spec of a second copy of the package.
+ * @throws {ObjectError} EINVAL for a spec that `ObjectSpec.parse()` of this module did not create: a copy of
+ * a spec's fields, or a spec of a second copy of the package.
  */
 export function parsedObject(spec: ObjectSpec): ParsedObject {
   const parsed = readParsed(spec);
@@ -98,16 +98,16 @@ export function parsedObject(spec: ObjectSpec): ParsedObject {
     doing: "read",
     subject: String(spec?.name ?? "object"),
     errno: "EINVAL",
-    why: "it was not made by ObjectSpec.parse() of this copy of the package",
-    fix: "parse the object's bytes with the ObjectSpec that belongs to this function",
+    why: "it was not created by ObjectSpec.parse() of this copy of the package",
+    fix: "parse the object with ObjectSpec of the same copy of the package",
   });
 }
 
 /**
- * A compiled BPF object as plain data: what can be known without any system call.
+ * A compiled BPF object as plain data, parsed without any system call.
  *
- * The bytes are kept and must not change; edits (a variable's value, a map's size, a program's
- * `autoload`) are the spec's own.
+ * The spec refers to the bytes it was parsed from, which must not change. Edits (a variable's value, a map's
+ * size, a program's `autoload`) are stored in the spec.
  *
  * @example
  * ```ts ignore
@@ -121,27 +121,27 @@ export function parsedObject(spec: ObjectSpec): ParsedObject {
  * ```
  */
 export class ObjectSpec {
-  /** The file's name as it was given; `"object"` when none was. */
+  /** File name as given to `parse()`; `"object"` when none was. */
   readonly name: string;
-  /** What libbpf calls the object: the file's name up to its first dot, at most 15 characters. */
+  /** libbpf's name of the object: the file's base name up to its first dot, at most 15 characters. */
   readonly objectName: string;
-  /** The license; empty when the object has none. */
+  /** License; empty when the object has none. */
   readonly license: string;
-  /** From the section `version`; 0 without one. */
+  /** Kernel version from the section `version`; 0 without one. */
   readonly kernelVersion: number;
-  /** The byte order of the object; only one of the machine's own can be loaded there. */
+  /** Byte order of the object. It must be the machine's for the object to be loaded. */
   readonly littleEndian: boolean;
-  /** The object's types. */
+  /** Types of the object. */
   readonly btf?: Btf | undefined;
-  /** Functions, source lines and CO-RE relocations by instruction. */
+  /** func_info, line_info and CO-RE relocations. */
   readonly btfExt?: BtfExt | undefined;
-  /** Why the object's BTF is not used although it has some. */
+  /** Error of malformed BTF that the object does not need, and that is ignored. */
   readonly btfProblem?: BtfError | undefined;
-  /** Entry programs, by section and place. */
+  /** Entry programs, ordered by section and offset. */
   readonly programs: Named<ProgramSpec>;
-  /** Maps: those of `.maps` by place, then data sections, kconfig and struct_ops. */
+  /** Maps: those of `.maps` by offset, legacy maps, then data sections, kconfig and struct_ops. */
   readonly maps: Named<MapSpec>;
-  /** Externs, in the order in which libbpf numbers them. */
+  /** Externs, in libbpf's order. */
   readonly externs: readonly ExternSpec[];
   readonly #parsed: ParsedObject;
   #variables: Named<VariableSpec> | undefined;
@@ -199,15 +199,15 @@ export class ObjectSpec {
   /**
    * Parses an object.
    *
-   * @throws {ElfError} when the bytes are no BPF object.
-   * @throws {ObjectError} for what libbpf refuses when it opens an object, by the same errno.
-   * @throws {BtfError} when its BTF is needed and malformed.
+   * @throws {ElfError} when the bytes are not a BPF object.
+   * @throws {ObjectError} when libbpf would refuse to open the object, with the same errno.
+   * @throws {BtfError} when its BTF is malformed and its maps need it.
    */
   static parse(bytes: Uint8Array, options: ParseOptions = {}): ObjectSpec {
     return new ObjectSpec(bytes, options);
   }
 
-  /** Global variables in their maps' order. */
+  /** Global variables, in the order of their maps. */
   get variables(): Named<VariableSpec> {
     if (this.#variables === undefined) {
       const { sections: { elf }, maps, placed } = this.#parsed;
@@ -218,7 +218,7 @@ export class ObjectSpec {
     return this.#variables;
   }
 
-  /** Functions in `.text`, by place. */
+  /** Functions in `.text`, by offset. */
   get subprograms(): Named<SubprogramSpec> {
     const { units } = this.#parsed;
     return new NamedList<SubprogramSpec>(
@@ -233,14 +233,14 @@ export class ObjectSpec {
     );
   }
 
-  /** All ELF sections in their order, without the empty first one. */
+  /** ELF sections in file order, without null sections. */
   get sections(): readonly SectionSummary[] {
     return this.#parsed.sections.elf.sections
       .filter(({ type }) => type !== SectionType.null)
       .map(({ name, type, flags, size }) => ({ name, type, flags, size }));
   }
 
-  /** The relocations of all functions, in their order. */
+  /** Relocations of all functions, in order. */
   get relocations(): readonly RelocationSummary[] {
     const { units, maps, externs } = this.#parsed;
     return units.all.flatMap((unit) =>
@@ -260,7 +260,7 @@ export class ObjectSpec {
     );
   }
 
-  /** The object as plain JSON, the same on every machine. */
+  /** Returns the object as plain JSON, equal on every machine. */
   toJSON(): ObjectJson {
     return {
       name: this.name,
@@ -296,19 +296,19 @@ function programJson(program: ProgramSpec): ProgramJson {
   });
 }
 
-/** A program as JSON. */
+/** JSON form of a program. */
 export interface ProgramJson extends
   Pick<
     ProgramSpec,
     "name" | "section" | "type" | "flags" | "attach" | "autoload" | "autoattach"
   > {
-  /** The kernel's name of the expected attach type. */
+  /** Kernel name of the expected attach type. */
   readonly expectedAttachType?: string;
-  /** Number of instructions before linking. */
+  /** Number of instructions before relocation. */
   readonly instructions: number;
 }
 
-/** An object as JSON. */
+/** JSON form of an object. */
 export interface ObjectJson {
   /** See {@linkcode ObjectSpec}. */
   readonly name: string;
@@ -322,7 +322,7 @@ export interface ObjectJson {
   readonly sections: readonly SectionSummary[];
   /** Entry programs. */
   readonly programs: readonly ProgramJson[];
-  /** Functions in `.text`, with their numbers of instructions. */
+  /** Functions in `.text`, with their instruction counts. */
   readonly subprograms: readonly {
     readonly name: string;
     readonly global: boolean;
@@ -334,15 +334,15 @@ export interface ObjectJson {
   readonly variables: readonly VariableJson[];
   /** Externs. */
   readonly externs: readonly ExternSpec[];
-  /** Relocations of code. */
+  /** Relocations of code, in order. */
   readonly relocations: readonly RelocationSummary[];
 }
 
 /**
- * Parses BTF where there is some.
+ * Parses `.BTF` and `.BTF.ext`, if present.
  *
- * Malformed BTF is passed over when nothing in the object needs it, as libbpf does; the problem is
- * kept for those who ask.
+ * Malformed BTF that nothing in the object needs is ignored, as in libbpf; the error is returned as
+ * `problem`.
  */
 function readBtf(sections: ObjectSections): {
   readonly btf?: Btf | undefined;
@@ -353,7 +353,7 @@ function readBtf(sections: ObjectSections): {
   const needed = sections.maps !== undefined || sections.structOps.length > 0;
   if (sections.btf === undefined) {
     if (!needed) return {};
-    throw openError(elf.name, "ENOENT", "it has no BTF, and its maps need it", {
+    throw openError(elf.name, "ENOENT", "it has no BTF, which its maps require", {
       fix: "compile with clang -g",
     });
   }

@@ -77,7 +77,7 @@ for (const [order, bytes] of [["little", linking], ["big", big]] as const) {
     assertEquals(variables.get("pair").get(), { left: 1, name: "two" });
     assertEquals(variables.get("color").get(), "RED");
     assertEquals(variables.get("totals").get(), [1n, 2n, 3n, 4n]);
-    // The object itself is as it was.
+    // The object is unchanged.
     assertEquals(parse().variables.get("limit").get(), 7);
   });
 
@@ -99,7 +99,7 @@ for (const [order, bytes] of [["little", linking], ["big", big]] as const) {
   });
 }
 
-Deno.test("ObjectSpec marks data maps that can be mapped, and leaves hidden variables out", () => {
+Deno.test("ObjectSpec marks memory-mappable data maps, and ignores hidden variables", () => {
   const spec = ObjectSpec.parse(linking);
   const mappable = (name: string): boolean => (spec.maps.get(name).flags & 1 << 10) !== 0;
   assertEquals([".data", ".bss", ".rodata", ".kconfig"].map(mappable), [true, true, true, true]);
@@ -109,7 +109,7 @@ Deno.test("ObjectSpec marks data maps that can be mapped, and leaves hidden vari
   assertEquals(spec.variables.get("counter").linkage, "global");
 });
 
-Deno.test("ObjectSpec does not touch a zero-filled section until somebody asks", () => {
+Deno.test("ObjectSpec allocates a zero-filled section at first use", () => {
   const spec = ObjectSpec.parse(linking);
   const bss = spec.maps.get(".bss");
   assertEquals(bss.zeroed, true);
@@ -141,7 +141,7 @@ Deno.test("ObjectSpec reads the template and the static slots of a map of maps",
   );
 });
 
-Deno.test("ObjectSpec is plain JSON, the same each time", () => {
+Deno.test("ObjectSpec serializes to the same plain JSON each time", () => {
   const first = JSON.stringify(ObjectSpec.parse(linking, { name: "x" }));
   assertEquals(JSON.stringify(ObjectSpec.parse(linking, { name: "x" })), first);
   const { programs, variables } = JSON.parse(first);
@@ -157,21 +157,21 @@ const refusals: readonly (readonly [string, Uint8Array, string, string])[] = [
   ["a static map", staticMap, "EOPNOTSUPP", "maps must be global"],
   ["an unknown member of a map", unknownKey, "EOPNOTSUPP", "member colour is unknown"],
   ["a map without type", noType, "EINVAL", "it has no type"],
-  ["sizes that contradict each other", sizesDiffer, "EINVAL", "4 bytes, another said 8"],
+  ["sizes that contradict each other", sizesDiffer, "EINVAL", "4 bytes, another member 8"],
   ["a pinned inner map", pinnedInner, "EINVAL", "an inner map cannot be pinned"],
   ["a static program", staticProgram, "EOPNOTSUPP", "is static"],
-  ["a call of a libc function", libcCall, "ENOENT", "libc functions do not exist in BPF"],
+  ["a call of a libc function", libcCall, "ENOENT", "BPF programs cannot call libc functions"],
   ["a legacy map", legacy, "EOPNOTSUPP", "legacy map definition"],
 ];
 for (const [what, bytes, errno, text] of refusals) {
-  Deno.test(`ObjectSpec refuses ${what} by libbpf's errno`, () => {
+  Deno.test(`ObjectSpec refuses ${what} with libbpf's errno`, () => {
     const error = assertThrows(() => ObjectSpec.parse(bytes, { name: "x.bpf.o" }), ObjectError);
     assertEquals([error.errno, error.stage], [errno, "open"]);
     assertStringIncludes(error.message, text);
   });
 }
 
-Deno.test("ObjectSpec refuses functions that overlap over and over", () => {
+Deno.test("ObjectSpec refuses functions that overlap too often", () => {
   const parse = (aliases: number): ObjectSpec =>
     ObjectSpec.parse(elfBytes([
       { name: "xdp", type: 1, flags: 6, data: new Uint8Array(64) },
@@ -190,11 +190,11 @@ Deno.test("ObjectSpec refuses functions that overlap over and over", () => {
   assertThrows(() => parse(1000), ObjectError);
 });
 
-Deno.test("ObjectSpec passes over unknown members when told so", () => {
+Deno.test("ObjectSpec ignores unknown members with relaxedMaps", () => {
   assertEquals(ObjectSpec.parse(unknownKey, { relaxedMaps: true }).maps.names(), ["table"]);
 });
 
-Deno.test("ObjectSpec reads legacy maps when told so", () => {
+Deno.test("ObjectSpec reads legacy maps with legacyMaps", () => {
   const [map] = ObjectSpec.parse(legacy, { legacyMaps: true }).maps;
   assertEquals(
     [map?.name, map?.type, map?.keySize, map?.valueSize, map?.maxEntries, map?.origin],
@@ -202,7 +202,7 @@ Deno.test("ObjectSpec reads legacy maps when told so", () => {
   );
 });
 
-Deno.test("variables refuse a value that does not fit, and stay as they were", () => {
+Deno.test("variables refuse a value that does not fit, and keep their value", () => {
   const variable = ObjectSpec.parse(linking).variables.get("pair");
   const error = assertThrows(() => variable.set({ left: "many" }), ObjectError);
   assertStringIncludes(error.message, "left");
@@ -220,7 +220,7 @@ Deno.test("a data map's contents grow and shrink with its value size", () => {
   assertThrows(() => map.valueSize = -1, ObjectError);
 });
 
-Deno.test("ObjectSpec answers every damage with a result or a typed error", () => {
+Deno.test("ObjectSpec returns a result or throws a typed error for every damaged input", () => {
   let seed = 20261124;
   const random = (below: number): number => {
     seed = Math.imul(seed, 1103515245) + 12345 >>> 0;

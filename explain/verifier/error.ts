@@ -1,5 +1,5 @@
 /**
- * A program that the kernel refused, with the whole verifier log and the line that matters.
+ * The error of a program that the verifier refused, with its log and the refused source line.
  *
  * @module
  */
@@ -8,33 +8,33 @@ import type { ErrorData } from "../../errors/skep_error.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { type ParsedLog, parseVerifierLog, type SourceLine } from "./log.ts";
 
-/** What is known about a refused program load. */
+/** Facts about a refused program load. */
 export interface VerifierFacts {
-  /** The program's name. */
+  /** Name of the program. */
   readonly program: string;
-  /** What BPF_PROG_LOAD answered: `-errno`. */
+  /** Result of BPF_PROG_LOAD: `-errno`. */
   readonly result: number;
-  /** The verifier's log; empty when the kernel wrote none. */
+  /** Verifier log; empty when the kernel wrote none. */
   readonly log: string;
-  /** The source line of an instruction, by line info. */
+  /** Returns the source line of an instruction from line info. */
   readonly sourceOf?: ((instruction: number) => SourceLine | undefined) | undefined;
-  /** What a poisoned instruction stands for. */
+  /** Explains a poisoned call; undefined when it is not one. */
   readonly poison?:
     | ((callee: number, instruction: number | undefined) => string | undefined)
     | undefined;
-  /** Why, when the log says nothing. */
+  /** Reason to report when the log has none. */
   readonly why?: string | undefined;
-  /** What the reader can do about it. */
+  /** What to do, in the imperative. */
   readonly fix?: string | undefined;
-  /** More facts, such as the program's type. */
+  /** Further data, such as the program's type. */
   readonly data?: ErrorData | undefined;
 }
 
 /**
- * The verifier refused a program.
+ * Thrown when the kernel refuses to load a program.
  *
- * The message shows the kernel's reason beside the C source line; {@linkcode VerifierError.log} has the
- * whole log as the kernel wrote it, {@linkcode VerifierError.parsed} what was understood of it.
+ * The message contains the verifier's reason and the C source line. {@linkcode VerifierError.log} has the
+ * unmodified log, {@linkcode VerifierError.parsed} its parsed form.
  *
  * @example
  * ```ts ignore
@@ -49,16 +49,16 @@ export interface VerifierFacts {
  * ```
  */
 export class VerifierError extends KernelError {
-  /** The class's name, also after minification. */
+  /** Name of the class, preserved by minification. */
   override readonly name: string = "VerifierError";
-  /** The whole log. */
+  /** The unmodified verifier log. */
   readonly log: string;
-  /** What was understood of the log. */
+  /** Parsed form of the log. */
   readonly parsed: ParsedLog;
-  /** The C source line of the refused instruction. */
+  /** C source line of the refused instruction. */
   readonly source?: SourceLine | undefined;
 
-  /** Makes the error from the log. */
+  /** Creates the error by parsing the log. */
   constructor(facts: VerifierFacts, options?: ErrorOptions) {
     const parsed = parseVerifierLog(facts.log);
     const source = parsed.instruction === undefined
@@ -90,7 +90,7 @@ export class VerifierError extends KernelError {
   }
 }
 
-/** Words for a poisoned call, as the verifier prints it. */
+/** The verifier's message for a poisoned call. */
 const POISON = /invalid func unknown#(\d+)/;
 
 function explain(

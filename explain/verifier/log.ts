@@ -1,42 +1,42 @@
 /**
- * Reads the verifier's log: which instruction it refused, why, and with what in the registers.
+ * Parses the verifier's log into the refused instruction, the reason and the register state.
  *
- * The log is text for people and changes from kernel to kernel, so nothing here fails: what is not
- * understood is left out of the parsed form and stays in the log.
+ * The log's format is not stable between kernel versions, so parsing never fails: text that is not recognized
+ * is left out of the parsed form.
  *
  * @module
  */
 import { withoutUndefined } from "../../errors/without_undefined.ts";
 
-/** What a verifier log says. Everything may be missing. */
+/** Parsed form of a verifier log. Fields that the log does not contain are left out. */
 export interface ParsedLog {
-  /** The kernel's reason, one line; several lines of it are joined with `; `. */
+  /** The verifier's reason; several lines (at most the last four) are joined with `; `. */
   readonly reason?: string;
-  /** The index of the instruction that was refused, in the program as it was handed in. */
+  /** Index of the refused instruction in the program as loaded. */
   readonly instruction?: number;
-  /** That instruction as the kernel prints it: `r0 = *(u32 *)(r2 +0)`. */
+  /** The refused instruction as the kernel prints it: `r0 = *(u32 *)(r2 +0)`. */
   readonly instructionText?: string;
-  /** The source that the log shows before the instruction. */
+  /** Source line that the log shows before the instruction. */
   readonly source?: SourceLine;
-  /** What was in the registers and stack slots before the instruction, by name (`R1`, `fp-8`). */
+  /** Last known state of registers and stack slots, by name (`R1`, `fp-8`). */
   readonly registers: { readonly [name: string]: string };
-  /** What the kernel advises (Linux 7.3 on). */
+  /** The verifier's suggestion (Linux 7.3). */
   readonly suggestion?: string;
-  /** How many instructions were processed before it ended. */
+  /** Number of instructions that the verifier processed. */
   readonly processed?: number;
 }
 
-/** A line of the program's source. */
+/** A source line of a program. */
 export interface SourceLine {
-  /** The text. */
+  /** Text of the line. */
   readonly text: string;
-  /** The file, where the log or the line info names it. */
+  /** File name, if the log or the line info has it. */
   readonly file?: string;
-  /** The line's number, from 1. */
+  /** Line number, from 1. */
   readonly line?: number;
 }
 
-/** Only the log's end is parsed: a log can have hundreds of megabytes, the reason stands at the end. */
+/** Characters parsed at the end of a log: logs can have hundreds of megabytes, and the reason is at the end. */
 const TAIL = 1 << 18;
 const INSTRUCTION = /^(\d+): \(([0-9a-f]{2})\) (.*)$/;
 const STATE = /^(?:from (\d+) to (\d+)|(\d+)): (?:safe|(?:frame\d+: ?)?((?:R\d|fp).*))$/;
@@ -77,7 +77,7 @@ function tailLines(log: string): string[] {
   return lines.map((line) => line.trimEnd());
 }
 
-/** Follows the log line by line: the last instruction, what was said after it, the registers. */
+/** Parser state: the last instruction, the messages after it, and the registers. */
 class LogWalk {
   #instruction: number | undefined;
   #text: string | undefined;
@@ -122,7 +122,7 @@ class LogWalk {
   result(report: Report): ParsedLog {
     const messages = report.reason !== undefined ? [report.reason] : this.#messages;
     const reason = messages.length === 0 ? undefined : messages.slice(-4).join("; ");
-    // What is said before any instruction is verified names its instruction itself.
+    // Checks before verification (check_subprogs() …) name the instruction in their message.
     const named = this.#instruction === undefined && reason !== undefined
       ? /\binsn (\d+)\b/.exec(reason)
       : null;
@@ -141,7 +141,7 @@ class LogWalk {
   }
 }
 
-/** Linux 7.3's report at the end of a log, in so far as there is one. */
+/** The report that Linux 7.3 writes at the end of a log. */
 interface Report {
   readonly reason?: string | undefined;
   readonly instruction?: number | undefined;
@@ -157,7 +157,7 @@ function reportOf(lines: readonly string[]): Report {
     );
     if (at < 0) return undefined;
     const rest = (lines[at] as string).replace(new RegExp(`^\\W*${name}\\b\\s*:?\\s*`, "i"), "");
-    // The text stands behind the word or on the line below it.
+    // The value follows the field's name, or is on the next line.
     return (rest === "" ? lines[at + 1] ?? "" : rest).trim() || undefined;
   };
   const title = (lines[start] as string).replace(/^\s*Verification failed\s*:?\s*/i, "").trim();
@@ -171,14 +171,14 @@ function reportOf(lines: readonly string[]): Report {
   };
 }
 
-/** Cuts the kernel's comment with the new state off an instruction's text. */
+/** Splits an instruction's text from the comment with the new register state. */
 function splitState(text: string): [string, string | undefined] {
   const at = text.search(/\s+; (?:frame\d+: )?(?:R\d|fp)/);
   if (at < 0) return [text.trim(), undefined];
   return [text.slice(0, at).trim(), text.slice(at).replace(/^\s+; (?:frame\d+: )?/, "")];
 }
 
-/** Reads `R1=ctx() R2_w=scalar(umax=255,var_off=(0x0; 0xff)) fp-8=mmmm` into name and value. */
+/** Parses `R1=ctx() R2_w=scalar(umax=255,var_off=(0x0; 0xff)) fp-8=mmmm` into names and values. */
 function readRegisters(text: string, into: Map<string, string>): void {
   let depth = 0;
   let start = 0;

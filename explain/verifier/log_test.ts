@@ -12,7 +12,7 @@ R2 invalid mem access 'scalar'
 processed 2 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
 `;
 
-Deno.test("a log says the reason, the instruction, its source and the registers", () => {
+Deno.test("parseVerifierLog reads the reason, the instruction, its source and the registers", () => {
   assertEquals(parseVerifierLog(LOG), {
     reason: "R2 invalid mem access 'scalar'",
     instruction: 1,
@@ -41,7 +41,7 @@ Deno.test("register values may contain spaces and semicolons within parentheses"
   });
 });
 
-Deno.test("backtracking noise is no reason", () => {
+Deno.test("backtracking messages are not the reason", () => {
   const parsed = parseVerifierLog(
     "9: (0f) r1 += r2\n" +
       "mark_precise: frame0: last_idx 9 first_idx 0 subseq_idx -1\n" +
@@ -51,13 +51,13 @@ Deno.test("backtracking noise is no reason", () => {
   assertEquals(parsed.reason?.includes("mark_precise"), false);
 });
 
-Deno.test("what is refused before verification names its instruction itself", () => {
+Deno.test("a message of a check before verification names its instruction", () => {
   const parsed = parseVerifierLog("unreachable insn 4\nprocessed 0 insns (limit 1000000)\n");
   assertEquals(parsed.instruction, 4);
   assertEquals(parsed.reason, "unreachable insn 4");
 });
 
-Deno.test("the report of Linux 7.3 is read where it is understood", () => {
+Deno.test("the report of Linux 7.3 is parsed", () => {
   const parsed = parseVerifierLog(
     "1: (61) r0 = *(u32 *)(r2 +0)\n\nVerification failed: invalid memory access\n" +
       "  Reason: R2 is a scalar, not a pointer\n  At: insn 1 in handle\n  Causal path: …\n" +
@@ -68,7 +68,7 @@ Deno.test("the report of Linux 7.3 is read where it is understood", () => {
   assertEquals(parsed.suggestion, "check the pointer for NULL");
 });
 
-Deno.test("any text at all is parsed", () => {
+Deno.test("parseVerifierLog accepts any text", () => {
   for (
     const text of [
       "",
@@ -92,7 +92,7 @@ Deno.test("a huge log is parsed from its end", () => {
   assertEquals(parseVerifierLog(lines + LOG).instruction, 1);
 });
 
-Deno.test("VerifierError shows the reason beside the C source in one line, and keeps the log", () => {
+Deno.test("VerifierError shows the reason and the C source in one line, and keeps the log", () => {
   const error = new VerifierError({ program: "handle", result: -Errno.EACCES, log: LOG });
   assertEquals(
     error.message,
@@ -104,7 +104,7 @@ Deno.test("VerifierError shows the reason beside the C source in one line, and k
   assertEquals(error.toJSON()["name"], "VerifierError");
 });
 
-Deno.test("VerifierError says what a poisoned instruction stands for", () => {
+Deno.test("VerifierError explains a poisoned call", () => {
   const error = new VerifierError({
     program: "handle",
     result: -Errno.EINVAL,

@@ -1,5 +1,5 @@
 /**
- * Turns a verifier log into the refused instruction, its reason and its line of C.
+ * Parses verifier logs into the refused instruction, the reason and the C source line.
  *
  * Imports: uapi, errors, btf, object.
  *

@@ -1,5 +1,5 @@
 /**
- * The C source line of an instruction, by the line info that was loaded with a program.
+ * Finds the C source line of an instruction in a program's line info.
  *
  * @module
  */
@@ -12,9 +12,9 @@ import { structs } from "../../uapi/layouts.ts";
 import { type Field, viewOf } from "../../uapi/fields.ts";
 
 /**
- * The source line that an instruction was compiled from: the last record at or before it.
+ * Returns the source line that an instruction was compiled from: the last line_info record at or before it.
  *
- * Undefined when the object has no line info.
+ * Returns undefined when the object has no line info or BTF.
  */
 export function sourceLine(
   linked: RelocatedProgram,

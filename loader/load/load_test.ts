@@ -359,7 +359,10 @@ Deno.test("a map that is not created poisons its users with its name in the erro
   const spec = parse();
   spec.maps.get("counters").autocreate = false;
   const error = await refusal(kernel, {}, spec);
-  assertStringIncludes(error.message, "map counters is used, and its autocreate is off");
+  assertStringIncludes(
+    error.message,
+    "map counters is used, but was not created (autocreate is false)",
+  );
 });
 
 Deno.test("variables are set before the load and read after it", async () => {

@@ -73,7 +73,11 @@ Deno.test("with a token, attach() takes a kprobe's target from its options, but 
   const program = object.programs.get("entry_address");
   using link = program.attach({ function: "do_unlinkat" });
   assertEquals(link.kind, "kprobe.multi");
-  assertThrows(() => program.attach({ offset: 4 }), Error, "beginning of functions only");
+  assertThrows(
+    () => program.attach({ offset: 4 }),
+    Error,
+    "only the first instruction of functions",
+  );
 });
 
 Deno.test("without a token, and as written, nothing is changed", async () => {

@@ -1,5 +1,5 @@
 /**
- * Decodes `struct bpf_prog_info`, which BPF_OBJ_GET_INFO_BY_FD answers for a program.
+ * Decodes `struct bpf_prog_info`, which BPF_OBJ_GET_INFO_BY_FD returns for a program.
  *
  * @module
  */
@@ -9,51 +9,51 @@ import { type ProgramTypeName, programTypeName } from "../../uapi/enums.ts";
 import { structs, structSizes } from "../../uapi/layouts.ts";
 import { StructReader } from "../../uapi/fields.ts";
 
-/** What the kernel says about a program (`struct bpf_prog_info`). */
+/** Decoded `struct bpf_prog_info`. Fields that an older kernel does not have are 0. */
 export interface ProgramInfo {
-  /** The id, unique while the program lives. */
+  /** Program id, unique while the program exists. */
   readonly id: number;
-  /** The number of the type. */
+  /** Number of the program type. */
   readonly type: number;
-  /** The type's name, where this version knows it. */
+  /** Name of the program type; undefined when it is not known. */
   readonly typeName?: ProgramTypeName | undefined;
-  /** The hash of the instructions, sixteen hexadecimal digits. */
+  /** Program tag: a hash of the instructions as sixteen hexadecimal digits. */
   readonly tag: string;
-  /** At most 15 characters. */
+  /** Name, at most 15 characters. */
   readonly name: string;
-  /** Bytes of the instructions after the verifier's rewriting; 0 when the kernel hides them. */
+  /** Size in bytes of the instructions as rewritten by the verifier; 0 when the kernel hides them. */
   readonly xlatedLength: number;
-  /** Bytes of machine code; 0 without JIT or when the kernel hides it. */
+  /** Size in bytes of the machine code; 0 without JIT or when the kernel hides it. */
   readonly jitedLength: number;
-  /** Instructions that the verifier walked (Linux 5.16). */
+  /** Number of instructions that the verifier processed (Linux 5.16). */
   readonly verifiedInstructions: number;
-  /** Nanoseconds since boot at which it was loaded. */
+  /** Time of the load in nanoseconds since boot. */
   readonly loadTime: bigint;
-  /** The user that loaded it. */
+  /** User id that loaded it. */
   readonly uid: number;
-  /** How many maps it uses. */
+  /** Number of maps it uses. */
   readonly mapCount: number;
-  /** Ids of the maps it uses. */
+  /** Ids of the maps it uses; empty unless requested with `mapIds`. */
   readonly mapIds: readonly number[];
   /** Id of its BTF; 0 for none. */
   readonly btfId: number;
-  /** Records of func_info that it has. */
+  /** Number of func_info records. */
   readonly funcInfoCount: number;
-  /** Records of line_info that it has. */
+  /** Number of line_info records. */
   readonly lineInfoCount: number;
-  /** Whether its license is compatible with the GPL. */
+  /** Whether its license is GPL-compatible. */
   readonly gplCompatible: boolean;
-  /** Nanoseconds it has run, while statistics are on. */
+  /** Total run time in nanoseconds while statistics were enabled. */
   readonly runTime: bigint;
-  /** How often it has run, while statistics are on. */
+  /** Number of runs while statistics were enabled. */
   readonly runCount: bigint;
-  /** Runs that were left out because it was running already. */
+  /** Number of runs skipped because the program was already running. */
   readonly recursionMisses: bigint;
-  /** Type id of what it attaches to. */
+  /** Type id of its attach target in BTF; 0 for none. */
   readonly attachBtfId: number;
-  /** Id of the BTF of what it attaches to. */
+  /** Id of the BTF that contains its attach target; 0 for none. */
   readonly attachBtfObjectId: number;
-  /** Network device of an offloaded program. */
+  /** Index of the network device of an offloaded program; 0 for none. */
   readonly ifindex: number;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Live programs: inspect, test-run, attach, pin.
+ * Inspects, test-runs, attaches and pins loaded programs.
  *
  * Imports: uapi, errors, btf, object, kernel, loader/attach.
  *

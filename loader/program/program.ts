@@ -1,5 +1,5 @@
 /**
- * A loaded program: inspect, run, attach, pin.
+ * Inspects, test-runs, attaches and pins a loaded program.
  *
  * @module
  */
@@ -22,80 +22,80 @@ import { ContextCodec, type ContextFields } from "./run_context.ts";
 import { BPF_F_TEST_RUN_ON_CPU, BPF_F_TEST_XDP_LIVE_FRAMES } from "../../uapi/bpf_flags.ts";
 import { runType } from "./run_types.ts";
 
-/** Room for what a program puts before and behind the data. */
+/** Bytes of output space for data that a program adds before and after the input. */
 const HEADROOM = 512;
-/** Room for a context: the kernel's struct may be longer than the one that the object knows. */
+/** Bytes of output space for a context: the kernel's struct may be larger than the object's. */
 const CONTEXT_ROOM = 512;
 
-/** How a program is run for a test. */
+/** Options of {@linkcode Program.testRun}. */
 export interface TestRunOptions {
-  /** The packet or other input; XDP and tc need at least 14 bytes. */
+  /** Packet or other input; XDP and tc programs require at least 14 bytes (an Ethernet header). */
   readonly data?: Uint8Array | undefined;
   /**
-   * The context: bytes, or fields of the struct that the program takes by name (`struct xdp_md`,
-   * `struct __sk_buff`), of which those left out are zero; for raw tracepoints the arguments.
+   * Context: bytes, or named fields of the struct that the program takes (`struct xdp_md`, `struct __sk_buff`),
+   * where fields left out are zero; for raw tracepoints the arguments.
    */
   readonly context?: Uint8Array | ContextFields | readonly bigint[] | undefined;
-  /** Bytes of room for the data that comes back; default is the input's length and 512. */
+  /** Size in bytes of the buffer for output data. @default {data.length + 512; 0 without data or with liveFrames} */
   readonly dataOutSize?: number | undefined;
-  /** Bytes of room for the context that comes back; default suits the type. */
+  /** Size in bytes of the buffer for the output context. @default {512 if the type returns a given context, else 0} */
   readonly contextOutSize?: number | undefined;
-  /** How often; default 1. */
+  /** Number of runs. @default {1} */
   readonly repeat?: number | undefined;
-  /** On which CPU (raw tracepoints). */
+  /** CPU to run on (raw tracepoints, BPF_F_TEST_RUN_ON_CPU). */
   readonly cpu?: number | undefined;
-  /** Sends XDP frames through the real network path (Linux 5.18). */
+  /** Runs XDP on frames that are then really sent or received (BPF_F_TEST_XDP_LIVE_FRAMES, Linux 5.18). @default {false} */
   readonly liveFrames?: boolean | undefined;
-  /** With `liveFrames`: how many at once. */
+  /** With `liveFrames`: frames per batch. @default {64, in the kernel} */
   readonly batchSize?: number | undefined;
 }
 
-/** What a test run gave. */
+/** Result of {@linkcode Program.testRun}. */
 export interface TestRunOutcome {
-  /** What the program returned, unsigned. */
+  /** Return value of the program, unsigned. */
   readonly returnValue: number;
-  /** Mean nanoseconds of one run. */
+  /** Mean duration of a run in nanoseconds. */
   readonly duration: number;
-  /** What the program left of the data. */
+  /** Data after the run. */
   readonly data: Uint8Array;
-  /** What the program left of the context. */
+  /** Context after the run; empty for types that do not return it. */
   readonly context: Uint8Array;
-  /** The same by name, when it was given so and comes back. */
+  /** Context after the run as named fields, when it was given as fields and the type returns it. */
   readonly fields?: BtfRecord | undefined;
 }
 
-/** How often and how long a program ran, while statistics were on. */
+/** Run statistics of a program, counted while statistics were enabled. */
 export interface ProgramStatistics {
-  /** Runs. */
+  /** Number of runs. */
   readonly runCount: bigint;
-  /** Nanoseconds of all runs. */
+  /** Total run time in nanoseconds. */
   readonly runTime: bigint;
-  /** Runs that were left out because the program was running already. */
+  /** Number of runs skipped because the program was already running. */
   readonly recursionMisses: bigint;
 }
 
-/** What a live program is made from. */
+/** Constructor arguments of {@linkcode Program}. */
 export interface ProgramParts {
-  /** The kernel. */
+  /** The kernel that it was loaded into. */
   readonly kernel: Kernel;
-  /** Its descriptor, which the program will own. */
+  /** Descriptor, which the program takes over. */
   readonly descriptor: Descriptor;
-  /** Its spec. */
+  /** Spec of the program. */
   readonly spec: ProgramSpec;
-  /** Its code as it was loaded, before descriptors were put in. */
+  /** Relocated code, before descriptors are filled in. */
   readonly linked: RelocatedProgram;
-  /** The number of the attach type that it was loaded for. */
+  /** Number of the attach type that it was loaded with. */
   readonly expectedAttachType: number;
-  /** The verifier's log, when it was asked for. */
+  /** Verifier log, if requested. */
   readonly log?: string | undefined;
-  /** The object's BTF. */
+  /** BTF of the object. */
   readonly btf?: Btf | undefined;
-  /** The maps of its object. */
+  /** Maps of its object. */
   readonly maps?: { find(name: string): { readonly fd: number } | undefined } | undefined;
 }
 
 /**
- * A program in the kernel.
+ * A loaded program.
  *
  * @example
  * ```ts ignore
@@ -108,21 +108,21 @@ export interface ProgramParts {
  * ```
  */
 export class Program implements Disposable {
-  /** The function's name. */
+  /** Name of the function. */
   readonly name: string;
   /**
-   * What the object says of it; loaded with a token, its type and expected attach type are those of the form
-   * that a token can attach (see `BpfObject.attachDecisions`).
+   * Spec of the program. Loaded with a token, its type and expected attach type may differ from the object's:
+   * they are those of the form that a token can attach (see `BpfObject.attachDecisions`).
    */
   readonly spec: ProgramSpec;
-  /** Its code as it was loaded, before descriptors were put in: subprograms, line info, CO-RE decisions. */
+  /** Relocated code before descriptors are filled in, with subprograms, line info and CO-RE decisions. */
   readonly linked: RelocatedProgram;
 
-  /** The number of the attach type that it was loaded for; the spec's, but for what this kernel decides (USDT). */
+  /** Number of the attach type that it was loaded with. Differs from the spec's for USDT, where it depends on the kernel. */
   readonly expectedAttachType: number;
-  /** The verifier's log of its load; empty unless `logLevel` asked for it. */
+  /** Verifier log of its load; empty unless requested by `logLevel`. */
   readonly log: string;
-  /** The maps of its object. */
+  /** Maps of its object. */
   readonly maps?: { find(name: string): { readonly fd: number } | undefined } | undefined;
 
   readonly #kernel: Kernel;
@@ -130,7 +130,7 @@ export class Program implements Disposable {
   readonly #btf: Btf | undefined;
 
   /**
-   * Takes over the parts' descriptor. Made by `BpfObject.load`.
+   * Takes over the descriptor. Called by `BpfObject.load`.
    *
    * @internal
    */
@@ -146,22 +146,26 @@ export class Program implements Disposable {
     this.#btf = parts.btf;
   }
 
-  /** The descriptor; -1 once disposed. */
+  /** Descriptor; -1 once disposed. */
   get fd(): number {
     return this.#descriptor.fd;
   }
 
-  /** The kernel that it is in. */
+  /** The kernel that it was loaded into. */
   get kernel(): Kernel {
     return this.#kernel;
   }
 
-  /** How many instructions were handed to the kernel, subprograms included. */
+  /** Number of instructions loaded, including subprograms. */
   get instructions(): number {
     return this.linked.instructions.length / 8;
   }
 
-  /** What the kernel says about it, with the ids of its maps when `mapIds` is set. */
+  /**
+   * Reads `bpf_prog_info`, with the ids of its maps when `mapIds` is true.
+   *
+   * @throws {KernelError} when the kernel refuses.
+   */
   info(options: { readonly mapIds?: boolean | undefined } = {}): ProgramInfo {
     const raw = this.#kernel.programInfo(this.#open("inspect program"), {
       mapIds: options.mapIds === true,
@@ -174,22 +178,23 @@ export class Program implements Disposable {
     return decodeProgramInfo(raw);
   }
 
-  /** The hash of its instructions, as the kernel shows it. */
+  /** Program tag: the kernel's hash of the instructions. Calls {@linkcode info}. */
   get tag(): string {
     return this.info().tag;
   }
 
-  /** How often and how long it ran, while statistics were on (see `enableStatistics`). */
+  /** Run statistics, counted while they were enabled by `enableStatistics`. Calls {@linkcode info}. */
   get statistics(): ProgramStatistics {
     const { runCount, runTime, recursionMisses } = this.info();
     return { runCount, runTime, recursionMisses };
   }
 
   /**
-   * Runs it once (or `repeat` times) on given data, without attaching it.
+   * Runs the program once (or `repeat` times) on given data with BPF_PROG_TEST_RUN, without attaching it.
    *
-   * Throws a `KernelError`: ENOTSUPP or EOPNOTSUPP for program types that the kernel cannot run so, EINVAL
-   * for input that does not suit the type.
+   * @throws {KernelError} ENOTSUPP or EOPNOTSUPP for program types that the kernel cannot test-run, EINVAL for
+   * input that the type does not accept.
+   * @throws {SkepError} EINVAL for a context by fields when the object has no BTF for the program.
    */
   testRun(options: TestRunOptions = {}): TestRunOutcome {
     const programFd = this.#open("run program");
@@ -197,7 +202,7 @@ export class Program implements Disposable {
     const { codec, bytes: context } = this.#context(options);
     const flags = (cpu === undefined ? 0 : BPF_F_TEST_RUN_ON_CPU) |
       (liveFrames === true ? BPF_F_TEST_XDP_LIVE_FRAMES : 0);
-    // Live frames go away, and the kernel then wants no room for data.
+    // Live frames are not returned: the kernel refuses an output buffer for them.
     const dataOutSize = options.dataOutSize ??
       (data === undefined || liveFrames === true ? 0 : data.length + HEADROOM);
     const contextOutSize = options.contextOutSize ??
@@ -220,7 +225,7 @@ export class Program implements Disposable {
       subject: this.name,
       command: "BPF_PROG_TEST_RUN",
       why: failed(answer.result, Errno.ENOTSUPP, Errno.EOPNOTSUPP)
-        ? `the kernel cannot run ${this.spec.type} programs this way`
+        ? `the kernel does not support test runs of ${this.spec.type} programs`
         : undefined,
     });
     return {
@@ -232,7 +237,7 @@ export class Program implements Disposable {
     };
   }
 
-  /** The descriptor, or an error that says that the program was disposed of. */
+  /** Returns the descriptor, or throws when the program is disposed. */
   #open(doing: string): number {
     if (this.#descriptor.closed) throw disposedError(doing, this.name);
     return this.#descriptor.fd;
@@ -253,23 +258,29 @@ export class Program implements Disposable {
   }
 
   /**
-   * Attaches it where its section or `options` say, and gives the link: attached until that is disposed of.
+   * Attaches the program as its section or `options` specify, until the returned link is disposed.
    *
-   * @throws AttachError for an option that programs of its kind do not read.
+   * @throws {AttachError} when an option is not one of its kind, or the target is missing or does not exist.
+   * @throws {KernelError} when the kernel refuses.
+   * @throws {DelegationError} when it refuses because a privilege is missing.
    */
   attach(options: AttachOptions = {}): Link {
     this.#open("attach program");
     return attachProgram(this, options);
   }
 
-  /** Pins it in a BPF file system: it outlives this process until the file is removed. */
+  /**
+   * Pins the program in a BPF file system: it stays loaded until the file is removed.
+   *
+   * @throws {KernelError} when the kernel refuses.
+   */
   pin(path: string): void {
     const result = pinDescriptor(this.#kernel, this.#open("pin program"), path, this.name);
     const subject = `${this.name} at ${path}`;
     check(result, { doing: "pin program", subject, command: "BPF_OBJ_PIN" });
   }
 
-  /** Closes it. What is attached or pinned lives on in the kernel. */
+  /** Closes the descriptor. An attached or pinned program stays loaded. */
   [Symbol.dispose](): void {
     this.#descriptor[Symbol.dispose]();
   }
@@ -280,8 +291,10 @@ function isArguments(context: ContextFields | readonly bigint[]): context is rea
 }
 
 /**
- * Turns run statistics of all programs on (Linux 5.8) until what it gives is disposed of. Needs
- * CAP_SYS_ADMIN.
+ * Enables run statistics of all programs until the returned object is disposed. Requires CAP_SYS_ADMIN.
+ * Minimum kernel: Linux 5.8 (BPF_ENABLE_STATS).
+ *
+ * @throws {KernelError} when the kernel refuses.
  *
  * @example
  * ```ts ignore

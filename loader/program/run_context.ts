@@ -1,5 +1,5 @@
 /**
- * The context of a test run, as fields of the struct that the program takes.
+ * Encodes and decodes the context of a test run as fields of the struct that the program takes.
  *
  * @module
  */
@@ -10,28 +10,33 @@ import { SkepError } from "../../errors/skep_error.ts";
 import type { ProgramTypeName } from "../../uapi/enums.ts";
 import { runType } from "./run_types.ts";
 
-/** What of a program tells its context. */
+/** The part of a program that determines its context's type. */
 export interface ContextOwner {
-  /** The function's name. */
+  /** Name of the function. */
   readonly name: string;
-  /** The kernel's name of the type. */
+  /** Kernel name of the program type. */
   readonly type: ProgramTypeName;
-  /** The types that the function is described by. */
+  /** BTF that describes the function. */
   readonly btf: Btf | undefined;
 }
 
-/** Reads and writes a program's context by name. */
+/** Encodes and decodes a program's context by field names. */
 export class ContextCodec {
   readonly #codec: Codec;
   readonly #packetEnd: string | undefined;
 
-  /** Throws a {@linkcode SkepError} where the object does not say what the program takes. */
+  /**
+   * Finds the context's struct in BTF: the target of the function's first parameter.
+   *
+   * @throws {SkepError} EINVAL when the object has no BTF for the function, or the parameter is not a pointer
+   * to a struct.
+   */
   constructor(owner: ContextOwner) {
     this.#codec = contextCodec(owner);
     this.#packetEnd = runType(owner.type).packetEnd;
   }
 
-  /** The bytes of a context: what is not named is zero. */
+  /** Encodes a context; fields left out are zero, except that XDP's `data_end` is the data's length in bytes. */
   encode(fields: ContextFields, dataLength: number): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(this.#codec.size);
     const end = this.#packetEnd;
@@ -41,12 +46,12 @@ export class ContextCodec {
     return bytes;
   }
 
-  /** Whether there is enough of a context to read its fields. */
+  /** Returns whether the bytes contain a whole context. */
   fits(bytes: Uint8Array): boolean {
     return bytes.length >= this.#codec.size;
   }
 
-  /** The fields of a context that came back. */
+  /** Decodes a returned context. */
   decode(bytes: Uint8Array): BtfRecord {
     return this.#codec.decodeBytes(bytes) as BtfRecord;
   }
@@ -54,7 +59,7 @@ export class ContextCodec {
 
 /** Fields of a context by name; those left out are zero. */
 export interface ContextFields {
-  /** A field's value, as for maps. */
+  /** Value of a field, in the form of map values. */
   readonly [field: string]: unknown;
 }
 
@@ -69,7 +74,7 @@ function contextCodec({ name, btf }: ContextOwner): Codec {
       fix: "give the context as bytes",
     });
   const id = btf?.find(name, "func");
-  if (btf === undefined || id === undefined) throw refuse("its object has no BTF for it");
+  if (btf === undefined || id === undefined) throw refuse("its object has no BTF for the program");
   const func = btf.type(id);
   const prototype = func.kind === "func" ? btf.type(func.type) : func;
   const first = prototype.kind === "func_proto" ? prototype.parameters[0] : undefined;

@@ -1,5 +1,5 @@
 /**
- * What a test run of each program type does with its context.
+ * How BPF_PROG_TEST_RUN of each program type handles the context.
  *
  * Source: the `test_run` functions of Linux 6.18 (`net/bpf/test_run.c`).
  *
@@ -8,11 +8,11 @@
 
 import type { ProgramTypeName } from "../../uapi/enums.ts";
 
-/** How programs of a type are run for a test. */
+/** Properties of test runs of a program type. */
 export interface RunType {
-  /** Whether the context comes back; the others refuse room for it (`syscall` changes it in place). */
+  /** Whether the context is returned. Other types refuse an output buffer (`syscall` updates the input in place). */
   readonly returnsContext: boolean;
-  /** The field of the context that has to say where the packet ends. */
+  /** Field of the context that must contain the packet's length. */
   readonly packetEnd?: string | undefined;
 }
 
@@ -55,7 +55,7 @@ const RUN_TYPES: { readonly [type in ProgramTypeName]: RunType } = {
   netfilter: KEPT,
 };
 
-/** How programs of a type are run for a test. */
+/** Returns the properties of test runs of a program type. */
 export function runType(type: ProgramTypeName): RunType {
   return RUN_TYPES[type];
 }

@@ -1,8 +1,8 @@
 /**
- * An object's BTF as a kernel takes it: what only ELF knows filled in, externs made whole, and kinds that
- * an older kernel does not know replaced by ones that it does.
+ * Prepares an object's BTF for BPF_BTF_LOAD: fills in sizes and offsets from ELF, turns externs into
+ * definitions, and replaces kinds that an older kernel does not support.
  *
- * Ids stay as they are: programs and maps refer to them.
+ * Type ids do not change, because programs and maps refer to them.
  *
  * @module
  */
@@ -15,14 +15,14 @@ import { ObjectError } from "../spec/error.ts";
 import { type ObjectSpec, parsedObject } from "../object_spec.ts";
 import { type BtfFeatures, MODERN_BTF, sanitizeBtf } from "./sanitize_btf.ts";
 
-/** Bytes of the integers that stand for kernel symbols. */
+/** Size in bytes of the integers that replace kernel symbols. */
 const KSYM_SIZE = 4;
 
 /**
- * The blob to load for an object.
+ * Builds the BTF blob to load for an object.
  *
- * `features` says what the kernel knows; all that Linux 6.9 does unless told. `added` are types that get the
- * ids right after the object's.
+ * @param features BTF features that the kernel supports. @default {MODERN_BTF}
+ * @param added Types to append; they get the ids after the object's. @default {[]}
  *
  * @throws {ObjectError} ENOENT for an object without BTF.
  */
@@ -38,12 +38,12 @@ export function btfToLoad(
       subject: spec.name,
       errno: "ENOENT",
       stage: "btf",
-      why: "the object has none",
+      why: "the object has no BTF",
       fix: "compile with clang -g",
     });
   }
   const builder = BtfBuilder.from(btf);
-  // Before anything else is added: programs name them by their ids.
+  // Added first, so that they get the ids that programs refer to.
   for (const type of added) builder.add(type);
   fixExterns(spec, btf, builder);
   fixSections(spec, btf, builder);
@@ -53,8 +53,8 @@ export function btfToLoad(
 }
 
 /**
- * Externs are nothing that a kernel expects in an object's BTF: variables become integers that are
- * here, functions become ordinary ones, and a dummy variable stands for them in their section.
+ * Turns externs into definitions, because the kernel refuses extern linkage in an object's BTF: variables
+ * become global integers, functions become global, and a dummy variable replaces them in their section.
  */
 function fixExterns(spec: ObjectSpec, btf: Btf, builder: BtfBuilder): void {
   if (spec.externs.length === 0) return;
@@ -89,7 +89,7 @@ function fixExterns(spec: ObjectSpec, btf: Btf, builder: BtfBuilder): void {
   }
 }
 
-/** The first integer of 32 bits; one is added when there is none. */
+/** Returns the id of the first 32-bit integer; adds one when there is none. */
 function intId(btf: Btf, builder: BtfBuilder): number {
   for (let id = btf.firstId; id < btf.endId; id++) {
     if (btf.kind(id) !== Kind.int) continue;
@@ -99,7 +99,7 @@ function intId(btf: Btf, builder: BtfBuilder): number {
   return builder.addInt("int", 4, "signed");
 }
 
-/** The kernel wants names for the parameters of every function that is not extern. */
+/** Names unnamed parameters: the kernel requires names unless the function is extern. */
 function nameParameters(btf: Btf, builder: BtfBuilder, functionId: number): void {
   const func = btf.type(functionId);
   if (func.kind !== "func") return;
@@ -117,7 +117,7 @@ function nameParameters(btf: Btf, builder: BtfBuilder, functionId: number): void
   });
 }
 
-/** Sizes, offsets and visibilities that only ELF knows; and new sizes that a user gave. */
+/** Sets the sizes, offsets and linkages of data sections from ELF, and the sizes of maps that were resized. */
 function fixSections(spec: ObjectSpec, btf: Btf, builder: BtfBuilder): void {
   for (const { id, name, size, variables } of parsedObject(spec).placed) {
     for (const variable of variables) {
@@ -139,7 +139,10 @@ function fixSections(spec: ObjectSpec, btf: Btf, builder: BtfBuilder): void {
   }
 }
 
-/** Makes the last variable of a section, an array, as long as a new size says. */
+/**
+ * Resizes the last variable of a section to a new section size in bytes. Returns undefined when it is not an
+ * array, or the size is not a multiple of its elements.
+ */
 function resize<Entry extends { readonly type: number; readonly offset: number }>(
   btf: Btf,
   builder: BtfBuilder,
@@ -164,8 +167,8 @@ function resize<Entry extends { readonly type: number; readonly offset: number }
 }
 
 /**
- * Hidden functions are told to be static, so that the verifier looks at them where they are called,
- * with what is known there.
+ * Marks hidden functions static, so that the verifier checks them at each call with the arguments' actual
+ * types and values.
  */
 function fixFunctions(spec: ObjectSpec, btf: Btf, builder: BtfBuilder): void {
   const { units } = parsedObject(spec);

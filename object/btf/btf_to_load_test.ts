@@ -41,7 +41,7 @@ Deno.test("btfToLoad fills in what clang leaves to the loader", () => {
   assertEquals(["middle", "hidden_one", "caller"].map(linkage), ["global", "static", "global"]);
 });
 
-Deno.test("btfToLoad makes externs something that a kernel takes", () => {
+Deno.test("btfToLoad turns externs into definitions that the kernel accepts", () => {
   const btf = Btf.parse(btfToLoad(ObjectSpec.parse(linking)));
   const ksyms = section(btf, ".ksyms");
   assertEquals(ksyms.size, 12);
@@ -59,7 +59,7 @@ Deno.test("btfToLoad makes externs something that a kernel takes", () => {
   }
 });
 
-Deno.test("btfToLoad makes a resized section's last array as long as it is", () => {
+Deno.test("btfToLoad resizes the last array of a resized section", () => {
   const spec = ObjectSpec.parse(linking);
   spec.maps.get(".bss").valueSize = 80;
   const btf = Btf.parse(btfToLoad(spec));
@@ -70,7 +70,7 @@ Deno.test("btfToLoad makes a resized section's last array as long as it is", () 
   assertEquals(array.kind === "array" && array.length, 10);
 });
 
-Deno.test("btfToLoad replaces what an older kernel does not know, under the same ids", () => {
+Deno.test("btfToLoad replaces kinds that an older kernel does not support, under the same ids", () => {
   for (const bytes of [linking, structOps]) {
     const spec = ObjectSpec.parse(bytes);
     assert(spec.btf !== undefined);

@@ -1,5 +1,5 @@
 /**
- * Prepares an object's BTF for BPF_BTF_LOAD, in the forms that older kernels accept.
+ * Prepares an object's BTF for BPF_BTF_LOAD, also for kernels that do not support all of its kinds.
  *
  * Imports: btf, object/spec, object, object/relocate.
  *

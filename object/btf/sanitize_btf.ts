@@ -1,6 +1,6 @@
 /**
- * BTF for kernels that do not know all of its kinds: each is replaced by one of the same size that they
- * know, under the same id.
+ * Rewrites BTF for kernels that do not support all of its kinds: each is replaced by a supported kind of the
+ * same size and id, as libbpf does.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { Btf } from "../../btf/btf.ts";
 import { BtfBuilder } from "../../btf/build/builder.ts";
 import type { BtfType } from "../../btf/types.ts";
 
-/** What a kernel knows of BTF, with the Linux version that brought it. */
+/** BTF features of a kernel, with the Linux version that added each. */
 export interface BtfFeatures {
   /** Functions and their prototypes (5.0). */
   readonly functions: boolean;
   /** Variables and data sections (5.2). */
   readonly dataSections: boolean;
-  /** Functions that are not static (5.6). */
+  /** Global functions (5.6). */
   readonly globalFunctions: boolean;
   /** Floating-point numbers (5.13). */
   readonly floats: boolean;
@@ -23,15 +23,15 @@ export interface BtfFeatures {
   readonly declarationTags: boolean;
   /** Tags on types (5.17). */
   readonly typeTags: boolean;
-  /** Signed enumerations, and those of 64 bits (6.0). */
+  /** Signed and 64-bit enumerations (6.0). */
   readonly wideEnums: boolean;
-  /** Data sections whose name begins with `?` (6.9). */
+  /** Data section names that start with `?` (6.9). */
   readonly questionMarks: boolean;
   /** A layout section (7.1). */
   readonly layout: boolean;
 }
 
-/** What Linux 6.9 knows. */
+/** BTF features of Linux 6.9. */
 export const MODERN_BTF: BtfFeatures = {
   functions: true,
   dataSections: true,
@@ -45,8 +45,8 @@ export const MODERN_BTF: BtfFeatures = {
 };
 
 /**
- * Features of ever older kernels, the newest first: for a loader that is not told what its kernel knows and
- * tries one after the other.
+ * Feature sets of successively older kernels, newest first, for a loader that tries one after the other
+ * because it does not know its kernel's features.
  */
 export const BTF_GENERATIONS: readonly BtfFeatures[] = [
   MODERN_BTF,
@@ -84,7 +84,7 @@ export const BTF_GENERATIONS: readonly BtfFeatures[] = [
   },
 ];
 
-/** Kinds that some kernel does not know. */
+/** Kinds that need a replacement on some kernels. */
 const NEWER_KINDS: ReadonlySet<string> = new Set([
   "var",
   "datasec",
@@ -98,9 +98,9 @@ const NEWER_KINDS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Replaces what a kernel does not know; undefined when nothing has to be replaced.
+ * Replaces kinds that a kernel does not support. Returns undefined when nothing needs replacing.
  *
- * `builder` holds the object's BTF with all other changes made.
+ * @param builder The object's BTF after all other changes.
  */
 export function sanitizeBtf(
   original: Btf,
@@ -145,7 +145,7 @@ function replace(
 ): Replacement | undefined {
   switch (type.kind) {
     case "var":
-      // One byte fits into the room of any variable.
+      // A one-byte integer fits any variable's size.
       if (features.dataSections) return undefined;
       return { kind: "int", name: type.name, size: 1, encoding: "unsigned" };
     case "decl_tag":

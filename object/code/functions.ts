@@ -1,26 +1,26 @@
 /**
- * Functions as the object has them: where their code stands and what it refers to.
+ * The functions of an object: the place of their code and their relocations.
  *
  * @module
  */
 
 import type { RelocationKind } from "../spec/spec.ts";
 
-/** What an instruction refers to, read once when the object is parsed. */
+/** A relocation of an instruction, decoded when the object is parsed. */
 export interface Relocation {
   /**
-   * `map`: a map. `data`: a place in a data map or arena. `extern`: an extern's address or value.
-   * `extern-call`: a kfunc. `call`: a subprogram. `address`: a subprogram's address. `jumptable`:
-   * a table of instructions.
+   * `map`: a map. `data`: an offset in a data map or arena. `extern`: an extern's address or value.
+   * `extern-call`: a call of a kfunc. `call`: a call of a subprogram. `address`: a subprogram's address.
+   * `jumptable`: a table of instructions.
    */
   readonly kind: RelocationKind;
-  /** Counted from the function's start. */
+  /** Index of the instruction in the function. */
   readonly instruction: number;
-  /** The index of the map or extern; -1 for the other kinds. */
+  /** Index of the map or extern; -1 for other kinds. */
   readonly target: number;
-  /** Bytes from the start of the symbol's section. */
+  /** Offset of the symbol in its section, in bytes. */
   readonly offset: number;
-  /** Bytes of the symbol (a jump table's length). */
+  /** Size of the symbol in bytes: the length of a jump table; 0 for other kinds. */
   readonly size: number;
 }
 
@@ -28,38 +28,38 @@ export interface Relocation {
 export interface CodeUnit {
   /** The function's name. */
   readonly name: string;
-  /** The name of its section, as written. */
+  /** Name of its section, as in the object. */
   readonly section: string;
-  /** The section's index. */
+  /** ELF index of the section. */
   readonly sectionIndex: number;
-  /** Its first instruction, counted from the section's start. */
+  /** Index of its first instruction in the section. */
   readonly start: number;
   /** Number of instructions. */
   readonly count: number;
-  /** The instructions, little-endian; a view that nobody may write. */
+  /** The instructions, little-endian: a view of the object's bytes that must not be written. */
   readonly code: Uint8Array<ArrayBuffer>;
-  /** Whether other objects may see it. */
+  /** Whether its symbol has global or weak binding. */
   readonly global: boolean;
-  /** Whether it is global but hidden: then the verifier is told that it is static. */
+  /** Whether it is global with hidden visibility: it is loaded as a static function. */
   readonly hidden: boolean;
-  /** What its instructions refer to, by instruction. */
+  /** Relocations, ordered by instruction. */
   relocations: Relocation[];
 }
 
-/** Functions sorted by section and start, for look-up by instruction. */
+/** Functions sorted by section and start, for lookup by instruction. */
 export class CodeUnits {
-  /** All of them, sorted. */
+  /** All functions, sorted. */
   readonly all: readonly CodeUnit[];
-  /** The index of `.text`, or -1. */
+  /** ELF index of `.text`, or -1. */
   readonly textIndex: number;
 
-  /** Sorts the functions by section and place. */
+  /** Sorts the functions by section and start. */
   constructor(units: CodeUnit[], textIndex: number) {
     this.all = units.sort((a, b) => a.sectionIndex - b.sectionIndex || a.start - b.start);
     this.textIndex = textIndex;
   }
 
-  /** The function that has an instruction of a section. */
+  /** Returns the function that contains an instruction of a section. */
   at(sectionIndex: number, instruction: number): CodeUnit | undefined {
     const { all } = this;
     let low = 0;
@@ -78,7 +78,7 @@ export class CodeUnits {
     return found ? unit : undefined;
   }
 
-  /** Whether a function is only ever called from others: it stands in `.text`. */
+  /** Returns whether a function is a subprogram: it is in `.text`. */
   isSubprogram(unit: CodeUnit): boolean {
     return unit.sectionIndex === this.textIndex;
   }

@@ -1,15 +1,15 @@
 /**
- * BPF instructions: eight bytes each, kept little-endian whatever the object's byte order.
+ * Decodes and edits BPF instructions: eight bytes each, little-endian whatever the object's byte order.
  *
  * @module
  */
 
 import { ObjectError } from "../spec/error.ts";
 
-/** Bytes of one instruction. */
+/** Size of an instruction in bytes. */
 export const INSTRUCTION_SIZE: number = 8;
 
-/** The lowest three bits of an opcode: its class. */
+/** Instruction classes: the lowest three bits of an opcode. */
 export const InstructionClass = {
   ld: 0,
   ldx: 1,
@@ -21,7 +21,7 @@ export const InstructionClass = {
   alu64: 7,
 } as const;
 
-/** Opcodes that a loader looks for. */
+/** Opcodes that a loader handles. */
 export const Opcode = {
   /** The first half of a 64-bit immediate load, which takes two instructions. */
   loadImmediate64: 0x18,
@@ -31,27 +31,27 @@ export const Opcode = {
   exit: 0x95,
 } as const;
 
-/** What the source register of a call or of a 64-bit immediate load means. */
+/** Meanings of the source register of a call or of a 64-bit immediate load (BPF_PSEUDO_…). */
 export const Pseudo = {
   /** Load: the immediate is a map's descriptor. */
   mapFd: 1,
-  /** Load: a map's descriptor and an offset within its only value. */
+  /** Load: the immediates are a map's descriptor and an offset into its only value. */
   mapValue: 2,
-  /** Load: a type id in the kernel's BTF and that BTF's descriptor. */
+  /** Load: the immediates are a type id in the kernel's BTF and that BTF's descriptor. */
   btfId: 3,
-  /** Load: the distance to a subprogram, whose address is taken. */
+  /** Load: the immediate is the distance to a subprogram, whose address is loaded. */
   func: 4,
-  /** Load: an index into the descriptor array. */
+  /** Load: the immediate is an index into the descriptor array. */
   mapIndex: 5,
-  /** Load: as `mapIndex`, and an offset within the map's only value. */
+  /** Load: as `mapIndex`, with an offset into the map's only value. */
   mapIndexValue: 6,
-  /** Call: a subprogram. */
+  /** Call of a subprogram. */
   call: 1,
-  /** Call: a kernel function. */
+  /** Call of a kernel function. */
   kfuncCall: 2,
 } as const;
 
-/** One instruction, decoded. */
+/** A decoded instruction. */
 export interface Instruction {
   /** The opcode. */
   readonly opcode: number;
@@ -59,16 +59,16 @@ export interface Instruction {
   readonly destination: number;
   /** The source register, 0 to 15. */
   readonly source: number;
-  /** Signed, 16 bits. */
+  /** Offset, signed 16 bits. */
   readonly offset: number;
-  /** Signed, 32 bits. */
+  /** Immediate, signed 32 bits. */
   readonly immediate: number;
 }
 
 /**
  * Decodes the instruction at an index.
  *
- * @throws {ObjectError} when there is none.
+ * @throws {ObjectError} EINVAL when the index is out of range.
  *
  * @example
  * ```ts
@@ -98,14 +98,14 @@ export function decodeInstruction(code: Uint8Array, index: number): Instruction 
   };
 }
 
-// For code that goes over many instructions: no object, no check of the index.
+// The accessors below allocate nothing and do not check the index, for loops over many instructions.
 
-/** The opcode at an index; not checked. */
+/** Returns the opcode at an index; not checked. */
 export function opcodeOf(code: Uint8Array, index: number): number {
   return code[index * INSTRUCTION_SIZE] as number;
 }
 
-/** The source register at an index; not checked. */
+/** Returns the source register at an index; not checked. */
 export function sourceOf(code: Uint8Array, index: number): number {
   return (code[index * INSTRUCTION_SIZE + 1] as number) >> 4;
 }
@@ -123,7 +123,7 @@ export function setOffset(code: Uint8Array, index: number, offset: number): void
   code[at + 1] = offset >> 8;
 }
 
-/** The immediate at an index, signed; not checked. */
+/** Returns the signed immediate at an index; not checked. */
 export function immediateOf(code: Uint8Array, index: number): number {
   const at = index * INSTRUCTION_SIZE + 4;
   return (code[at] as number) | (code[at + 1] as number) << 8 | (code[at + 2] as number) << 16 |
@@ -139,26 +139,26 @@ export function setImmediate(code: Uint8Array, index: number, value: number): vo
   code[at + 3] = value >> 24;
 }
 
-/** Whether there is a 64-bit immediate load at an index; not checked. */
+/** Returns whether a 64-bit immediate load is at an index; not checked. */
 export function isLoad64(code: Uint8Array, index: number): boolean {
   return opcodeOf(code, index) === Opcode.loadImmediate64;
 }
 
-/** Whether there is a call of a subprogram at an index; not checked. */
+/** Returns whether a call of a subprogram is at an index; not checked. */
 export function isSubprogramCall(code: Uint8Array, index: number): boolean {
   const at = index * INSTRUCTION_SIZE;
   return code[at] === Opcode.call && code[at + 1] === Pseudo.call << 4 && code[at + 2] === 0 &&
     code[at + 3] === 0;
 }
 
-/** Whether a subprogram's address is loaded at an index; not checked. */
+/** Returns whether a subprogram's address is loaded at an index; not checked. */
 export function isSubprogramAddress(code: Uint8Array, index: number): boolean {
   return isLoad64(code, index) && sourceOf(code, index) === Pseudo.func;
 }
 
 /**
- * Code of a big-endian object in the form that skep keeps: numbers little-endian, the destination
- * register in the low four bits.
+ * Converts the code of a big-endian object: numbers become little-endian, and the destination register moves
+ * to the low four bits.
  */
 export function toLittleEndian(code: Uint8Array): Uint8Array<ArrayBuffer> {
   const swapped = new Uint8Array(code.length);

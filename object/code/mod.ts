@@ -1,5 +1,5 @@
 /**
- * BPF instructions: decode, print, and the functions that an object holds.
+ * Decodes and prints BPF instructions, and indexes the functions of an object.
  *
  * Imports: uapi, btf, object/spec.
  *

@@ -1,9 +1,9 @@
 /**
- * Poison: what stands in linked code for something that is not there.
+ * Poisons references in linked code that could not be resolved.
  *
- * It is a call of a helper that no kernel has. Code that is never reached may keep it; code that is
- * reached is refused by the verifier, with a number that says what was missing. The numbers are
- * libbpf's.
+ * Poison is a call of a helper that does not exist. Unreachable code may contain it; when the verifier
+ * reaches it, it refuses the program, and the helper's number in its log identifies what is missing. The
+ * numbers are libbpf's.
  *
  * @module
  */
@@ -11,21 +11,21 @@
 import { CORE_POISON } from "../../btf/core/mod.ts";
 import { INSTRUCTION_SIZE, Opcode, setImmediate } from "./instruction.ts";
 
-/** Helper numbers from here on: a map that was not created; the map's index is added. */
+/** First helper number for maps that were not created; the map's index is added. */
 const MAP_POISON: number = 2_001_000_000;
-/** Helper numbers from here on: a kfunc that the kernel does not have; the extern's index is added. */
+/** First helper number for kfuncs that the kernel does not have; the extern's index is added. */
 const KFUNC_POISON: number = 2_002_000_000;
 
-/** Numbers that are not so high that they mean something else. */
+/** Helper numbers per kind of poison. */
 const POISON_RANGE = 1_000_000;
 
-/** What the poison in some code stands for. */
+/** The unresolved reference that a poison call replaced. */
 export type Poison =
   | { readonly kind: "core" }
   | { readonly kind: "map"; readonly index: number }
   | { readonly kind: "kfunc"; readonly index: number };
 
-/** What a helper's number stands for when it is poison. */
+/** Decodes a helper's number; undefined when it is not poison. */
 export function poisonOf(helper: number): Poison | undefined {
   if (helper === CORE_POISON) return { kind: "core" };
   if (helper >= MAP_POISON && helper < MAP_POISON + POISON_RANGE) {
@@ -37,14 +37,14 @@ export function poisonOf(helper: number): Poison | undefined {
   return undefined;
 }
 
-/** Replaces both halves of a 64-bit load by the poison of a map that was not created. */
+/** Replaces both halves of a 64-bit load by poison for a map that was not created. */
 export function poisonMap(code: Uint8Array, instruction: number, mapIndex: number): void {
   for (const half of [instruction, instruction + 1]) {
     writeCall(code, half, MAP_POISON + mapIndex);
   }
 }
 
-/** Replaces a call by the poison of a kernel function that was not found. */
+/** Replaces a call by poison for a kernel function that was not found. */
 export function poisonKfunc(code: Uint8Array, instruction: number, externIndex: number): void {
   writeCall(code, instruction, KFUNC_POISON + externIndex);
 }

@@ -1,5 +1,5 @@
 /**
- * Instructions as text, in the words of the kernel's verifier: `r1 = *(u64 *)(r10 -8)`.
+ * Prints instructions in the syntax of the kernel's verifier log: `r1 = *(u64 *)(r10 -8)`.
  *
  * @module
  */
@@ -15,14 +15,14 @@ import {
 import { helperName } from "../../uapi/enums.ts";
 import { poisonOf } from "./poison.ts";
 
-/** How instructions are printed. */
+/** Options of printing. */
 export interface PrintOptions {
-  /** What an instruction refers to, by its index: a map, an extern, a subprogram. */
+  /** Names of the map, extern or subprogram that an instruction refers to, by its index. */
   readonly symbols?: ReadonlyMap<number, string> | undefined;
 }
 
 /**
- * Prints code line by line, each with its index before it; a 64-bit load is one line.
+ * Prints code line by line, each line with the instruction's index; a 64-bit load is one line.
  *
  * @example
  * ```ts
@@ -44,7 +44,11 @@ export function* printInstructions(
   }
 }
 
-/** Prints the instruction at an index; an opcode that no kernel has is printed as such. */
+/**
+ * Prints the instruction at an index. An unknown opcode is printed as `unknown opcode`.
+ *
+ * @throws {ObjectError} EINVAL when the index is out of range.
+ */
 export function printInstruction(
   code: Uint8Array,
   index: number,
@@ -70,11 +74,11 @@ export function printInstruction(
   }
 }
 
-/** The second operand is a register. */
+/** BPF_X: the second operand is a register. */
 const REGISTER = 0x08;
-/** What the instruction does, in the upper four bits. */
+/** Mask of the operation: the upper four bits. */
 const OPERATION = 0xf0;
-/** How memory is accessed, in the upper three bits. */
+/** Mask of the memory access mode: the upper three bits. */
 const MODE = 0xe0;
 
 const ARITHMETIC: { readonly [operation: number]: string } = {

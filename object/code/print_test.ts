@@ -7,7 +7,7 @@ import { relocateOne } from "../../tests/support/relocate.ts";
 import { ObjectSpec } from "../object_spec.ts";
 import { printInstruction, printInstructions } from "./print.ts";
 
-/** One instruction: opcode, destination, source, offset, immediate. */
+/** Encodes one instruction from opcode, destination, source, offset and immediate. */
 function bytesOf(
   opcode: number,
   destination = 0,

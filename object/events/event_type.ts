@@ -1,5 +1,5 @@
 /**
- * Which type the events of a ring buffer or perf buffer have.
+ * Finds the type of the events of ring buffers and perf event arrays.
  *
  * @module
  */
@@ -14,26 +14,26 @@ import { outputSites } from "./output_sites.ts";
 const TAG = "event_type:";
 const TAGGABLE: readonly KindName[] = ["struct", "union", "typedef", "enum", "enum64", "int"];
 
-/** Types of program contexts and packets: they have a fixed meaning, and are never an event. */
+/** Names of kernel types such as program contexts and packet headers, which are never events. */
 const KERNEL_NAMES =
   /^(__sk_buff|xdp_md|pt_regs|user_pt_regs|sk_(msg|reuseport)_md|bpf_[a-z_]+|trace_event_raw_.*|(eth|ip|ipv6|tcp|udp|icmp|icmp6|arp|vlan_)hdr|sockaddr(_.*)?|in6?_addr|list_head|hlist_(node|head)|path|timespec64?)$/;
 
 /**
- * The type ids (in the object's BTF) of the events that each ring buffer and perf event array carries,
- * by the map's name. A map whose type cannot be told for sure is left out.
+ * Returns the type ids (in the object's BTF) of the events of each ring buffer and perf event array, by the
+ * map's name. Maps whose event type is ambiguous are left out.
  *
- * Two ways lead to a type. The sure one is a tag on the map:
+ * A declaration tag on the map names the type:
  *
  * ```c
  * struct { ... } events SEC(".maps") __attribute__((btf_decl_tag("event_type:event")));
  * ```
  *
- * (clang writes a struct into BTF only when a global, a map or a function's parameter mentions it: a
- * pointer in a section of its own, `const struct event *const event_type SEC(".event_types")`, does.)
+ * (clang emits a struct into BTF only when a global, a map or a function's parameter refers to it: for
+ * example a pointer in a separate section, `const struct event *const event_type SEC(".event_types")`.)
  *
- * Without a tag, the sizes of the events that the programs write are looked at. When they are one
- * constant, and one struct that the object itself uses in a map, a global or a parameter has that size
- * (of several, the one with "event" in its name), that is the type.
+ * Without a tag, the type is inferred from the sizes of the events that the programs write. If all are the
+ * same constant, it is the only struct of that size that the object uses in a map, a global or a parameter;
+ * of several, the only one with "event" in its name.
  *
  * @example
  * ```ts ignore
@@ -68,13 +68,13 @@ export function eventTypes(spec: ObjectSpec): Map<string, number> {
   return types;
 }
 
-/** Whether events come out of maps of this type. */
+/** Returns whether maps of this type carry events. */
 function isEventMap(type: string | number): boolean {
   const number = typeof type === "number" ? type : MapType[type as keyof typeof MapType];
   return number === MapType.ringbuf || number === MapType.perf_event_array;
 }
 
-/** The types that tags on variables name, by the variable's name. */
+/** Returns the types named by tags on variables, by the variable's name. */
 function taggedTypes(btf: Btf): Map<string, number> {
   const types = new Map<string, number>();
   for (let id = btf.firstId; id < btf.endId; id++) {
@@ -88,7 +88,7 @@ function taggedTypes(btf: Btf): Map<string, number> {
   return types;
 }
 
-/** The one size of the events of each map; maps with several sizes, or unknown ones, are left out. */
+/** Returns the size in bytes of each map's events; maps with several or unknown sizes are left out. */
 function eventSizes(spec: ObjectSpec): Map<string, number> {
   const sizes = new Map<string, number | undefined>();
   const { units, maps } = parsedObject(spec);
@@ -109,8 +109,8 @@ function eventSizes(spec: ObjectSpec): Map<string, number> {
 }
 
 /**
- * Structs that the object's own definitions mention: keys and values of maps, globals, parameters of
- * functions. The kernel's, known by CO-RE relocations or by name, are left out.
+ * Returns the structs that the object's definitions refer to: keys and values of maps, globals, parameters
+ * of functions. Kernel types, identified by CO-RE relocations or by name, are left out.
  */
 function ownStructs(btf: Btf, spec: ObjectSpec): Set<number> {
   const mentioned: number[] = [];
@@ -136,10 +136,10 @@ function ownStructs(btf: Btf, spec: ObjectSpec): Set<number> {
   return structs;
 }
 
-/** The struct at the end of pointers, qualifiers, typedefs and arrays. */
+/** Returns the struct behind pointers, qualifiers, typedefs and arrays. */
 function pointee(btf: Btf, start: number): number | undefined {
   let id = start;
-  // No chain in a sane BTF is as long as this; a cycle ends here too.
+  // The limit also ends cycles in malformed BTF.
   for (let step = 0; step < 32 && id !== 0; step++) {
     const type = btf.type(id);
     if (type.kind === "struct") return id;
@@ -149,7 +149,7 @@ function pointee(btf: Btf, start: number): number | undefined {
   return undefined;
 }
 
-/** Types that CO-RE relocations are about: the kernel's, not the object's own. */
+/** Returns the types that CO-RE relocations refer to, which are the kernel's. */
 function relocatedTypes(btfExt: BtfExt | undefined): Set<number> {
   const types = new Set<number>();
   for (const section of btfExt?.core ?? []) {
@@ -169,7 +169,7 @@ function bySize(btf: Btf, structs: ReadonlySet<number>): Map<number, number[]> {
   return sizes;
 }
 
-/** The one struct of those of a size. */
+/** Returns the only struct of a size, or the only one named like an event. */
 function structOfSize(btf: Btf, found: readonly number[]): number | undefined {
   if (found.length < 2) return found[0];
   const events = found.filter((id) => /event/i.test(btf.nameOf(id)));

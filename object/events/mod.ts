@@ -1,5 +1,5 @@
 /**
- * Finds the type of the records that programs send through a ring buffer or perf buffer.
+ * Finds the type of the events that programs write to ring buffers and perf event arrays.
  *
  * Imports: uapi, btf, object/code, object.
  *

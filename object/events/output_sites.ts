@@ -1,5 +1,5 @@
 /**
- * Where a program writes events, and how many bytes: a constant propagation over its instructions.
+ * Finds the calls that write events, and the events' sizes, by constant propagation over the instructions.
  *
  * @module
  */
@@ -9,15 +9,15 @@ import { immediateOf, InstructionClass, isLoad64, Opcode, opcodeOf } from "../co
 
 /** A call that writes an event. */
 export interface OutputSite {
-  /** The map's name. */
+  /** Name of the map. */
   readonly map: string;
   /** Index of the call. */
   readonly instruction: number;
-  /** Bytes of the event; undefined where the size is not a constant. */
+  /** Size of the event in bytes; undefined when it is not a constant. */
   readonly size: number | undefined;
 }
 
-/** Helpers that write events: the registers with the map and with the size. */
+/** Helpers that write events, with the registers of the map and of the size. */
 const OUTPUTS: { readonly [helper: number]: readonly [map: number, size: number] } = {
   [Helper.ringbuf_reserve]: [1, 2],
   [Helper.ringbuf_output]: [1, 3],
@@ -27,19 +27,19 @@ const OUTPUTS: { readonly [helper: number]: readonly [map: number, size: number]
   [Helper.xdp_output]: [2, 5],
 };
 
-/** What a register holds: a constant, a map (by name), or anything. */
+/** Content of a register: a constant, a map by name, or unknown. */
 type Value = number | string | undefined;
 type Registers = Value[];
 
 /**
- * The calls in a function that write events to a map that can be told.
+ * Finds the calls in a function that write events to a known map.
  *
- * Values are followed through moves of constants, maps and registers, and along both ways of every
- * branch; whatever else is done to a register makes it unknown. What is known is kept at the targets of
- * branches alone, and shrinks at most eleven times at each: time and memory are linear in the code.
+ * Values are tracked through moves of constants, maps and registers, and along both sides of every branch;
+ * any other operation makes a register unknown. States are kept only at branch targets, and each can lose
+ * at most its eleven registers, so time and memory are linear in the code's size.
  *
  * @param code The function's instructions, eight bytes each, linked or not.
- * @param maps Which instructions load which map, by its name.
+ * @param maps Names of maps, by the index of the instruction that loads the map.
  */
 export function outputSites(code: Uint8Array, maps: ReadonlyMap<number, string>): OutputSite[] {
   const count = Math.floor(code.length / 8);
@@ -54,7 +54,7 @@ export function outputSites(code: Uint8Array, maps: ReadonlyMap<number, string>)
     work.push(index);
   };
 
-  /** Goes on from `start` until the path ends or joins another. */
+  /** Steps from `start` until the path ends or reaches a branch target. */
   const walk = (start: number, visit: (index: number, registers: Registers) => void): void => {
     const registers = [...known.get(start) as Registers];
     for (let index = start; index < count;) {
@@ -84,7 +84,7 @@ export function outputSites(code: Uint8Array, maps: ReadonlyMap<number, string>)
   return found;
 }
 
-/** The instructions that a branch leads to. */
+/** Returns the indices of all branch targets. */
 function branchTargets(code: Uint8Array, count: number): Set<number> {
   const targets = new Set<number>();
   for (let index = 0; index < count; index++) {
@@ -98,7 +98,7 @@ function branchTargets(code: Uint8Array, count: number): Set<number> {
   return targets;
 }
 
-/** Where a branch leads; undefined for everything else, calls and exits included. */
+/** Returns the target of a branch; undefined for all other instructions, including calls and exits. */
 function jumpTarget(code: Uint8Array, index: number): number | undefined {
   const opcode = opcodeOf(code, index);
   const group = opcode & 7;
@@ -106,11 +106,11 @@ function jumpTarget(code: Uint8Array, index: number): number | undefined {
   if ((opcode & 0xf0) === 0x80 || (opcode & 0xf0) === 0x90) return undefined;
   const at = index * 8;
   const offset = ((code[at + 2] as number) | (code[at + 3] as number) << 8) << 16 >> 16;
-  // JMP32|JA is the long form: its distance is in the immediate.
+  // JMP32|JA (gotol) has its distance in the immediate.
   return index + 1 + (opcode === 0x06 ? immediateOf(code, index) : offset);
 }
 
-/** Forgets in `into` what differs in `from`; whether anything changed. */
+/** Makes registers of `into` unknown that differ in `from`. Returns whether any changed. */
 function meet(into: Registers, from: Registers): boolean {
   let changed = false;
   for (const [register, value] of into.entries()) {
@@ -121,13 +121,13 @@ function meet(into: Registers, from: Registers): boolean {
   return changed;
 }
 
-/** Where the code goes on: after the instruction, at a branch's target, at both or nowhere. */
+/** Successors of an instruction: the next one, a branch target, both or none. */
 interface Next {
   readonly follow?: number | undefined;
   readonly jump?: number | undefined;
 }
 
-/** One instruction: changes the registers and tells what comes after it. */
+/** Applies one instruction to the registers and returns its successors. */
 function step(
   code: Uint8Array,
   index: number,
@@ -153,7 +153,7 @@ function step(
       registers.fill(undefined, 0, 6);
       break;
     case InstructionClass.stx:
-      // An atomic operation may fetch into its source, or into r0.
+      // Atomic operations may write their source register, or r0.
       if ((opcode & 0xe0) === 0xc0) registers[source] = registers[0] = undefined;
       break;
     case InstructionClass.jmp:
@@ -171,20 +171,20 @@ function step(
   return { follow: index + 1 };
 }
 
-/** A move keeps what is known; other arithmetic, and a move that extends a sign, does not. */
+/** Returns the result of a move; unknown for other arithmetic and for sign-extending moves. */
 function arithmetic(code: Uint8Array, index: number, opcode: number, source: Value): Value {
   if ((opcode & 0xf0) !== 0xb0 || (code[index * 8 + 2] as number) !== 0) return undefined;
   if ((opcode & 8) === 0) return immediateOf(code, index);
   return (opcode & 7) === InstructionClass.alu64 || typeof source === "number" ? source : undefined;
 }
 
-/** A 64-bit constant, when it is one and small. */
+/** Returns a 64-bit constant whose upper half is 0; unknown for any other load. */
 function wide(code: Uint8Array, index: number, source: number): Value {
   const high = (index + 1) * 8 < code.length ? immediateOf(code, index + 1) : -1;
   return source === 0 && high === 0 ? immediateOf(code, index) : undefined;
 }
 
-/** The call at an index, when it writes events to a map that is known. */
+/** Returns the call at an index if it writes events to a known map. */
 function siteAt(code: Uint8Array, index: number, registers: Registers): OutputSite | undefined {
   if (opcodeOf(code, index) !== Opcode.call || (code[index * 8 + 1] as number) !== 0) {
     return undefined;

@@ -29,14 +29,14 @@ const exit: Row = [0x95, 0, 0, 0, 0];
 const RESERVE = 131;
 const PERF_OUTPUT = 25;
 
-Deno.test("outputSites tells the size of a straight reservation", () => {
+Deno.test("outputSites finds the size of a straight reservation", () => {
   const bytes = assemble(...load(1), move(2, 64), move(3, 0), call(RESERVE), exit);
   assertEquals(outputSites(bytes, new Map([[0, "events"]])), [
     { map: "events", instruction: 4, size: 64 },
   ]);
 });
 
-Deno.test("outputSites follows moves and both ways of a branch", () => {
+Deno.test("outputSites follows moves and both sides of a branch", () => {
   // if (r6) r2 = 64; else r2 = r7 (which is 64 too); reserve(map, r2)
   const bytes = assemble(
     move(7, 64), // 0
@@ -54,7 +54,7 @@ Deno.test("outputSites follows moves and both ways of a branch", () => {
   ]);
 });
 
-Deno.test("outputSites knows no size where two ways differ", () => {
+Deno.test("outputSites has no size where two paths differ", () => {
   const bytes = assemble(
     ...load(1),
     move(2, 64),
@@ -80,7 +80,7 @@ Deno.test("outputSites forgets registers that a call, a load or arithmetic chang
   assertEquals(after([0x79, 5, 1, 0, 0]), undefined);
 });
 
-Deno.test("outputSites ends on a loop, and leaves out calls with a map that it cannot tell", () => {
+Deno.test("outputSites terminates on a loop, and leaves out calls with an unknown map", () => {
   const bytes = assemble(
     move(2, 8),
     [0x15, 6, 0, -2, 0],

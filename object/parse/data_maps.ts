@@ -1,5 +1,5 @@
 /**
- * Maps that hold global data: one for each data section, one for kconfig values; and the arena's.
+ * Creates the maps of global data: one per data section, one for kconfig values, and the arena's globals.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import type { ObjectSections } from "./sections.ts";
 import type { MapOrigin } from "../spec/spec.ts";
 import { BPF_F_MMAPABLE, BPF_F_RDONLY_PROG } from "../../uapi/bpf_flags.ts";
 
-/** Bytes that libbpf leaves for a data section's name, even when it is shorter (`.bss`). */
+/** Characters that libbpf reserves for a data section's name, even when it is shorter (`.bss`). */
 const RESERVED_SUFFIX = 7;
 
 /**
- * What the kernel is told as a data map's name: as much of the object's name as fits before the
- * section's, or the section's alone when it has a second dot.
+ * Returns the kernel name of a data map: as much of the object's name as fits, and the section's name; only
+ * the section's name if that has a second dot.
  *
- * libbpf's rule, so that tools show the same names: `execsnoop` and `.rodata` make
- * `execsnoo.rodata`, `.data.custom_section` makes `.data.custom_se`.
+ * This is libbpf's rule (`internal_map_name()`), so that tools show the same names: `execsnoop` and
+ * `.rodata` become `execsnoo.rodata`, `.data.custom_section` becomes `.data.custom_se`.
  */
 export function dataMapName(objectName: string, section: string): string {
   const custom = section.indexOf(".", 1) >= 0;
@@ -30,21 +30,21 @@ export function dataMapName(objectName: string, section: string): string {
   return (prefix + section.slice(0, reserved)).replace(/[^A-Za-z0-9_.]/g, "_");
 }
 
-/** What {@linkcode readDataMaps} needs to know about the object. */
+/** Input of {@linkcode readDataMaps}. */
 export interface DataMapContext {
   /** The sections. */
   readonly sections: ObjectSections;
-  /** As much as the kernel's names take of it. */
+  /** Name of the object, at most 15 characters. */
   readonly objectName: string;
   /** The object's BTF. */
   readonly btf: Btf | undefined;
-  /** BTF's data sections. */
+  /** Data sections of BTF. */
   readonly placed: readonly PlacedSection[];
-  /** Bytes of kconfig values. */
+  /** Size of all kconfig values in bytes. */
   readonly kconfigSize: number;
 }
 
-/** Names of sections with a variable that is not static. */
+/** Returns the names of sections with a variable that is not static. */
 function sectionsForOthers(placed: readonly PlacedSection[]): Set<string> {
   const seen = new Set<string>();
   const found = new Set<string>();
@@ -56,7 +56,7 @@ function sectionsForOthers(placed: readonly PlacedSection[]): Set<string> {
   return found;
 }
 
-/** Makes the maps of data sections in their order, then the one of kconfig values. */
+/** Creates the maps of data sections in order, then the map of kconfig values. */
 export function readDataMaps(context: DataMapContext, firstIndex: number): MapDefinition[] {
   const maps: MapDefinition[] = [];
   const forOthers = sectionsForOthers(context.placed);
@@ -111,23 +111,23 @@ function dataMap(
   });
 }
 
-/** libbpf takes the first type of the section's name, whatever its kind. */
+/** Returns the first datasec of a name, or 0. */
 function valueType(btf: Btf | undefined, name: string): number {
   return btf?.find(name, "datasec") ?? 0;
 }
 
-/** Whether somebody outside the object has a reason to map it: it has a variable that is not static. */
+/** Returns whether the map gets BPF_F_MMAPABLE: it has a variable that is not static. */
 function isMappable(btf: Btf | undefined, forOthers: ReadonlySet<string>, name: string): boolean {
-  // The values of externs are for everybody.
+  // kconfig variables are all extern, never static.
   if (name === ".kconfig") return valueType(btf, name) !== 0;
   return forOthers.has(name);
 }
 
 /**
- * Finds the arena among the maps and gives it the object's arena globals.
+ * Finds the arena among the maps and adds the object's arena globals to it.
  *
- * @throws {ObjectError} EINVAL for two arenas, ENOENT for arena globals without an arena, E2BIG for
- * globals that do not fit.
+ * @throws {ObjectError} EINVAL for two arenas, ENOENT for arena globals without an arena, E2BIG when the
+ * globals do not fit.
  */
 export function readArena(
   { elf, arena: section }: ObjectSections,
@@ -139,7 +139,7 @@ export function readArena(
   }
   if (section === undefined) return arena;
   if (arena === undefined) {
-    throw openError(elf.name, "ENOENT", "it has globals in an arena, but no arena", {
+    throw openError(elf.name, "ENOENT", "it has arena globals, but no arena", {
       fix: "define a map of type BPF_MAP_TYPE_ARENA",
     });
   }
@@ -148,7 +148,7 @@ export function readArena(
     throw openError(
       elf.name,
       "E2BIG",
-      `its arena globals take ${pages} pages, arena ${arena.name} has ${arena.maxEntries}`,
+      `its arena globals take ${pages} pages, but arena ${arena.name} has ${arena.maxEntries}`,
     );
   }
   const withGlobals = new MapDefinition({
@@ -175,5 +175,5 @@ export function readArena(
   return withGlobals;
 }
 
-/** What arenas are counted in on every machine that has them with 4 KiB pages. */
+/** Size in bytes of the pages that an arena's max_entries counts. Machines with larger pages are not handled. */
 const PAGE_SIZE = 4096;

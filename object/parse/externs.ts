@@ -1,5 +1,5 @@
 /**
- * Externs: names that the object uses and the kernel, or its configuration, must provide.
+ * Reads externs: symbols that the kernel or its configuration provides.
  *
  * @module
  */
@@ -12,26 +12,27 @@ import type { ElfFile } from "../../elf/elf.ts";
 import { openError } from "../spec/error.ts";
 import type { ExternSpec, KconfigType } from "../spec/spec.ts";
 
-/** The externs in the order of libbpf, which numbers them. */
+/** Externs of an object. */
 export interface Externs {
-  /** kconfig first, by alignment, size and name; then symbols by name. */
+  /** Externs in libbpf's order: kconfig by alignment (largest first), size and name; then symbols by name. */
   readonly list: readonly ExternSpec[];
-  /** The extern of an ELF symbol's index. */
+  /** Externs by the index of their ELF symbol. */
   readonly bySymbol: ReadonlyMap<number, ExternSpec>;
-  /** Bytes of the `.kconfig` map; 0 for none. */
+  /** Size of the `.kconfig` map in bytes; 0 for none. */
   readonly kconfigSize: number;
 }
 
-/** An extern before it has its place. */
+/** An extern before its index and offset are assigned. */
 type Draft =
   & { -readonly [Key in keyof ExternSpec]: ExternSpec[Key] }
   & { readonly symbol: number; readonly alignment: number };
 
 /**
- * Collects undefined symbols and finds out from BTF what they are.
+ * Collects undefined symbols and determines their kinds from BTF.
  *
- * @throws {ObjectError} ENOENT for a symbol that BTF does not know: mostly a call of a function that
- * is no helper, no kfunc and not in the object; EOPNOTSUPP for a section or type that externs cannot have.
+ * @throws {ObjectError} ESRCH when the object has externs but no BTF. ENOENT for a symbol that is not in BTF,
+ * usually a call of a function that is neither a helper, a kfunc nor in the object. EINVAL for one that BTF
+ * does not declare extern. EOPNOTSUPP for a section or type that externs cannot have.
  */
 export function readExterns(elf: ElfFile, btf: Btf | undefined): Externs {
   const drafts: Draft[] = [];
@@ -62,7 +63,7 @@ export function readExterns(elf: ElfFile, btf: Btf | undefined): Externs {
   return { list, bySymbol, kconfigSize: offset };
 }
 
-/** The data sections of externs: the id of each `var` or `func` in them with the section's name. */
+/** Returns the name of the data section of each `var` and `func`, by its type id. */
 function externSections(btf: Btf): Map<number, string> {
   const members = new Map<number, string>();
   for (let id = btf.firstId; id < btf.endId; id++) {
@@ -84,15 +85,19 @@ function readExtern(
 ): Omit<Draft, "weak" | "symbol"> {
   const btfId = btf.find(name, ["var", "func"]);
   if (btfId === undefined) {
-    throw unknownExtern(elf, name, "ENOENT", "BTF does not know it");
+    throw unknownExtern(elf, name, "ENOENT", "it is not in BTF");
   }
   const type = btf.type(btfId);
   if ((type.kind !== "var" && type.kind !== "func") || type.linkage !== "extern") {
-    throw openError(elf.name, "EINVAL", `extern ${name} is defined in BTF, but not in the object`);
+    throw openError(
+      elf.name,
+      "EINVAL",
+      `extern ${name} is undefined in ELF, but BTF does not declare it extern`,
+    );
   }
   const section = sections.get(btfId);
   if (section === undefined) {
-    throw unknownExtern(elf, name, "ENOENT", "it is in no section of BTF");
+    throw unknownExtern(elf, name, "ENOENT", "it is in no BTF data section");
   }
   const draft = { name, essentialName: essentialName(name), btfId, index: 0, offset: 0 };
   if (section === ".ksyms") {
@@ -110,7 +115,7 @@ function readExtern(
     throw openError(
       elf.name,
       "EOPNOTSUPP",
-      `kconfig extern ${name} is of no type that it may have`,
+      `kconfig extern ${name} has an unsupported type`,
       {
         fix: "use bool, char, an integer, enum libbpf_tristate or an array of char",
       },
@@ -123,15 +128,15 @@ function readExtern(
     alignment = btf.alignment(type.type);
   } catch (cause) {
     if (!(cause instanceof BtfError)) throw cause;
-    throw openError(elf.name, "EINVAL", `kconfig extern ${name} is of unknown size`);
+    throw openError(elf.name, "EINVAL", `kconfig extern ${name} has a type without a size`);
   }
   return { ...draft, kind: "kconfig", kconfig, typeId: type.type, size, alignment };
 }
 
 function unknownExtern(elf: ElfFile, name: string, errno: string, why: string): Error {
-  return openError(elf.name, errno, `nothing is known of extern ${name}: ${why}`, {
+  return openError(elf.name, errno, `extern ${name} cannot be resolved: ${why}`, {
     fix: `define ${name} in this object, or declare it with __ksym or __kconfig and -g: ` +
-      "libc functions do not exist in BPF",
+      "BPF programs cannot call libc functions",
     data: { extern: name },
   });
 }
@@ -146,7 +151,7 @@ function compareExterns(a: Draft, b: Draft): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
-/** How a kconfig value of a type is written; undefined for a type that has no such form. */
+/** Returns the encoding of a kconfig value of a type; undefined for an unsupported type. */
 function kconfigType(btf: Btf, typeId: number): KconfigType | undefined {
   const type = btf.type(btf.resolve(typeId));
   switch (type.kind) {
@@ -164,7 +169,7 @@ function kconfigType(btf: Btf, typeId: number): KconfigType | undefined {
         ? { kind: "tristate", signed: false }
         : undefined;
     case "array": {
-      // An array of arrays is none; arrays that hold each other have no end.
+      // Nested arrays are not supported; the check also ends cycles of arrays in malformed BTF.
       if (type.length === 0 || btf.kind(btf.resolve(type.type)) !== Kind.int) return undefined;
       const element = kconfigType(btf, type.type);
       return element?.kind === "char" ? { kind: "text", signed: element.signed } : undefined;
@@ -174,7 +179,7 @@ function kconfigType(btf: Btf, typeId: number): KconfigType | undefined {
   }
 }
 
-/** Everything in the externs' sections of BTF must be an extern of the object. */
+/** Checks that all members of the externs' BTF sections are externs of the object. */
 function checkSections(
   elf: ElfFile,
   btf: Btf,

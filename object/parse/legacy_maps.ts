@@ -1,7 +1,7 @@
 /**
- * Maps of the legacy `maps` section: C structs of numbers, as before Linux 5.3.
+ * Reads maps of the legacy `maps` section: C structs of 32-bit numbers (`struct bpf_map_def`).
  *
- * libbpf 1.0 gave them up; old objects still have them.
+ * libbpf 1.0 dropped support for them; old objects still contain them.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { openError } from "../spec/error.ts";
 import { mapTypeName } from "../../uapi/enums.ts";
 import { MapDefinition } from "../spec/map_spec.ts";
 
-/** Type, key size, value size, entries, flags. */
+/** Size in bytes of type, key size, value size, max_entries and flags. */
 const DEFINITION_SIZE = 20;
 
 /**
- * Reads all maps of a legacy section: each symbol in it is one.
+ * Reads all maps of a legacy section; each symbol in it is a map.
  *
- * Fields after the fifth must be zero: they mean something else in every tool that had them.
+ * Fields after the fifth must be zero, because tools disagree on their meaning.
  *
  * @throws {ObjectError} EINVAL for a definition that is too short, EOPNOTSUPP for further fields.
  */
@@ -38,10 +38,10 @@ export function readLegacyMaps(
     const end = symbols[index + 1]?.value ?? section.data.length;
     const size = end - symbol.value;
     if (size < DEFINITION_SIZE) {
-      throw fail("EINVAL", `has ${size} bytes of definition, not ${DEFINITION_SIZE}`);
+      throw fail("EINVAL", `has a definition of ${size} bytes, not ${DEFINITION_SIZE}`);
     }
     if (section.data.subarray(symbol.value + DEFINITION_SIZE, end).some((byte) => byte !== 0)) {
-      throw fail("EOPNOTSUPP", "has fields after its flags");
+      throw fail("EOPNOTSUPP", "has non-zero fields after its flags");
     }
     const field = (number: number): number =>
       view.getUint32(symbol.value + number * 4, elf.littleEndian);

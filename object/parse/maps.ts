@@ -1,8 +1,8 @@
 /**
- * Maps defined in `.maps`: structs whose members' types are the definition.
+ * Reads BTF-defined maps of `.maps`: structs whose members' types encode the definition.
  *
- * `int (*key_size)[4]` says 4 by its array's length, `u32 *key` names a type, `__ulong(map_extra, …)`
- * is an enumeration with one value.
+ * `int (*key_size)[4]` encodes 4 as an array's length, `u32 *key` names a type, `__ulong(map_extra, …)` is
+ * an enumeration with one value.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { type MapTypeName, mapTypeName } from "../../uapi/enums.ts";
 import { holdsMaps } from "../spec/map_rules.ts";
 import { MapDefinition } from "../spec/map_spec.ts";
 
-/** A definition while it is read. */
+/** A map definition while it is read. */
 interface Definition {
   type: MapTypeName | number | undefined;
   keySize: number;
@@ -30,25 +30,25 @@ interface Definition {
   mapExtra: bigint;
   pinning: "none" | "by-name";
   inner: Definition | undefined;
-  /** Where `values` starts, in bytes from the start of the struct; -1 for none. */
+  /** Offset of `values` in the struct in bytes; -1 for none. */
   valuesOffset: number;
 }
 
-/** A map and where its static slots are. */
+/** A map and the place of its static slots. */
 export interface DefinedMap {
   /** The map. */
   readonly map: MapDefinition;
-  /** Bytes that the variable takes. */
+  /** Size of the variable in bytes. */
   readonly size: number;
-  /** Bytes from the variable's start to its slots; -1 when it has none. */
+  /** Offset of the slots in the variable in bytes; -1 when it has none. */
   readonly valuesOffset: number;
 }
 
 /**
- * Reads all maps of `.maps`, by their place in it.
+ * Reads all maps of `.maps`, ordered by offset.
  *
- * @throws {ObjectError} as libbpf: EOPNOTSUPP for a static or extern map and for an unknown key
- * (unless `relaxed`), EINVAL for one without type, with conflicting sizes or with a wrong member.
+ * @throws {ObjectError} as libbpf: EOPNOTSUPP for a static or extern map and for an unknown member (unless
+ * `relaxed`), EINVAL for a map without a type, with conflicting sizes or with an invalid member.
  */
 export function readMaps(
   elf: ElfFile,
@@ -65,7 +65,7 @@ export function readMaps(
     const reader = new DefinitionReader(elf, btf, variable.name, relaxed);
     if (variable.name === "") throw reader.error("EINVAL", "it has no name");
     if (variable.offset + variable.size > section.size) {
-      throw reader.error("EINVAL", "it reaches out of section .maps");
+      throw reader.error("EINVAL", "it extends past the end of section .maps");
     }
     if (variable.linkage !== "global") {
       throw reader.error(
@@ -109,14 +109,14 @@ export function readMaps(
   });
 }
 
-/** What a definition says about the map itself. */
+/** Returns the part of a definition that describes the map itself. */
 function factsOf(
   { type = 0, inner: _inner, valuesOffset: _offset, ...facts }: Definition,
 ): Omit<Definition, "type" | "inner" | "valuesOffset"> & { type: MapTypeName | number } {
   return { type, ...facts };
 }
 
-/** Members of a definition: libbpf knows twelve, and many maps may share one struct. */
+/** Limit of members per definition: libbpf defines twelve, and many maps may share one large struct. */
 const MOST_MEMBERS = 256;
 
 /** Reads one map's definition. */
@@ -158,7 +158,7 @@ class DefinitionReader {
     if (struct.members.length > MOST_MEMBERS) {
       throw this.error(
         "E2BIG",
-        `it has ${struct.members.length} members, not ${MOST_MEMBERS} at most`,
+        `it has ${struct.members.length} members, more than ${MOST_MEMBERS}`,
       );
     }
     for (let index = 0; index < struct.members.length; index++) {
@@ -223,7 +223,12 @@ class DefinitionReader {
       case "pinning": {
         if (isInner) throw this.error("EINVAL", "an inner map cannot be pinned");
         const pinning = this.#integer(member);
-        if (pinning > 1) throw this.error("EINVAL", `pinning is ${pinning}, neither 0 nor 1`);
+        if (pinning > 1) {
+          throw this.error(
+            "EINVAL",
+            `pinning is ${pinning}; it must be LIBBPF_PIN_NONE (0) or LIBBPF_PIN_BY_NAME (1)`,
+          );
+        }
         definition.pinning = pinning === 1 ? "by-name" : "none";
         return;
       }
@@ -232,13 +237,13 @@ class DefinitionReader {
         throw this.error(
           "EOPNOTSUPP",
           `member ${member.name} is unknown`,
-          "parse with { relaxedMaps: true } to pass it over",
+          "parse with { relaxedMaps: true } to ignore it",
         );
     }
   }
 
   #readValues(definition: Definition, member: Member, isInner: boolean): void {
-    if (isInner) throw this.error("EOPNOTSUPP", "an inner map has inner maps itself");
+    if (isInner) throw this.error("EOPNOTSUPP", "an inner map cannot have inner maps");
     const { type } = definition;
     const isProgramArray = type === "prog_array";
     if (!isProgramArray && (type === undefined || !holdsMaps(type))) {
@@ -263,7 +268,7 @@ class DefinitionReader {
     if (pointee.kind === "struct") definition.inner = this.read(pointee, true);
   }
 
-  /** What a member says by an array's length. */
+  /** Decodes a member of `__uint()`: the length of an array. */
   #integer(member: Member): number {
     const pointer = this.#btf.type(this.#btf.resolve(member.type));
     if (pointer.kind !== "ptr") {
@@ -284,7 +289,7 @@ class DefinitionReader {
     return array.length;
   }
 
-  /** What a member says by an array's length or by an enumerator of 64 bits. */
+  /** Decodes a member of `__uint()` or `__ulong()`: the length of an array or a 64-bit enumerator. */
   #long(member: Member): bigint {
     const type = this.#btf.type(this.#btf.resolve(member.type));
     if (type.kind === "ptr") return BigInt(this.#integer(member));
@@ -295,13 +300,13 @@ class DefinitionReader {
     if (only === undefined || others.length > 0) {
       throw this.error("EINVAL", `member ${member.name} has ${type.values.length} values, not one`);
     }
-    // As in libbpf, a value of 32 bits is extended as if it were signed: clang before 15 cuts wider ones
-    // off (it knows no enum64), and an address that is cut must not look like a good one.
+    // As in libbpf, a 32-bit value is sign-extended: clang before 15 truncates wider values (it has no
+    // enum64), and a truncated address must not look valid.
     const value = type.kind === "enum" ? BigInt(Number(only.value) | 0) : BigInt(only.value);
     return BigInt.asUintN(64, value);
   }
 
-  /** The type that a member points to. */
+  /** Returns the type that a member points to. */
   #pointee(member: Member): number {
     const type = this.#btf.type(member.type);
     if (type.kind === "ptr") return type.type;
@@ -321,9 +326,12 @@ class DefinitionReader {
     }
   }
 
-  /** A size that may have been given before, then as the same. */
+  /** Returns a size, after checking that it equals one given before. */
   #agree(member: Member, before: number, size: number): number {
     if (before === 0 || before === size) return size;
-    throw this.error("EINVAL", `member ${member.name} says ${size} bytes, another said ${before}`);
+    throw this.error(
+      "EINVAL",
+      `member ${member.name} gives ${size} bytes, another member ${before}`,
+    );
   }
 }

@@ -1,5 +1,5 @@
 /**
- * From the bytes of an object to specs: one file for each kind of section.
+ * Parses the sections of an object into specs: one file for each kind of section.
  *
  * Imports: uapi, elf, btf, object/section, object/spec, object/code.
  *

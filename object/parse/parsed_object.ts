@@ -1,5 +1,5 @@
 /**
- * Parse results that `ObjectSpec` does not show: what relocation and BTF preparation need of an object.
+ * Parse results that are not shown on `ObjectSpec`; relocation and BTF preparation read them.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import type { Externs } from "./externs.ts";
 import type { ObjectSections } from "./sections.ts";
 import type { ProgramSpec } from "../spec/spec.ts";
 
-/** Parse results of one object that its spec does not show. */
+/** Parse results of one object that are not shown on its spec. */
 export interface ParsedObject {
   /** The sections. */
   readonly sections: ObjectSections;
-  /** The functions. */
+  /** The functions, sorted by section and start. */
   readonly units: CodeUnits;
   /** The function of each entry program. */
   readonly unitOf: ReadonlyMap<ProgramSpec, CodeUnit>;
@@ -23,6 +23,6 @@ export interface ParsedObject {
   readonly externs: Externs;
   /** The maps in libbpf's order. */
   readonly maps: readonly MapDefinition[];
-  /** BTF's data sections with all places known; empty without BTF. */
+  /** Data sections of BTF with all offsets resolved; empty without BTF. */
   readonly placed: readonly PlacedSection[];
 }

@@ -1,5 +1,5 @@
 /**
- * From sections with code to functions: entry programs and subprograms.
+ * Reads the functions of code sections: entry programs and subprograms.
  *
  * @module
  */
@@ -12,14 +12,14 @@ import type { ObjectSections } from "./sections.ts";
 import { sectionPlan } from "../section/table.ts";
 import type { ProgramSpec } from "../spec/spec.ts";
 
-/** How many functions may share an instruction: some are aliases of others. */
+/** Limit of the functions' total size, as a multiple of the code's: functions may be aliases of each other. */
 const MOST_ALIASES = 16;
 
 /**
- * Finds the functions: each symbol of type FUNC in a section with code.
+ * Reads the functions: each symbol of type STT_FUNC in a code section.
  *
- * @throws {ObjectError} EINVAL for a function that reaches out of its section or does not consist of
- * whole instructions, EOPNOTSUPP for a static entry program.
+ * @throws {ObjectError} EINVAL for a function that extends past its section, is not made of whole
+ * instructions or overlaps too many others; EOPNOTSUPP for a static entry program.
  */
 export function readFunctions(sections: ObjectSections): CodeUnits {
   const { elf } = sections;
@@ -39,7 +39,13 @@ export function readFunctions(sections: ObjectSections): CodeUnits {
     }
     units.push(readFunction(sections, section, bytes, symbol));
     room -= symbol.size;
-    if (room < 0) throw openError(elf.name, "EINVAL", "its functions overlap over and over");
+    if (room < 0) {
+      throw openError(
+        elf.name,
+        "EINVAL",
+        `its functions take more than ${MOST_ALIASES} times the size of its code`,
+      );
+    }
   }
   return new CodeUnits(units, sections.textIndex);
 }
@@ -55,7 +61,9 @@ function readFunction(
     throw openError(
       elf.name,
       "EINVAL",
-      `function ${name} takes bytes ${value} to ${value + size} of section ${section.name}, ` +
+      `function ${name} extends from byte ${value} to ${
+        value + size
+      } of section ${section.name}, ` +
         `which has ${bytes.length}`,
     );
   }
@@ -65,7 +73,7 @@ function readFunction(
       elf.name,
       "EOPNOTSUPP",
       `program ${name} in section ${section.name} is static`,
-      { fix: "make the function global, or move a subprogram to .text" },
+      { fix: "make the function global, or move it to .text if it is a subprogram" },
     );
   }
   if (size === 0 || size % INSTRUCTION_SIZE !== 0 || value % INSTRUCTION_SIZE !== 0) {
@@ -88,7 +96,7 @@ function readFunction(
   };
 }
 
-/** Makes the spec of an entry program. */
+/** Creates the spec of an entry program. */
 export function programSpec(unit: CodeUnit): ProgramSpec {
   const plan = sectionPlan(unit.section);
   return {

@@ -1,6 +1,5 @@
 /**
- * Relocations: what instructions, map slots and struct_ops members refer to, read once into typed
- * records.
+ * Decodes the relocations of instructions, map slots and struct_ops members into typed records.
  *
  * @module
  */
@@ -26,10 +25,10 @@ import type { ObjectSections } from "./sections.ts";
 import { sectionPlan } from "../section/table.ts";
 import { isFunctionPointer } from "../spec/struct_ops_spec.ts";
 
-/** The first of the section indices that are none. */
+/** SHN_LORESERVE: the first reserved section index. */
 const FIRST_RESERVED = 0xff00;
 
-/** All that relocations can lead to. */
+/** Everything that relocations can refer to. */
 export interface RelocationContext {
   /** The sections. */
   readonly sections: ObjectSections;
@@ -39,9 +38,9 @@ export interface RelocationContext {
   readonly externs: Externs;
   /** The maps. */
   readonly maps: readonly MapDefinition[];
-  /** Those of `.maps`, with their slots' places. */
+  /** Maps of `.maps`, with the offsets of their slots. */
   readonly defined: readonly DefinedMap[];
-  /** The arena. */
+  /** The arena; undefined when the object has none. */
   readonly arena: MapDefinition | undefined;
   /** The object's BTF. */
   readonly btf: Btf | undefined;
@@ -50,9 +49,10 @@ export interface RelocationContext {
 /**
  * Reads the relocations of code, of `.maps` and of struct_ops sections.
  *
- * Relocations of other sections (BTF, DWARF) are never looked at.
+ * Relocations of other sections (BTF, DWARF) are ignored.
  *
- * @throws {ObjectError} for one that leads nowhere or stands where none can be.
+ * @throws {ObjectError} EINVAL for a relocation with an invalid place or target, ESRCH for a map slot that
+ * names an unknown map or program.
  */
 export function readRelocations(context: RelocationContext): void {
   const { sections, units } = context;
@@ -74,15 +74,15 @@ export function readRelocations(context: RelocationContext): void {
 
 class RelocationReader {
   readonly #context: RelocationContext;
-  /** Maps by the section and offset that a symbol names. */
+  /** Maps by section and offset. */
   readonly #maps = new Map<number, Map<number, MapDefinition>>();
-  /** struct_ops maps by their section, in the order of their places. */
+  /** struct_ops maps by section, ordered by offset. */
   readonly #structOps = new Map<number, MapDefinition[]>();
   /** The first map of each name in `.maps`. */
   readonly #named = new Map<string, MapDefinition>();
   /** The first function of each name. */
   readonly #functions = new Map<string, CodeUnit>();
-  /** Members of struct_ops types by the bit at which they start. */
+  /** Members of struct_ops types by their bit offset. */
   readonly #members = new Map<CompositeType, Map<number, Member>>();
   readonly #defined: readonly DefinedMap[];
 
@@ -108,19 +108,19 @@ class RelocationReader {
     }
   }
 
-  /** Reads one relocation of an instruction. */
+  /** Decodes one relocation of an instruction. */
   code(section: ElfSection, relocation: ElfRelocation): void {
     const { offset } = relocation;
     if (offset % INSTRUCTION_SIZE !== 0 || offset >= section.size) {
       throw this.#error(
         "EINVAL",
-        `relocation at byte ${offset} of ${section.name} is at no instruction`,
+        `relocation at byte ${offset} of ${section.name} is not at an instruction`,
       );
     }
     const symbol = this.#symbol(relocation);
     const index = offset / INSTRUCTION_SIZE;
     const unit = this.#context.units.at(section.index, index);
-    // Code that belongs to no function: a weak function that a linker replaced by another.
+    // Code outside of all functions: a weak function that the linker replaced.
     if (unit === undefined) return;
     const record = this.#readCode(unit, index - unit.start, symbol);
     unit.relocations.push(record);
@@ -139,14 +139,16 @@ class RelocationReader {
         fix,
       );
     if (!isCall && opcode !== Opcode.loadImmediate64) {
-      throw refuse(`opcode 0x${opcode.toString(16)} can refer to nothing`);
+      throw refuse(`opcode 0x${opcode.toString(16)} takes no relocation`);
     }
-    // Two instructions make a 64-bit load; the second one must be there.
-    if (!isCall && instruction + 1 >= unit.count) throw refuse("the load is cut off");
+    // A 64-bit load takes two instructions.
+    if (!isCall && instruction + 1 >= unit.count) {
+      throw refuse("the second half of the 64-bit load is missing");
+    }
     const index = symbol.sectionIndex;
     if (index === 0 && symbol.type === "notype" && symbol.binding !== "local") {
       const extern = externs.bySymbol.get(symbol.index);
-      if (extern === undefined) throw refuse("nothing is known of it");
+      if (extern === undefined) throw refuse("it is not a known extern");
       return {
         ...record,
         kind: isCall ? "extern-call" : "extern",
@@ -155,25 +157,30 @@ class RelocationReader {
       };
     }
     if (isCall) {
-      if (sourceOf(code, instruction) !== Pseudo.call) throw refuse("it is a call of a helper");
-      if (index === 0 || index !== sections.textIndex) {
-        throw refuse("only functions in .text can be called", "leave the function without SEC()");
+      if (sourceOf(code, instruction) !== Pseudo.call) {
+        throw refuse("the instruction calls a helper");
       }
-      if (symbol.value % INSTRUCTION_SIZE !== 0) throw refuse("it is at no instruction");
+      if (index === 0 || index !== sections.textIndex) {
+        throw refuse("only functions in .text can be called", "remove SEC() from the function");
+      }
+      if (symbol.value % INSTRUCTION_SIZE !== 0) throw refuse("it is not at an instruction");
       return { ...record, kind: "call" };
     }
     if (index === 0 || index >= FIRST_RESERVED) {
-      throw refuse("it is in no section", "give a global variable a value");
+      throw refuse(
+        "it is in no section",
+        "define the symbol in this object, or declare it with __ksym or __kconfig",
+      );
     }
     if (isSubprogram(symbol, sections.textIndex)) {
       if (
         symbol.value % INSTRUCTION_SIZE !== 0 ||
         immediateOf(code, instruction) % INSTRUCTION_SIZE !== 0
-      ) throw refuse("it is at no instruction");
+      ) throw refuse("it is not at an instruction");
       return { ...record, kind: "address" };
     }
     if (index === sections.arena?.index) {
-      if (arena === undefined) throw refuse("there is no arena");
+      if (arena === undefined) throw refuse("the object has no arena");
       return { ...record, kind: "data", target: arena.index };
     }
     if (index === sections.jumpTables?.index) {
@@ -192,7 +199,7 @@ class RelocationReader {
     return { ...record, kind: "data", target: data.index };
   }
 
-  /** Reads one relocation of `.maps`: a static slot. */
+  /** Decodes one relocation of `.maps`: a static slot. */
   mapSlot(section: ElfSection, relocation: ElfRelocation): void {
     const { sections, units } = this.#context;
     const symbol = this.#symbol(relocation);
@@ -210,7 +217,7 @@ class RelocationReader {
     let name: string;
     if (typeof map.type === "string" && holdsMaps(map.type)) {
       if (symbol.sectionIndex !== sections.maps?.index) {
-        throw refuse("EINVAL", "it is no map of .maps");
+        throw refuse("EINVAL", "it is not a map of .maps");
       }
       if (map.type === "hash_of_maps" && map.keySize !== 4) {
         throw refuse("EINVAL", `keys have ${map.keySize} bytes, and static values need 4`);
@@ -224,19 +231,19 @@ class RelocationReader {
       if (
         unit.sectionIndex !== symbol.sectionIndex ||
         unit.start * INSTRUCTION_SIZE !== symbol.value || units.isSubprogram(unit)
-      ) throw refuse("EINVAL", "it is no entry program");
+      ) throw refuse("EINVAL", "it is not an entry program");
       name = unit.name;
     } else {
       throw refuse("EINVAL", "only maps of maps and prog arrays have values");
     }
     const from = map.sectionOffset + valuesOffset;
     if (valuesOffset < 0 || offset < from || (offset - from) % 8 !== 0) {
-      throw refuse("EINVAL", "it is no element of values");
+      throw refuse("EINVAL", "it is not an element of values");
     }
     map.addSlot((offset - from) / 8, name);
   }
 
-  /** Reads one relocation of a struct_ops section: a function pointer. */
+  /** Decodes one relocation of a struct_ops section: a function pointer. */
   structOps(section: ElfSection, relocation: ElfRelocation): void {
     const { btf, units } = this.#context;
     const symbol = this.#symbol(relocation);
@@ -249,7 +256,9 @@ class RelocationReader {
     const refuse = (errno: string, why: string): Error =>
       this.#error(errno, `struct_ops ${map.name} refers to ${this.#describe(symbol)}: ${why}`);
     if (symbol.sectionIndex >= FIRST_RESERVED) throw refuse("EINVAL", "it is in no section");
-    if (symbol.value % INSTRUCTION_SIZE !== 0) throw refuse("EINVAL", "it is at no instruction");
+    if (symbol.value % INSTRUCTION_SIZE !== 0) {
+      throw refuse("EINVAL", "it is not at an instruction");
+    }
     const type = btf.type(map.valueTypeId) as CompositeType;
     const bits = (offset - map.sectionOffset) * 8;
     const member = this.#membersOf(type).get(bits);
@@ -257,9 +266,9 @@ class RelocationReader {
     if (!isFunctionPointer(btf, member.type)) {
       throw refuse("EINVAL", `member ${member.name} is not a function pointer`);
     }
-    // A static function is named by its section; where it starts is in the data.
+    // A static function is referred to by its section symbol, so it is looked up by offset, not by name.
     const unit = units.at(symbol.sectionIndex, symbol.value / INSTRUCTION_SIZE);
-    if (unit === undefined) throw refuse("EINVAL", "it is no program");
+    if (unit === undefined) throw refuse("EINVAL", "it is not a program");
     if (sectionPlan(unit.section).type !== "struct_ops") {
       throw refuse("EINVAL", `${unit.name} is in section ${unit.section}, not struct_ops`);
     }
@@ -296,7 +305,7 @@ class RelocationReader {
   }
 }
 
-/** The last of things in the order of their places that starts at or before a place. */
+/** Returns the last item that starts at or before a place. The items are ordered by start. */
 function lastAt<T>(
   things: readonly T[],
   place: number,
@@ -312,7 +321,7 @@ function lastAt<T>(
   return things[low - 1];
 }
 
-/** Whether a symbol names a function in `.text`: a static one is named by its section. */
+/** Returns whether a symbol refers to a function in `.text`; static ones are referred to by their section. */
 function isSubprogram(symbol: ElfSymbol, textIndex: number): boolean {
   if (symbol.sectionIndex !== textIndex) return false;
   return symbol.binding === "local" ? symbol.type === "section" : symbol.type === "func";

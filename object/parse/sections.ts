@@ -1,5 +1,5 @@
 /**
- * The first look at an object: which ELF section is what.
+ * Classifies an object's ELF sections.
  *
  * @module
  */
@@ -8,28 +8,28 @@ import { SectionFlag, SectionType } from "../../elf/constants.ts";
 import type { ElfFile, ElfSection } from "../../elf/elf.ts";
 import { openError } from "../spec/error.ts";
 
-/** What a data section is to a loader. */
+/** Kind of a data section. */
 export type DataKind = "data" | "rodata" | "bss";
 
-/** An object's sections, sorted by what they are. */
+/** An object's sections by purpose. */
 export interface ObjectSections {
   /** The object. */
   readonly elf: ElfFile;
-  /** At most 63 characters; empty without a `license` section. */
+  /** License, at most 63 characters; empty without a `license` section. */
   readonly license: string;
-  /** From the `version` section; 0 without one. */
+  /** Kernel version from the `version` section; 0 without one. */
   readonly kernelVersion: number;
   /** Sections with code. */
   readonly code: readonly ElfSection[];
-  /** The index of `.text`, or -1. */
+  /** ELF index of `.text`, or -1. */
   readonly textIndex: number;
-  /** `.data*`, `.rodata*` and `.bss*` in order. */
+  /** Data sections in order: `.data`, `.rodata`, `.bss` and `.data.NAME` etc. */
   readonly data: readonly { readonly section: ElfSection; readonly kind: DataKind }[];
   /** `.maps`. */
   readonly maps?: ElfSection | undefined;
-  /** The legacy `maps`. */
+  /** Legacy `maps`. */
   readonly legacyMaps?: ElfSection | undefined;
-  /** `.struct_ops`, `.struct_ops.link` and those with a `?`. */
+  /** `.struct_ops` and `.struct_ops.link`, also with a leading `?`. */
   readonly structOps: readonly ElfSection[];
   /** `.addr_space.1`: globals in an arena. */
   readonly arena?: ElfSection | undefined;
@@ -48,11 +48,11 @@ const STRUCT_OPS = new Set([
   "?.struct_ops.link",
 ]);
 
-/** Bytes of a license that the kernel is given. */
+/** Bytes of the license that are passed to the kernel. */
 const LONGEST_LICENSE = 63;
 
 /**
- * Sorts an object's sections.
+ * Classifies an object's sections by name, type and flags.
  *
  * @throws {ObjectError} ENOENT without symbols, EOPNOTSUPP for a legacy `maps` section unless
  * `legacyMaps`, EINVAL for a section of the wrong ELF type.
@@ -60,7 +60,7 @@ const LONGEST_LICENSE = 63;
 export function readSections(elf: ElfFile, legacyMaps: boolean): ObjectSections {
   if (!elf.hasSymbolTable) {
     throw openError(elf.name, "ENOENT", "it has no symbol table", {
-      fix: "keep the symbols: strip with llvm-strip -g and not further",
+      fix: "keep the symbols: strip only debug sections, with llvm-strip -g",
     });
   }
   const sections: { -readonly [Key in keyof ObjectSections]: ObjectSections[Key] } = {
@@ -93,7 +93,11 @@ export function readSections(elf: ElfFile, legacyMaps: boolean): ObjectSections 
       sections.maps = section;
     } else if (name === ".BTF" || name === ".BTF.ext") {
       if (!isProgramData) {
-        throw openError(elf.name, "EINVAL", `section ${name} is of ELF type ${type}, not data`);
+        throw openError(
+          elf.name,
+          "EINVAL",
+          `section ${name} has ELF type ${type} instead of SHT_PROGBITS`,
+        );
       }
       if (name === ".BTF") sections.btf = section;
       else sections.btfExt = section;
@@ -122,7 +126,7 @@ export function readSections(elf: ElfFile, legacyMaps: boolean): ObjectSections 
   return sections;
 }
 
-/** Whether a section is called `.data` or `.data.something`. */
+/** Returns whether a section is named `.data` or `.data.NAME`, for the base `.data`. */
 function isNamed(name: string, base: string): boolean {
   return name === base || name.startsWith(`${base}.`);
 }

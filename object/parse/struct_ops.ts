@@ -1,5 +1,5 @@
 /**
- * struct_ops maps: each variable of `.struct_ops` is a struct whose function pointers are programs.
+ * Reads struct_ops maps: each variable of `.struct_ops` is a struct whose function pointers are programs.
  *
  * @module
  */
@@ -13,14 +13,14 @@ import { MapDefinition } from "../spec/map_spec.ts";
 import { StructOps } from "../spec/struct_ops_spec.ts";
 import { BPF_F_LINK } from "../../uapi/bpf_flags.ts";
 
-/** Members that a struct_ops type may have: the biggest of the kernel, of sched_ext, has about fifty. */
+/** Limit of members per struct_ops type. The kernel's largest, sched_ext_ops, has about fifty. */
 const MOST_MEMBERS = 1024;
 
 /**
- * Makes a map for each variable of a struct_ops section.
+ * Creates a map for each variable of a struct_ops section.
  *
- * @throws {ObjectError} EINVAL for a variable that is no struct or reaches out of its section, E2BIG
- * for one with too many members, EOPNOTSUPP for a struct without name.
+ * @throws {ObjectError} EINVAL for a variable that is not a struct, overlaps another or extends past its
+ * section, E2BIG for one with too many members, EOPNOTSUPP for a struct without a name.
  */
 export function readStructOps(
   elf: ElfFile,
@@ -43,18 +43,18 @@ export function readStructOps(
       typeId = btf.resolve(variable.typeId);
     } catch (cause) {
       if (!(cause instanceof BtfError)) throw cause;
-      throw fail("EINVAL", "has a type that leads nowhere");
+      throw fail("EINVAL", "has an invalid type");
     }
     const type = btf.type(typeId);
-    if (type.name === "") throw fail("EOPNOTSUPP", "is of a type without name");
+    if (type.name === "") throw fail("EOPNOTSUPP", "has a type without a name");
     if (type.kind !== "struct") throw fail("EINVAL", `is a ${type.kind}, not a struct`);
     if (type.members.length > MOST_MEMBERS) {
-      throw fail("E2BIG", `has ${type.members.length} members, not ${MOST_MEMBERS} at most`);
+      throw fail("E2BIG", `has ${type.members.length} members, more than ${MOST_MEMBERS}`);
     }
     taken += type.size;
-    if (taken > section.data.length) throw fail("EINVAL", "overlaps others");
+    if (taken > section.data.length) throw fail("EINVAL", "overlaps another variable");
     if (variable.offset + type.size > section.data.length) {
-      throw fail("EINVAL", `reaches out of section ${section.name}`);
+      throw fail("EINVAL", `extends past the end of section ${section.name}`);
     }
     return new MapDefinition({
       name: variable.name,

@@ -1,7 +1,7 @@
 /**
- * `__arg_ctx` for kernels before 6.8: global functions whose parameter is tagged as the program's context
- * get, for each type of program that calls them, a clone in the BTF whose parameter is what those kernels
- * take for a context.
+ * Implements `__arg_ctx` for kernels before 6.8: clones the BTF of global functions with a parameter tagged
+ * as the program's context, once per type of calling program, with the parameter type that these kernels
+ * recognize as that program's context. libbpf does the same (`probe_kern_arg_ctx_tag()` and after).
  *
  * @module
  */
@@ -13,12 +13,12 @@ import type { ProgramTypeName } from "../../uapi/enums.ts";
 import { type ObjectSpec, parsedObject } from "../object_spec.ts";
 import type { RelocatedProgram } from "../spec/spec.ts";
 
-/** The declaration tag that `__arg_ctx` is. */
+/** The declaration tag that `__arg_ctx` expands to. */
 const TAG = "arg:ctx";
 
 /**
- * The name of the struct that a kernel before 6.8 knows a program's context by; undefined for types whose
- * context has no name.
+ * Name of the struct by which kernels before 6.8 recognize the context of a program type; undefined for
+ * types whose context is not a named struct.
  */
 const CONTEXTS: { readonly [type in ProgramTypeName]: string | undefined } = {
   unspec: undefined,
@@ -57,36 +57,35 @@ const CONTEXTS: { readonly [type in ProgramTypeName]: string | undefined } = {
 };
 
 /**
- * Structs of registers that newer kernels take in place of a context: of perf events, what
- * `bpf_user_pt_regs_t` is on x86, on arm64 and s390, and on riscv.
+ * Register structs that newer kernels accept in place of a context. For perf events it is what
+ * `bpf_user_pt_regs_t` is defined as: on x86, on arm64 and s390, and on riscv.
  */
 const REGISTERS: { readonly [context: string]: readonly string[] } = {
   bpf_user_pt_regs_t: ["pt_regs"],
   bpf_perf_event_data: ["pt_regs", "user_pt_regs", "user_regs_struct"],
 };
 
-/** Types to add to an object's BTF, in order: the first gets the id after the last of the object's. */
+/** Types to append to an object's BTF, in order: the first gets the id after the object's last. */
 export type AddedTypes = readonly TypeDefinition[];
 
-/** Programs whose functions are told to take a context, and the types that tell it. */
+/** Programs whose func_info refers to clones, and the types of the clones. */
 export interface ArgumentContexts {
-  /** The programs, in the order given: those that need nothing are the same objects. */
+  /** The programs, in the order given. Programs that need no clone are returned unchanged. */
   readonly programs: readonly RelocatedProgram[];
-  /** What {@linkcode btfToLoad} has to add. */
+  /** The types that {@linkcode btfToLoad} must append. */
   readonly types: AddedTypes;
 }
 
-/** Whether a tagged parameter is in the object at all: all that has to be asked of most objects. */
+/** Returns whether the object has any tagged parameter. Most objects have none and need no clones. */
 export function hasArgumentContexts(spec: ObjectSpec): boolean {
   return spec.btf !== undefined && spec.btf.findAll(TAG, ["decl_tag"]).length > 0;
 }
 
 /**
- * Works out the clones, as libbpf has them, and points each program's func_info to them.
+ * Creates the clones, as libbpf does, and points each program's func_info to them.
  *
- * Functions that are static, or hidden and so told to be static, need none: the verifier looks at them
- * where they are called. A parameter that is the context already, or no pointer that could stand for one,
- * stays as it is.
+ * Static and hidden functions need no clone, because the verifier checks them at each call. A parameter that
+ * already has a context type, or is not a pointer that can stand for a context, is not changed.
  */
 export function argumentContexts(
   spec: ObjectSpec,
@@ -119,10 +118,10 @@ function withContexts(linked: RelocatedProgram, clones: Clones): RelocatedProgra
   return changed ? { ...linked, funcInfo: { ...funcInfo, records } } : linked;
 }
 
-/** Registers that hold arguments, and what the stack may hold of them some day. */
+/** Limit of parameters: the kernel passes five in registers; the rest allows for stack arguments. */
 const MOST_PARAMETERS = 12;
 
-/** Global functions with tagged parameters: which parameters, counted from 0. */
+/** Returns the indices of the tagged parameters of each global function. */
 function taggedFunctions(spec: ObjectSpec, btf: Btf): Map<number, Set<number>> {
   const { units } = parsedObject(spec);
   const hidden = new Set(units.all.filter(({ hidden }) => hidden).map(({ name }) => name));
@@ -133,7 +132,7 @@ function taggedFunctions(spec: ObjectSpec, btf: Btf): Map<number, Set<number>> {
     const func = btf.type(tag.type);
     if (func.kind !== "func" || func.linkage !== "global" || hidden.has(func.name)) continue;
     const prototype = btf.type(func.type);
-    // What has more parameters than registers no kernel takes.
+    // The verifier refuses functions with more parameters.
     if (prototype.kind !== "func_proto" || prototype.parameters.length > MOST_PARAMETERS) continue;
     const parameter = tag.componentIndex;
     if (parameter < 0 || parameter >= prototype.parameters.length) continue;
@@ -144,7 +143,7 @@ function taggedFunctions(spec: ObjectSpec, btf: Btf): Map<number, Set<number>> {
   return tagged;
 }
 
-/** The clones made so far: one for each function and context. */
+/** Clones made so far, one per function and context. */
 class Clones {
   readonly types: TypeDefinition[] = [];
   readonly #btf: Btf;
@@ -157,7 +156,7 @@ class Clones {
     this.#tagged = tagged;
   }
 
-  /** The function's clone for a context; the function itself when it needs none. */
+  /** Returns the function's clone for a context, or the function when it needs none. */
   of(id: number, context: string): number {
     const tagged = this.#tagged.get(id);
     if (tagged === undefined) return id;
@@ -189,7 +188,7 @@ class Clones {
     return clone;
   }
 
-  /** A pointer to an empty struct: these kernels compare its name and nothing else. */
+  /** Returns a pointer to an empty struct, of which these kernels compare only the name. */
   #pointer(context: string): number {
     let pointer = this.#pointers.get(context);
     if (pointer === undefined) {
@@ -206,23 +205,23 @@ class Clones {
   }
 }
 
-/** Whether a parameter stands for the context, and is not what a kernel before 6.8 knows it by. */
+/** Returns whether a parameter can be the context, but not as a type that kernels before 6.8 recognize. */
 function needsContext(btf: Btf, parameter: number, context: string): boolean {
   const pointer = btf.type(btf.resolve(parameter));
   if (pointer.kind !== "ptr") return false;
   const named = withoutModifiers(btf, pointer.type);
-  // The one context that is a typedef.
+  // The only context type that is a typedef.
   if (
     context in REGISTERS && named.kind === "typedef" && named.name === "bpf_user_pt_regs_t"
   ) return false;
   const target = btf.type(btf.resolve(pointer.type));
   if (target.kind === "void") return true;
   if (target.kind === "struct") return REGISTERS[context]?.includes(target.name) ?? false;
-  // Raw tracepoints see their context as an array of 64-bit words.
+  // The context of raw tracepoints is an array of 64-bit values.
   return context === "bpf_raw_tracepoint_args" && target.kind === "int" && target.size === 8;
 }
 
-/** The type behind const, volatile and restrict: the first typedef is kept. */
+/** Returns the type behind const, volatile, restrict and type tags; typedefs are kept. */
 function withoutModifiers(btf: Btf, id: number): ReturnType<Btf["type"]> {
   let type = btf.type(id);
   while (

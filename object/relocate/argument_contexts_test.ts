@@ -17,7 +17,7 @@ const fixed = argumentContexts(spec, linked);
 const before = spec.btf as Btf;
 const after = Btf.parse(btfToLoad(spec, undefined, fixed.types));
 
-/** The ids of a linked program's functions by their names. */
+/** Returns the type ids of a relocated program's functions by name. */
 function functions(program: RelocatedProgram | undefined, btf: Btf): Map<string, number> {
   const { recordSize = 0, records = new Uint8Array() } = program?.funcInfo ?? {};
   const view = new DataView(records.buffer);
@@ -29,7 +29,7 @@ function functions(program: RelocatedProgram | undefined, btf: Btf): Map<string,
   return found;
 }
 
-/** A function's parameters: `name: kind name`. */
+/** Returns a function's parameters as `name: kind name`. */
 function parameters(btf: Btf, id: number): string[] {
   const func = btf.type(id);
   assert(func.kind === "func" && func.linkage === "global");
@@ -42,7 +42,7 @@ function parameters(btf: Btf, id: number): string[] {
   });
 }
 
-Deno.test("argumentContexts clones a function once for each context, tagged parameters alone changed", () => {
+Deno.test("argumentContexts clones a function once per context, with only tagged parameters changed", () => {
   const ids = fixed.programs.map((program) => functions(program, after).get("emit") ?? 0);
   const [probe = 0, raw = 0, frame = 0, traced = 0] = ids;
   assertEquals(parameters(after, probe), [
@@ -54,12 +54,12 @@ Deno.test("argumentContexts clones a function once for each context, tagged para
   assertEquals(parameters(after, frame)[1], "context: struct xdp_md *");
   assert([probe, raw, frame].every((id) => id >= before.endId));
   assertEquals(after.type(after.find("xdp_md", "struct") ?? 0).kind, "struct");
-  // No kernel before 6.8 knows a named context of a tracepoint.
+  // Kernels before 6.8 have no named context of tracepoints.
   assertEquals(traced, functions(linked[3], before).get("emit"));
   assertStrictEquals(fixed.programs[3], linked[3]);
 });
 
-Deno.test("argumentContexts keeps a function as it was for whoever refers to it, and its tag", () => {
+Deno.test("argumentContexts does not change the original function and its tag", () => {
   for (let id = 1; id < before.endId; id++) {
     assertEquals(
       [after.kindName(id), after.nameOf(id)],
@@ -75,7 +75,7 @@ Deno.test("argumentContexts keeps a function as it was for whoever refers to it,
   );
 });
 
-Deno.test("argumentContexts changes what stands for the context, and not the context itself", () => {
+Deno.test("argumentContexts changes types that stand for the context, but not context types", () => {
   const probe = functions(fixed.programs[0], after);
   assertEquals(parameters(after, probe.get("registers") ?? 0), [
     "context: struct bpf_user_pt_regs_t *",
@@ -86,7 +86,7 @@ Deno.test("argumentContexts changes what stands for the context, and not the con
   assertNotEquals(frame.get("emit"), written.get("emit"));
 });
 
-Deno.test("argumentContexts leaves hidden functions to be looked at where they are called", () => {
+Deno.test("argumentContexts does not clone hidden functions", () => {
   const hidden = functions(fixed.programs[2], after).get("hidden") ?? 0;
   assertEquals(hidden, functions(linked[2], before).get("hidden"));
   const func = after.type(hidden);
@@ -102,7 +102,7 @@ Deno.test("clones keep their ids in the BTF for older kernels", () => {
   }
 });
 
-Deno.test("hasArgumentContexts tells objects that need a look from the others", () => {
+Deno.test("hasArgumentContexts returns whether an object has tagged parameters", () => {
   assertEquals(hasArgumentContexts(spec), true);
   const other = ObjectSpec.parse(linking);
   assertEquals(hasArgumentContexts(other), false);

@@ -1,5 +1,5 @@
 /**
- * Which functions call which.
+ * Finds the calls of subprograms and the exception callbacks of programs.
  *
  * @module
  */
@@ -19,21 +19,21 @@ import { type ObjectSpec, parsedObject } from "../object_spec.ts";
 
 /** An instruction that refers to a subprogram. */
 export interface CallSite {
-  /** Counted from the function's start. */
+  /** Index of the instruction in the function. */
   readonly instruction: number;
-  /** Whether the subprogram's address is taken, rather than the subprogram called. */
+  /** Whether the instruction loads the subprogram's address instead of calling it. */
   readonly address: boolean;
   /** The subprogram. */
   readonly target: CodeUnit;
 }
 
-/** Found once per function: linking one program after the other asks again and again. */
+/** Cached per function, because every program that calls it needs its call sites. */
 const known = new WeakMap<CodeUnit, readonly CallSite[]>();
 
 /**
- * The calls in a function, in its order.
+ * Returns the calls in a function, in order.
  *
- * @throws {RelocationError} for a call that leads to no function of `.text`.
+ * @throws {RelocationError} EINVAL for a call whose target is not in a function of `.text`.
  */
 export function callSites(spec: ObjectSpec, unit: CodeUnit): readonly CallSite[] {
   let sites = known.get(unit);
@@ -67,8 +67,8 @@ function findCallSites(spec: ObjectSpec, unit: CodeUnit): CallSite[] {
         subject: `function ${unit.name}`,
         errno: "EINVAL",
         why: at === undefined
-          ? `instruction ${instruction} takes a subprogram's address without a relocation`
-          : `instruction ${instruction} calls instruction ${at} of .text, where no function is`,
+          ? `instruction ${instruction} loads a subprogram's address without a relocation`
+          : `instruction ${instruction} calls instruction ${at} of .text, which is in no function`,
         data: { function: unit.name, instruction },
       });
     }
@@ -78,7 +78,7 @@ function findCallSites(spec: ObjectSpec, unit: CodeUnit): CallSite[] {
   return sites;
 }
 
-/** The instruction of `.text` that is called; undefined when there is no telling. */
+/** Returns the index in `.text` of the instruction that is called; undefined when it cannot be determined. */
 function targetOf(
   unit: CodeUnit,
   instruction: number,
@@ -87,25 +87,25 @@ function targetOf(
 ): number | undefined {
   const immediate = immediateOf(unit.code, instruction);
   if (relocation?.kind === "call") {
-    // A global function is named by its symbol and the immediate is -1; a static one by its section,
-    // and the immediate says where in it.
+    // A global function is referred to by its symbol, with an immediate of -1; a static one by its section
+    // symbol, with its place in the immediate.
     return Math.trunc(relocation.offset / INSTRUCTION_SIZE) + immediate + 1;
   }
   if (relocation?.kind === "address") {
     return Math.trunc((relocation.offset + immediate) / INSTRUCTION_SIZE);
   }
   if (relocation !== undefined || !isCall) return undefined;
-  // Calls within a section need no relocation: the distance is known.
+  // Calls within a section have no relocation: the immediate is the distance.
   return unit.start + instruction + immediate + 1;
 }
 
 const CALLBACK_TAG = "exception_callback:";
 
-/** What the tags of an object say of exception callbacks, found once per object. */
+/** Exception callbacks named by an object's declaration tags, cached per object. */
 interface CallbackTags {
-  /** By the program's name, the names of its callbacks in the order of their tags. */
+  /** Names of a program's callbacks in the order of their tags, by the program's name. */
   readonly byProgram: ReadonlyMap<string, readonly string[]>;
-  /** The callback of the first tag that is not on a program. */
+  /** Callback of the first tag that is not on a global function. */
   readonly misplaced?: string | undefined;
   /** The first subprogram of each name. */
   readonly subprograms: ReadonlyMap<string, CodeUnit>;
@@ -148,12 +148,12 @@ function findCallbackTags(spec: ObjectSpec, btf: Btf): CallbackTags {
 }
 
 /**
- * The function that an entry program names as its exception callback.
+ * Returns the function that an entry program names as its exception callback.
  *
- * Undefined where there is none, and where there are two: the verifier refuses those.
+ * Returns undefined when there is none, and when there are several, which the verifier refuses.
  *
- * @throws {RelocationError} EINVAL for one that is static or hidden, and for every program where a tag is
- * on something else than one; ENOENT for one that is not there.
+ * @throws {RelocationError} EINVAL for a static or hidden callback, and for every program of an object with
+ * a tag that is not on a global function; ENOENT for a callback that does not exist.
  */
 export function exceptionCallback(spec: ObjectSpec, unit: CodeUnit): CodeUnit | undefined {
   if (spec.btf === undefined) return undefined;
@@ -166,15 +166,15 @@ export function exceptionCallback(spec: ObjectSpec, unit: CodeUnit): CodeUnit | 
       why: `its exception callback ${name} ${why}`,
     });
   if (misplaced !== undefined) {
-    throw fail(misplaced, "EINVAL", "is named on something else than a program");
+    throw fail(misplaced, "EINVAL", "is tagged on something other than a program");
   }
   const [name, second] = byProgram.get(unit.name) ?? [];
   if (name === undefined) return undefined;
   const callback = subprograms.get(name);
-  if (callback === undefined) throw fail(name, "ENOENT", "is not there");
+  if (callback === undefined) throw fail(name, "ENOENT", "does not exist");
   if (!callback.global || callback.hidden) {
     throw fail(name, "EINVAL", "must be global and not hidden");
   }
-  // Which of two is meant nobody can say: the verifier refuses them, as it does for libbpf (EEXIST).
+  // Several callbacks are ambiguous. The verifier refuses them, as with libbpf (EEXIST).
   return second === undefined ? callback : undefined;
 }

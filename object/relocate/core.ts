@@ -1,5 +1,5 @@
 /**
- * Code with its CO-RE relocations applied.
+ * Applies CO-RE relocations to the code of functions.
  *
  * @module
  */
@@ -12,24 +12,24 @@ import { RelocationError } from "../spec/error.ts";
 import { INSTRUCTION_SIZE } from "../code/instruction.ts";
 import { type ObjectSpec, parsedObject } from "../object_spec.ts";
 
-/** A function's code after CO-RE. */
+/** Code of a function after CO-RE relocation. */
 export interface RelocatedCode {
-  /** The instructions; not to be written. */
+  /** The instructions. Must not be written. */
   readonly bytes: Uint8Array;
-  /** What was decided, by instruction of the function. */
+  /** Decision for each relocated instruction of the function. */
   readonly decisions: readonly { readonly instruction: number; readonly decision: CoreDecision }[];
 }
 
-/** The relocations of one function that stand together in `.BTF.ext`. */
+/** Consecutive relocations of one function in `.BTF.ext`. */
 interface CoreRun {
   readonly unit: CodeUnit;
   readonly relocations: CoreRelocation[];
 }
 
-/** Found once per object. */
+/** Cached per object. */
 const runsOf = new WeakMap<ObjectSpec, readonly CoreRun[]>();
 
-/** The code of the functions in use, relocated together in the order of the object. */
+/** Code of the functions in use, relocated in the order of `.BTF.ext`. */
 export class CoreCode {
   /** All decisions, in order. */
   readonly decisions: CoreDecision[] = [];
@@ -39,7 +39,7 @@ export class CoreCode {
   >();
   readonly #errors = new Map<CodeUnit, SkepError>();
 
-  /** Relocates the functions in `used`; what goes wrong is thrown when the function is asked for. */
+  /** Relocates the functions in `used`. An error of a function is kept, and thrown by {@linkcode of}. */
   constructor(spec: ObjectSpec, used: ReadonlySet<CodeUnit>, targets: CoreTargets | undefined) {
     let session: CoreSession | undefined;
     for (const { unit, relocations } of coreRuns(spec)) {
@@ -58,7 +58,11 @@ export class CoreCode {
     }
   }
 
-  /** A function's code. */
+  /**
+   * Returns the code of a function.
+   *
+   * @throws {SkepError} the error with which the function could not be relocated.
+   */
   of(unit: CodeUnit): RelocatedCode {
     const error = this.#errors.get(unit);
     if (error !== undefined) throw error;
@@ -80,7 +84,7 @@ export class CoreCode {
   }
 }
 
-/** The CO-RE relocations by function, in the order of `.BTF.ext`. */
+/** Returns the CO-RE relocations grouped by function, in the order of `.BTF.ext`. */
 function coreRuns(spec: ObjectSpec): readonly CoreRun[] {
   let runs = runsOf.get(spec);
   if (runs === undefined) runsOf.set(spec, runs = findRuns(spec));
@@ -101,7 +105,7 @@ function findRuns(spec: ObjectSpec): CoreRun[] {
           subject: spec.name,
           errno: "EINVAL",
           why: `a CO-RE relocation is at byte ${relocation.offset} of ${section}, ` +
-            "which is no instruction",
+            "which is not the start of an instruction",
         });
       }
       const instruction = relocation.offset / INSTRUCTION_SIZE;
@@ -110,7 +114,7 @@ function findRuns(spec: ObjectSpec): CoreRun[] {
         instruction >= run.unit.start + run.unit.count
       ) {
         const unit = units.at(index, instruction);
-        // Code that belongs to no function: a weak function that a linker replaced by another.
+        // Code outside of all functions: a weak function that the linker replaced.
         if (unit === undefined) continue;
         run = { unit, relocations: [] };
         runs.push(run);
@@ -126,7 +130,7 @@ function withoutTargets(unit: CodeUnit): RelocationError {
     doing: "link",
     subject: `function ${unit.name}`,
     errno: "ESRCH",
-    why: "it has CO-RE relocations, and no kernel BTF is at hand",
-    fix: "load on a kernel with CONFIG_DEBUG_INFO_BTF, or name a BTF file",
+    why: "it has CO-RE relocations, and no kernel BTF is available",
+    fix: "load on a kernel with CONFIG_DEBUG_INFO_BTF, or give a BTF file",
   });
 }

@@ -1,6 +1,5 @@
 /**
- * func_info and line_info of a linked program: which function and which source line an instruction
- * belongs to, kept in step when subprograms are appended.
+ * Collects func_info and line_info of a relocated program, with offsets adjusted for appended subprograms.
  *
  * @module
  */
@@ -12,11 +11,11 @@ import { INSTRUCTION_SIZE } from "../code/instruction.ts";
 import { type ObjectSpec, parsedObject } from "../object_spec.ts";
 import type { RelocatedProgram } from "../spec/spec.ts";
 
-/** A function with its place in a linked program. */
+/** A function with its place in a relocated program. */
 export interface Placed {
   /** The function. */
   readonly unit: CodeUnit;
-  /** Its first instruction in the program. */
+  /** Index of its first instruction in the program. */
   readonly start: number;
 }
 
@@ -24,9 +23,10 @@ type Info = NonNullable<RelocatedProgram["funcInfo"]>;
 type Section = ExtSection<unknown>;
 
 /**
- * Collects the records of a program's functions.
+ * Collects the func_info and line_info records of a program's functions.
  *
- * Without records for the entry function there are none at all, as the kernel wants it.
+ * A kind of record is left out when the entry function has none of it: the kernel requires func_info to
+ * start at instruction 0.
  *
  * @throws {RelocationError} ENOENT when the entry function has records and a subprogram has none.
  */
@@ -67,7 +67,7 @@ function collect(
         doing: "link",
         subject: `function ${unit.name}`,
         errno: "ENOENT",
-        why: `.BTF.ext has no ${what} record for it, but some for its program`,
+        why: `.BTF.ext has ${what} records for its program, but none for it`,
       });
     }
     length += (found.to - found.from) * found.section.recordSize;
@@ -86,21 +86,21 @@ function collect(
   return { recordSize, records: new Uint8Array(words.buffer) };
 }
 
-/** Parts of `.BTF.ext` that may belong to one code section; a compiler writes one. */
+/** Limit of `.BTF.ext` sections per code section; compilers write one. */
 const MOST_PARTS = 256;
 
-/** A section's records, to be searched by instruction. */
+/** Records of a section, searchable by instruction. */
 interface Records {
   readonly section: Section;
-  /** The greatest instruction of all records up to each: the records themselves where they ascend. */
+  /** Running maximum of the records' instructions; equal to them where they ascend. */
   readonly greatest: Uint32Array;
 }
 
 type Index = ReadonlyMap<number, readonly Records[]>;
-/** By the list of sections, which belongs to one object. */
+/** Cached by the list of sections, which belongs to one object. */
 const indexes = new WeakMap<readonly Section[], Index>();
 
-/** The records by the index of their code section. */
+/** Returns the records by the ELF index of their code section. */
 function indexOf(spec: ObjectSpec, sections: readonly Section[], what: string): Index {
   const known = indexes.get(sections);
   if (known !== undefined) return known;
@@ -143,10 +143,10 @@ function greatestOf({ words, count, recordSize }: Section): Uint32Array {
 }
 
 /**
- * The first record of a function and the one after its last, or undefined when it has none.
+ * Returns the range of a function's records (end exclusive), or undefined when it has none.
  *
- * Where records do not ascend, those of earlier instructions between the two belong to it too, as for
- * libbpf. What one function's search goes over, no other's does.
+ * Where records do not ascend, records of earlier instructions within the range belong to it too, as in
+ * libbpf. Searches of different functions pass over different records, so their total is linear.
  */
 function recordsOf({ section, greatest }: Records, unit: CodeUnit): [number, number] | undefined {
   const first = firstFrom(greatest, unit.start);
@@ -158,7 +158,7 @@ function recordsOf({ section, greatest }: Records, unit: CodeUnit): [number, num
   return [first, last + 1];
 }
 
-/** The first place whose number is not below. */
+/** Returns the first index whose number is at least `least`. */
 function firstFrom(numbers: Uint32Array, least: number): number {
   let low = 0;
   let high = numbers.length;

@@ -1,4 +1,4 @@
-// What a small object could make big: each limit is met by a typed error, soon.
+// Small objects that would expand to a large size: each limit gives a typed error early.
 
 import { assert, assertEquals } from "@std/assert";
 import { Btf } from "../../btf/btf.ts";
@@ -10,7 +10,7 @@ import { relocate } from "./relocate.ts";
 const EXIT = [0x95, 0, 0, 0, 0, 0, 0, 0];
 const CALL_TEXT = [0x85, 0x10, 0, 0, 0xff, 0xff, 0xff, 0xff];
 
-/** Programs of two instructions that all call the same subprogram. */
+/** Creates programs of two instructions that all call the same subprogram. */
 function manyPrograms(programs: number, instructions: number): Uint8Array {
   const text = new Uint8Array(instructions * 8);
   text.set(EXIT, text.length - 8);

@@ -1,10 +1,9 @@
 /**
- * The relocator: a program, the subprograms that it calls, and what all of them refer to become one piece
- * of code that a kernel can load.
+ * Relocates a program: joins it with the subprograms that it calls, and applies or lists their relocations.
  *
- * The order is libbpf's, instruction for instruction, so that the kernel computes the same tag: CO-RE
- * first; then each subprogram is appended where the first call to it is met, depth first; then data
- * and externs.
+ * The result equals libbpf's, instruction for instruction, so that the kernel computes the same program tag:
+ * CO-RE first; then subprograms are appended in the order of their first calls, depth first; then data and
+ * externs.
  *
  * @module
  */
@@ -29,34 +28,34 @@ import { originTraits } from "../spec/map_traits.ts";
 import { poisonMap } from "../code/poison.ts";
 import type { ProgramSpec, Reference, RelocatedProgram } from "../spec/spec.ts";
 
-/** What linking may need from a kernel. */
+/** Options of {@linkcode relocate}. */
 export interface RelocateOptions {
-  /** The kernel's types, for CO-RE relocations; without them a program that has some is refused. */
+  /** Kernel BTF for CO-RE relocations. Without it, programs that have any fail with ESRCH. */
   readonly core?: CoreTargets | undefined;
-  /** Bytes from the arena's start to the object's globals in it; 0 unless told. */
+  /** Offset of the object's globals in the arena, in bytes. @default {0} */
   readonly arenaOffset?: number | undefined;
 }
 
-/** A program that could not be linked. */
+/** A program that could not be relocated. */
 export interface RelocateFailure {
   /** The program. */
   readonly program: ProgramSpec;
-  /** Why. */
+  /** Why it could not be relocated. */
   readonly error: SkepError;
 }
 
-/** What {@linkcode relocate} answers. */
+/** Result of {@linkcode relocate}. */
 export interface RelocateResult {
-  /** One entry for each program asked for, in that order. */
+  /** One entry per program, in the order given. */
   readonly programs: readonly (RelocatedProgram | RelocateFailure)[];
-  /** How every CO-RE relocation in use was decided, in the order of the object. */
+  /** Decisions of all CO-RE relocations in use, in the object's order. */
   readonly decisions: readonly CoreDecision[];
 }
 
 /**
- * Links programs; a program that cannot be linked does not stop the others.
+ * Relocates programs. A program that fails is returned with its error, and does not affect the others.
  *
- * The specs are only read: the same object can be linked again and again.
+ * The specs are not modified, so an object can be relocated repeatedly.
  */
 export function relocate(
   spec: ObjectSpec,
@@ -77,12 +76,12 @@ export function relocate(
   };
 }
 
-/** More instructions than any kernel takes. */
+/** Limit of instructions per program: BPF_COMPLEXITY_LIMIT_INSNS, the verifier's limit. */
 const MOST_INSTRUCTIONS = 1_000_000;
 /**
- * Instructions and records that all programs of an object may have together, after linking: so many, and so
- * many more for each instruction of the object. Each program gets copies of the subprograms that it calls:
- * without a limit a small object with many programs and one big subprogram would take all memory.
+ * Limit of instructions and records of all programs of an object together, after relocation: a base, plus
+ * some per instruction of the object. Each program gets copies of the subprograms that it calls: without a
+ * limit, a small object with many programs and one large subprogram would exhaust memory.
  */
 const MOST_TOGETHER = { any: 2 * MOST_INSTRUCTIONS, each: 64 } as const;
 
@@ -90,7 +89,7 @@ class Relocator {
   readonly #spec: ObjectSpec;
   readonly #options: RelocateOptions;
   readonly #core: CoreCode;
-  /** Programs that do not fit in any more. */
+  /** Programs past the limit. */
   readonly #tooMany = new Set<ProgramSpec>();
   readonly #mostTogether: number;
   #together = 0;
@@ -114,7 +113,7 @@ class Relocator {
           together += unit.count;
         }
       } catch (error) {
-        // It is thrown again, and told, when the program itself is linked.
+        // The same error is thrown again, and returned, when the program itself is relocated.
         if (!(error instanceof SkepError)) throw error;
       }
     }
@@ -133,8 +132,8 @@ class Relocator {
         errno: "E2BIG",
         why:
           `the programs before it have more than ${this.#mostTogether} instructions and records ` +
-          "together, their copies of subprograms counted",
-        fix: "spread the programs over several objects",
+          "in total, including copies of subprograms",
+        fix: "split the programs into several objects",
       });
     }
     const placed = this.#place(program);
@@ -164,7 +163,7 @@ class Relocator {
         references.push(reference);
         if (reference.kind !== "jumptable") continue;
         targets += reference.targets.length;
-        // A table has one entry at most for each instruction that it can lead to.
+        // A valid table has at most one entry per instruction.
         if (targets > MOST_INSTRUCTIONS) throw tooManyTargets(unit);
       }
     }
@@ -184,7 +183,7 @@ class Relocator {
     };
   }
 
-  /** Says where each function goes: the program, then each subprogram at the first call to it. */
+  /** Places the functions: the program, then each subprogram in the order of the first calls. */
   #place(program: ProgramSpec): Placed[] {
     const main = parsedObject(this.#spec).unitOf.get(program);
     if (main === undefined) {
@@ -211,7 +210,7 @@ class Relocator {
         });
       }
     };
-    // Depth first without recursion: a chain of calls may be as long as the object's author likes.
+    // Without recursion, because a malformed object may have call chains of any length.
     const visit = (first: CodeUnit): void => {
       const stack = [{ sites: this.#sites(first), next: 0 }];
       let frame;
@@ -238,7 +237,7 @@ class Relocator {
     return callSites(this.#spec, unit);
   }
 
-  /** Writes what is known of a reference, and says what only a load can know. */
+  /** Applies a relocation as far as possible, and returns the reference that remains for the load. */
   #apply(
     code: Uint8Array<ArrayBuffer>,
     start: number,
@@ -297,14 +296,14 @@ class Relocator {
     }
   }
 
-  /** Where a function begins in the program; it has to be placed. */
+  /** Returns the first instruction of a placed function. */
   #startOf(starts: ReadonlyMap<CodeUnit, number>, unit: CodeUnit): number {
     const start = starts.get(unit);
     if (start === undefined) throw new TypeError(`function ${unit.name} was not placed`);
     return start;
   }
 
-  /** The instructions that a jump table leads to, counted from the linked program's start. */
+  /** Returns the targets of a jump table, as instruction indices in the relocated program. */
   #jumpTargets(unit: CodeUnit, { offset, size }: Relocation, start: number): number[] {
     const { elf, jumpTables } = parsedObject(this.#spec).sections;
     const data = jumpTables?.data ?? new Uint8Array(0);
@@ -313,7 +312,7 @@ class Relocator {
         doing: "link",
         subject: `function ${unit.name}`,
         errno: "EINVAL",
-        why: `its jump table takes bytes ${offset} to ${offset + size} of .jumptables, ` +
+        why: `its jump table extends from byte ${offset} to ${offset + size} of .jumptables, ` +
           `which has ${data.length}`,
       });
     }
@@ -326,7 +325,7 @@ class Relocator {
         doing: "link",
         subject: `function ${unit.name}`,
         errno: "EINVAL",
-        why: `element ${index} of its jump table leads out of it`,
+        why: `element ${index} of its jump table leads out of the function`,
       });
     });
   }

@@ -24,7 +24,7 @@ Deno.test("relocate appends subprograms where their first call is met, depth fir
   assertEquals(callees, [16, 24, 24, 27, 27]);
 });
 
-Deno.test("relocate tells which map value, kfunc or symbol an instruction wants", () => {
+Deno.test("relocate lists the map values, kfuncs and symbols that instructions refer to", () => {
   const spec = ObjectSpec.parse(linking);
   const { references, instructions } = relocateOne(spec, spec.programs.get("kernel_user"));
   assertEquals(references, [
@@ -53,7 +53,7 @@ Deno.test("relocate makes a callback's address a distance", () => {
   assertEquals(at + 1 + immediateOf(linked.instructions, at), callback.instruction);
 });
 
-Deno.test("relocate keeps functions and lines in step with appended code", () => {
+Deno.test("relocate adjusts func_info and line_info to appended code", () => {
   const spec = ObjectSpec.parse(linking);
   const { funcInfo, lineInfo, instructions } = relocateOne(spec, spec.programs.get("caller"));
   assert(funcInfo !== undefined && lineInfo !== undefined && spec.btf !== undefined);
@@ -72,7 +72,7 @@ Deno.test("relocate keeps functions and lines in step with appended code", () =>
   assertEquals(starts.every((start) => start < instructions.length / 8), true);
 });
 
-Deno.test("relocate leaves two exception callbacks to the verifier, and refuses one that is not there", () => {
+Deno.test("relocate leaves two exception callbacks to the verifier, and refuses one that does not exist", () => {
   const spec = ObjectSpec.parse(exceptions);
   const { subprograms } = relocateOne(spec, spec.programs.get("two_callbacks"));
   assertEquals(subprograms, []);
@@ -84,7 +84,7 @@ Deno.test("relocate leaves two exception callbacks to the verifier, and refuses 
   assertEquals(error.errno, "ENOENT");
 });
 
-Deno.test("relocate poisons the use of a map that is not created", () => {
+Deno.test("relocate poisons uses of a map that is not created", () => {
   const spec = ObjectSpec.parse(linking);
   const map = spec.maps.get(".rodata");
   map.autocreate = false;
@@ -98,7 +98,7 @@ Deno.test("relocate poisons the use of a map that is not created", () => {
   );
 });
 
-Deno.test("linking leaves the spec as it was", () => {
+Deno.test("relocate does not modify the spec", () => {
   const spec = ObjectSpec.parse(linking);
   const program = spec.programs.get("caller");
   const before = program.instructions.slice();
@@ -109,7 +109,7 @@ Deno.test("linking leaves the spec as it was", () => {
   assertEquals(second.instructions[0], before[0]);
 });
 
-Deno.test("link answers for each program by itself", () => {
+Deno.test("relocate returns a result or an error for each program", () => {
   const spec = ObjectSpec.parse(links);
   const { programs } = relocate(spec, [...spec.programs]);
   assertEquals(programs.map((entry) => "error" in entry), [false, true]);
@@ -120,10 +120,10 @@ Deno.test("link answers for each program by itself", () => {
   assertStringIncludes(failure.error.message, "CO-RE");
 });
 
-Deno.test("link applies CO-RE against given types and records the decisions", () => {
+Deno.test("relocate applies CO-RE against given types and records the decisions", () => {
   const spec = ObjectSpec.parse(links);
   assert(spec.btf !== undefined);
-  // The object's own types stand for a kernel's: every field is where it was.
+  // The object's types serve as the kernel's, so every field keeps its offset.
   const { programs, decisions } = relocate(spec, [spec.programs.get("second")], {
     core: new CoreTargets(spec.btf),
   });

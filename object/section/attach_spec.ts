@@ -1,235 +1,235 @@
 /**
- * Attach plans: how and where a program attaches, as its section's name says.
+ * Attach specs: how and where a program attaches, parsed from its SEC() name.
  *
  * @module
  */
 
-/** What every attach plan has. */
+/** Fields of every attach spec. */
 export interface AttachSpecBase {
   /**
-   * `target-named`: attach() needs nothing more. `needs-target`: the section names the kind of hook,
-   * the user names the hook. `no`: such a program is never attached by itself.
+   * `target-named`: attach() needs no options. `needs-target`: the section names the kind of hook, and the
+   * options must name the target. `no`: the program cannot be attached individually.
    */
   readonly attachable: "target-named" | "needs-target" | "no";
-  /** Why the target's text cannot be used; attach() says this. */
+  /** Why the target in the section's name is invalid. attach() throws an error with this text. */
   readonly problem?: string | undefined;
 }
 
 /** A probe on a kernel function. */
 export interface KprobeAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "kprobe";
-  /** The function. */
+  /** Name of the function. */
   readonly function?: string | undefined;
-  /** Bytes from its start. */
+  /** Offset from its start in bytes. */
   readonly offset: number;
-  /** On return instead of entry. */
+  /** Whether it attaches to the return instead of the entry. */
   readonly returns: boolean;
 }
 
 /** A probe on many kernel functions. */
 export interface KprobeMultiAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "kprobe_multi";
-  /** A name with `*` and `?`. */
+  /** Glob over function names, with `*` and `?`. */
   readonly pattern?: string | undefined;
-  /** On return instead of entry. */
+  /** Whether it attaches to the return instead of the entry. */
   readonly returns: boolean;
-  /** On both, the entry deciding about the return. */
+  /** Whether it runs on entry and on return; the entry run decides whether the return run happens. */
   readonly session: boolean;
 }
 
-/** A probe on a system call, whatever this machine calls its function. */
+/** A probe on a system call, by the architecture's name of its function. */
 export interface KsyscallAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "ksyscall";
-  /** The bare name: `openat`. */
+  /** Name without a prefix: `openat`. */
   readonly syscall?: string | undefined;
-  /** On return instead of entry. */
+  /** Whether it attaches to the return instead of the entry. */
   readonly returns: boolean;
 }
 
 /** A probe on a function of an executable or library. */
 export interface UprobeAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "uprobe";
-  /** The file, a bare library name, or `archive.zip!/member`. */
+  /** Path of the file, or the bare name of an executable or library. */
   readonly path?: string | undefined;
-  /** The function, without its version. */
+  /** Name of the function, without its version. */
   readonly function?: string | undefined;
-  /** The symbol's version, from `function@VERSION` or `function@@VERSION`. */
+  /** Symbol version, from `function@VERSION` or `function@@VERSION`. */
   readonly version?: string | undefined;
-  /** Bytes from the function's start. */
+  /** Offset from the function's start in bytes. */
   readonly offset: number;
-  /** On return instead of entry. */
+  /** Whether it attaches to the return instead of the entry. */
   readonly returns: boolean;
 }
 
 /** A probe on many functions of an executable or library. */
 export interface UprobeMultiAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "uprobe_multi";
-  /** As for {@linkcode UprobeAttachSpec}. */
+  /** See {@linkcode UprobeAttachSpec.path}. */
   readonly path?: string | undefined;
-  /** A name with `*` and `?`. */
+  /** Glob over function names, with `*` and `?`. */
   readonly pattern?: string | undefined;
-  /** On return instead of entry. */
+  /** Whether it attaches to the return instead of the entry. */
   readonly returns: boolean;
-  /** On both, the entry deciding about the return. */
+  /** Whether it runs on entry and on return; the entry run decides whether the return run happens. */
   readonly session: boolean;
 }
 
 /** A statically defined tracepoint of a user-space file. */
 export interface UsdtAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "usdt";
-  /** As for {@linkcode UprobeAttachSpec}. */
+  /** See {@linkcode UprobeAttachSpec.path}. */
   readonly path?: string | undefined;
-  /** The provider. */
+  /** Provider of the probe. */
   readonly provider?: string | undefined;
-  /** The probe's name. */
+  /** Name of the probe. */
   readonly name?: string | undefined;
 }
 
-/** A kernel tracepoint, by way of a perf event. */
+/** A kernel tracepoint, attached through a perf event. */
 export interface TracepointAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "tracepoint";
-  /** `sched` of `sched/sched_switch`. */
+  /** Category: `sched` of `sched/sched_switch`. */
   readonly category?: string | undefined;
-  /** `sched_switch`. */
+  /** Name: `sched_switch`. */
   readonly name?: string | undefined;
 }
 
-/** A kernel tracepoint with its raw arguments. */
+/** A raw tracepoint: a kernel tracepoint with unformatted arguments. */
 export interface RawTracepointAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "raw_tracepoint";
-  /** `sched_switch`. */
+  /** Name: `sched_switch`. */
   readonly name?: string | undefined;
-  /** Whether the program may write to the arguments. */
+  /** Whether the program may write to memory that the arguments point to. */
   readonly writable: boolean;
 }
 
-/** A kernel tracepoint with typed arguments. */
+/** A kernel tracepoint with BTF-typed arguments. */
 export interface TracepointBtfAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "tp_btf";
-  /** `sched_switch`; its type in the kernel's BTF is `btf_trace_sched_switch`. */
+  /** Name: `sched_switch`. Its type in the kernel's BTF is `btf_trace_sched_switch`. */
   readonly name?: string | undefined;
-  /** The module that has it. */
+  /** Kernel module that defines it. */
   readonly module?: string | undefined;
 }
 
 /** Entry, exit or return value of a kernel function (or of a BPF program), through a trampoline. */
 export interface TrampolineAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "fentry" | "fexit" | "fmod_ret" | "fsession";
-  /** The function. */
+  /** Name of the function. */
   readonly function?: string | undefined;
-  /** The module that has it. */
+  /** Kernel module that defines it. */
   readonly module?: string | undefined;
 }
 
-/** Entry and/or exit of many kernel functions, through one trampoline link (Linux 7.x). */
+/** Entry, exit or both of many kernel functions, through one tracing_multi link (Linux 7.2). */
 export interface TracingMultiAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "tracing_multi";
-  /** Which side. */
+  /** Where the program runs. */
   readonly at: "fentry" | "fexit" | "fsession";
-  /** A name with `*` and `?`. */
+  /** Glob over function names, with `*` and `?`. */
   readonly pattern?: string | undefined;
-  /** The module that has them. */
+  /** Kernel module that defines them. */
   readonly module?: string | undefined;
 }
 
-/** A function of another BPF program that this one takes the place of. */
+/** A function of another BPF program that this one replaces. */
 export interface FreplaceAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "freplace";
-  /** The function in the target program. */
+  /** Name of the function in the target program. */
   readonly function?: string | undefined;
 }
 
 /** A Linux Security Module hook. */
 export interface LsmAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "lsm" | "lsm_cgroup";
-  /** The hook without `bpf_lsm_`. */
+  /** Name of the hook without `bpf_lsm_`. */
   readonly hook?: string | undefined;
-  /** The module that has it. */
+  /** Kernel module that defines it. */
   readonly module?: string | undefined;
 }
 
 /** An iterator over kernel objects. */
 export interface IteratorAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "iter";
-  /** `task`, `bpf_map_elem` … without `bpf_iter_`. */
+  /** Name of the target without `bpf_iter_`: `task`, `bpf_map_elem` … */
   readonly target?: string | undefined;
-  /** The module that has it. */
+  /** Kernel module that defines it. */
   readonly module?: string | undefined;
 }
 
-/** Traffic control with a place among others (Linux 6.6). */
+/** A tcx hook: traffic control with an ordered list of programs (Linux 6.6). */
 export interface TcxAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "tcx";
-  /** Packets coming in or going out. */
+  /** Direction of the packets. */
   readonly direction: "ingress" | "egress";
 }
 
 /** A netkit device. */
 export interface NetkitAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "netkit";
-  /** Whether on the peer's side. */
+  /** Whether it attaches to the peer's side. */
   readonly peer: boolean;
 }
 
-/** XDP: the earliest hook of a network device, or of a device or CPU map. */
+/** XDP on a network device, or from an element of a device or CPU map. */
 export interface XdpAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "xdp";
-  /** `device`: attach to an interface. The others are put into a map's value. */
+  /** `device`: attaches to an interface. The others are stored in a map's value. */
   readonly at: "device" | "devmap" | "cpumap";
 }
 
-/** A cgroup hook; which one is the program's expected attach type. */
+/** A cgroup hook, identified by the program's expected attach type. */
 export interface CgroupAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "cgroup";
 }
 
 /** A network namespace hook. */
 export interface NetnsAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "netns";
-  /** Which one. */
+  /** Name of the hook. */
   readonly hook: "sk_lookup" | "flow_dissector";
 }
 
-/** A socket map's verdict or parser. */
+/** A parser or verdict hook of a sockmap. */
 export interface SockmapAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "sockmap";
-  /** Which one; undefined for a bare `sk_skb`. */
+  /** Name of the hook; undefined for a bare `sk_skb`. */
   readonly hook?: "stream_parser" | "stream_verdict" | "verdict" | undefined;
 }
 
-/** A lightweight tunnel's hook, set up through routes. */
+/** A lightweight tunnel hook, attached by a route. */
 export interface TunnelAttachSpec extends AttachSpecBase {
-  /** Tells the kind. */
+  /** Discriminant. */
   readonly kind: "lwt";
-  /** Which one. */
+  /** Name of the hook. */
   readonly hook: "in" | "out" | "xmit" | "seg6local";
 }
 
-/** Hooks that have nothing more to say. */
+/** Hooks without further fields. */
 export interface PlainAttachSpec extends AttachSpecBase {
   /**
-   * `none`: the section says nothing. `tc`: the classic classifier or action. `struct_ops`: through
-   * its map. `syscall`: run by BPF_PROG_TEST_RUN.
+   * `none`: the section does not name a hook. `tc`: a classic classifier or action. `struct_ops`: attached
+   * with its map. `syscall`: run by BPF_PROG_TEST_RUN.
    */
   readonly kind:
     | "none"
@@ -244,7 +244,7 @@ export interface PlainAttachSpec extends AttachSpecBase {
     | "syscall";
 }
 
-/** How a program attaches, told apart by `kind`. Targets that the section leaves out are absent. */
+/** How and where a program attaches, discriminated by `kind`. Targets not in the section's name are undefined. */
 export type AttachSpec =
   | KprobeAttachSpec
   | KprobeMultiAttachSpec
@@ -269,7 +269,7 @@ export type AttachSpec =
   | TunnelAttachSpec
   | PlainAttachSpec;
 
-/** The kinds of hooks: how a program is attached. */
+/** Kind of hook. */
 export type AttachKind = AttachSpec["kind"];
 
 /** The attach spec of one kind. */

@@ -1,31 +1,31 @@
 /**
- * The BTF types that programs are bound to when they are loaded, by kind of hook.
+ * Names the BTF types that programs are bound to at load (`attach_btf_id`), by kind of hook.
  *
  * @module
  */
 
 import type { AttachKind, AttachSpecOf } from "./attach_spec.ts";
 
-/** A type of the kernel's (or a program's) BTF that a program is bound to when it is loaded. */
+/** A type in the BTF of the kernel or a program that a program is bound to at load. */
 export interface BtfTarget {
-  /** The type's name. */
+  /** Name of the type. */
   readonly name: string;
-  /** Its kind. */
+  /** Kind of the type. */
   readonly kind: "typedef" | "func";
-  /** The module to look in; `vmlinux` is the kernel itself; absent means the kernel, then modules. */
+  /** Module to search; `vmlinux` is the kernel image. @default {the kernel image, then all modules} */
   readonly module?: string | undefined;
 }
 
-/** How the kernel names the BTF types behind the hooks of one kind. */
+/** Naming scheme of the BTF types of one kind of hook. */
 export interface BtfNaming {
-  /** What the kernel puts before the hook's name. */
+  /** Prefix of the hook's name. */
   readonly prefix: string;
-  /** The kind of BTF type. */
+  /** Kind of the BTF types. */
   readonly kind: BtfTarget["kind"];
 }
 
 interface BtfHook<Kind extends AttachKind> extends BtfNaming {
-  /** The hook's name as the section has it, and its module. */
+  /** Returns the hook's name as in the section, and its module. */
   of(spec: AttachSpecOf<Kind>): {
     readonly name: string | undefined;
     readonly module?: string | undefined;
@@ -45,7 +45,7 @@ const LSM: BtfHook<"lsm" | "lsm_cgroup"> = {
   of: ({ hook: name, module }) => ({ name, module }),
 };
 
-/** For each kind of hook, the BTF type that `attach_btf_id` names; undefined for kinds without one. */
+/** BTF type that `attach_btf_id` names, by kind of hook; undefined for kinds without one. */
 const hooks: { readonly [Kind in AttachKind]: BtfHook<Kind> | undefined } = {
   none: undefined,
   kprobe: undefined,
@@ -65,7 +65,7 @@ const hooks: { readonly [Kind in AttachKind]: BtfHook<Kind> | undefined } = {
   fexit: FUNCTION,
   fmod_ret: FUNCTION,
   fsession: FUNCTION,
-  // Its targets are given when it is attached.
+  // The targets are given at attach.
   tracing_multi: undefined,
   freplace: { prefix: "", kind: "func", of: ({ function: name }) => ({ name }) },
   lsm: LSM,
@@ -89,19 +89,19 @@ const hooks: { readonly [Kind in AttachKind]: BtfHook<Kind> | undefined } = {
   reuseport: undefined,
   perf_event: undefined,
   lirc: undefined,
-  // Its target is the type of its map.
+  // The target is the type of its map.
   struct_ops: undefined,
   syscall: undefined,
 };
 
-/** How the kernel names the BTF types of a kind of hook; undefined for kinds that have none. */
+/** Returns the naming scheme of a kind of hook; undefined for kinds without BTF types. */
 export function btfNaming(kind: AttachKind): BtfNaming | undefined {
   return hooks[kind];
 }
 
 /**
- * The BTF type that a program is bound to at load (`attach_btf_id`): undefined for kinds that have none,
- * `"unnamed"` where the section does not name it.
+ * Returns the BTF type that a program is bound to at load (`attach_btf_id`): undefined for kinds without
+ * one, `"unnamed"` when the section does not name it.
  */
 export function btfTarget<Kind extends AttachKind>(
   spec: AttachSpecOf<Kind>,

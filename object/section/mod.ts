@@ -1,5 +1,5 @@
 /**
- * What a SEC() name means: program type, expected attach type, and where the program attaches.
+ * Parses SEC() names into program type, expected attach type and attach spec.
  *
  * Imports: uapi.
  *

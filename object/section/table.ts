@@ -1,6 +1,6 @@
 /**
- * What a program's section name says: its type, its expected attach type, its load flags and where
- * it attaches. libbpf's whole SEC() table, read once into a typed plan.
+ * Parses a program's SEC() name into its type, expected attach type, load flags and attach spec, by libbpf's
+ * table (`section_defs`).
  *
  * @module
  */
@@ -25,25 +25,25 @@ import {
 } from "./targets.ts";
 import { BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS } from "../../uapi/bpf_flags.ts";
 
-/** What a section name says about the program in it. */
+/** A parsed section name. */
 export interface SectionSpec {
-  /** The name without a leading `?`. */
+  /** Name without a leading `?`. */
   readonly section: string;
-  /** `"unspec"` for an unknown section. */
+  /** Program type; `"unspec"` for an unknown section. */
   readonly type: ProgramTypeName;
-  /** Absent: 0, without a meaning. */
+  /** Expected attach type; undefined for sections without one (0 in BPF_PROG_LOAD). */
   readonly expectedAttachType?: AttachTypeName | undefined;
-  /** BPF_F_… of the load. */
+  /** Load flags (BPF_F_…). */
   readonly flags: number;
-  /** How it attaches. */
+  /** How and where the program attaches. */
   readonly attach: AttachSpec;
-  /** False after a leading `?`. */
+  /** Whether the program is loaded with its object: false with a leading `?`. */
   readonly autoload: boolean;
-  /** Whether libbpf knows the section. */
+  /** Whether the section is in libbpf's table. */
   readonly known: boolean;
 }
 
-/** A row of the table: one section's name, and what it says. */
+/** A row of the table: the meaning of one section name. */
 export interface Entry<Kind extends AttachKind = AttachKind> extends SectionEntry {
   readonly type: ProgramTypeName;
   readonly expectedAttachType: AttachTypeName | undefined;
@@ -70,7 +70,7 @@ function rows<Kind extends AttachKind>(
   return names.split(" ").map((name) => ({ name, type, expectedAttachType, flags, open, read }));
 }
 
-/** Sections that are the whole name. */
+/** Creates rows for names without a target. */
 function exact<Kind extends AttachKind>(
   names: string,
   type: ProgramTypeName,
@@ -80,7 +80,7 @@ function exact<Kind extends AttachKind>(
   return rows(false, names, type, read, extras);
 }
 
-/** Sections that may go on with `/target`. */
+/** Creates rows for names that may be followed by `/target`. */
 function open<Kind extends AttachKind>(
   names: string,
   type: ProgramTypeName,
@@ -90,7 +90,7 @@ function open<Kind extends AttachKind>(
   return rows(true, names, type, read, extras);
 }
 
-/** Sections that come in a second form `.s`, for programs that may sleep. */
+/** Creates rows for names that may be followed by `/target`, each with a `.s` variant for sleepable programs. */
 function sleepable<Kind extends AttachKind>(
   names: string,
   type: ProgramTypeName,
@@ -104,7 +104,7 @@ function sleepable<Kind extends AttachKind>(
   ];
 }
 
-/** A reader for a kind whose target the user gives. */
+/** Returns a reader for a kind whose target is given at attach. */
 function needsTarget<Kind extends PlainAttachSpec["kind"]>(kind: Kind): TargetReader<Kind> {
   return fixed<Kind>({ kind, attachable: "needs-target" });
 }
@@ -113,7 +113,7 @@ const DIRECTIONS = ["ingress", "egress"] as const;
 const FAMILIES = ["4", "6"] as const;
 const CGROUP = fixed<"cgroup">({ kind: "cgroup", attachable: "needs-target" });
 
-/** The sections of programs that attach to a function of the kernel's BTF. */
+/** Creates the rows of programs that attach to a function of the kernel's BTF. */
 function trampoline<Kind extends "fentry" | "fexit" | "fmod_ret" | "fsession">(
   kind: Kind,
   attach: AttachTypeName,
@@ -127,7 +127,7 @@ function trampoline<Kind extends "fentry" | "fexit" | "fmod_ret" | "fsession">(
   return sleepable(kind, "tracing", read, { attach });
 }
 
-/** Every section that libbpf knows, by the kind of hook that it attaches to. */
+/** All section names of libbpf, by kind of hook. */
 const sections: { readonly [Kind in AttachKind]: Rows<Kind> } = {
   none: [],
   kprobe: open("kprobe kretprobe", "kprobe", kprobe),
@@ -185,7 +185,7 @@ const sections: { readonly [Kind in AttachKind]: Rows<Kind> } = {
   lsm_cgroup: open(
     "lsm_cgroup",
     "lsm",
-    // The hook is named but the cgroup is not.
+    // The section names the hook, but not the cgroup.
     inModule(({ name, module }) => ({
       kind: "lsm_cgroup",
       attachable: "needs-target",
@@ -325,17 +325,16 @@ const sections: { readonly [Kind in AttachKind]: Rows<Kind> } = {
   }),
 };
 
-/** The sections that are known. */
+/** All rows of the table. */
 export const knownEntries: readonly Entry[] = Object.values(sections).flat();
 const byName: ReadonlyMap<string, Entry> = new Map(
   knownEntries.map((entry) => [entry.name, entry]),
 );
 
 /**
- * Reads a section's name.
+ * Parses a section's name.
  *
- * An unknown name is no error: the program is kept with the type `unspec`, and what is missing is
- * said when it is loaded, as libbpf does.
+ * An unknown name is not an error: the program gets the type `unspec`, and is refused at load, as in libbpf.
  *
  * @example
  * ```ts
@@ -352,7 +351,7 @@ export function sectionPlan(sectionName: string): SectionSpec {
   const section = autoload ? sectionName : sectionName.slice(1);
   const slash = section.indexOf("/");
   const head = slash < 0 ? section : section.slice(0, slash);
-  // A name that goes on is one of those that may.
+  // A name with a target matches only rows that allow one.
   const whole = byName.get(section);
   const named = byName.get(head);
   const entry = whole ?? (named?.open === true ? named : undefined);
@@ -367,7 +366,7 @@ export function sectionPlan(sectionName: string): SectionSpec {
       known: false,
     };
   }
-  // "kprobe/" has an empty target, which is no target.
+  // "kprobe/" has an empty target, which counts as none.
   const target = slash < 0 || slash === section.length - 1 ? undefined : section.slice(slash + 1);
   return {
     section,

@@ -26,7 +26,7 @@ Deno.test("sectionPlan takes a leading question mark as autoload off", () => {
   assertEquals([section, autoload, type], ["xdp", false, "xdp"]);
 });
 
-Deno.test("sectionPlan tells sleepable programs and those that take fragments", () => {
+Deno.test("sectionPlan sets the flags of sleepable programs and of XDP programs with fragments", () => {
   const flags = (section: string): number => sectionPlan(section).flags;
   assertEquals([flags("lsm/x"), flags("lsm.s/x"), flags("syscall")], [0, 16, 16]);
   assertEquals([flags("xdp"), flags("xdp.frags"), flags("xdp.frags/devmap")], [0, 32, 32]);
@@ -85,7 +85,7 @@ for (const [section, expected] of targets) {
   });
 }
 
-Deno.test("sectionPlan says what is wrong with a target, and the program stays", () => {
+Deno.test("sectionPlan reports an invalid target, and keeps the program", () => {
   for (
     const section of [
       "kprobe/a b",

@@ -1,6 +1,5 @@
 /**
- * Readers of the text that follows a section's name: `module:function`, `path:function+offset`,
- * `category/name` …
+ * Parses the target in a SEC() name: `module:function`, `path:function+offset`, `category/name` …
  *
  * @module
  */
@@ -20,13 +19,13 @@ import type {
   UsdtAttachSpec,
 } from "./attach_spec.ts";
 
-/** What a reader knows besides the target's text. */
+/** The part of a row that a target reader reads. */
 export interface SectionEntry {
-  /** The section's name without the target. */
+  /** Section name without the target. */
   readonly name: string;
 }
 
-/** Turns the text after a section's name into the attach spec of a kind. */
+/** Parses the target of a section name into an attach spec. */
 export type TargetReader<Kind extends AttachKind> = (
   target: string | undefined,
   entry: SectionEntry,
@@ -34,9 +33,9 @@ export type TargetReader<Kind extends AttachKind> = (
 
 export const NONE: PlainAttachSpec = { kind: "none", attachable: "no" };
 
-const NO_OFFSET = "a return probe takes no offset";
+const NO_OFFSET = "return probes do not take an offset";
 
-/** `target-named` when there is a target, else `needs-target`. */
+/** Returns `target-named` when there is a target, else `needs-target`. */
 function named(target: string | undefined): "target-named" | "needs-target" {
   return target === undefined ? "needs-target" : "target-named";
 }
@@ -50,7 +49,7 @@ export function kprobe(target: string | undefined, entry: SectionEntry): KprobeA
     return {
       ...plan,
       offset: 0,
-      problem: `"${target}" does not read as function or function+offset`,
+      problem: `"${target}" is not of the form function or function+offset`,
     };
   }
   const offset = Number(match[2] ?? 0);
@@ -74,7 +73,7 @@ export function kprobeMulti(
   } as const;
   if (target === undefined) return plan;
   if (!/^[A-Za-z0-9_.*?]+$/.test(target)) {
-    return { ...plan, problem: `"${target}" does not read as a function name with * and ?` };
+    return { ...plan, problem: `"${target}" is not a function name or pattern` };
   }
   return { ...plan, pattern: target };
 }
@@ -134,7 +133,7 @@ export function uprobeMulti(
   if (target === undefined) return plan;
   const colon = target.indexOf(":");
   if (colon <= 0 || colon === target.length - 1) {
-    return { ...plan, problem: `"${target}" does not read as path:pattern` };
+    return { ...plan, problem: `"${target}" is not of the form path:pattern` };
   }
   return { ...plan, path: target.slice(0, colon), pattern: target.slice(colon + 1) };
 }
@@ -144,7 +143,7 @@ export function usdt(target: string | undefined): UsdtAttachSpec {
   if (target === undefined) return plan;
   const match = /^([^:]+):([^:]+):([^:]+)$/.exec(target);
   if (match === null) {
-    return { ...plan, problem: `"${target}" does not read as path:provider:name` };
+    return { ...plan, problem: `"${target}" is not of the form path:provider:name` };
   }
   return {
     ...plan,
@@ -159,7 +158,7 @@ export function tracepoint(target: string | undefined): TracepointAttachSpec {
   if (target === undefined) return plan;
   const slash = target.indexOf("/");
   if (slash <= 0 || slash === target.length - 1) {
-    return { ...plan, problem: `"${target}" does not read as category/name` };
+    return { ...plan, problem: `"${target}" is not of the form category/name` };
   }
   return { ...plan, category: target.slice(0, slash), name: target.slice(slash + 1) };
 }
@@ -176,17 +175,17 @@ export function rawTracepoint(
   };
 }
 
-/** What the text of `[module:]name` says. */
+/** A parsed target `[module:]name`. */
 export interface NamedInModule {
-  /** Whether there is a text. */
+  /** Whether a target is given. */
   readonly attachable: "target-named" | "needs-target";
-  /** The name; undefined without a text. */
+  /** Name; undefined without a target. */
   readonly name: string | undefined;
-  /** The module. */
+  /** Module; undefined when not given. */
   readonly module: string | undefined;
 }
 
-/** A reader of `[module:]name`. */
+/** Returns a reader of `[module:]name`. */
 export function inModule<Kind extends AttachKind>(
   specOf: (named: NamedInModule) => AttachSpecOf<Kind>,
 ): TargetReader<Kind> {
@@ -202,7 +201,7 @@ export function inModule<Kind extends AttachKind>(
 }
 
 export function freplace(target: string | undefined): FreplaceAttachSpec {
-  // The function is named but the program that has it is not: only the user knows it.
+  // The section names the function, but not the program that contains it.
   return {
     kind: "freplace",
     attachable: "needs-target",
@@ -210,7 +209,7 @@ export function freplace(target: string | undefined): FreplaceAttachSpec {
   };
 }
 
-/** A reader for sections without a target. */
+/** Returns a reader for sections without a target. */
 export function fixed<Kind extends AttachKind>(spec: AttachSpecOf<Kind>): TargetReader<Kind> {
   return () => spec;
 }

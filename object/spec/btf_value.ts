@@ -1,5 +1,5 @@
 /**
- * Values of BTF types in an object's bytes, with errors that say which variable or member it was.
+ * Reads and writes values of BTF types in an object's bytes, with errors that name the variable or member.
  *
  * @module
  */
@@ -9,7 +9,11 @@ import { codecFor } from "../../btf/codec/mod.ts";
 import { SkepError } from "../../errors/skep_error.ts";
 import { ObjectError } from "./error.ts";
 
-/** Reads a value of a type. */
+/**
+ * Reads a value of a type.
+ *
+ * @throws {ObjectError} when the type cannot be decoded.
+ */
 export function readValue(
   btf: Btf,
   typeId: number,
@@ -22,7 +26,9 @@ export function readValue(
 /**
  * Writes a value of a type.
  *
- * The bytes are as they were when the value does not fit.
+ * The bytes are not changed when it throws.
+ *
+ * @throws {ObjectError} when the value does not fit the type; the subject names the member.
  */
 export function writeValue(
   btf: Btf,
@@ -39,13 +45,13 @@ export function writeValue(
   });
 }
 
-/** Runs an action; its typed errors become this layer's, at the stage `usage`. */
+/** Runs an action and converts its errors to {@linkcode ObjectError} of stage `usage`. */
 function explained<T>(doing: string, subject: string, action: () => T): T {
   try {
     return action();
   } catch (cause) {
     if (!(cause instanceof SkepError)) throw cause;
-    // The codec names the type and the way to the member; the type's name says nothing here.
+    // The codec's subject is the type and the path to the member; only the path is of use here.
     const path = /[.[].*/.exec(cause.subject)?.[0] ?? "";
     throw new ObjectError(
       {

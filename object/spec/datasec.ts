@@ -1,6 +1,6 @@
 /**
- * Where an object's global variables are: BTF's data sections with the sizes, offsets and
- * visibilities that only ELF knows.
+ * Resolves the places of global variables: BTF's data sections with the sizes, offsets and visibilities of
+ * ELF.
  *
  * @module
  */
@@ -10,44 +10,44 @@ import { Kind } from "../../btf/types.ts";
 import type { ElfFile, ElfSymbol } from "../../elf/elf.ts";
 import { openError } from "./error.ts";
 
-/** A variable with its place. */
+/** A variable with its place in a data section. */
 export interface PlacedVariable {
-  /** The id of its `var`. */
+  /** Type id of its `var`. */
   readonly id: number;
-  /** Its name. */
+  /** Name of the variable. */
   readonly name: string;
-  /** Its type's id. */
+  /** Type id of its value. */
   readonly typeId: number;
-  /** Bytes from the start of the section. */
+  /** Offset in the section in bytes. */
   readonly offset: number;
-  /** Bytes, as the data section says. */
+  /** Size in bytes, from the `datasec`. */
   readonly size: number;
-  /** As the kernel is told: a hidden variable counts as static. */
+  /** Linkage as loaded into the kernel: a hidden variable is static. */
   readonly linkage: "static" | "global" | "extern";
 }
 
-/** A data section of BTF with all places known. */
+/** A data section of BTF with all offsets resolved. */
 export interface PlacedSection {
-  /** The id of the `datasec`. */
+  /** Type id of the `datasec`. */
   readonly id: number;
-  /** The section's name. */
+  /** Name of the section. */
   readonly name: string;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
-  /** By offset. */
+  /** Variables, ordered by offset. */
   readonly variables: readonly PlacedVariable[];
 }
 
-/** Sections whose variables live outside the object. */
+/** Sections of externs, whose variables are not in the object. */
 const EXTERN_SECTIONS = new Set([".kconfig", ".ksyms"]);
 
 /**
- * Places the variables of every data section but those of externs.
+ * Resolves the variables of every data section except those of externs.
  *
- * clang leaves the size and the global variables' offsets at zero; BPF linkers fill them in.
+ * clang writes sizes of sections and offsets of global variables as 0; BPF linkers fill them in.
  *
- * @throws {ObjectError} as libbpf does: ENOENT for a section or symbol that is not there, EINVAL for
- * anything but a variable.
+ * @throws {ObjectError} as libbpf: ENOENT for a section or symbol that ELF does not have, EINVAL for a member
+ * that is not a variable.
  */
 export function placeSections(elf: ElfFile, btf: Btf): PlacedSection[] {
   const symbols = new VariableSymbols(elf);
@@ -72,7 +72,11 @@ function placeSection(
   const unplaced = type.size === 0;
   const size = unplaced ? elf.section(name)?.size ?? 0 : type.size;
   if (size === 0) {
-    throw openError(elf.name, "ENOENT", `BTF has a data section ${name} that ELF does not have`);
+    throw openError(
+      elf.name,
+      "ENOENT",
+      `BTF has a data section ${name}, which is missing or empty in ELF`,
+    );
   }
   const variables = type.variables.map((entry): PlacedVariable => {
     const variable = btf.type(entry.type);
@@ -80,7 +84,7 @@ function placeSection(
       throw openError(
         elf.name,
         "EINVAL",
-        `data section ${name} of BTF holds a ${variable.kind}, not only variables`,
+        `data section ${name} of BTF has a member that is a ${variable.kind}, not a variable`,
       );
     }
     let { offset } = entry;
@@ -111,7 +115,7 @@ function placeSection(
   return { id, name, size, variables };
 }
 
-/** The global variables among the symbols, by name. */
+/** Symbols of global variables, by name. */
 class VariableSymbols {
   readonly #elf: ElfFile;
   #index: Map<string, ElfSymbol> | undefined;

@@ -1,5 +1,5 @@
 /**
- * The error of the object layer: what is wrong with a compiled object, or with an edit of its spec.
+ * Errors of compiled objects and of edits of their specs.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 import { type ErrorFacts, SkepError } from "../../errors/skep_error.ts";
 
 /**
- * An object, or a part of it, that cannot be used as it is.
+ * Thrown for an object, or a part of one, that is invalid or unsupported, and for invalid edits of a spec.
  *
- * `errno` is what libbpf would answer in the same place, `stage` the step at which it would.
+ * `errno` is the errno with which libbpf fails in the same case, `stage` the step in which it does.
  *
  * @example
  * ```ts
@@ -20,25 +20,25 @@ import { type ErrorFacts, SkepError } from "../../errors/skep_error.ts";
  * ```
  */
 export class ObjectError extends SkepError {
-  /** Tells the class. */
+  /** Name of the class, preserved by minification. */
   override readonly name: string = "ObjectError";
 }
 
 /**
- * A reference in an object's code that leads nowhere, or where it must not: the object parsed, but
- * its code cannot be put together.
+ * Thrown when a program of a parsed object cannot be relocated, for example for a reference with an invalid
+ * target.
  */
 export class RelocationError extends ObjectError {
-  /** Tells the class. */
+  /** Name of the class, preserved by minification. */
   override readonly name: string = "RelocationError";
 
-  /** Makes the error; the stage is `relocate` unless the facts name another. */
+  /** Creates the error. The stage is `relocate` unless the facts name another. */
   constructor(facts: ErrorFacts, options?: ErrorOptions) {
     super({ stage: "relocate", ...facts }, options);
   }
 }
 
-/** An {@linkcode ObjectError} at the stage `open`. */
+/** Creates an {@linkcode ObjectError} of stage `open`. */
 export function openError(
   subject: string,
   errno: string,

@@ -1,5 +1,5 @@
 /**
- * How a map's spec becomes the arguments of BPF_MAP_CREATE: libbpf's rules, as pure functions.
+ * Derives the arguments of BPF_MAP_CREATE from a map's spec, by libbpf's rules.
  *
  * @module
  */
@@ -9,44 +9,47 @@ import { mapTypeTraits } from "./map_traits.ts";
 import type { MapSpec } from "./spec.ts";
 import { BPF_F_RDONLY_PROG, BPF_F_VTYPE_BTF_OBJ_FD } from "../../uapi/bpf_flags.ts";
 
-/** What the rules need to know of the machine. */
+/** Properties of the machine that the rules depend on. */
 export interface MapMachine {
-  /** Bytes of a page. */
+  /** Size of a page in bytes. */
   readonly pageSize: number;
-  /** The highest CPU that can ever be, plus one. */
+  /** Number of possible CPUs: the highest possible CPU number plus one. */
   readonly possibleCpus: number;
 }
 
-/** The number of a map's type. */
+/** Returns the number of a map's type. */
 export function mapTypeNumber(spec: MapSpec): number {
   return typeof spec.type === "number" ? spec.type : MapType[spec.type];
 }
 
-/** Whether a map of the type holds maps. */
+/** Returns whether maps of a type contain maps. */
 export function holdsMaps(type: MapSpec["type"]): boolean {
   return mapTypeTraits(type).kind === "maps";
 }
 
-/** Whether each CPU has its own value. */
+/** Returns whether elements have a value per CPU. */
 function isPerCpu(type: MapSpec["type"]): boolean {
   return mapTypeTraits(type).kind === "per-cpu";
 }
 
-/** Bytes of a value as the element commands move it: all CPUs, each rounded up to eight. */
+/**
+ * Returns the size of a value in bytes as the BPF_MAP_*_ELEM commands copy it: for per-CPU types all possible
+ * CPUs' values, each rounded up to eight bytes.
+ */
 export function transferSize(type: number, valueSize: number, possibleCpus: number): number {
   if (isPerCpu(type)) return roundUp(valueSize, 8) * possibleCpus;
-  // The kernel answers the id of an inner map or a program, whatever the map's value size.
+  // Lookups return the 32-bit id of the inner map.
   return holdsMaps(type) ? 4 : valueSize;
 }
 
-/** The least multiple of `step` that is not below `size`. */
+/** Rounds `size` up to a multiple of `step`. */
 export function roundUp(size: number, step: number): number {
   return Math.ceil(size / step) * step;
 }
 
 /**
- * The number of entries to ask for: by CPU count where a perf event array leaves it open, and for
- * ring buffers the next power of two that is a multiple of the page size.
+ * Returns the max_entries to create a map with: the number of possible CPUs for a perf event array with 0,
+ * and {@linkcode ringBufferSize} for ring buffers.
  */
 export function effectiveMaxEntries(
   type: number,
@@ -61,8 +64,8 @@ export function effectiveMaxEntries(
 }
 
 /**
- * The size of a ring buffer that is asked for as `size` bytes: rounded up to a power of two of whole
- * pages; 0 stays 0 and what is above 2^31 stays as it is (the kernel refuses both).
+ * Rounds the size of a ring buffer in bytes up to a power of two of pages. Returns 0 and sizes above 2^31
+ * unchanged, which the kernel refuses.
  */
 export function ringBufferSize(size: number, pageSize: number): number {
   if (size === 0) return 0;
@@ -77,64 +80,67 @@ function isPowerOfTwo(value: number): boolean {
   return value >= 1 && Number.isInteger(Math.log2(value));
 }
 
-/** Bytes that a map of one array maps into memory: each value rounded up to eight, the whole to pages. */
+/**
+ * Returns the size in bytes of a memory mapping of an array or arena. Each value of an array is rounded up to
+ * eight bytes, and the total to pages; an arena's max_entries counts pages.
+ */
 export function mappedSize(spec: MapSpec, machine: MapMachine): number {
   const type = mapTypeNumber(spec);
   if (type === MapType.arena) return machine.pageSize * spec.maxEntries;
   return roundUp(roundUp(spec.valueSize, 8) * spec.maxEntries, machine.pageSize);
 }
 
-/** The arguments of BPF_MAP_CREATE that follow from a spec: the kernel's `MapCreate` in its own words. */
+/** Arguments of BPF_MAP_CREATE derived from a spec, with the fields of the kernel interface's `MapCreate`. */
 export interface MapCreateArguments {
-  /** The number of the map type. */
+  /** Number of the map type. */
   readonly type: number;
-  /** Bytes of a key. */
+  /** Size of a key in bytes. */
   readonly keySize: number;
-  /** Bytes of a value. */
+  /** Size of a value in bytes. */
   readonly valueSize: number;
-  /** Most elements. */
+  /** Maximum number of elements. */
   readonly maxEntries: number;
-  /** BPF_F_…, without BPF_F_TOKEN_FD. */
+  /** Map flags (BPF_F_…), without BPF_F_TOKEN_FD. */
   readonly flags: number;
-  /** At most 15 characters. */
+  /** Name, at most 15 characters. */
   readonly name: string;
-  /** With BPF_F_NUMA_NODE. */
+  /** NUMA node; used with BPF_F_NUMA_NODE. */
   readonly numaNode?: number | undefined;
-  /** Per-type extra. */
+  /** map_extra, whose meaning depends on the type. */
   readonly mapExtra?: bigint | undefined;
-  /** The BTF that key and value types are in. */
+  /** Descriptor of the BTF with the key and value types. */
   readonly btfFd?: number | undefined;
   /** Type id of the key. */
   readonly keyTypeId?: number | undefined;
   /** Type id of the value. */
   readonly valueTypeId?: number | undefined;
-  /** struct_ops: the value's type id in the kernel's BTF. */
+  /** struct_ops: type id of the value in the kernel's BTF. */
   readonly vmlinuxValueTypeId?: number | undefined;
-  /** struct_ops: the module's BTF. */
+  /** struct_ops: descriptor of the module's BTF. */
   readonly valueTypeBtfObjFd?: number | undefined;
-  /** A map as the template of inner maps. */
+  /** Descriptor of a map that is the template of inner maps. */
   readonly innerMapFd?: number | undefined;
-  /** A BPF token. */
+  /** Descriptor of a BPF token. */
   readonly tokenFd?: number | undefined;
 }
 
-/** What creating a map takes beside its spec. */
+/** Input of {@linkcode mapCreateArguments} besides the spec. */
 export interface MapContext {
-  /** The machine. */
+  /** Properties of the machine. */
   readonly machine: MapMachine;
-  /** The object's BTF in the kernel. */
+  /** Descriptor of the object's loaded BTF. */
   readonly btfFd?: number | undefined;
-  /** The token. */
+  /** Descriptor of the token. */
   readonly tokenFd?: number | undefined;
-  /** The template of inner maps. */
+  /** Descriptor of the template of inner maps. */
   readonly innerMapFd?: number | undefined;
-  /** struct_ops: the value's type in the kernel's BTF, and the module's BTF. */
+  /** struct_ops: type id of the value in the kernel's BTF, and descriptor of the module's BTF. */
   readonly structOps?:
     | { readonly valueTypeId: number; readonly moduleFd?: number | undefined }
     | undefined;
 }
 
-/** The arguments of BPF_MAP_CREATE for a map. */
+/** Returns the arguments of BPF_MAP_CREATE for a map. */
 export function mapCreateArguments(spec: MapSpec, context: MapContext): MapCreateArguments {
   const type = mapTypeNumber(spec);
   const { btfFd, tokenFd, innerMapFd, structOps, machine } = context;
@@ -160,41 +166,41 @@ export function mapCreateArguments(spec: MapSpec, context: MapContext): MapCreat
   };
 }
 
-/** The same arguments without the object's BTF, for the second try. */
+/** Returns the arguments without BTF, to retry when the kernel refuses the map's BTF. */
 export function withoutBtf(attributes: MapCreateArguments): MapCreateArguments {
   const { btfFd: _fd, keyTypeId: _key, valueTypeId: _value, ...rest } = attributes;
   return rest;
 }
 
-/** What `struct bpf_map_info` says that pinning by name compares. */
+/** Fields of `struct bpf_map_info` that pinning by name compares. */
 export interface MapShape {
-  /** The number of the type. */
+  /** Number of the type. */
   readonly type: number;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly keySize: number;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly valueSize: number;
-  /** Most elements. */
+  /** Maximum number of elements. */
   readonly maxEntries: number;
-  /** BPF_F_…, without BPF_F_TOKEN_FD. */
+  /** Map flags (BPF_F_…), without BPF_F_TOKEN_FD. */
   readonly flags: number;
-  /** Per-type extra. */
+  /** map_extra, whose meaning depends on the type. */
   readonly mapExtra: bigint;
 }
 
-/** One field in which a pinned map differs from the object's. */
+/** A field in which a pinned map differs from the object's map. */
 export interface ShapeDifference {
-  /** The field's name. */
+  /** Name of the field. */
   readonly field: keyof MapShape;
-  /** What the object wants. */
+  /** Value of the object's map. */
   readonly wanted: string;
-  /** What is pinned. */
+  /** Value of the pinned map. */
   readonly pinned: string;
 }
 
-/** In what a pinned map differs from what the object would create; empty when it can be used. */
+/** Returns the fields in which a pinned map differs from the object's map; empty when it can be reused. */
 export function shapeDifferences(wanted: MapShape, pinned: MapShape): ShapeDifference[] {
-  // A device map gets BPF_F_RDONLY_PROG from the kernel itself.
+  // The kernel adds BPF_F_RDONLY_PROG to device maps (dev_map_init_map()).
   const ignored = wanted.type === MapType.devmap || wanted.type === MapType.devmap_hash
     ? BPF_F_RDONLY_PROG
     : 0;

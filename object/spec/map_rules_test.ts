@@ -59,13 +59,13 @@ Deno.test("a perf event array without a size gets one entry for each possible CP
   );
 });
 
-Deno.test("values of per-CPU maps are moved for all CPUs, each rounded up to eight bytes", () => {
+Deno.test("values of per-CPU maps are transferred for all CPUs, each rounded up to eight bytes", () => {
   assertEquals(transferSize(6, 12, 3), 48);
   assertEquals(transferSize(1, 12, 3), 12);
   assertEquals(transferSize(12, 4, 3), 4, "inner maps are ids");
 });
 
-Deno.test("maps that take no BTF are created without type ids", () => {
+Deno.test("maps without BTF support are created without type ids", () => {
   const context = { machine, btfFd: 9 };
   const hash = mapCreateArguments(map({}), context);
   assertEquals([hash.btfFd, hash.keyTypeId, hash.valueTypeId], [9, 3, 4]);
@@ -79,7 +79,7 @@ Deno.test("maps that take no BTF are created without type ids", () => {
   assertEquals(withoutBtf(hash).name, "m", "a second try keeps the name");
 });
 
-Deno.test("a struct_ops map says the kernel's value type and the module that has it", () => {
+Deno.test("a struct_ops map is created with the kernel's value type and its module", () => {
   const made = mapCreateArguments(
     map({ type: "struct_ops", flags: 1 << 13 }),
     { machine, btfFd: 9, structOps: { valueTypeId: 77, moduleFd: 12 } },

@@ -1,5 +1,5 @@
 /**
- * How an object's maps are held, whatever they come from.
+ * Implements {@linkcode MapSpec} for maps of every origin.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import type { MapTypeName } from "../../uapi/enums.ts";
 import type { MapOrigin, MapSlot, MapSpec, StructOpsSpec } from "./spec.ts";
 import { withoutUndefined } from "../../errors/without_undefined.ts";
 
-/** Characters of a name that the kernel keeps. */
+/** Maximum length of a name in the kernel: BPF_OBJ_NAME_LEN - 1. */
 export const LONGEST_NAME = 15;
 
-/** More than any map's value can have: what a zero-filled section may claim. */
+/** Limit in bytes of a map's contents. The kernel refuses larger values; a zero-filled section may claim more. */
 const LARGEST_CONTENTS = 0x7fff_ffff;
 
-/** What a {@linkcode MapDefinition} is made from; all else starts at zero. */
+/** Constructor arguments of {@linkcode MapDefinition}. Numbers left out are 0. */
 export interface MapFacts {
   /** See {@linkcode MapSpec}. */
   readonly name: string;
@@ -25,9 +25,9 @@ export interface MapFacts {
   readonly origin: MapOrigin;
   /** See {@linkcode MapSpec}. */
   readonly section: string;
-  /** The section's index in ELF; -1 for none. */
+  /** ELF index of the section; -1 for none. */
   readonly sectionIndex: number;
-  /** Bytes from the start of the section. */
+  /** Offset in the section in bytes. */
   readonly sectionOffset: number;
   /** See {@linkcode MapSpec}. */
   readonly index: number;
@@ -55,9 +55,9 @@ export interface MapFacts {
   readonly inner?: MapDefinition | undefined;
   /** See {@linkcode MapSpec}. */
   readonly autocreate?: boolean | undefined;
-  /** Bytes in the file that the contents start as. */
+  /** Initial contents in the file. */
   readonly source?: Uint8Array | undefined;
-  /** Bytes of the contents; a source that is shorter is followed by zeroes. */
+  /** Size of the contents in bytes; a shorter source is padded with zeroes. */
   readonly contentsSize?: number | undefined;
 }
 
@@ -71,9 +71,9 @@ export class MapDefinition implements MapSpec {
   readonly origin: MapOrigin;
   /** See {@linkcode MapSpec}. */
   readonly section: string;
-  /** The section's index in ELF; -1 for none. */
+  /** ELF index of the section; -1 for none. */
   readonly sectionIndex: number;
-  /** Bytes from the start of the section. */
+  /** Offset in the section in bytes. */
   readonly sectionOffset: number;
   /** See {@linkcode MapSpec}. */
   readonly index: number;
@@ -112,7 +112,7 @@ export class MapDefinition implements MapSpec {
   #contentsSize: number | undefined;
   #contents: Uint8Array<ArrayBuffer> | undefined;
 
-  /** Makes the map; `structOps` is asked for its members with the map as argument. */
+  /** Creates the map. `structOps` is called with the map to create its struct_ops members. */
   constructor(facts: MapFacts, structOps?: (map: MapDefinition) => StructOpsSpec) {
     this.name = facts.name;
     this.kernelName = facts.kernelName ?? facts.name.slice(0, LONGEST_NAME);
@@ -138,7 +138,7 @@ export class MapDefinition implements MapSpec {
     if (structOps !== undefined) this.structOps = structOps(this);
   }
 
-  /** See {@linkcode MapSpec}. For struct_ops: the members' indices with their programs. */
+  /** See {@linkcode MapSpec}. For struct_ops: the indices of members with a program. */
   get slots(): readonly MapSlot[] {
     if (this.structOps === undefined) return this.#slots;
     const indices = new Map<string, number>();
@@ -151,12 +151,16 @@ export class MapDefinition implements MapSpec {
     }));
   }
 
-  /** Fills a slot, as the object's relocations say. */
+  /** Adds a slot that a relocation fills. */
   addSlot(index: number, name: string): void {
     this.#slots.push({ index, name });
   }
 
-  /** See {@linkcode MapSpec}. A data map's contents grow or shrink with it. */
+  /**
+   * See {@linkcode MapSpec}. Setting it resizes the contents of a data map.
+   *
+   * @throws {ObjectError} EINVAL when set to a value that is not a size.
+   */
   get valueSize(): number {
     return this.#valueSize;
   }
@@ -168,7 +172,7 @@ export class MapDefinition implements MapSpec {
         subject: `map ${this.name}`,
         errno: "EINVAL",
         stage: "usage",
-        why: `${size} is no number of bytes`,
+        why: `${size} is not a valid size in bytes`,
       });
     }
     if (this.#contentsSize === this.#valueSize) {
@@ -192,7 +196,7 @@ export class MapDefinition implements MapSpec {
           subject: `contents of map ${this.name}`,
           errno: "E2BIG",
           stage: "map",
-          why: `its section claims ${size} bytes, more than a map's value can have`,
+          why: `its section claims ${size} bytes, more than the maximum size of a map's value`,
         });
       }
       this.#contents = new Uint8Array(size);
@@ -209,7 +213,7 @@ export class MapDefinition implements MapSpec {
         errno: "EINVAL",
         stage: "usage",
         why: this.#contentsSize === undefined
-          ? "it is no data map"
+          ? "it is not a data map"
           : `it takes ${this.#contentsSize} bytes, not ${bytes?.length ?? 0}`,
       });
     }
@@ -222,7 +226,7 @@ export class MapDefinition implements MapSpec {
       this.#source === undefined;
   }
 
-  /** What `JSON.stringify` writes: everything but the contents' bytes. */
+  /** Returns the JSON form, which has everything except the contents. */
   toJSON(): MapJson {
     return withoutUndefined({
       name: this.name,
@@ -250,7 +254,7 @@ export class MapDefinition implements MapSpec {
   }
 }
 
-/** A map as JSON. */
+/** JSON form of a map. */
 export interface MapJson {
   /** See {@linkcode MapSpec}. */
   readonly name: string;
@@ -272,7 +276,7 @@ export interface MapJson {
   readonly flags: number;
   /** See {@linkcode MapSpec}; left out when 0. */
   readonly numaNode?: number;
-  /** In hexadecimal; left out when 0. */
+  /** map_extra in hexadecimal; left out when 0. */
   readonly mapExtra?: string;
   /** See {@linkcode MapSpec}. */
   readonly pinning: "none" | "by-name";
@@ -284,11 +288,11 @@ export interface MapJson {
   readonly valueTypeId: number;
   /** See {@linkcode MapSpec}. */
   readonly autocreate: boolean;
-  /** The template of inner maps. */
+  /** Template of inner maps. */
   readonly inner?: MapJson;
   /** See {@linkcode MapSpec}. */
   readonly slots?: readonly MapSlot[];
-  /** Which struct it is, and its programs. */
+  /** struct_ops: name of the struct, and its programs. */
   readonly structOps?: {
     readonly type: string;
     readonly programs: readonly { readonly member: string; readonly program: string }[];

@@ -1,7 +1,7 @@
 /**
- * What is known of each map type and of each origin of a map, before any kernel is asked.
+ * Properties of each map type and of each origin of a map.
  *
- * Facts of Linux: `map_create()` and the `map_alloc_check` of each type in `kernel/bpf/`, and libbpf's
+ * Sources: `map_create()` and the `map_alloc_check` of each type in the kernel's `kernel/bpf/`, and libbpf's
  * `bpf_object__create_map()` for the types that are created without BTF.
  *
  * @module
@@ -10,31 +10,31 @@
 import { type MapTypeName, mapTypeName } from "../../uapi/enums.ts";
 import type { MapOrigin } from "./spec.ts";
 
-/** How a live map of each type is used: which class it gets. */
+/** Kind of each map type, which selects the class of a live map. */
 export interface MapKinds {
-  /** Refused by the kernel. */
+  /** Invalid; the kernel refuses it. */
   readonly unspec: "keyed";
   /** Elements by key. */
   readonly hash: "keyed";
-  /** Elements by index; with BPF_F_MMAPABLE their memory can be mapped. */
+  /** Elements by index; memory-mappable with BPF_F_MMAPABLE. */
   readonly array: "array";
   /** Programs by index. */
   readonly prog_array: "descriptors";
-  /** Perf events by CPU: what `bpf_perf_event_output()` writes to. */
+  /** Perf events by CPU, which `bpf_perf_event_output()` writes to. */
   readonly perf_event_array: "perf";
-  /** A value for each CPU. */
+  /** Elements with a value per CPU. */
   readonly percpu_hash: "per-cpu";
-  /** A value for each CPU. */
+  /** Elements with a value per CPU. */
   readonly percpu_array: "per-cpu";
-  /** Stacks by id. */
+  /** Stack traces by id. */
   readonly stack_trace: "keyed";
   /** Cgroups by index. */
   readonly cgroup_array: "descriptors";
   /** Elements by key. */
   readonly lru_hash: "keyed";
-  /** A value for each CPU. */
+  /** Elements with a value per CPU. */
   readonly lru_percpu_hash: "per-cpu";
-  /** Elements by prefix. */
+  /** Elements by longest matching prefix. */
   readonly lpm_trie: "keyed";
   /** Maps by index. */
   readonly array_of_maps: "maps";
@@ -50,39 +50,39 @@ export interface MapKinds {
   readonly xskmap: "descriptors";
   /** Sockets by key. */
   readonly sockhash: "descriptors";
-  /** The older name of `cgroup_storage`. */
+  /** Deprecated name of `cgroup_storage`. */
   readonly cgroup_storage_deprecated: "keyed";
-  /** A value for each cgroup and attach type. */
+  /** A value per cgroup and attach type. */
   readonly cgroup_storage: "keyed";
   /** Sockets by index. */
   readonly reuseport_sockarray: "descriptors";
-  /** The older name of `percpu_cgroup_storage`. */
+  /** Deprecated name of `percpu_cgroup_storage`. */
   readonly percpu_cgroup_storage_deprecated: "per-cpu";
-  /** A value for each CPU of each cgroup and attach type. */
+  /** A value per CPU, cgroup and attach type. */
   readonly percpu_cgroup_storage: "per-cpu";
   /** First in, first out. */
   readonly queue: "queue";
   /** Last in, first out. */
   readonly stack: "queue";
-  /** A value for each socket. */
+  /** A value per socket. */
   readonly sk_storage: "storage";
   /** Interfaces by key. */
   readonly devmap_hash: "keyed";
   /** One struct of function pointers. */
   readonly struct_ops: "keyed";
-  /** Records from programs. */
+  /** Records from programs to user space. */
   readonly ringbuf: "ring";
-  /** A value for each inode. */
+  /** A value per inode. */
   readonly inode_storage: "storage";
-  /** A value for each task. */
+  /** A value per task. */
   readonly task_storage: "storage";
-  /** A set that forgets nothing and answers "maybe". */
+  /** A set without deletion, whose lookups may be false positives. */
   readonly bloom_filter: "bloom";
-  /** Records to programs. */
+  /** Records from user space to programs. */
   readonly user_ringbuf: "user-ring";
-  /** A value for each cgroup. */
+  /** A value per cgroup. */
   readonly cgrp_storage: "storage";
-  /** Memory that programs and this process share. */
+  /** Memory shared between programs and user space. */
   readonly arena: "arena";
   /** Jump targets by index. */
   readonly insn_array: "keyed";
@@ -90,11 +90,11 @@ export interface MapKinds {
   readonly rhash: "keyed";
 }
 
-/** How a live map is used. */
+/** Kind of map: selects the class of a live map. */
 export type MapKind = MapKinds[MapTypeName];
 
 /**
- * The map types of a kind.
+ * Map types of a kind.
  *
  * @typeParam Kind The kind.
  */
@@ -103,15 +103,14 @@ export type MapTypesOf<Kind extends MapKind> = {
 }[MapTypeName];
 
 /**
- * What keys are: none; a number of four bytes; the descriptor of a process, socket, file or cgroup; an
- * address prefix; a cgroup with an attach type; or whatever the map's BTF or size says.
+ * Form of keys: none; a 32-bit index; the descriptor of a process, socket, file or cgroup; an address
+ * prefix; a cgroup with an attach type; or any, given by the map's BTF or key size.
  */
 export type MapKeyShape = "none" | "index" | "descriptor" | "prefix" | "cgroup" | "any";
 
 /**
- * What values are: none; descriptors, of which the kernel gives ids back; `struct bpf_devmap_val`;
- * `struct bpf_cpumap_val`; the frames of a stack; a struct of the kernel; or whatever the map's BTF or size
- * says.
+ * Form of values: none; descriptors, which are read back as ids; `struct bpf_devmap_val`;
+ * `struct bpf_cpumap_val`; stack frames; a kernel struct; or any, given by the map's BTF or value size.
  */
 export type MapValueShape =
   | "none"
@@ -122,19 +121,19 @@ export type MapValueShape =
   | "kernel-struct"
   | "any";
 
-/** What is known of a map type. */
+/** Properties of a map type. */
 export interface MapTraits {
-  /** How a live map of the type is used. */
+  /** Kind of the type. */
   readonly kind: MapKind;
-  /** What its keys are. */
+  /** Form of its keys. */
   readonly key: MapKeyShape;
-  /** What its values are; of a type with a value for each CPU, one CPU's. */
+  /** Form of its values; for per-CPU types, of one CPU's value. */
   readonly value: MapValueShape;
-  /** Whether BPF_MAP_CREATE takes BTF ids of key and value (libbpf's list; the kernel refuses the others). */
+  /** Whether BPF_MAP_CREATE gets BTF type ids of key and value (libbpf's list; the kernel refuses other types). */
   readonly btf: boolean;
-  /** Whether the map remembers the first program that uses it, and refuses those that are not like it. */
+  /** Whether the map is bound to the first program that uses it, and incompatible programs are refused. */
   readonly bindsProgram?: boolean | undefined;
-  /** Whether creating one needs CAP_NET_ADMIN too. */
+  /** Whether creating one also requires CAP_NET_ADMIN. */
   readonly netAdmin?: boolean | undefined;
 }
 
@@ -149,7 +148,7 @@ const DEVICES = {
 } as const;
 const STORAGE = { kind: "storage", key: "descriptor", value: "any", btf: true } as const;
 
-/** What is known of each map type: adding a type makes the compiler ask for its line. */
+/** Properties of each map type. A new map type does not compile without an entry. */
 export const mapTraits: {
   readonly [T in MapTypeName]: MapTraits & { readonly kind: MapKinds[T] };
 } = {
@@ -211,25 +210,25 @@ export const mapTraits: {
   rhash: { kind: "keyed", key: "any", value: "any", btf: true },
 };
 
-/** What is known of a map's type; a type that this version has no name for is taken for a hash. */
+/** Returns the properties of a map type. An unknown type is treated like a hash. */
 export function mapTypeTraits(type: MapTypeName | number): MapTraits {
   const name = typeof type === "number" ? mapTypeName(type) : type;
   return mapTraits[name ?? "unspec"];
 }
 
-/** What is known of the maps of an origin. */
+/** Properties of the maps of an origin. */
 export interface OriginTraits {
-  /** Whether the object's source declares it as a map: the others are made for its data and code. */
+  /** Whether the source declares it as a map. Other maps are created for the object's data and code. */
   readonly declared: boolean;
-  /** Whether it holds a section's global variables, in an array of one element. */
+  /** Whether it is an array of one element with the global variables of a section. */
   readonly section: boolean;
-  /** Whether its variables are constants: programs may not write it, and it is frozen when filled. */
+  /** Whether its variables are constants: programs cannot write it, and it is frozen once filled. */
   readonly constant: boolean;
-  /** How BTF names the section of its variables; undefined where it has none in BTF. */
+  /** BTF data section of its variables: the ELF section's name or a fixed one; undefined for none. */
   readonly datasec: "section" | ".addr_space.1" | undefined;
-  /** When it is created: with the other maps, or with the program whose code it is about. */
+  /** When it is created: with the other maps, or with the program that uses it. */
   readonly created: "with-maps" | "with-program";
-  /** What it holds when its creation is over. */
+  /** Contents that it is filled with at load. */
   readonly contents: "none" | "section" | "kernel-configuration" | "arena-globals";
 }
 
@@ -250,7 +249,7 @@ const DATA: OriginTraits = {
   contents: "section",
 };
 
-/** What is known of each origin: adding an origin makes the compiler ask for its line. */
+/** Properties of each origin. A new origin does not compile without an entry. */
 export const originTraits: { readonly [O in MapOrigin]: OriginTraits } = {
   maps: DECLARED,
   legacy: DECLARED,

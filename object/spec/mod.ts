@@ -1,5 +1,5 @@
 /**
- * Specs as plain data: programs, maps, variables, externs, and the values that can be set before load.
+ * Specs of programs, maps, variables and externs as plain data, editable before load.
  *
  * Imports: uapi, errors, elf, btf, object/section.
  *

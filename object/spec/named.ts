@@ -1,5 +1,5 @@
 /**
- * Things with names, in order: how an object's programs, maps and variables are held.
+ * Ordered collections of an object's named programs, maps and variables.
  *
  * @module
  */
@@ -7,15 +7,15 @@
 import { ObjectError } from "./error.ts";
 import type { Named } from "./spec.ts";
 
-/** How many near names an error lists. */
+/** Number of near names that an error lists. */
 const NEAREST = 3;
-/** Up to so many names are all listed when none is near. */
+/** Number of names up to which an error lists all of them when none is near. */
 const FEW = 8;
 
 /**
- * An ordered list whose things are looked up by name.
+ * An ordered list with lookup by name.
  *
- * The first of two things with one name wins, as in libbpf.
+ * Of items with the same name, lookup returns the first, as in libbpf.
  *
  * @example
  * ```ts
@@ -33,19 +33,23 @@ export class NamedList<T extends { readonly name: string }> implements Named<T> 
   readonly #items: readonly T[];
   #index: Map<string, T> | undefined;
 
-  /** Holds `items`; `what` ("map", "program") and `owner` (the object's name) are for errors. */
+  /** Creates the list of `items`. Errors name `what` ("map", "program") and `owner` (the object's name). */
   constructor(what: string, owner: string, items: readonly T[]) {
     this.#what = what;
     this.#owner = owner;
     this.#items = items;
   }
 
-  /** How many there are. */
+  /** Number of items. */
   get size(): number {
     return this.#items.length;
   }
 
-  /** By name; throws an {@linkcode ObjectError} with the nearest names. */
+  /**
+   * Returns an item by name.
+   *
+   * @throws {ObjectError} ENOENT with the nearest names.
+   */
   get(name: string): T {
     const item = this.find(name);
     if (item !== undefined) return item;
@@ -58,7 +62,7 @@ export class NamedList<T extends { readonly name: string }> implements Named<T> 
     });
   }
 
-  /** By name, or undefined. */
+  /** Returns an item by name, or undefined. */
   find(name: string): T | undefined {
     if (this.#index === undefined) {
       this.#index = new Map();
@@ -69,22 +73,22 @@ export class NamedList<T extends { readonly name: string }> implements Named<T> 
     return this.#index.get(name);
   }
 
-  /** Whether there is one of the name. */
+  /** Returns whether there is an item of the name. */
   has(name: string): boolean {
     return this.find(name) !== undefined;
   }
 
-  /** All names in order. */
+  /** Returns all names in order. */
   names(): string[] {
     return this.#items.map((item) => item.name);
   }
 
-  /** The things in order. */
+  /** Iterates over the items in order. */
   [Symbol.iterator](): Iterator<T> {
     return this.#items[Symbol.iterator]();
   }
 
-  /** The things, for `JSON.stringify`. */
+  /** Returns the items for `JSON.stringify`. */
   toJSON(): readonly T[] {
     return this.#items;
   }
@@ -104,8 +108,8 @@ function absent(
 }
 
 /**
- * The names that a reader may have meant: at most three, nearest first, by edit distance and common
- * beginnings; names with nothing in common are left out.
+ * Returns at most three names nearest to a mistyped one, nearest first: names that contain it or are
+ * contained in it, then by edit distance. Dissimilar names are left out.
  */
 export function nearestNames(name: string, names: readonly string[]): string[] {
   const wanted = name.toLowerCase().slice(0, 64);
@@ -123,7 +127,7 @@ export function nearestNames(name: string, names: readonly string[]): string[] {
     .map(({ candidate }) => candidate);
 }
 
-/** Insertions, deletions and replacements that lead from one text to the other. */
+/** Returns the Levenshtein distance of two texts. */
 function editDistance(from: string, to: string): number {
   let previous = Array.from({ length: to.length + 1 }, (_, column) => column);
   for (let row = 1; row <= from.length; row++) {

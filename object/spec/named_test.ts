@@ -26,12 +26,12 @@ Deno.test("NamedList lists all names when they are few and none is near", () => 
   );
 });
 
-Deno.test("NamedList says when there is nothing to find", () => {
+Deno.test("NamedList reports when the list is empty", () => {
   const error = assertThrows(() => new NamedList("map", "x.o", []).get("a"), ObjectError);
   assertStringIncludes(error.message, "the object has no maps");
 });
 
-Deno.test("nearestNames leaves out what has nothing in common", () => {
+Deno.test("nearestNames leaves out dissimilar names", () => {
   assertEquals(nearestNames("target_uid", ["target_pid", "zzzzzzzzzzzzzzz", "uid"]), [
     "uid",
     "target_pid",

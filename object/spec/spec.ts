@@ -1,8 +1,8 @@
 /**
- * Specs: what a compiled BPF object contains, as plain data.
+ * Specs: the contents of a compiled BPF object as plain data.
  *
- * A spec is parsed from bytes without any system call, is the same on every machine, and is freely
- * edited before it is loaded.
+ * A spec is parsed from bytes without any system call, is equal on every machine, and can be edited before
+ * it is loaded.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { CoreDecision } from "../../btf/core/mod.ts";
 import type { AttachTypeName, MapTypeName, ProgramTypeName } from "../../uapi/enums.ts";
 import type { AttachSpec } from "../section/attach_spec.ts";
 
-/** Where a map of an object comes from. */
+/** Origin of a map in an object. */
 export type MapOrigin =
   | "maps"
   | "data"
@@ -24,121 +24,140 @@ export type MapOrigin =
   | "jumptable"
   | "inner";
 
-/** One static slot of a map's `values`: an inner map or, in a prog array, a program. */
+/** A static slot of a map's `values`: an inner map or, in a prog array, a program. */
 export interface MapSlot {
-  /** The index. */
+  /** Index of the slot. */
   readonly index: number;
-  /** The map's or program's name. */
+  /** Name of the map or program. */
   readonly name: string;
 }
 
-/** A struct_ops map: a struct of the kernel whose function pointers are programs. */
+/** The struct of a struct_ops map: a kernel struct whose function pointers are programs. */
 export interface StructOpsSpec {
-  /** The struct's name, `tcp_congestion_ops`, with its `___flavor` if it has one. */
+  /** Name of the struct (`tcp_congestion_ops`), with its `___flavor` if it has one. */
   readonly typeName: string;
-  /** The struct's id in the object's BTF. */
+  /** Type id of the struct in the object's BTF. */
   readonly typeId: number;
-  /** The names of all members, in the order of the object's BTF. */
+  /** Returns the names of all members, in the order of the object's BTF. */
   members(): string[];
-  /** The program of a function pointer; undefined for none. Throws for anything else. */
+  /**
+   * Returns the name of the program of a function pointer; undefined for none.
+   *
+   * @throws {ObjectError} EINVAL when the member does not exist or is not a function pointer.
+   */
   program(member: string): string | undefined;
-  /** Makes a program (by name) a member's function; undefined leaves the pointer null. */
+  /**
+   * Sets the program of a function pointer by name; undefined makes the pointer null.
+   *
+   * @throws {ObjectError} EINVAL when the member does not exist or is not a function pointer.
+   */
   setProgram(member: string, program: string | undefined): void;
-  /** All function pointers that have a program: the member and the program's name. */
+  /** Returns all function pointers that have a program, with the program's name. */
   programs(): readonly { readonly member: string; readonly program: string }[];
-  /** A data member's value, by BTF. */
+  /**
+   * Returns the value of a data member, decoded by BTF.
+   *
+   * @throws {ObjectError} EINVAL when the member does not exist, is a function pointer or a bitfield.
+   */
   get(member: string): unknown;
-  /** Sets a data member. */
+  /**
+   * Sets a data member.
+   *
+   * @throws {ObjectError} EINVAL when the member does not exist, is a function pointer or a bitfield, or the
+   * value does not fit.
+   */
   set(member: string, value: unknown): void;
 }
 
 /** A map as the object defines it. */
 export interface MapSpec {
-  /** The name in the API: the variable's, or `.rodata`, `.data.custom` … */
+  /** Name in this API: the variable's, or the section's (`.rodata`, `.data.custom` …). */
   readonly name: string;
-  /** At most 15 characters, as the kernel will show it: libbpf's rule. */
+  /** Name in the kernel, by libbpf's rule; at most 15 characters. */
   kernelName: string;
-  /** Where it comes from. */
+  /** Origin of the map. */
   readonly origin: MapOrigin;
-  /** The ELF section it comes from. */
+  /** ELF section that it comes from. */
   readonly section: string;
-  /** The kernel's name of the type, or its number where this version has no name for it. */
+  /** Kernel name of the map type, or its number when the name is not known. */
   type: MapTypeName | number;
   /** Bytes. */
   keySize: number;
   /** Bytes. */
   valueSize: number;
-  /** As written; 0 means "by CPU count" for perf_event_array. Rounding for ring buffers is done at load. */
+  /**
+   * max_entries as in the object. 0 in a perf_event_array means the number of possible CPUs; sizes of ring
+   * buffers (in bytes) are rounded up at load.
+   */
   maxEntries: number;
-  /** BPF_F_… */
+  /** Map flags (BPF_F_…). */
   flags: number;
-  /** With BPF_F_NUMA_NODE. */
+  /** NUMA node; used with BPF_F_NUMA_NODE. */
   numaNode: number;
-  /** map_extra. */
+  /** map_extra, whose meaning depends on the type. */
   mapExtra: bigint;
-  /** `by-name` pins at `pinRoot/name`. */
+  /** `by-name` pins the map at `pinRoot/name`. */
   pinning: "none" | "by-name";
-  /** Overrides the pin path. */
+  /** Path to pin the map at; overrides `pinning`. */
   pinPath?: string | undefined;
-  /** Ids in the object's BTF; 0 for none. */
+  /** Type id of the key in the object's BTF; 0 for none. */
   keyTypeId: number;
-  /** Ids in the object's BTF; 0 for none. For data sections, the datasec's id. */
+  /** Type id of the value in the object's BTF; 0 for none. For data sections, the datasec's id. */
   valueTypeId: number;
-  /** The template of inner maps. */
+  /** Template of inner maps. */
   readonly inner?: MapSpec | undefined;
   /** Static slots. */
   readonly slots: readonly MapSlot[];
   /**
-   * Initial bytes of a data section (edited through variables), of an arena's globals or of a
-   * struct_ops value; undefined for all other maps. Made at first use, so that a large `.bss` costs
-   * nothing until somebody asks for it.
+   * Initial bytes of a data section (edited through variables), of an arena's globals or of a struct_ops
+   * value; undefined for all other maps. Allocated at first use, so that a large `.bss` takes no memory before.
    */
   contents: Uint8Array<ArrayBuffer> | undefined;
-  /** Whether the contents are all zeroes because nobody asked for them: nothing need be written. */
+  /** Whether the contents were never allocated and are all zeroes, so that nothing needs to be written. */
   readonly zeroed: boolean;
-  /** The place in the object's list of maps: what poisoned code says. */
+  /** Index in the object's list of maps, which poisoned code contains. */
   readonly index: number;
-  /** What a struct_ops map is made of. */
+  /** The struct of a struct_ops map. */
   readonly structOps?: StructOpsSpec | undefined;
-  /** Whether it is created at load. */
+  /** Whether the map is created at load. */
   autocreate: boolean;
-  /** struct_ops: whether attach() attaches it. */
+  /** struct_ops: whether attach() of the object attaches it. */
   autoattach: boolean;
 }
 
 /** A program as the object defines it. */
 export interface ProgramSpec {
-  /** The function's name. */
+  /** Name of the function. */
   readonly name: string;
-  /** The section's name as written, without a leading `?`. */
+  /** Section name without a leading `?`. */
   readonly section: string;
-  /** The kernel's name of the type; `"unspec"` when the section tells nothing. */
+  /** Kernel name of the program type; `"unspec"` for an unknown section. */
   type: ProgramTypeName;
-  /** The kernel's name of the expected attach type; undefined is 0 without a meaning. */
+  /** Kernel name of the expected attach type; undefined for none (0 in BPF_PROG_LOAD). */
   expectedAttachType?: AttachTypeName | undefined;
-  /** BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS … */
+  /** Load flags: BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS … */
   flags: number;
-  /** How it attaches, parsed once from the section's name. */
+  /** How and where it attaches, parsed from the section's name. */
   attach: AttachSpec;
-  /** Whether it is loaded with the object. */
+  /** Whether the program is loaded with the object. */
   autoload: boolean;
-  /** Whether attach() attaches it. */
+  /** Whether attach() of the object attaches it. */
   autoattach: boolean;
-  /** Eight bytes each, little-endian, before any relocation. */
+  /** Instructions of eight bytes each, little-endian, before relocation. */
   readonly instructions: Uint8Array<ArrayBuffer>;
-  /** Bytes from the start of its section. */
+  /** Offset in its section in bytes. */
   readonly sectionOffset: number;
-  /** An attach target set by the user for freplace, fentry on BPF … */
+  /** Function of another program to attach to (freplace, fentry of a BPF program …); overrides the section. */
   attachTarget?: { readonly programFd?: number | undefined; readonly function: string } | undefined;
-  /** Network device of a device-bound program. */
+  /** Index of the network device that the program is bound to. */
   ifindex?: number | undefined;
-  /** Verifier log level: 0 none. */
+  /** Verifier log level (BPF_LOG_LEVEL…); 0 for no log. */
   logLevel?: number | undefined;
 }
 
-/** The type of a kconfig extern. */
+/** Encoding of a kconfig extern. */
 export interface KconfigType {
-  /** `tristate` is an `enum libbpf_tristate`, `text` an array of char. */
+  /** `tristate` is `enum libbpf_tristate`, `text` an array of char. */
   readonly kind: "bool" | "char" | "int" | "tristate" | "text";
   /** Whether an `int` or a `char` is signed. */
   readonly signed: boolean;
@@ -146,67 +165,80 @@ export interface KconfigType {
 
 /** An extern that is resolved at load. */
 export interface ExternSpec {
-  /** The name in the object. */
+  /** Name in the object. */
   readonly name: string;
-  /** Which section of BTF it is in, and whether BTF gives a type. */
+  /** Kind, by its BTF data section and whether BTF gives a type. */
   readonly kind: "kconfig" | "ksym-typed" | "ksym-typeless" | "kfunc";
-  /** Weak: may stay unresolved. */
+  /** Whether it is weak and may stay unresolved. */
   readonly weak: boolean;
-  /** The id of its type in the object's BTF (`var`'s type, or the func_proto of a kfunc); 0 for none. */
+  /** Type id in the object's BTF (a variable's type, or a kfunc's func_proto); 0 for none. */
   readonly typeId: number;
-  /** The id of the `var` or `func` itself. */
+  /** Type id of the `var` or `func`. */
   readonly btfId: number;
-  /** The name that the kernel is asked for: without a `___flavor`. */
+  /** Name to look up in the kernel: without a `___flavor`. */
   readonly essentialName: string;
-  /** The place in the object's list of externs: what poisoned code says. */
+  /** Index in the object's list of externs, which poisoned code contains. */
   readonly index: number;
-  /** kconfig: how a value of the configuration is written. */
+  /** kconfig: encoding of the value. */
   readonly kconfig?: KconfigType | undefined;
-  /** kconfig: bytes within the `.kconfig` map. */
+  /** kconfig: offset in the `.kconfig` map's value in bytes. */
   readonly offset: number;
-  /** kconfig: bytes. */
+  /** kconfig: size in bytes. */
   readonly size: number;
 }
 
 /** A global variable, settable before load. */
 export interface VariableSpec {
-  /** The name. */
+  /** Name of the variable. */
   readonly name: string;
-  /** The map that holds it. */
+  /** Map that contains it. */
   readonly map: MapSpec;
-  /** Bytes from the start of the map's value. */
+  /** Offset in the map's value in bytes. */
   readonly offset: number;
   /** Bytes. */
   readonly size: number;
-  /** The id of its type in the object's BTF; 0 without BTF. */
+  /** Type id in the object's BTF; 0 without BTF. */
   readonly typeId: number;
-  /** Whether programs cannot write it (rodata, kconfig). */
+  /** Whether programs cannot write it (`.rodata`, kconfig). */
   readonly constant: boolean;
-  /** static, global … */
+  /** Linkage in BTF, or from its ELF symbol without BTF. */
   readonly linkage: "static" | "global" | "extern";
-  /** The value as JS sees it, by BTF. */
+  /**
+   * Returns the value, decoded by BTF.
+   *
+   * @throws {ObjectError} EINVAL when the object has no BTF for it.
+   */
   get(): unknown;
-  /** Sets the initial value; throws an {@linkcode ObjectError} that names the field when the shape is wrong. */
+  /**
+   * Sets the initial value. Without BTF, takes a Uint8Array of the variable's size.
+   *
+   * @throws {ObjectError} EINVAL when the value does not fit the type (the subject names the field), and for
+   * kconfig variables, which are set at load.
+   */
   set(value: unknown): void;
-  /** The bytes, a view: writing them writes the variable. */
+  /** View of the bytes; writing to it sets the variable. */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Things with names, in order. `get` throws a typed error that lists the nearest names. */
+/** An ordered collection with lookup by name. */
 export interface Named<T> extends Iterable<T> {
-  /** How many there are. */
+  /** Number of items. */
   readonly size: number;
-  /** By name; throws an {@linkcode ObjectError} with near names. */
+  /**
+   * Returns an item by name.
+   *
+   * @throws {ObjectError} ENOENT with the nearest names.
+   */
   get(name: string): T;
-  /** By name, or undefined. */
+  /** Returns an item by name, or undefined. */
   find(name: string): T | undefined;
-  /** Whether there is one of the name. */
+  /** Returns whether there is an item of the name. */
   has(name: string): boolean;
-  /** All names in order. */
+  /** Returns all names in order. */
   names(): string[];
 }
 
-/** What an instruction of an object refers to: see `relocations` of an object's spec. */
+/** Kind of a relocation of an instruction; see `ObjectSpec.relocations`. */
 export type RelocationKind =
   | "map"
   | "data"
@@ -216,7 +248,7 @@ export type RelocationKind =
   | "address"
   | "jumptable";
 
-/** What an instruction refers to that only a load can resolve. */
+/** A reference of an instruction that is resolved at load. */
 export type Reference =
   | { readonly kind: "map"; readonly instruction: number; readonly map: string }
   | {
@@ -230,32 +262,32 @@ export type Reference =
   | {
     readonly kind: "jumptable";
     readonly instruction: number;
-    /** Bytes from the start of `.jumptables`: tells tables apart. */
+    /** Offset in `.jumptables` in bytes, which identifies the table. */
     readonly symbolOffset: number;
     /** Bytes. */
     readonly size: number;
-    /** The instructions that the table leads to, from the start of the linked program. */
+    /** Targets of the table, as instruction indices in the relocated program. */
     readonly targets: readonly number[];
   };
 
-/** A program with its subprograms, CO-RE applied, ready but for descriptors and addresses. */
+/** A program with its subprograms and CO-RE relocations applied; descriptors and addresses are set at load. */
 export interface RelocatedProgram {
   /** The program. */
   readonly program: ProgramSpec;
-  /** Eight bytes each, little-endian. */
+  /** Instructions of eight bytes each, little-endian. */
   readonly instructions: Uint8Array<ArrayBuffer>;
-  /** To be resolved at load; `instruction` indexes `instructions`. */
+  /** References to resolve at load; `instruction` indexes `instructions`. */
   readonly references: readonly Reference[];
-  /** func_info in the kernel's form, offsets in instructions; absent without .BTF.ext. */
+  /** func_info records for BPF_PROG_LOAD, with offsets in instructions; undefined without `.BTF.ext`. */
   readonly funcInfo?:
     | { readonly recordSize: number; readonly records: Uint8Array<ArrayBuffer> }
     | undefined;
-  /** line_info in the kernel's form. */
+  /** line_info records for BPF_PROG_LOAD, with offsets in instructions; undefined without `.BTF.ext`. */
   readonly lineInfo?:
     | { readonly recordSize: number; readonly records: Uint8Array<ArrayBuffer> }
     | undefined;
-  /** The subprograms appended, with their first instruction. */
+  /** Appended subprograms, with the index of their first instruction. */
   readonly subprograms: readonly { readonly name: string; readonly instruction: number }[];
-  /** What CO-RE decided for each relocated instruction, in order. */
+  /** CO-RE decision of each relocated instruction, in order. */
   readonly core: readonly { readonly instruction: number; readonly decision: CoreDecision }[];
 }

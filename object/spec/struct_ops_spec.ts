@@ -1,5 +1,5 @@
 /**
- * A struct_ops map before it is loaded: the struct as the object sees it, settable by name.
+ * Edits the struct of a struct_ops map by member name before it is loaded.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { nearestNames } from "./named.ts";
 import type { StructOpsSpec } from "./spec.ts";
 import { readValue, writeValue } from "./btf_value.ts";
 
-/** The struct of a struct_ops map, and the programs that its function pointers are. */
+/** The struct of a struct_ops map, with the programs of its function pointers. */
 export class StructOps implements StructOpsSpec {
   readonly #btf: Btf;
   readonly #type: CompositeType;
@@ -20,7 +20,7 @@ export class StructOps implements StructOpsSpec {
   readonly #programs = new Map<string, string>();
   #byName: ReadonlyMap<string, Member> | undefined;
 
-  /** Takes the struct as the object's BTF has it; the map has the bytes. */
+  /** Creates the spec of a struct in the object's BTF, whose bytes are the map's contents. */
   constructor(btf: Btf, type: CompositeType, map: MapDefinition) {
     this.#btf = btf;
     this.#type = type;
@@ -98,7 +98,7 @@ export class StructOps implements StructOpsSpec {
   #dataMember(name: string): { readonly type: number; readonly bytes: Uint8Array<ArrayBuffer> } {
     const member = this.#member(name);
     if (isFunctionPointer(this.#btf, member.type)) {
-      throw this.#error(name, "it is a function pointer: set a program");
+      throw this.#error(name, "it is a function pointer; use setProgram()");
     }
     if (member.bitSize !== 0) throw this.#error(name, "bitfields cannot be set by name");
     const contents = this.#map.contents ?? new Uint8Array(0);
@@ -126,7 +126,7 @@ function firstOfEachName(members: readonly Member[]): Map<string, Member> {
   return byName;
 }
 
-/** Whether a type is, behind typedefs and qualifiers, a pointer to a function. */
+/** Returns whether a type is a pointer to a function, behind typedefs and qualifiers. */
 export function isFunctionPointer(btf: Btf, typeId: number): boolean {
   const pointer = btf.type(btf.resolve(typeId));
   return pointer.kind === "ptr" && btf.type(btf.resolve(pointer.type)).kind === "func_proto";

@@ -1,5 +1,5 @@
 /**
- * Global variables, readable and settable before load.
+ * Reads and sets global variables before load.
  *
  * @module
  */
@@ -31,7 +31,7 @@ class Variable implements VariableSpec {
   readonly linkage: "static" | "global" | "extern";
   readonly #btf: Btf | undefined;
 
-  /** Puts a variable at a place of a map's value. */
+  /** Creates the variable at a place in a map's value. */
   constructor(
     map: MapDefinition,
     btf: Btf | undefined,
@@ -51,7 +51,7 @@ class Variable implements VariableSpec {
   get bytes(): Uint8Array<ArrayBuffer> {
     const contents = this.map.contents;
     if (contents === undefined || this.offset + this.size > contents.length) {
-      throw this.#error("use", `it reaches out of ${this.map.name}`);
+      throw this.#error("use", `it extends past the end of ${this.map.name}`);
     }
     return contents.subarray(this.offset, this.offset + this.size);
   }
@@ -79,14 +79,14 @@ class Variable implements VariableSpec {
     if (originTraits[this.map.origin].contents === "kernel-configuration") {
       throw this.#error(
         "set",
-        "it is read from the kernel's configuration when the object is loaded",
-        "give the option kconfig to the load",
+        "it is set from the kernel's configuration at load",
+        "override it with the load option kconfig",
       );
     }
     writeValue(this.#btf, this.typeId, this.bytes, value, `variable ${this.name}`);
   }
 
-  /** What `JSON.stringify` writes. */
+  /** Returns the JSON form. */
   toJSON(): VariableJson {
     return {
       name: this.name,
@@ -111,17 +111,17 @@ class Variable implements VariableSpec {
   }
 }
 
-/** A variable as JSON. */
+/** JSON form of a variable. */
 export interface VariableJson {
   /** See {@linkcode VariableSpec}. */
   readonly name: string;
-  /** The map's name. */
+  /** Name of the map. */
   readonly map: string;
   /** See {@linkcode VariableSpec}. */
   readonly offset: number;
   /** See {@linkcode VariableSpec}. */
   readonly size: number;
-  /** The type's id. */
+  /** Type id in the object's BTF; 0 without BTF. */
   readonly type: number;
   /** See {@linkcode VariableSpec}. */
   readonly constant: boolean;
@@ -129,21 +129,21 @@ export interface VariableJson {
   readonly linkage: "static" | "global" | "extern";
 }
 
-/** What variables are found from. */
+/** Input of {@linkcode readVariables}. */
 export interface VariableSources {
   /** The object. */
   readonly elf: ElfFile;
   /** Its BTF. */
   readonly btf: Btf | undefined;
-  /** Data maps; others are passed over. */
+  /** Maps of the object; those without variables are ignored. */
   readonly maps: readonly MapDefinition[];
-  /** BTF's data sections. */
+  /** Data sections of BTF. */
   readonly placed: readonly PlacedSection[];
   /** The externs. */
   readonly externs: readonly ExternSpec[];
 }
 
-/** Finds all variables: by BTF, and in sections that BTF does not describe by ELF's symbols. */
+/** Finds all variables by BTF, or by ELF symbols in sections that BTF does not describe. */
 export function readVariables({ elf, btf, maps, placed, externs }: VariableSources): Variable[] {
   const variables: Variable[] = [];
   const byName = new Map<string, PlacedSection>();
@@ -161,7 +161,7 @@ export function readVariables({ elf, btf, maps, placed, externs }: VariableSourc
     }
     if (datasec === undefined) continue;
     const name = datasec === "section" ? map.section : datasec;
-    // BTF tells sections of one name not apart: its variables are those of the first.
+    // BTF does not distinguish sections of the same name: its variables are those of the first.
     if (seen.has(name)) continue;
     seen.add(name);
     const section = byName.get(name);
@@ -185,7 +185,7 @@ export function readVariables({ elf, btf, maps, placed, externs }: VariableSourc
   return variables;
 }
 
-/** Objects among the symbols by their section. */
+/** Groups the symbols of variables (STT_OBJECT) by section. */
 function groupBySection(elf: ElfFile, into: Map<number, ElfSymbol[]>): void {
   for (const symbol of elf.symbols) {
     if (symbol.type !== "object") continue;
