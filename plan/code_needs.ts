@@ -5,13 +5,13 @@
  * @module
  */
 
-import { Helper } from "../uapi/enums.ts";
+import { Helper, type ProgramTypeName } from "../uapi/enums.ts";
 import type { ProgramSpec } from "../object/spec/spec.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { Functions } from "./functions.ts";
 import type { PlanNote } from "./notes.ts";
-import { perfmonUse } from "./perfmon_use.ts";
-import type { ObjectFacts } from "./perfmon_site.ts";
+import { MOST_STEPS, perfmonUse } from "./perfmon_use.ts";
+import type { Effort, ObjectFacts } from "./perfmon_site.ts";
 import type { Plannable } from "./plannable.ts";
 import { programTypeFacts } from "./program_types.ts";
 import { helperCapability, helperText, scanInstructions } from "./scan.ts";
@@ -29,17 +29,30 @@ export function addCode(
     btf: object.btf,
     externs: new Map([...object.externs ?? []].map((extern) => [extern.name, extern])),
   };
+  const effort: Effort = { steps: MOST_STEPS };
+  const called = new Calls(builder, helpers);
+  let unclear = false;
   for (const program of programs) {
-    addHelpers(builder, object, functions, program, helpers);
+    const main = functions.program(program);
+    const reachable = functions.reachable(program);
+    if (reachable === undefined) unclear = true;
+    for (const one of reachable ?? [main]) {
+      called.add(`${one === main ? "program" : "function"} ${one.name}`, one, program.type);
+    }
     if (program.type === "unspec") continue;
     // A type that needs it anyway says so itself.
     if (programTypeFacts(program.type).capabilities.includes("perfmon")) continue;
-    for (const use of perfmonUse(program, functions, facts)) {
+    for (const use of perfmonUse(program, functions, facts, effort)) {
       const because = `${
         subject(program, use.function)
       } ${use.text} (instruction ${use.instruction})`;
       if (use.certain) builder.need("perfmon", because);
       else builder.mayNeed("perfmon", because);
+    }
+  }
+  if (unclear) {
+    for (const { name, instructions } of object.subprograms ?? []) {
+      called.add(`function ${name}`, { code: instructions }, undefined);
     }
   }
   if (helpers.has(Helper.probe_write_user)) {
@@ -51,38 +64,38 @@ export function addCode(
   }
 }
 
-function addHelpers(
-  builder: PlanBuilder,
-  object: Plannable,
-  functions: Functions,
-  program: ProgramSpec,
-  helpers: Map<number, string>,
-): void {
-  for (const { name, code } of codesOf(object, functions, program)) {
-    for (const helper of scanInstructions(code).helpers) {
-      if (!helpers.has(helper)) helpers.set(helper, name);
-      const capability = helperCapability(helper, program.type);
-      if (capability !== undefined) builder.need(capability, `${name} calls ${helperText(helper)}`);
+/** The helpers that functions call; each function counts once for each program type. */
+class Calls {
+  readonly #builder: PlanBuilder;
+  readonly #helpers: Map<number, string>;
+  readonly #scanned = new Map<{ readonly code: Uint8Array }, readonly number[]>();
+  readonly #seen = new Map<ProgramTypeName | undefined, Set<{ readonly code: Uint8Array }>>();
+
+  constructor(builder: PlanBuilder, helpers: Map<number, string>) {
+    this.#builder = builder;
+    this.#helpers = helpers;
+  }
+
+  add(
+    name: string,
+    one: { readonly code: Uint8Array },
+    type: ProgramTypeName | undefined,
+  ): void {
+    let seen = this.#seen.get(type);
+    if (seen === undefined) this.#seen.set(type, seen = new Set());
+    if (seen.has(one)) return;
+    seen.add(one);
+    let scanned = this.#scanned.get(one);
+    if (scanned === undefined) {
+      this.#scanned.set(one, scanned = scanInstructions(one.code).helpers);
+    }
+    for (const helper of scanned) {
+      if (!this.#helpers.has(helper)) this.#helpers.set(helper, name);
+      const capability = helperCapability(helper, type);
+      if (capability === undefined) continue;
+      this.#builder.need(capability, `${name} calls ${helperText(helper)}`);
     }
   }
-}
-
-interface NamedCode {
-  readonly name: string;
-  readonly code: Uint8Array;
-}
-
-/** The functions that a program is made of: all of the object where it is not clear which it calls. */
-function codesOf(object: Plannable, functions: Functions, program: ProgramSpec): NamedCode[] {
-  const main = functions.program(program);
-  const reachable = functions.reachable(program);
-  const others = reachable === undefined
-    ? [...object.subprograms ?? []].map(({ name, instructions }) => ({ name, code: instructions }))
-    : reachable.filter((one) => one !== main);
-  return [
-    { name: `program ${program.name}`, code: program.instructions },
-    ...others.map(({ name, code }) => ({ name: `function ${name}`, code })),
-  ];
 }
 
 function subject(program: ProgramSpec, name: string): string {

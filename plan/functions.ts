@@ -34,6 +34,9 @@ const LIKELY: ReadonlySet<CoreKind> = new Set<CoreKind>([
 
 const UNKNOWN: InstructionTarget = { kind: "unknown" };
 
+/** More functions and references than this are not looked at for all programs together. */
+const MOST_FOLLOWED = 1_000_000;
+
 /** `gotol`: its distance is in the immediate. */
 const LONG_JUMP = 0x06;
 
@@ -123,6 +126,8 @@ export class Functions {
   /** Those of `.text`, by their first instruction. */
   readonly #starts = new Map<number, CodeFunction>();
   readonly #programs = new Map<string, CodeFunction>();
+  /** Functions and references that were looked at for all programs together. */
+  #followed = 0;
   /** Whether it is known of every function where it is. */
   #placed = true;
   /** How many functions have the name. */
@@ -141,7 +146,7 @@ export class Functions {
     }
     for (const { section, records } of object.btfExt?.core ?? []) {
       const unknown = records.filter(({ kind }) => !LIKELY.has(kind));
-      this.#core.set(section, unknown.map(({ offset }) => offset / 8));
+      this.#core.set(section, unknown.map(({ offset }) => offset / 8).sort((a, b) => a - b));
     }
     for (const { name } of [...object.programs, ...object.subprograms ?? []]) {
       this.#names.set(name, (this.#names.get(name) ?? 0) + 1);
@@ -170,11 +175,14 @@ export class Functions {
 
   /**
    * A program's function and those that it may call, each once; undefined where it is not clear which: for
-   * calls that lead nowhere, functions of one name, and exceptions, whose callback nothing refers to.
+   * calls that lead nowhere, functions of one name, and exceptions, whose callback nothing refers to; and in an
+   * object that has very many programs that call very many functions.
    */
   reachable(program: ProgramSpec): CodeFunction[] | undefined {
     const found = new Set([this.program(program)]);
     for (const one of found) {
+      this.#followed += 1 + one.targets.size;
+      if (this.#followed > MOST_FOLLOWED) return undefined;
       for (const target of one.targets.values()) {
         if (target.kind === "function") found.add(target.function);
         if (target.kind === "unknown") return undefined;
@@ -206,10 +214,19 @@ export class Functions {
 
   /** @internal */
   relocated(section: string, start: number, count: number): ReadonlySet<number> {
-    const inside = (this.#core.get(section) ?? []).filter((at) =>
-      at >= start && at < start + count
-    );
-    return new Set(inside.map((at) => at - start));
+    const all = this.#core.get(section) ?? [];
+    let first = 0;
+    let end = all.length;
+    while (first < end) {
+      const middle = (first + end) >> 1;
+      if ((all[middle] ?? 0) < start) first = middle + 1;
+      else end = middle;
+    }
+    const inside = new Set<number>();
+    for (let index = first; (all[index] ?? Infinity) < start + count; index++) {
+      inside.add((all[index] ?? 0) - start);
+    }
+    return inside;
   }
 
   #target(

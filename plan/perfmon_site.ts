@@ -20,6 +20,12 @@ export interface ObjectFacts {
   readonly externs: ReadonlyMap<string, ExternSpec>;
 }
 
+/** How much may be followed of all programs of an object together. */
+export interface Effort {
+  /** Instructions. */
+  steps: number;
+}
+
 /** An instruction in a state. */
 export interface Site {
   /** The program's type. */

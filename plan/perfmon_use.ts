@@ -28,7 +28,14 @@ import { aluStep } from "./perfmon_alu.ts";
 import { branchStep } from "./perfmon_branch.ts";
 import { afterCall, type Callback, helperStep, kfuncStep, returnsPointer } from "./perfmon_call.ts";
 import { loadStep, readStack, storeStep } from "./perfmon_memory.ts";
-import { type ObjectFacts, register, type Site, top, valueText } from "./perfmon_site.ts";
+import {
+  type Effort,
+  type ObjectFacts,
+  register,
+  type Site,
+  top,
+  valueText,
+} from "./perfmon_site.ts";
 import { ANY, ARENA, constant, CONTEXT, pointer, UNSET, type Value } from "./value.ts";
 
 /** What a program does. */
@@ -50,19 +57,26 @@ const JOINS = 4;
 /** Instructions that are followed, for each that there is, and in all. */
 const STEPS_EACH = 64;
 const STEPS_LEAST = 4096;
-const STEPS_MOST = 200_000;
+const STEPS_MOST = 150_000;
+/** Instructions that are followed for all programs of an object together, if not said otherwise. */
+export const MOST_STEPS = 500_000;
 /** Frames that the kernel allows. */
 const DEEPEST = 8;
 /** Room for the instructions of a function, in the numbers of places. */
 const PLACES = 2 ** 21;
 
-/** What a program does that needs CAP_PERFMON: the first that is certain, or all that may. */
+/**
+ * What a program does that needs CAP_PERFMON: the first that is certain, or all that may.
+ *
+ * `effort` is what may still be spent; it is lessened.
+ */
 export function perfmonUse(
   program: ProgramSpec,
   functions: Functions,
   object: ObjectFacts,
+  effort: Effort = { steps: MOST_STEPS },
 ): readonly PerfmonUse[] {
-  return new Walk(program, functions, object).uses();
+  return new Walk(program, functions, object).uses(effort);
 }
 
 interface Place {
@@ -90,11 +104,11 @@ class Walk {
     this.#object = object;
   }
 
-  uses(): readonly PerfmonUse[] {
+  uses(effort: Effort): readonly PerfmonUse[] {
     const main = this.#functions.program(this.#program);
     const reachable = this.#functions.reachable(this.#program) ?? [main];
     const count = reachable.reduce((sum, one) => sum + one.instructions.length, 0);
-    let steps = Math.min(STEPS_MOST, STEPS_LEAST + STEPS_EACH * count);
+    let steps = Math.min(effort.steps, STEPS_MOST, STEPS_LEAST + STEPS_EACH * count);
     this.#enter(main, [CONTEXT]);
     for (const [index, one] of reachable.entries()) {
       if (one === main || !one.global) continue;
@@ -102,6 +116,7 @@ class Walk {
     }
     for (let next = this.#work.pop(); next !== undefined; next = this.#work.pop()) {
       if (this.#certain !== undefined) return [this.#certain];
+      effort.steps--;
       if (steps-- <= 0) {
         this.#add(main, 0, "is too long to be followed to its end", false);
         break;
