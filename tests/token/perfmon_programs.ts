@@ -51,7 +51,7 @@ export function load(): JsonValue {
       tokenFd: token.fd,
     });
     if (result >= 0) kernel.close(result);
-    return [name, result >= 0 ? "loads" : log.trim().split("\n").slice(-3).join(" | ")] as const;
+    return [name, result >= 0 ? "loads" : log.trim().split("\n").slice(-5).join("\n")] as const;
   });
   for (const fd of Object.values(maps)) kernel.close(fd);
   return Object.fromEntries(answers);

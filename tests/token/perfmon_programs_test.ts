@@ -7,6 +7,8 @@
 
 import { assertEquals } from "@std/assert";
 import { type BpfCapability, Delegation, withToken } from "../../token/mod.ts";
+import { verifierHint } from "../../token/explain/mod.ts";
+import { Errno } from "../../uapi/errno.ts";
 import { PERFMON_PROGRAMS } from "../support/perfmon_programs.ts";
 import { testWith } from "../support/needs.ts";
 
@@ -30,4 +32,12 @@ testWith("tokens", "the kernel refuses without CAP_PERFMON what the plan says", 
     (without[name] === "loads") !== (verdict === "not needed")
   );
   assertEquals(wrong.map(({ name }) => `${name}: ${without[name]}`), []);
+  // And the log of each is understood; an invalid register may be anything.
+  const unexplained = PERFMON_PROGRAMS.filter(({ name }) => {
+    const log = without[name] ?? "";
+    if (log === "loads" || log.includes("!read_ok")) return false;
+    const hint = verifierHint(-Errno.EACCES, log, ["bpf", "net_admin"]);
+    return hint?.reason !== "verifier-needs-perfmon";
+  });
+  assertEquals(unexplained.map(({ name }) => `${name}: ${without[name]}`), []);
 });

@@ -31,12 +31,21 @@ const PERFMON_LINES: readonly (readonly [RegExp, string])[] = [
   ],
   [/leaks addr|attempts? to leak|leak pointer/, "the program hands out a kernel address"],
   [
-    /pointer arithmetic (?:.* )?prohibited|prohibited for !root/,
+    /pointer -= pointer prohibited|pointer arithmetic (?:.* )?prohibited|prohibited for !root/,
     "the program calculates with a pointer",
   ],
   [
     /tried to .* from different maps, paths/,
     "the program adds to pointers in ways that differ by path",
+  ],
+  [
+    /access is allowed only to CAP_PERFMON/,
+    "the program reads a kernel object by its type",
+  ],
+  [/CAP_PERFMON are required to use arena/, "the program uses an arena"],
+  [
+    /sign-extension part of pointer|partial copy of pointer/,
+    "the program takes a part of a pointer",
   ],
   [/attempt to corrupt spilled pointer/, "the program writes over a part of a spilled pointer"],
 ];
@@ -50,7 +59,8 @@ const LOCKDOWN_HELPERS: ReadonlySet<number> = new Set([
   Helper.probe_read_kernel_str,
 ]);
 
-const ENDLESS = /infinite loop detected|program is too large\. Processed/;
+const ENDLESS =
+  /infinite loop detected|program is too large\. Processed|sequence of \d+ jumps is too complex/;
 
 const CANNOT_USE_HELPER =
   /^.*(?:program of this type cannot use helper|unknown func|helper call is not allowed in probe|cannot use helper) .*?#(\d+).*$/m;

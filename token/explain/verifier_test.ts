@@ -38,6 +38,11 @@ Deno.test("what CAP_PERFMON allows is only a reason where it is missing", () => 
       "R0 leaks addr as return value",
       "BPF program is too large. Processed 1000001 insn",
       "infinite loop detected at insn 3",
+      "The sequence of 8193 jumps is too complex.",
+      "CAP_BPF and CAP_PERFMON are required to use arena",
+      "'struct sk_buff' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN",
+      "R3 pointer -= pointer prohibited",
+      "R2 partial copy of pointer",
     ]
   ) {
     assertEquals(
