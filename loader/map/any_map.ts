@@ -1,6 +1,6 @@
 /**
- * A map of which the compiler does not know what kind it is: all that any map can do, where a call that is
- * not for the map's type is refused with the one that is.
+ * Type of a map whose kind is not known at compile time. It has the operations of all kinds; a call that the map's
+ * type lacks is refused with a hint at the right one.
  *
  * @module
  */
@@ -23,17 +23,17 @@ import type {
 import type { ChunkOptions, RawMap } from "./raw.ts";
 
 /**
- * A map whose kind the compiler does not know: `object.maps.get(name)` of an object without types. A call
- * that is not for the map's type throws a {@linkcode SkepError} that names what to use instead.
+ * A map whose kind is not known at compile time, such as `object.maps.get(name)` of an object without generated
+ * types. A call that the map's type lacks throws a {@linkcode SkepError} (EINVAL) that names what to use instead.
  *
- * What each member does is said at the classes of the kinds: {@linkcode KeyedMap}, {@linkcode PerCpuMap},
+ * The classes of the kinds document each member: {@linkcode KeyedMap}, {@linkcode PerCpuMap},
  * {@linkcode StorageMap}, {@linkcode MapOfMaps}, {@linkcode QueueMap}, {@linkcode BloomFilter},
  * {@linkcode RingBufferMap}, {@linkcode PerfEventArray}, {@linkcode UserRingBufferMap}, {@linkcode ArrayMap},
  * {@linkcode ArenaMap}.
  *
- * @typeParam K The key.
- * @typeParam V The value; of maps with a value for each CPU, the array of them.
- * @typeParam E A record of a ring or perf buffer.
+ * @typeParam K The type of keys.
+ * @typeParam V The type of values; for per-CPU maps, the array of all CPUs' values.
+ * @typeParam E The type of records of a ring or perf buffer.
  */
 export interface AnyMap<K = BtfValue, V = BtfValue, E = BtfValue>
   extends LiveMap, Iterable<[K, V]> {
@@ -95,13 +95,13 @@ export interface AnyMap<K = BtfValue, V = BtfValue, E = BtfValue>
   readonly mapping: Mapping;
 }
 
-/** What some kinds of map can do, and why the others cannot. */
+/** An operation of some kinds of map. */
 interface Ability {
-  /** The kinds that can. */
+  /** The kinds of map that have it. */
   readonly kinds: readonly MapKind[];
-  /** Why a map of another kind cannot, by its type with an article. */
+  /** Returns why a map of another kind lacks it; `type` is the map type with an article. */
   readonly why: (type: string) => string;
-  /** Whether it is a property, not a method. */
+  /** Whether it is a property instead of a method. */
   readonly property?: boolean | undefined;
 }
 
@@ -118,7 +118,7 @@ const RAW: Ability = {
 };
 const LIST: Ability = {
   kinds: LISTED,
-  why: (type) => `the kernel does not list the elements of ${type}`,
+  why: (type) => `the kernel cannot list the elements of ${type}`,
 };
 const CPUS: Ability = {
   kinds: ["per-cpu"],
@@ -134,7 +134,7 @@ const MEMORY: Ability = {
   property: true,
 };
 
-/** What is for some kinds of map alone: what a map's own class lacks throws. */
+/** Members that only some kinds of map have. A member that a map's class lacks throws. */
 const abilities: { readonly [Name in Exclude<keyof AnyMap, keyof LiveMap>]: Ability } = {
   raw: RAW,
   get: ELEMENTS,
@@ -154,13 +154,16 @@ const abilities: { readonly [Name in Exclude<keyof AnyMap, keyof LiveMap>]: Abil
   setOnCpu: CPUS,
   setOnAllCpus: CPUS,
   openInner: { kinds: ["maps"], why: (type) => `${type} holds no maps` },
-  push: { kinds: ["queue", "bloom"], why: (type) => `${type} is no queue, stack or bloom_filter` },
-  pop: { kinds: ["queue"], why: (type) => `${type} is no queue or stack` },
-  peek: { kinds: ["queue"], why: (type) => `${type} is no queue or stack` },
-  mightContain: { kinds: ["bloom"], why: (type) => `${type} is no bloom_filter` },
+  push: {
+    kinds: ["queue", "bloom"],
+    why: (type) => `${type} is not a queue, stack or bloom_filter`,
+  },
+  pop: { kinds: ["queue"], why: (type) => `${type} is not a queue or stack` },
+  peek: { kinds: ["queue"], why: (type) => `${type} is not a queue or stack` },
+  mightContain: { kinds: ["bloom"], why: (type) => `${type} is not a bloom_filter` },
   records: EVENTS,
   openRecords: EVENTS,
-  openWriter: { kinds: ["user-ring"], why: (type) => `${type} is no user_ringbuf` },
+  openWriter: { kinds: ["user-ring"], why: (type) => `${type} is not a user_ringbuf` },
   mappable: MEMORY,
   memory: MEMORY,
   mapping: MEMORY,
@@ -168,7 +171,7 @@ const abilities: { readonly [Name in Exclude<keyof AnyMap, keyof LiveMap>]: Abil
 
 const KEYS = "use get(), set() and delete()";
 
-/** What each kind of map is used by. */
+/** Hint for each kind of map: the calls that it has. */
 const instead: { readonly [Kind in MapKind]: string } = {
   keyed: KEYS,
   array: KEYS,
@@ -176,7 +179,7 @@ const instead: { readonly [Kind in MapKind]: string } = {
   descriptors: KEYS,
   maps: `${KEYS}, or openInner()`,
   perf: "use records()",
-  storage: `${KEYS}, or walk it with an iterator program`,
+  storage: `${KEYS}, or an iterator program`,
   queue: "use push(), pop() and peek()",
   bloom: "use push() and mightContain()",
   ring: "read it with records()",
@@ -184,7 +187,7 @@ const instead: { readonly [Kind in MapKind]: string } = {
   arena: "use its memory",
 };
 
-/** The error of a call that is not for a map's type. */
+/** Creates the error of a call that the map's type lacks. */
 function misuse(map: LiveMap, name: string | symbol, ability: Ability): SkepError {
   const { kind, key } = mapTypeTraits(map.type);
   const type = typeof map.type === "number" ? `map of type ${map.type}` : map.type;
@@ -207,7 +210,7 @@ for (const name of Reflect.ownKeys(abilities) as (keyof typeof abilities)[]) {
   const refuse = function (this: LiveMap): never {
     throw misuse(this, name, ability);
   };
-  // The classes have their own; what one lacks is found here.
+  // Classes override the members that they have; the others are inherited from the base class.
   Object.defineProperty(
     LiveMap.prototype,
     name,
@@ -218,8 +221,8 @@ for (const name of Reflect.ownKeys(abilities) as (keyof typeof abilities)[]) {
 }
 
 /**
- * A map of any kind for a caller that does not know which: every member of {@linkcode AnyMap} is there, in the
- * map's class or as a refusal.
+ * Returns a map of any kind as {@linkcode AnyMap}: every member exists, in the map's class or as an inherited one
+ * that throws.
  */
 export function asAnyMap<K, V, E>(map: LiveMap): AnyMap<K, V, E> {
   return map as AnyMap<K, V, E>;

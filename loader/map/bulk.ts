@@ -1,5 +1,5 @@
 /**
- * Changes many elements of a map at once.
+ * Sets and deletes many elements of a map with batch commands.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import type { ValueCodec } from "./values.ts";
 import { BPF_F_LOCK } from "../../uapi/bpf_flags.ts";
 
 /**
- * Sets elements with BPF_MAP_UPDATE_BATCH where the type of map has it, else one by one: the kernel's
- * batches know no modes.
+ * Sets elements and returns their number. Uses BPF_MAP_UPDATE_BATCH (Linux 5.6), or single updates where the map
+ * type or kernel has no batches, and with flags other than BPF_F_LOCK, which batches refuse.
  *
- * Throws a `KernelError` that says at which element it ended; those before it are set.
+ * @throws {KernelError} with the index of the element that failed; the elements before it are set.
  */
 export function setMany(
   raw: RawMap,
@@ -62,7 +62,10 @@ function setSingly(
   return entries.length;
 }
 
-/** Deletes keys with BPF_MAP_DELETE_BATCH where the type of map has it; answers how many there were. */
+/**
+ * Deletes keys and returns how many existed. Uses BPF_MAP_DELETE_BATCH (Linux 5.6), or `single` where the map type
+ * or kernel has no batches.
+ */
 export function deleteMany<K>(
   raw: RawMap,
   keys: readonly K[],
@@ -78,7 +81,7 @@ export function deleteMany<K>(
     for (const [index, key] of part.entries()) codec.encode(key, view, index * raw.keySize);
     const result = batch.delete(part.length);
     deleted += batch.count;
-    // The command ends at the first key that is not there.
+    // The command stops at the first key that does not exist (ENOENT); continue after it.
     if (result >= 0) next += part.length;
     else if (failed(result, Errno.ENOENT)) next += batch.count + 1;
     else if (next === 0 && batch.count === 0 && WITHOUT_BATCHES.has(-result)) {
@@ -88,7 +91,7 @@ export function deleteMany<K>(
   return deleted;
 }
 
-/** Errnos of map types and kernels that have no such command; the single one then says what is wrong. */
+/** Errnos of map types and kernels without batches. EINVAL can have other causes, which the single command reports. */
 const WITHOUT_BATCHES: ReadonlySet<number> = new Set<number>([
   Errno.ENOTSUPP,
   Errno.EOPNOTSUPP,

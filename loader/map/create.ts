@@ -1,5 +1,5 @@
 /**
- * Makes maps that no object describes.
+ * Creates maps that no object describes.
  *
  * @module
  */
@@ -18,49 +18,59 @@ import { mapTypeTraits } from "../../object/spec/map_traits.ts";
 import type { HasDescriptor } from "./values.ts";
 import { explainRefused } from "../features/refusals.ts";
 
-/** A type of a BTF: its name, or its id. */
+/** Reference to a BTF type: its name or its id. */
 export type TypeReference = string | number;
 
 /**
- * What a new map is.
+ * Properties of a new map.
  *
- * @typeParam T The name of its type.
+ * @typeParam T The name of the map type.
  */
 export interface MapCreateOptions<T extends MapTypeName = MapTypeName> {
-  /** The kernel's name of the type. */
+  /** The map type's name. */
   readonly type: T;
-  /** The name that the kernel shows, at most 15 letters, digits, `_` and `.`; none unless told. */
+  /** The map's name in the kernel: at most 15 letters, digits, `_` and `.`. @default {""} */
   readonly name?: string | undefined;
-  /** Bytes of a key; left out, that of its BTF type, or the only size that the type of map has. */
+  /** Size of a key in bytes. Defaults to the size of its BTF type, else to the size that the map type requires. */
   readonly keySize?: number | undefined;
-  /** Bytes of a value; as `keySize`. */
+  /** Size of a value in bytes. Defaults as `keySize` does. */
   readonly valueSize?: number | undefined;
-  /** Most elements; bytes of a ring buffer, pages of an arena. Storages and struct_ops take none. */
+  /** Largest number of elements; bytes of a ring buffer, pages of an arena. Omit for local storage and struct_ops. */
   readonly maxEntries?: number | undefined;
-  /** BPF_F_… */
+  /** Flags (BPF_F_…). @default {0} */
   readonly flags?: number | undefined;
-  /** Per-type extra: the hash functions of a bloom filter, the address of an arena. */
+  /** `map_extra`: number of hash functions of a bloom filter, address of an arena. @default {0n} */
   readonly mapExtra?: bigint | undefined;
-  /** The NUMA node, with BPF_F_NUMA_NODE. */
+  /** The NUMA node of the map's memory, with BPF_F_NUMA_NODE. */
   readonly numaNode?: number | undefined;
-  /** Map of maps: a map of the kind that it will hold. It may be closed afterwards. */
+  /** Template of the inner maps of a map of maps. It may be closed after the call. */
   readonly inner?: HasDescriptor | undefined;
-  /** The types of key and value: JS values follow them, and the kernel is told where it wants to know. */
+  /** BTF types of key and value, by which JS values are encoded. They are passed to the kernel for map types that accept BTF. */
   readonly types?: {
-    /** The BTF that they are in. */
+    /** The BTF that has the types. */
     readonly btf: Btf;
-    /** The key's. */
+    /** The key's type. */
     readonly key?: TypeReference | undefined;
-    /** The value's. */
+    /** The value's type. */
     readonly value?: TypeReference | undefined;
   } | undefined;
-  /** A token that permits it. */
+  /** A token that delegates BPF_MAP_CREATE, and BPF_BTF_LOAD with types. */
   readonly token?: Token | undefined;
-  /** The kernel; this machine's unless told. */
+  /**
+   * The kernel in which the map is created.
+   *
+   * @default the kernel that this process runs on
+   */
   readonly kernel?: Kernel | undefined;
 }
 
-/** Makes a map. Throws a `KernelError`, or a `DelegationError` where a token does not permit it. */
+/**
+ * Creates a map.
+ *
+ * @throws {SkepError} ENOENT when the BTF has no type of a name.
+ * @throws {DelegationError} when the token does not delegate what the map needs.
+ * @throws {KernelError} when the kernel refuses the BTF or the map otherwise.
+ */
 export function createNewMap(kernel: Kernel, options: MapCreateOptions): MapParts {
   const { name = "", flags = 0, mapExtra = 0n, numaNode, inner, types, token } = options;
   const type = MapType[options.type];
@@ -73,7 +83,7 @@ export function createNewMap(kernel: Kernel, options: MapCreateOptions): MapPart
   const maxEntries = effectiveMaxEntries(type, options.maxEntries ?? 0, kernel.machine);
   const tokenFd = token?.fd;
   const typed = types !== undefined && mapTypeTraits(type).btf && keyTypeId + valueTypeId > 0;
-  // These types alone: an object's whole BTF is not as the kernel takes it.
+  // Only these types: the kernel refuses an object's BTF before it is sanitized.
   const cut = typed ? cutBtf(types.btf, [keyTypeId, valueTypeId]) : undefined;
   using btf = cut === undefined ? undefined : loadBtf(kernel, cut.bytes, tokenFd);
   const result = kernel.mapCreate({
@@ -139,7 +149,7 @@ function typeId(btf: Btf, type: TypeReference): number {
   });
 }
 
-/** Indices and descriptors are words of four bytes; what has no keys has none. */
+/** Returns the key size that the map type requires: four bytes for indices and descriptors, else 0. */
 function usualKeySize(type: number): number {
   const { key } = mapTypeTraits(type);
   return key === "index" || key === "descriptor" ? 4 : 0;

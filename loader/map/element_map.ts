@@ -1,5 +1,5 @@
 /**
- * Maps whose elements are reached by a key.
+ * Maps whose elements have keys.
  *
  * @module
  */
@@ -13,24 +13,24 @@ import { TypedElements } from "./typed_elements.ts";
 import type { HasDescriptor } from "./values.ts";
 
 /**
- * A map whose elements are reached by a key: what the maps with keys have in common.
+ * Base class of maps whose elements have keys.
  *
- * Keys and values are JS values by the map's BTF types, or numbers, bigints and bytes by their size where
- * it has none.
+ * Keys and values are JS values of the map's BTF types. Without BTF they are numbers (four bytes), bigints (eight
+ * bytes) or `Uint8Array`s.
  *
- * @typeParam K The key.
- * @typeParam V The value.
- * @typeParam In What may be set as a value.
+ * @typeParam K The type of keys.
+ * @typeParam V The type of values that are read.
+ * @typeParam In The type of values that may be set.
  */
 export abstract class ElementMap<K, V, In = V> extends LiveMap {
-  /** The elements as bytes. */
+  /** Access to the elements as bytes. */
   readonly raw: RawMap;
 
-  /** The element commands. */
+  /** Element commands with typed keys and values. */
   protected readonly elements: TypedElements;
 
   /**
-   * Takes over the parts' descriptor.
+   * Takes ownership of the parts' descriptor.
    *
    * @internal
    */
@@ -40,7 +40,12 @@ export abstract class ElementMap<K, V, In = V> extends LiveMap {
     this.raw = this.elements.raw;
   }
 
-  /** The value of a key; undefined when there is none. */
+  /**
+   * Returns the value of a key, or undefined when the key does not exist.
+   *
+   * @throws {SkepError} EINVAL when the key does not fit its type.
+   * @throws {KernelError} when the kernel refuses the lookup, such as for map types whose values cannot be read.
+   */
   get(key: K, options?: GetOptions): V | undefined {
     const { elements } = this;
     elements.putKey(key);
@@ -49,13 +54,18 @@ export abstract class ElementMap<K, V, In = V> extends LiveMap {
       : undefined;
   }
 
-  /** Whether there is a value for the key. */
+  /** Returns whether a key exists. */
   has(key: K): boolean {
     this.elements.putKey(key);
     return this.elements.lookup(0);
   }
 
-  /** Sets a key's value. Throws a {@linkcode KernelError}: EEXIST and ENOENT by mode, E2BIG when the map is full. */
+  /**
+   * Sets the value of a key.
+   *
+   * @throws {SkepError} EINVAL when the key or value does not fit its type.
+   * @throws {KernelError} EEXIST or ENOENT by the `mode` option, E2BIG when the map is full.
+   */
   set(key: K, value: In, options?: SetOptions): this {
     const { elements } = this;
     elements.putKey(key);
@@ -64,13 +74,13 @@ export abstract class ElementMap<K, V, In = V> extends LiveMap {
     return this;
   }
 
-  /** Deletes a key; false when there is none. */
+  /** Deletes a key. Returns false when it does not exist. */
   delete(key: K): boolean {
     this.elements.putKey(key);
     try {
       return this.raw.remove();
     } catch (error) {
-      // What the kernel answers for an empty slot of a sockmap, and of no other type.
+      // The kernel returns EINVAL for an empty slot of a sockmap (sock_map_delete_elem()).
       const empty = error instanceof KernelError && error.errno === "EINVAL" &&
         this.type === "sockmap";
       if (empty) return false;
@@ -78,7 +88,7 @@ export abstract class ElementMap<K, V, In = V> extends LiveMap {
     }
   }
 
-  /** Closes it. What is pinned or used by programs lives on in the kernel. */
+  /** Closes the map's descriptor and buffers. A map that is pinned or used by programs stays in the kernel. */
   override [Symbol.dispose](): void {
     this.elements[Symbol.dispose]();
     super[Symbol.dispose]();
@@ -86,10 +96,10 @@ export abstract class ElementMap<K, V, In = V> extends LiveMap {
 }
 
 /**
- * A storage: a value for each process, socket, inode or cgroup. Keys are descriptors (of a process a pidfd),
- * or things that have one; the kernel does not list them.
+ * A local storage map, with a value for each task, socket, inode or cgroup. Keys are descriptors (a pidfd for a
+ * task), or objects that have one. The kernel cannot list its keys.
  *
- * @typeParam V The value.
+ * @typeParam V The type of values.
  * @example
  * ```ts ignore
  * import { BpfObject, type StorageMap } from "@skep/skep";
@@ -101,7 +111,7 @@ export abstract class ElementMap<K, V, In = V> extends LiveMap {
  */
 export class StorageMap<V> extends ElementMap<number | HasDescriptor, V> {
   /**
-   * Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`.
+   * Takes ownership of the parts' descriptor. Use `BpfObject.load`, `BpfMap.create` or `BpfMap.open`.
    *
    * @internal
    */

@@ -1,5 +1,5 @@
 /**
- * Maps that carry records: ring buffers, perf event arrays, user ring buffers.
+ * Maps that transport records: ring buffers, perf event arrays, user ring buffers.
  *
  * @module
  */
@@ -19,11 +19,11 @@ import { LiveMap } from "./live_map.ts";
 import type { WriterOptions } from "./options.ts";
 import type { MapParts } from "./parts.ts";
 
-/** The readers that a map has opened: they end with it. */
+/** Readers and writers that a map has opened; closed with the map. */
 class Readers implements Disposable {
   readonly #open = new Set<Disposable & { readonly closed: boolean }>();
 
-  /** Keeps a reader until the map is disposed of. */
+  /** Registers a reader, which is closed when the map is disposed. */
   add<T extends Disposable & { readonly closed: boolean }>(reader: T): T {
     for (const other of this.#open) if (other.closed) this.#open.delete(other);
     this.#open.add(reader);
@@ -36,7 +36,7 @@ class Readers implements Disposable {
   }
 }
 
-/** How a map's records are decoded: by the object's BTF where it says what they are. */
+/** Returns the decoder of a map's records if the object's BTF has their type. */
 function eventDecoder<T>({ btf, eventType }: MapParts): RecordsOptions<T> {
   const id = eventType?.() ?? 0;
   if (btf === undefined || id === 0) return {};
@@ -45,9 +45,9 @@ function eventDecoder<T>({ btf, eventType }: MapParts): RecordsOptions<T> {
 }
 
 /**
- * A ring buffer: records from programs, in one order for all CPUs (Linux 5.8).
+ * A ring buffer: transports records from programs, ordered across CPUs (Linux 5.8).
  *
- * @typeParam E A record.
+ * @typeParam E The type of records.
  * @example
  * ```ts ignore
  * import { BpfObject } from "@skep/skep";
@@ -61,7 +61,7 @@ export class RingBufferMap<E> extends LiveMap {
   readonly #readers = new Readers();
 
   /**
-   * Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`.
+   * Takes ownership of the parts' descriptor. Use `BpfObject.load`, `BpfMap.create` or `BpfMap.open`.
    *
    * @internal
    */
@@ -70,14 +70,14 @@ export class RingBufferMap<E> extends LiveMap {
   }
 
   /**
-   * The records as they come, decoded by the object's BTF where it says what they are, else as bytes.
-   * Leaving the loop, aborting the signal or disposing of the map ends it.
+   * Yields the records as they arrive, decoded if the object's BTF has their type, else as bytes. Leaving the loop,
+   * aborting the signal or disposing the map ends the stream.
    */
   records<T = E>(options: RecordsOptions<T> = {}): AsyncGenerator<T, void, undefined> {
     return records(() => this.openRecords(options), options);
   }
 
-  /** Opens the map for reading by callback, in batches or one by one. The reader ends with the map. */
+  /** Opens a reader of the map's records: by callback, in batches or one by one. The reader is closed with the map. */
   openRecords<T = E>(options: RecordsOptions<T> = {}): RecordReader<T> {
     const { kernel, maxEntries, subject: name } = this;
     const fd = this.open("read map");
@@ -85,7 +85,7 @@ export class RingBufferMap<E> extends LiveMap {
     return this.#readers.add(RingBuffer.open(kernel, fd, maxEntries, all));
   }
 
-  /** Closes it, and the readers that it opened. */
+  /** Closes the map and the readers that it opened. */
   override [Symbol.dispose](): void {
     this.#readers[Symbol.dispose]();
     super[Symbol.dispose]();
@@ -93,22 +93,22 @@ export class RingBufferMap<E> extends LiveMap {
 }
 
 /**
- * A perf event array: perf events by CPU, to which programs send records.
+ * A perf event array: one perf event per CPU, to which programs send records.
  *
- * @typeParam E A record.
+ * @typeParam E The type of records.
  */
 export class PerfEventArray<E> extends DescriptorMap<number> {
   readonly #readers = new Readers();
 
   /**
-   * The records of all CPUs as they come, decoded by the object's BTF where it says what they are, else as
-   * bytes. Leaving the loop, aborting the signal or disposing of the map ends it.
+   * Yields the records of all CPUs as they arrive, decoded if the object's BTF has their type, else as bytes.
+   * Leaving the loop, aborting the signal or disposing the map ends the stream.
    */
   records<T = E>(options: RecordsOptions<T> = {}): AsyncGenerator<T, void, undefined> {
     return records(() => this.openRecords(options), options);
   }
 
-  /** Opens the map for reading by callback, in batches or one by one. The reader ends with the map. */
+  /** Opens a reader of the map's records: by callback, in batches or one by one. The reader is closed with the map. */
   openRecords<T = E>(options: RecordsOptions<T> = {}): RecordReader<T> {
     const { kernel, maxEntries, subject: name } = this;
     const fd = this.open("read map");
@@ -116,7 +116,7 @@ export class PerfEventArray<E> extends DescriptorMap<number> {
     return this.#readers.add(PerfBuffer.open(kernel, fd, maxEntries, all));
   }
 
-  /** Closes it, and the readers that it opened. */
+  /** Closes the map and the readers that it opened. */
   override [Symbol.dispose](): void {
     this.#readers[Symbol.dispose]();
     super[Symbol.dispose]();
@@ -124,9 +124,9 @@ export class PerfEventArray<E> extends DescriptorMap<number> {
 }
 
 /**
- * A user ring buffer: records to programs (Linux 6.1).
+ * A user ring buffer: transports records to programs (Linux 6.1).
  *
- * @typeParam E What is written.
+ * @typeParam E The type of records.
  * @example
  * ```ts ignore
  * import { BpfObject } from "@skep/skep";
@@ -140,7 +140,7 @@ export class UserRingBufferMap<E = Uint8Array> extends LiveMap {
   readonly #writers = new Readers();
 
   /**
-   * Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`.
+   * Takes ownership of the parts' descriptor. Use `BpfObject.load`, `BpfMap.create` or `BpfMap.open`.
    *
    * @internal
    */
@@ -148,14 +148,14 @@ export class UserRingBufferMap<E = Uint8Array> extends LiveMap {
     super(parts);
   }
 
-  /** Opens the map for writing; there must be one writer. The writer ends with the map. */
+  /** Opens the map for writing. A map must have one writer at a time. The writer is closed with the map. */
   openWriter<T = E>(options: WriterOptions<T> = {}): UserRingBuffer<T> {
     const { kernel, maxEntries, subject: name } = this;
     const fd = this.open("write to map");
     return this.#writers.add(UserRingBuffer.open(kernel, fd, maxEntries, { name, ...options }));
   }
 
-  /** Closes it, and the writers that it opened. */
+  /** Closes the map and the writers that it opened. */
   override [Symbol.dispose](): void {
     this.#writers[Symbol.dispose]();
     super[Symbol.dispose]();

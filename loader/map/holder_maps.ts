@@ -1,5 +1,5 @@
 /**
- * Maps that hold other things: programs, maps, sockets, cgroups.
+ * Maps whose values are programs, maps, sockets, cgroups or perf events.
  *
  * @module
  */
@@ -11,20 +11,20 @@ import type { MapParts } from "./parts.ts";
 import type { HasDescriptor } from "./values.ts";
 
 /**
- * A map of programs, sockets, cgroups or perf events: things with an `fd` (or the number) are set, and ids
- * (of sockets cookies) come back.
+ * A map of programs, sockets, cgroups or perf events. Values are set as descriptors, or as objects with an `fd`;
+ * reads return ids (cookies for sockets).
  *
- * @typeParam K The key.
- * @typeParam Id What comes back: a number, or a bigint where values have eight bytes.
+ * @typeParam K The type of keys.
+ * @typeParam Id The type of ids: a number, or a bigint for values of eight bytes.
  */
 export class DescriptorMap<K, Id extends number | bigint = number>
   extends KeyedMap<K, Id, number | HasDescriptor> {}
 
 /**
- * A map of maps. Maps are set, and their ids come back.
+ * A map of maps. Values are set as maps or descriptors; reads return map ids.
  *
- * @typeParam K The key.
- * @typeParam Inner The maps that it holds.
+ * @typeParam K The type of keys.
+ * @typeParam Inner The class of the inner maps.
  * @example
  * ```ts ignore
  * import { BpfObject, type KeyedMap, type MapOfMaps } from "@skep/skep";
@@ -39,7 +39,7 @@ export class MapOfMaps<K, Inner extends LiveMap = AnyMap> extends DescriptorMap<
   readonly #open: (id: number) => LiveMap;
 
   /**
-   * Takes over the parts' descriptor; `open` opens a map by its id.
+   * Takes ownership of the parts' descriptor; `open` opens a map by its id.
    *
    * @internal
    */
@@ -48,7 +48,11 @@ export class MapOfMaps<K, Inner extends LiveMap = AnyMap> extends DescriptorMap<
     this.#open = open;
   }
 
-  /** Opens the map under a key; undefined when there is none. Needs CAP_SYS_ADMIN. */
+  /**
+   * Opens the inner map of a key by its id, which needs CAP_SYS_ADMIN. Returns undefined when the key has none.
+   *
+   * @throws {KernelError} when the kernel refuses to open it.
+   */
   openInner(key: K): Inner | undefined {
     const id = this.get(key);
     return id === undefined ? undefined : this.#open(id) as Inner;

@@ -1,5 +1,5 @@
 /**
- * Decodes `struct bpf_map_info`, which BPF_OBJ_GET_INFO_BY_FD answers for a map.
+ * Decodes `struct bpf_map_info`, which BPF_OBJ_GET_INFO_BY_FD returns for a map.
  *
  * @module
  */
@@ -10,39 +10,43 @@ import { type MapTypeName, mapTypeName } from "../../uapi/enums.ts";
 import { structs, structSizes } from "../../uapi/layouts.ts";
 import { StructReader } from "../../uapi/fields.ts";
 
-/** What the kernel says about a map (`struct bpf_map_info`). */
+/** Information from the kernel about a map (`struct bpf_map_info`). */
 export interface MapInfo {
-  /** The id, unique while the map lives. */
+  /** The map's id, unique while the map exists. */
   readonly id: number;
-  /** The number of the type. */
+  /** The map type's number. */
   readonly type: number;
-  /** The type's name, where this version knows it. */
+  /** The map type's name; undefined for a type that this version has no name for. */
   readonly typeName?: MapTypeName | undefined;
-  /** At most 15 characters. */
+  /** The map's name in the kernel, at most 15 characters. */
   readonly name: string;
-  /** Bytes. */
+  /** Size of a key in bytes. */
   readonly keySize: number;
-  /** Bytes. */
+  /** Size of a value in bytes. */
   readonly valueSize: number;
-  /** Most elements. */
+  /** Largest number of elements; bytes of a ring buffer, pages of an arena. */
   readonly maxEntries: number;
-  /** BPF_F_…, without BPF_F_TOKEN_FD. */
+  /** Flags (BPF_F_…) that the map was created with, without BPF_F_TOKEN_FD. */
   readonly flags: number;
-  /** Per-type extra. */
+  /** `map_extra`: hash functions of a bloom filter, address of an arena. */
   readonly mapExtra: bigint;
-  /** Id of the BTF that the type ids are in; 0 for none. */
+  /** Id of the BTF that has the key's and value's types; 0 for none. */
   readonly btfId: number;
-  /** Type id of the key. */
+  /** Type id of the key; 0 for none. */
   readonly keyTypeId: number;
-  /** Type id of the value. */
+  /** Type id of the value; 0 for none. */
   readonly valueTypeId: number;
-  /** struct_ops: type id in the kernel's BTF. */
+  /** Type id of a struct_ops map's value in the kernel's BTF; 0 for other maps. */
   readonly vmlinuxValueTypeId: number;
-  /** Network device of an offloaded map. */
+  /** Index of the network device of an offloaded map; 0 for others. */
   readonly ifindex: number;
 }
 
-/** Asks the kernel about a map. Throws a `KernelError`. */
+/**
+ * Reads the kernel's information about a map.
+ *
+ * @throws {KernelError} when BPF_OBJ_GET_INFO_BY_FD fails.
+ */
 export function mapInfo(kernel: Kernel, fd: number, subject: string): MapInfo {
   const { result, bytes } = kernel.objectInfo(fd, structSizes.bpf_map_info);
   check(result, { doing: "inspect map", subject, command: "BPF_OBJ_GET_INFO_BY_FD" });

@@ -1,5 +1,5 @@
 /**
- * Goes through a map's elements: read in pieces by the kernel, decoded one by one as they are asked for.
+ * Iterates over a map's elements: reads them in chunks and decodes each on demand.
  *
  * @module
  */
@@ -9,33 +9,33 @@ import type { KernelError } from "../../errors/kernel_error.ts";
 import type { RawChunk } from "./raw.ts";
 import type { ValueCodec } from "./values.ts";
 
-/** Which part of each element comes out. */
+/** Part of each element that an iterator returns. */
 export type ElementPart = "entries" | "keys" | "values";
 
-/** How a map's bytes become keys and values. */
+/** Codecs that decode a map's chunks. */
 export interface ElementCodecs {
-  /** The map, whose end ends the iteration. */
+  /** The map; closing it ends the iteration with an error. */
   readonly map: { readonly closed: boolean };
-  /** What the map is called in errors. */
+  /** The map's name in errors. */
   readonly name: string;
-  /** Keys. */
+  /** Codec of keys. */
   readonly key: ValueCodec;
-  /** Values. */
+  /** Codec of values. */
   readonly value: ValueCodec;
-  /** Bytes from one key to the next. */
+  /** Distance in bytes from one key to the next. */
   readonly keySize: number;
-  /** Bytes from one value to the next. */
+  /** Distance in bytes from one value to the next. */
   readonly valueSize: number;
-  /** Says why values cannot be read. */
+  /** Returns the error of unreadable values, with the reason. */
   readonly unreadable: (error: KernelError) => KernelError;
 }
 
 /**
- * An iterator over elements, with the helpers of `Iterator` (`map`, `filter`, `take`).
+ * Iterator over elements, with the helpers of `Iterator` (`map`, `filter`, `take`).
  *
- * The room that the kernel reads into is given back at the end, or when a loop is left.
+ * Its buffers are freed at the end, or when a loop is left.
  *
- * @typeParam T What comes out.
+ * @typeParam T The type that it returns.
  */
 export class ElementIterator<T> extends Iterator<T, undefined, unknown> {
   readonly #chunks: Generator<RawChunk, void, undefined>;
@@ -47,7 +47,7 @@ export class ElementIterator<T> extends Iterator<T, undefined, unknown> {
   #values: DataView = EMPTY;
 
   /**
-   * Reads nothing yet.
+   * Creates an iterator; reads nothing until the first element is requested.
    *
    * @internal
    */
@@ -62,25 +62,30 @@ export class ElementIterator<T> extends Iterator<T, undefined, unknown> {
     this.#part = part;
   }
 
-  /** The next one. */
+  /**
+   * Returns the next element.
+   *
+   * @throws {SkepError} when the map was disposed.
+   * @throws {KernelError} when the kernel refuses to read the map.
+   */
   override next(): IteratorResult<T, undefined> {
     if (this.#index >= this.#count && !this.#advance()) return { done: true, value: undefined };
     return { done: false, value: this.#read(this.#index++) };
   }
 
-  /** Gives the room back: called when a loop is left. */
+  /** Ends the iteration and frees the buffers. Called when a loop is left. */
   override return(): IteratorResult<T, undefined> {
     this.#index = this.#count = 0;
     this.#chunks.return();
     return { done: true, value: undefined };
   }
 
-  /** The same, for `using`. */
+  /** Ends the iteration and frees the buffers. */
   override [Symbol.dispose](): void {
     this.return();
   }
 
-  /** All that the kernel gives in one piece; undefined at the end. */
+  /** Returns the elements of the next chunk, or undefined at the end. */
   nextPiece(): T[] | undefined {
     if (!this.#advance()) return undefined;
     const piece: T[] = [];
@@ -90,7 +95,7 @@ export class ElementIterator<T> extends Iterator<T, undefined, unknown> {
 
   #read(index: number): T {
     const { map, key, value, keySize, valueSize } = this.#codecs;
-    // The room that the kernel read into is gone with the map.
+    // Disposing the map frees the buffers that chunks are read into.
     if (map.closed) throw disposedError("read map", this.#codecs.name);
     const keyAt = index * keySize;
     const valueAt = index * valueSize;
@@ -125,7 +130,7 @@ export class ElementIterator<T> extends Iterator<T, undefined, unknown> {
   }
 }
 
-/** All of some bytes as a `DataView`. */
+/** Returns a `DataView` of the same bytes. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,5 +1,5 @@
 /**
- * Maps whose elements are reached by a key and can be listed.
+ * Maps whose elements have keys and can be listed.
  *
  * @module
  */
@@ -14,11 +14,11 @@ import type { MapParts } from "./parts.ts";
 import type { ChunkOptions } from "./raw.ts";
 
 /**
- * A map of elements by key: hashes, arrays, tries and their kin.
+ * A map whose elements have keys and can be listed: hashes, arrays, tries and others.
  *
- * @typeParam K The key.
- * @typeParam V The value.
- * @typeParam In What may be set as a value.
+ * @typeParam K The type of keys.
+ * @typeParam V The type of values that are read.
+ * @typeParam In The type of values that may be set.
  * @example
  * ```ts ignore
  * import { BpfMap } from "@skep/skep";
@@ -35,7 +35,7 @@ import type { ChunkOptions } from "./raw.ts";
  */
 export class KeyedMap<K, V, In = V> extends ElementMap<K, V, In> implements Iterable<[K, V]> {
   /**
-   * Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`.
+   * Takes ownership of the parts' descriptor. Use `BpfObject.load`, `BpfMap.create` or `BpfMap.open`.
    *
    * @internal
    */
@@ -43,39 +43,46 @@ export class KeyedMap<K, V, In = V> extends ElementMap<K, V, In> implements Iter
     super(parts);
   }
 
-  /** The value of a key, which is deleted with it; undefined when there is none (hash maps from Linux 5.14). */
+  /**
+   * Deletes a key and returns its value in one atomic step (BPF_MAP_LOOKUP_AND_DELETE_ELEM, for hash maps since
+   * Linux 5.14). Returns undefined when the key does not exist.
+   *
+   * @throws {KernelError} when the map type or kernel has no such command.
+   */
   take(key: K, options: GetOptions = {}): V | undefined {
     this.elements.putKey(key);
     return this.raw.lookupAndDelete(getFlags(options)) ? this.elements.value() as V : undefined;
   }
 
   /**
-   * All elements, read in pieces. Deletes and inserts meanwhile do no harm: what is there all the time is
-   * seen once. In a map whose elements are always there (an array), all come.
+   * Iterates over all elements, read in chunks. An element that exists throughout the iteration is returned once;
+   * one that is inserted or deleted meanwhile may or may not be returned. Arrays return every index.
    */
   entries(options: ChunkOptions = {}): ElementIterator<[K, V]> {
     return this.#list("entries", options);
   }
 
-  /** All keys, as {@linkcode entries}. */
+  /** Iterates over all keys, like {@linkcode entries}. */
   keys(options: ChunkOptions = {}): ElementIterator<K> {
     return this.#list("keys", options);
   }
 
-  /** All values, as {@linkcode entries}. */
+  /** Iterates over all values, like {@linkcode entries}. */
   values(options: ChunkOptions = {}): ElementIterator<V> {
     return this.#list("values", options);
   }
 
-  /** All elements, as {@linkcode entries}. */
+  /** Iterates over all elements; same as {@linkcode entries} without options. */
   [Symbol.iterator](): ElementIterator<[K, V]> {
     return this.entries();
   }
 
   /**
-   * All elements in pieces of about `size`, each read by one system call. With `take`, elements are deleted
-   * as they are read: in one step where the map type has BPF_MAP_LOOKUP_AND_DELETE_BATCH, else by a delete
-   * after the read, between which a program can still change the value.
+   * Yields all elements in batches of about `size`, each read by one system call (Linux 5.6). Map types and kernels
+   * without batch commands yield elements one by one.
+   *
+   * With `take`, elements are deleted as they are read: atomically with BPF_MAP_LOOKUP_AND_DELETE_BATCH, else by a
+   * delete after the read; a write by a program in between is then lost.
    */
   *batches(options: ChunkOptions = {}): Generator<[K, V][], void, undefined> {
     using elements = this.#list<[K, V]>("entries", options);
@@ -84,18 +91,26 @@ export class KeyedMap<K, V, In = V> extends ElementMap<K, V, In> implements Iter
     }
   }
 
-  /** Sets many elements, by batch where the map type has it; returns how many. */
+  /**
+   * Sets many elements and returns their number. Uses batch updates where the map type and kernel have them.
+   *
+   * @throws {KernelError} with the index of the element that failed; the elements before it are set.
+   */
   setAll(entries: Iterable<readonly [K, In]>, options: SetOptions = {}): number {
     const { keyCodec: key, valueCodec: value } = this.elements;
     return setMany(this.raw, [...entries], { key, value }, setFlags(options));
   }
 
-  /** Deletes many keys, by batch where the map type has it; returns how many there were. */
+  /** Deletes many keys and returns how many existed. Uses batch deletes where the map type and kernel have them. */
   deleteAll(keys: Iterable<K>): number {
     return deleteMany(this.raw, [...keys], this.elements.keyCodec, (key) => this.delete(key));
   }
 
-  /** Deletes everything; returns how many there were. Arrays have nothing that can be deleted: EINVAL. */
+  /**
+   * Deletes all elements and returns how many existed.
+   *
+   * @throws {KernelError} EINVAL for arrays, whose elements cannot be deleted.
+   */
   clear(): number {
     return this.deleteAll(this.keys());
   }

@@ -1,5 +1,5 @@
 /**
- * What every live map can do, whatever its type.
+ * Base class of live maps.
  *
  * @module
  */
@@ -14,28 +14,28 @@ import { type MapTypeName, mapTypeName } from "../../uapi/enums.ts";
 import { type MapInfo, mapInfo } from "./info.ts";
 import type { MapParts } from "./parts.ts";
 
-/** What every live map can do: the base of the classes for each kind of map. */
+/** Operations of every map in the kernel; base class of the classes for each kind of map. */
 export abstract class LiveMap implements Disposable {
-  /** The name in the object, or the kernel's for a map that was opened. */
+  /** The map's name in the object, or in the kernel for a map that was opened. */
   readonly name: string;
-  /** The kernel's name of the type, or its number where this version has no name for it. */
+  /** The map type's name, or its number when this version has no name for it. */
   readonly type: MapTypeName | number;
-  /** Bytes of a key. */
+  /** Size of a key in bytes. */
   readonly keySize: number;
-  /** Bytes of one value, of one CPU where each has its own. */
+  /** Size of a value in bytes; of one CPU's value for per-CPU maps. */
   readonly valueSize: number;
-  /** Most elements; bytes of a ring buffer, pages of an arena. */
+  /** Largest number of elements; bytes of a ring buffer, pages of an arena. */
   readonly maxEntries: number;
-  /** BPF_F_…, as it was created with. */
+  /** Flags (BPF_F_…) that the map was created with. */
   readonly flags: number;
-  /** Its spec, when an object made it. */
+  /** The map's spec; undefined for a map that no object describes. */
   readonly spec?: MapSpec | undefined;
 
-  /** What it is made from. */
+  /** Properties that the map was constructed from. */
   protected readonly parts: MapParts;
 
   /**
-   * Takes over the parts' descriptor.
+   * Takes ownership of the parts' descriptor.
    *
    * @internal
    */
@@ -50,28 +50,32 @@ export abstract class LiveMap implements Disposable {
     if (parts.spec !== undefined) this.spec = parts.spec;
   }
 
-  /** The descriptor; -1 once disposed. */
+  /** The map's descriptor; -1 after the map was disposed. */
   get fd(): number {
     return this.parts.descriptor.fd;
   }
 
-  /** The kernel that it is in. */
+  /** The kernel that has the map. */
   get kernel(): Kernel {
     return this.parts.kernel;
   }
 
-  /** The BTF that its type ids are in. */
+  /** The BTF that has the map's types; undefined without types. */
   get btf(): Btf | undefined {
     return this.parts.btf;
   }
 
-  /** Type ids of key and value in {@linkcode btf}, and of the records of a ring or perf buffer; 0 for none. */
+  /** Type ids in {@linkcode btf} of the key, the value, and the records of a ring or perf buffer; 0 for none. */
   get typeIds(): { readonly key: number; readonly value: number; readonly event: number } {
     const { keyTypeId: key, valueTypeId: value, eventType } = this.parts;
     return { key, value, event: eventType?.() ?? 0 };
   }
 
-  /** Makes the map read-only for bpf(2) calls, for good (Linux 5.2). */
+  /**
+   * Freezes the map: bpf(2) can no longer write it (BPF_MAP_FREEZE, Linux 5.2). This cannot be undone.
+   *
+   * @throws {KernelError} when the kernel refuses it, such as EBUSY for a map that is mapped writable.
+   */
   freeze(): void {
     check(this.kernel.mapFreeze(this.open("freeze map")), {
       doing: "freeze map",
@@ -80,31 +84,39 @@ export abstract class LiveMap implements Disposable {
     });
   }
 
-  /** Pins it in a BPF file system: it outlives this process until the file is removed. */
+  /**
+   * Pins the map in a BPF file system. It then exists until the pin is removed.
+   *
+   * @throws {KernelError} when the kernel refuses it, such as EEXIST for an existing path.
+   */
   pin(path: string): void {
     const result = pinDescriptor(this.kernel, this.open("pin map"), path, this.name);
     const subject = `${this.name} at ${path}`;
     check(result, { doing: "pin map", subject, command: "BPF_OBJ_PIN" });
   }
 
-  /** What the kernel says about it. */
+  /** Reads the kernel's information about the map. */
   info(): MapInfo {
     return mapInfo(this.kernel, this.open("inspect map"), this.name);
   }
 
-  /** Closes it. What is pinned or used by programs lives on in the kernel. */
+  /** Closes the map's descriptor. A map that is pinned or used by programs stays in the kernel. */
   [Symbol.dispose](): void {
     this.parts.descriptor[Symbol.dispose]();
   }
 
-  /** The descriptor, or an error that says that the map was disposed of. */
+  /**
+   * Returns the descriptor.
+   *
+   * @throws {SkepError} when the map was disposed.
+   */
   protected open(doing: string): number {
     const { descriptor } = this.parts;
     if (descriptor.closed) throw disposedError(doing, this.subject);
     return descriptor.fd;
   }
 
-  /** What it is called in errors: maps need no name. */
+  /** The name that errors show: the map's name, or its type for a map without a name. */
   protected get subject(): string {
     return this.name || String(this.type);
   }

@@ -1,5 +1,5 @@
 /**
- * A live map: made, opened, and given the class that its type has.
+ * Creates and opens maps, and selects the class of a map by its type.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import type { MapParts } from "./parts.ts";
 import { PerCpuMap } from "./per_cpu_map.ts";
 import { BloomFilter, QueueMap } from "./queue_maps.ts";
 
-/** The class of each kind of map. */
+/** Constructors of the classes for each kind of map. */
 const classes: { readonly [Kind in MapKind]: (parts: MapParts) => LiveMap } = {
   keyed: (parts) => new KeyedMap(parts),
   array: (parts) => new ArrayMap(parts),
@@ -37,27 +37,33 @@ const classes: { readonly [Kind in MapKind]: (parts: MapParts) => LiveMap } = {
   arena: (parts) => new ArenaMap(parts),
 };
 
-/** A live map of the class that its type has. Takes over the parts' descriptor. */
+/** Creates a live map of the class for its type. Takes ownership of the parts' descriptor. */
 export function liveMap<K = BtfValue, V = BtfValue, E = BtfValue>(
   parts: MapParts,
 ): AnyMap<K, V, E> {
   return asAnyMap(classes[mapTypeTraits(parts.type).kind](parts));
 }
 
-/** How a map is opened. */
+/** Options of opening a map. */
 export interface MapOpenOptions {
-  /** The kernel; this machine's by default. */
+  /**
+   * The kernel that has it.
+   *
+   * @default the kernel that this process runs on
+   */
   readonly kernel?: Kernel | undefined;
-  /** A token, for the map's BTF (Linux 6.15). */
+  /** Descriptor of a token that delegates opening the map's BTF by id (Linux 6.15). */
   readonly tokenFd?: number | undefined;
 }
 
 /**
- * A map in the kernel: what every map can do. How its elements, records or memory are reached is said by the
- * class of its kind: {@linkcode KeyedMap}, {@linkcode PerCpuMap}, {@linkcode StorageMap},
- * {@linkcode DescriptorMap}, {@linkcode MapOfMaps}, {@linkcode QueueMap}, {@linkcode BloomFilter},
- * {@linkcode RingBufferMap}, {@linkcode PerfEventArray}, {@linkcode UserRingBufferMap}, {@linkcode ArrayMap},
- * {@linkcode ArenaMap}; {@linkcode AnyMap} where the compiler does not know which.
+ * A map in the kernel. Creates and opens maps, and has the operations of every map.
+ *
+ * The class of each kind has the operations on elements, records or memory: {@linkcode KeyedMap},
+ * {@linkcode PerCpuMap}, {@linkcode StorageMap}, {@linkcode DescriptorMap}, {@linkcode MapOfMaps},
+ * {@linkcode QueueMap}, {@linkcode BloomFilter}, {@linkcode RingBufferMap}, {@linkcode PerfEventArray},
+ * {@linkcode UserRingBufferMap}, {@linkcode ArrayMap}, {@linkcode ArenaMap}. {@linkcode AnyMap} is the type of a
+ * map whose kind is not known at compile time.
  *
  * @example
  * ```ts ignore
@@ -77,7 +83,7 @@ export interface MapOpenOptions {
  * ```
  */
 export abstract class BpfMap extends LiveMap {
-  /** Creates a map of elements by key. */
+  /** Creates a map whose elements have keys, such as a hash or a trie. */
   static create<K = BtfValue, V = BtfValue>(
     options: MapCreateOptions<MapTypesOf<"keyed">>,
   ): KeyedMap<K, V>;
@@ -85,7 +91,7 @@ export abstract class BpfMap extends LiveMap {
   static create<K = BtfValue, V = BtfValue>(
     options: MapCreateOptions<MapTypesOf<"array">>,
   ): ArrayMap<K, V>;
-  /** Creates a map with a value for each CPU. */
+  /** Creates a per-CPU map. */
   static create<K = BtfValue, V = BtfValue>(
     options: MapCreateOptions<MapTypesOf<"per-cpu">>,
   ): PerCpuMap<K, V>;
@@ -97,7 +103,7 @@ export abstract class BpfMap extends LiveMap {
   static create<K = BtfValue, Inner extends LiveMap = AnyMap>(
     options: MapCreateOptions<MapTypesOf<"maps">>,
   ): MapOfMaps<K, Inner>;
-  /** Creates a storage. */
+  /** Creates a local storage map. */
   static create<V = BtfValue>(options: MapCreateOptions<MapTypesOf<"storage">>): StorageMap<V>;
   /** Creates a queue or a stack. */
   static create<V = BtfValue>(options: MapCreateOptions<MapTypesOf<"queue">>): QueueMap<V>;
@@ -114,9 +120,11 @@ export abstract class BpfMap extends LiveMap {
   /** Creates an arena. */
   static create(options: MapCreateOptions<MapTypesOf<"arena">>): ArenaMap;
   /**
-   * Creates a map that no object describes: one for a map of maps, or one of its own.
+   * Creates a map that no object describes, such as an inner map of a map of maps.
    *
-   * Throws a {@linkcode KernelError}, or a `DelegationError` where a token does not permit it.
+   * @throws {SkepError} ENOENT when `types` names a type that its BTF lacks.
+   * @throws {DelegationError} when the token does not delegate what the map needs.
+   * @throws {KernelError} when the kernel refuses the map otherwise.
    */
   static create<K = BtfValue, V = BtfValue>(options: MapCreateOptions): AnyMap<K, V>;
   static create(options: MapCreateOptions): unknown {
@@ -124,11 +132,11 @@ export abstract class BpfMap extends LiveMap {
   }
 
   /**
-   * Opens a map that exists: by id, or by the path of its pin.
+   * Opens an existing map by id, or by the path of its pin. Its types come from the map's BTF, if the kernel
+   * permits opening that.
    *
-   * Its types come from its own BTF, where the kernel gives it. Throws a {@linkcode KernelError}.
-   *
-   * @typeParam M What the caller knows it to be; not checked.
+   * @typeParam M The class of the map as the caller states it; not checked.
+   * @throws {KernelError} when the map cannot be opened.
    * @example
    * ```ts ignore
    * import { BpfMap, type KeyedMap } from "@skep/skep";
@@ -145,7 +153,7 @@ export abstract class BpfMap extends LiveMap {
     return map as M;
   }
 
-  /** Whether a value is a live map, of any kind. */
+  /** Returns whether a value is a live map of any kind. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return value instanceof LiveMap;
   }

@@ -233,7 +233,12 @@ Deno.test("a call that is not for the map's type is refused with the one that is
   };
   refused("queue", "get()", "a queue has no keys", "use push(), pop() and peek()");
   refused("queue", "iteration", "a queue has no keys");
-  refused("hash", "push()", "is no queue, stack or bloom_filter", "use get(), set() and delete()");
+  refused(
+    "hash",
+    "push()",
+    "is not a queue, stack or bloom_filter",
+    "use get(), set() and delete()",
+  );
   refused("bloom_filter", "pop()", "use push() and mightContain()");
   refused("array", "getOnCpu()", "an array has one value for all CPUs");
   refused("hash", "records()", "neither a ringbuf nor a perf_event_array");
@@ -243,7 +248,7 @@ Deno.test("a call that is not for the map's type is refused with the one that is
   refused("arena", "get()", "use its memory");
   refused("hash", "memory", "cannot be mapped");
   refused("hash", "openInner()", "holds no maps");
-  refused("task_storage", "entries()", "does not list", "iterator program");
+  refused("task_storage", "entries()", "cannot list", "iterator program");
 });
 
 Deno.test("every map type has a class, and each member is its own or a refusal", () => {

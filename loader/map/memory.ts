@@ -1,5 +1,5 @@
 /**
- * The memory of arrays and arenas, as far as this process may see it.
+ * Maps the memory of arrays and arenas into this process.
  *
  * @module
  */
@@ -18,31 +18,31 @@ import type { MapParts } from "./parts.ts";
 const DOING = "map the memory of";
 
 /**
- * The memory of one map: shared with the programs where this process may write it, else a copy.
+ * The memory of one map: shared with programs if this process may write it, else a copy.
  *
- * The kernel maps what only programs may not write (BPF_F_RDONLY_PROG) and what is frozen for reading alone,
- * and a write would end the process: there a copy is given out, which each look at it refreshes.
+ * Maps with BPF_F_RDONLY_PROG and frozen maps are mapped read-only, and a write to such memory would end the process
+ * with SIGSEGV. Callers get a copy of it instead, refreshed on each access.
  */
 export class MapMemory implements Disposable {
   readonly #parts: MapParts;
-  /** What the kernel shares. */
+  /** The mapping of the map's memory. */
   #shared: Mapping | undefined;
-  /** What is given out instead, where the shared memory is read-only. */
+  /** The copy that callers get when the mapping is read-only. */
   #copy: Mapping | undefined;
   #writable = true;
 
-  /** Maps nothing yet. */
+  /** Creates the memory without mapping it; an arena of an object is already mapped. */
   constructor(parts: MapParts) {
     this.#parts = parts;
     this.#shared = parts.arena;
   }
 
-  /** Whether it can be mapped at all. */
+  /** Whether the map's memory can be mapped. */
   get mappable(): boolean {
     return this.#shared !== undefined || (this.#parts.flags & BPF_F_MMAPABLE) !== 0;
   }
 
-  /** The memory, or a copy of it as it is now. */
+  /** The shared memory, or a fresh copy of it when it is read-only. */
   get mapping(): Mapping {
     const shared = this.shared;
     if (this.#writable) return shared;
@@ -51,28 +51,28 @@ export class MapMemory implements Disposable {
     return copy;
   }
 
-  /** Whether this process may write it. */
+  /** Whether this process may write the memory. Maps it on first access. */
   get writable(): boolean {
     void this.shared;
     return this.#writable;
   }
 
-  /** The shared memory itself, for who writes only where it is {@linkcode writable}. */
+  /** The shared memory itself, for callers that check {@linkcode writable} before writing. */
   get shared(): Mapping {
     const { descriptor, name, flags } = this.#parts;
     if (descriptor.closed) throw disposedError(DOING, name);
-    // A flag of arenas alone, which an object's load has mapped already for its programs.
+    // Checked first, since an arena of an object is already mapped by the load.
     if ((flags & BPF_F_SEGV_ON_FAULT) !== 0) {
       throw refusal(
         name,
-        "with BPF_F_SEGV_ON_FAULT, a look at a page that no program has allocated ends the process",
+        "with BPF_F_SEGV_ON_FAULT, access to a page that no program has allocated ends the process",
         "create the arena without BPF_F_SEGV_ON_FAULT",
       );
     }
     return this.#shared ??= this.#map();
   }
 
-  /** Takes it from every view. */
+  /** Unmaps the memory and detaches all views of it. */
   [Symbol.dispose](): void {
     this.#shared?.[Symbol.dispose]();
     this.#copy?.[Symbol.dispose]();
@@ -93,7 +93,7 @@ export class MapMemory implements Disposable {
       inPlace: true,
       address,
     });
-    // Frozen: by the object's load, or by anybody since.
+    // The map is frozen, by the load of its object or later: map it read-only.
     if (failed(mapping, Errno.EPERM) && this.#writable) {
       this.#writable = false;
       mapping = kernel.map(descriptor.fd, size, { inPlace: true });

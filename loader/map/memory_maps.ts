@@ -1,5 +1,5 @@
 /**
- * Maps whose memory this process can see: arrays with BPF_F_MMAPABLE, and arenas.
+ * Maps whose memory can be mapped into this process: arrays with BPF_F_MMAPABLE, and arenas.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { MapParts } from "./parts.ts";
 let arrayMemory: (map: ArrayMap<unknown, unknown>) => MapMemory;
 let arenaMemory: (map: ArenaMap) => MapMemory;
 
-/** The memory of a map for its variables, which write it only where it may be written; undefined where it has none. */
+/** Returns the memory of a map for its variables, or undefined when it cannot be mapped. Callers check `writable` before writing. */
 export function memoryOf(map: LiveMap): MapMemory | undefined {
   if (map instanceof ArrayMap) {
     const memory = arrayMemory(map);
@@ -23,10 +23,10 @@ export function memoryOf(map: LiveMap): MapMemory | undefined {
 }
 
 /**
- * An array. With BPF_F_MMAPABLE its memory is shared with this process.
+ * An array. With BPF_F_MMAPABLE (Linux 5.5) its memory can be mapped into this process.
  *
- * @typeParam K The key: an index.
- * @typeParam V The value.
+ * @typeParam K The type of keys, which are indices.
+ * @typeParam V The type of values.
  */
 export class ArrayMap<K, V> extends KeyedMap<K, V> {
   static {
@@ -36,7 +36,7 @@ export class ArrayMap<K, V> extends KeyedMap<K, V> {
   readonly #memory: MapMemory;
 
   /**
-   * Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`.
+   * Takes ownership of the parts' descriptor. Use `BpfObject.load`, `BpfMap.create` or `BpfMap.open`.
    *
    * @internal
    */
@@ -45,15 +45,18 @@ export class ArrayMap<K, V> extends KeyedMap<K, V> {
     this.#memory = new MapMemory(parts);
   }
 
-  /** Whether its memory can be mapped: whether it was created with BPF_F_MMAPABLE. */
+  /** Whether the array was created with BPF_F_MMAPABLE, so that its memory can be mapped. */
   get mappable(): boolean {
     return this.#memory.mappable;
   }
 
   /**
-   * The values' memory, each value rounded up to eight bytes: what programs write shows at once. Of a map
-   * that this process may not write (BPF_F_RDONLY_PROG, or frozen) it is a copy, as of now with each look. It
-   * is taken away when the map is disposed of.
+   * The values' memory, shared with programs; each value is rounded up to eight bytes.
+   *
+   * For a map that this process may not write (BPF_F_RDONLY_PROG, or frozen) it is a copy, refreshed on each access
+   * of this property. It is detached when the map is disposed.
+   *
+   * @throws {SkepError} EINVAL when the array was created without BPF_F_MMAPABLE.
    */
   get memory(): Uint8Array<ArrayBuffer> {
     return this.mapping.u8;
@@ -64,7 +67,7 @@ export class ArrayMap<K, V> extends KeyedMap<K, V> {
     return this.#memory.mapping;
   }
 
-  /** Closes it, and takes its memory away. */
+  /** Closes the map and detaches its memory. */
   override [Symbol.dispose](): void {
     this.#memory[Symbol.dispose]();
     super[Symbol.dispose]();
@@ -80,7 +83,7 @@ export class ArenaMap extends LiveMap {
   readonly #memory: MapMemory;
 
   /**
-   * Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`.
+   * Takes ownership of the parts' descriptor. Use `BpfObject.load`, `BpfMap.create` or `BpfMap.open`.
    *
    * @internal
    */
@@ -89,7 +92,11 @@ export class ArenaMap extends LiveMap {
     this.#memory = new MapMemory(parts);
   }
 
-  /** The memory: what programs write shows at once. It is taken away when the map is disposed of. */
+  /**
+   * The arena's memory, shared with programs. It is detached when the map is disposed.
+   *
+   * @throws {SkepError} EINVAL for an arena with BPF_F_SEGV_ON_FAULT, where access to an unallocated page is fatal.
+   */
   get memory(): Uint8Array<ArrayBuffer> {
     return this.mapping.u8;
   }
@@ -99,7 +106,7 @@ export class ArenaMap extends LiveMap {
     return this.#memory.mapping;
   }
 
-  /** Closes it, and takes its memory away. */
+  /** Closes the map and detaches its memory. */
   override [Symbol.dispose](): void {
     this.#memory[Symbol.dispose]();
     super[Symbol.dispose]();

@@ -1,5 +1,5 @@
 /**
- * Live maps: elements as bytes and as typed values, iteration, batches, memory, pins.
+ * Accesses maps in the kernel: elements as bytes and as typed values, iteration, batches, memory, pins.
  *
  * Imports: uapi, errors, btf, object, kernel, token, loader/features, loader/stream.
  *

@@ -1,5 +1,5 @@
 /**
- * Opens maps that exist, by id or pin, with the types that they were made with.
+ * Opens existing maps by id or pin, with their BTF types.
  *
  * @module
  */
@@ -12,7 +12,11 @@ import { Descriptor } from "../../kernel/descriptor.ts";
 import { mapInfo } from "./info.ts";
 import type { MapParts } from "./parts.ts";
 
-/** Opens a map by its id, or by the path of its pin. Throws a `KernelError`. */
+/**
+ * Opens a map by its id, or by the path of its pin. The map has no types when its BTF cannot be opened or parsed.
+ *
+ * @throws {KernelError} when the map cannot be opened.
+ */
 export function openMap(which: number | string, kernel: Kernel, tokenFd?: number): MapParts {
   const subject = String(which);
   const doing = "open map";
@@ -48,7 +52,7 @@ export function openMap(which: number | string, kernel: Kernel, tokenFd?: number
   }
 }
 
-/** A BTF by its id; undefined when the kernel does not give it, or it is not understood. */
+/** Reads a BTF by its id. Returns undefined when it cannot be opened, or not parsed. */
 function btfById(kernel: Kernel, id: number, tokenFd: number | undefined): Btf | undefined {
   const fd = kernel.getFdById("btf", id, tokenFd);
   if (fd < 0) return undefined;

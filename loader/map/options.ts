@@ -1,5 +1,5 @@
 /**
- * How a live map is used: options, and the types that keep wrong calls from compiling.
+ * Options of map operations, and types that exclude wrong calls at compile time.
  *
  * @module
  */
@@ -8,67 +8,67 @@ import type { Encoder } from "../stream/mod.ts";
 import type { HasDescriptor } from "./values.ts";
 import { BPF_F_CPU, BPF_F_LOCK } from "../../uapi/bpf_flags.ts";
 
-/** When a key's value is set. */
+/** Condition for setting a value: always, only for a new key, or only for an existing key. */
 export type SetMode = "always" | "create" | "replace";
 
-/** How a value is set. */
+/** Options of setting a value. */
 export interface SetOptions {
-  /** `create` fails with EEXIST when the key is there, `replace` with ENOENT when it is not. */
+  /** `create` fails with EEXIST when the key exists, `replace` with ENOENT when it does not. @default {"always"} */
   readonly mode?: SetMode | undefined;
-  /** Takes the value's `bpf_spin_lock` meanwhile (BPF_F_LOCK, Linux 5.1). */
+  /** Whether the kernel holds the value's `bpf_spin_lock` during the copy (BPF_F_LOCK, Linux 5.1). @default {false} */
   readonly lock?: boolean | undefined;
-  /** BPF_F_… beside the mode. */
+  /** Further flags (BPF_F_…) of BPF_MAP_UPDATE_ELEM. */
   readonly flags?: number | undefined;
 }
 
-/** How a value is read. */
+/** Options of reading a value. */
 export interface GetOptions {
-  /** Takes the value's `bpf_spin_lock` meanwhile (BPF_F_LOCK, Linux 5.1). */
+  /** Whether the kernel holds the value's `bpf_spin_lock` during the copy (BPF_F_LOCK, Linux 5.1). @default {false} */
   readonly lock?: boolean | undefined;
-  /** BPF_F_… */
+  /** Further flags (BPF_F_…) of the lookup command. */
   readonly flags?: number | undefined;
 }
 
 /**
- * What may be given where a value of type `T` comes back: a number can be the descriptor or id of a thing,
- * and then the thing itself does too.
+ * Type of the values that may be set where values of type `T` are read: if `T` includes numbers, these may be
+ * descriptors, so objects with a descriptor are accepted too.
  *
- * @typeParam T The value that comes back.
+ * @typeParam T The type of values that are read.
  */
 export type Input<T> = number extends T ? T | HasDescriptor : T;
 
 /**
- * The value of one CPU in a map where each CPU has its own.
+ * Type of one CPU's value in a per-CPU map.
  *
- * @typeParam V The value of all CPUs: an array.
+ * @typeParam V The type of the values of all CPUs, an array.
  */
 export type OneCpu<V> = V extends readonly (infer One)[] ? One : V;
 
-/** How a value is pushed. */
+/** Options of pushing a value. */
 export interface PushOptions {
   /** Drops the oldest value when a queue or stack is full. @default {false} */
   readonly force?: boolean | undefined;
 }
 
-/** How a user ring buffer is written. */
+/** Options of writing a user ring buffer. */
 export interface WriterOptions<T> {
-  /** Turns a value into bytes; without it, values are bytes. */
+  /** Encodes a value into bytes; without it, values are bytes. */
   readonly encoder?: Encoder<T> | undefined;
 }
 
 const MODES: { readonly [mode in SetMode]: number } = { always: 0, create: 1, replace: 2 };
 
-/** The flags of BPF_MAP_UPDATE_ELEM; bits from 2³² on hold a CPU, so they are added up. */
+/** Returns the flags of BPF_MAP_UPDATE_ELEM. Bits from 2³² hold a CPU, so flags are added, not or-ed. */
 export function setFlags({ mode = "always", lock = false, flags = 0 }: SetOptions): number {
   return withFlag(MODES[mode] + (lock ? BPF_F_LOCK : 0), flags);
 }
 
-/** The flags of BPF_MAP_LOOKUP_ELEM. */
+/** Returns the flags of BPF_MAP_LOOKUP_ELEM. */
 export function getFlags({ lock = false, flags = 0 }: GetOptions): number {
   return withFlag(lock ? BPF_F_LOCK : 0, flags);
 }
 
-/** The flags that mean one CPU's value. */
+/** Returns the flags that select one CPU's value: BPF_F_CPU, with the CPU in the upper 32 bits. */
 export function cpuFlags(cpu: number): number {
   return BPF_F_CPU + cpu * 2 ** 32;
 }

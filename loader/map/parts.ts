@@ -1,5 +1,5 @@
 /**
- * What a live map is made from.
+ * Constructor argument of live maps.
  *
  * @module
  */
@@ -10,38 +10,38 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import type { Mapping } from "../../kernel/mapping.ts";
 import type { MapSpec, VariableSpec } from "../../object/spec/spec.ts";
 
-/** What a live map is made from. */
+/** Properties that a live map is constructed from. */
 export interface MapParts {
-  /** The kernel. */
+  /** The kernel that has the map. */
   readonly kernel: Kernel;
-  /** Its descriptor, which the map will own. */
+  /** The map's descriptor, which the live map takes ownership of. */
   readonly descriptor: Descriptor;
-  /** The name in the object, or the kernel's. */
+  /** The map's name in the object, or in the kernel for a map that was opened. */
   readonly name: string;
-  /** The number of its type. */
+  /** The map type's number. */
   readonly type: number;
-  /** Bytes. */
+  /** Size of a key in bytes. */
   readonly keySize: number;
-  /** Bytes. */
+  /** Size of a value in bytes; of one CPU's value for per-CPU maps. */
   readonly valueSize: number;
-  /** Most elements. */
+  /** Largest number of elements; bytes of a ring buffer, pages of an arena. */
   readonly maxEntries: number;
-  /** BPF_F_…. */
+  /** Flags (BPF_F_…) that the map was created with. */
   readonly flags: number;
-  /** Per-type extra. */
+  /** `map_extra`: hash functions of a bloom filter, address of an arena. */
   readonly mapExtra: bigint;
-  /** The BTF that the type ids are in. */
+  /** The BTF that has the types of keys, values and records. */
   readonly btf?: Btf | undefined;
-  /** 0 for none. */
+  /** Type id of the key; 0 for none. */
   readonly keyTypeId: number;
-  /** 0 for none. */
+  /** Type id of the value; 0 for none. */
   readonly valueTypeId: number;
-  /** Its spec, when an object made it. */
+  /** The map's spec; undefined for a map that no object describes. */
   readonly spec?: MapSpec | undefined;
-  /** The variables that a data section holds: asked for at first use. */
+  /** Returns the variables of a data section; called on first use. */
   readonly variables?: (() => readonly VariableSpec[]) | undefined;
-  /** An arena's memory. */
+  /** An arena's memory, mapped by the load of its object. */
   readonly arena?: Mapping | undefined;
-  /** The type id of the records of a ring or perf buffer, 0 for none: asked for at first use. */
+  /** Returns the type id of the records of a ring or perf buffer, 0 for none; called on first use. */
   readonly eventType?: (() => number) | undefined;
 }

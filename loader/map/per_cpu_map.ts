@@ -1,5 +1,5 @@
 /**
- * Maps in which each CPU has its own value.
+ * Per-CPU maps.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { cpuFlags, setFlags, type SetOptions } from "./options.ts";
 import type { ValueCodec } from "./values.ts";
 
 /**
- * A map in which each CPU has its own value for a key: values are arrays with one for each possible CPU.
+ * A per-CPU map. Values are arrays with one value for each possible CPU.
  *
- * @typeParam K The key.
- * @typeParam V The value of one CPU.
+ * @typeParam K The type of keys.
+ * @typeParam V The type of one CPU's value.
  * @example
  * ```ts ignore
  * import { BpfObject, type PerCpuMap } from "@skep/skep";
@@ -28,17 +28,25 @@ import type { ValueCodec } from "./values.ts";
  * ```
  */
 export class PerCpuMap<K, V> extends KeyedMap<K, V[]> {
-  /** The value that one CPU has for a key; undefined when there is none. */
+  /**
+   * Returns one CPU's value of a key, or undefined when the key does not exist.
+   *
+   * @throws {SkepError} EINVAL when the CPU does not exist.
+   */
   getOnCpu(key: K, cpu: number): V | undefined {
     const one = this.#codec(cpu);
     this.elements.putKey(key);
-    // Asking for one alone (BPF_F_CPU) is for the newest kernels, and all of them cost one call too.
+    // Reading one CPU's value alone needs BPF_F_CPU (Linux 7.0); reading all takes one call too.
     if (!this.elements.lookup(0)) return undefined;
     const at = cpu * roundUp(this.valueSize, 8);
     return one.decode(this.elements.valueBytes, at, at + this.valueSize) as V;
   }
 
-  /** Sets the value that one CPU has for a key, and leaves the others' alone (BPF_F_CPU: Linux 7.0, else EINVAL). */
+  /**
+   * Sets one CPU's value of a key, leaving the other CPUs' values unchanged (BPF_F_CPU, Linux 7.0).
+   *
+   * @throws {KernelError} EINVAL on older kernels, and for map types without BPF_F_CPU.
+   */
   setOnCpu(key: K, cpu: number, value: V, options: SetOptions = {}): this {
     const one = this.#codec(cpu);
     this.elements.putKey(key);
@@ -51,7 +59,7 @@ export class PerCpuMap<K, V> extends KeyedMap<K, V[]> {
     return this;
   }
 
-  /** Sets one value for all CPUs. */
+  /** Sets the same value for all CPUs. */
   setOnAllCpus(key: K, value: V, options: SetOptions = {}): this {
     const one = this.#codec(0);
     this.elements.putKey(key);
@@ -63,7 +71,7 @@ export class PerCpuMap<K, V> extends KeyedMap<K, V[]> {
     return this;
   }
 
-  /** The codec of one CPU's value. */
+  /** Returns the codec of one CPU's value, after checking the CPU. */
   #codec(cpu: number): ValueCodec {
     const { cpus } = this.elements;
     if (Number.isInteger(cpu) && cpu >= 0 && cpu < cpus) return this.elements.oneValueCodec;

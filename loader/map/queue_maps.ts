@@ -1,5 +1,5 @@
 /**
- * Maps without keys that values are pushed to: queues, stacks and bloom filters.
+ * Maps without keys: queues, stacks and bloom filters.
  *
  * @module
  */
@@ -10,16 +10,16 @@ import type { MapParts } from "./parts.ts";
 import type { RawMap } from "./raw.ts";
 import { TypedElements } from "./typed_elements.ts";
 
-/** What queues, stacks and bloom filters have in common. */
+/** Base class of queues, stacks and bloom filters. */
 export abstract class PushedMap<V> extends LiveMap {
-  /** The elements as bytes; keys have none. */
+  /** Access to the elements as bytes; keys have no bytes. */
   readonly raw: RawMap;
 
-  /** The element commands. */
+  /** Element commands with typed values. */
   protected readonly elements: TypedElements;
 
   /**
-   * Takes over the parts' descriptor. Maps are made by `BpfObject.load`, `BpfMap.create` and `BpfMap.open`.
+   * Takes ownership of the parts' descriptor. Use `BpfObject.load`, `BpfMap.create` or `BpfMap.open`.
    *
    * @internal
    */
@@ -29,14 +29,18 @@ export abstract class PushedMap<V> extends LiveMap {
     this.raw = this.elements.raw;
   }
 
-  /** Puts a value in. `force` drops the oldest when a queue or stack is full. */
+  /**
+   * Pushes a value; with `force`, a full queue or stack drops its oldest value.
+   *
+   * @throws {KernelError} E2BIG when a queue or stack is full.
+   */
   push(value: V, options: PushOptions = {}): this {
     this.elements.putValue(value);
     this.raw.update(setFlags({ mode: options.force === true ? "replace" : undefined }));
     return this;
   }
 
-  /** Closes it. What is pinned or used by programs lives on in the kernel. */
+  /** Closes the map's descriptor and buffers. A map that is pinned or used by programs stays in the kernel. */
   override [Symbol.dispose](): void {
     this.elements[Symbol.dispose]();
     super[Symbol.dispose]();
@@ -46,7 +50,7 @@ export abstract class PushedMap<V> extends LiveMap {
 /**
  * A queue (first in, first out) or a stack (last in, first out).
  *
- * @typeParam V The value.
+ * @typeParam V The type of values.
  * @example
  * ```ts ignore
  * import { BpfMap } from "@skep/skep";
@@ -57,24 +61,24 @@ export abstract class PushedMap<V> extends LiveMap {
  * ```
  */
 export class QueueMap<V> extends PushedMap<V> {
-  /** Takes the next value out; undefined when there is none. */
+  /** Removes and returns the next value, or returns undefined when the map is empty. */
   pop(): V | undefined {
     return this.raw.lookupAndDelete() ? this.elements.value() as V : undefined;
   }
 
-  /** The next value, which stays; undefined when there is none. */
+  /** Returns the next value without removing it, or undefined when the map is empty. */
   peek(): V | undefined {
     return this.raw.lookup() ? this.elements.value() as V : undefined;
   }
 }
 
 /**
- * A bloom filter: a set that gives nothing back and answers "no" or "maybe".
+ * A bloom filter (Linux 5.16): tests whether a value may have been pushed. Values cannot be read or deleted.
  *
- * @typeParam V The value.
+ * @typeParam V The type of values.
  */
 export class BloomFilter<V> extends PushedMap<V> {
-  /** Whether it may have seen a value: false is certain. */
+  /** Returns false when the value was never pushed; true when it was, or by a hash collision. */
   mightContain(value: V): boolean {
     this.elements.putValue(value);
     return this.raw.lookup();

@@ -1,5 +1,5 @@
 /**
- * A map's elements as bytes: every element command and flag, without types.
+ * Access to a map's elements as bytes, with every element command and flag.
  *
  * @module
  */
@@ -11,51 +11,63 @@ import { Errno, failed } from "../../uapi/errno.ts";
 import type { Kernel, MapBatch, MapElements } from "../../kernel/kernel.ts";
 import { SkepError } from "../../errors/skep_error.ts";
 
-/** Elements that a batch moves at once unless told. */
+/** Default number of elements in a batch. */
 export const BATCH: number = 4096;
-/** Bytes of keys and values that a batch takes at most unless told. */
+/** Limit in bytes of the keys and values of a batch of default size. */
 const BATCH_BYTES = 1 << 20;
 
-/** What the commands need to know of a map. */
+/** Properties of a map that element commands need. */
 export interface RawShape {
-  /** For messages. */
+  /** The map's name in errors. */
   readonly name: string;
-  /** Bytes. */
+  /** Size of a key in bytes. */
   readonly keySize: number;
-  /** Bytes that one value takes when it is moved: for per-CPU maps those of all CPUs. */
+  /** Size in bytes of a value as commands copy it: for per-CPU maps, of all CPUs' values. */
   readonly transferSize: number;
-  /** Most elements. */
+  /** Largest number of elements. */
   readonly maxEntries: number;
-  /** Whether a batch starts anew when the key that it stands on goes away, as tries do. */
+  /** Whether a batch restarts from the first key when its current key is deleted, as for tries. */
   readonly restarts?: boolean | undefined;
 }
 
-/** A piece of a map, read by one system call. */
+/** A chunk of a map's elements. */
 export interface RawChunk {
-  /** Elements in it. */
+  /** Number of elements in the chunk. */
   readonly count: number;
-  /** The keys, one after the other; overwritten by the next piece. */
+  /** The keys, one after the other. The next chunk overwrites them. */
   readonly keys: Uint8Array<ArrayBuffer>;
-  /** The values, one after the other; overwritten by the next piece. */
+  /** The values, one after the other. The next chunk overwrites them. */
   readonly values: Uint8Array<ArrayBuffer>;
-  /** Why the values are zeroes: a type of map whose values cannot be read gives its keys alone. */
+  /** Error of the lookup when the map type's values cannot be read; the values are then zeroed. */
   readonly unreadable?: KernelError | undefined;
 }
 
-/** How a map is read piece by piece. */
+/** Options of reading a map in chunks. */
 export interface ChunkOptions {
-  /** Elements in a piece, about; more when the kernel has more in one bucket of a hash. */
+  /**
+   * Approximate number of elements in a chunk; more if one bucket of a hash map has more.
+   *
+   * @default 4096, limited by the map's max_entries and to 1 MiB of keys and values
+   */
   readonly size?: number | undefined;
-  /** BPF_F_LOCK (4) takes each value's spin lock. */
+  /** Flags of each lookup; with BPF_F_LOCK (4) the kernel holds a value's spin lock during the copy. @default {0} */
   readonly flags?: number | undefined;
-  /** Deletes what it reads, in one step for each element (hash maps, Linux 5.6). */
+  /**
+   * Deletes elements as they are read.
+   *
+   * With BPF_MAP_LOOKUP_AND_DELETE_BATCH (hash maps, Linux 5.6) each element is read and deleted atomically. For map
+   * types and kernels without it, each element is deleted after it was read, so a write by a program in between is
+   * lost. Elements that cannot be deleted, such as an array's, stay.
+   *
+   * @default false
+   */
   readonly take?: boolean | undefined;
 }
 
 /**
- * A map's elements as bytes.
+ * Access to a map's elements as bytes.
  *
- * Values of per-CPU maps are those of all possible CPUs, each rounded up to eight bytes.
+ * A value of a per-CPU map has the values of all possible CPUs, each rounded up to eight bytes.
  *
  * @example
  * ```ts ignore
@@ -72,7 +84,7 @@ export class RawMap implements Disposable {
   #closed = false;
 
   /**
-   * Works on the map behind `fd`, which stays its owner's.
+   * Uses the map whose descriptor `fd` returns. The descriptor's owner closes it.
    *
    * @internal
    */
@@ -82,22 +94,22 @@ export class RawMap implements Disposable {
     this.#shape = shape;
   }
 
-  /** Whether its map was disposed of: every call is refused then. */
+  /** Whether the map was disposed; every call then throws. */
   get closed(): boolean {
     return this.#closed;
   }
 
-  /** Bytes of a key. */
+  /** Size of a key in bytes. */
   get keySize(): number {
     return this.#shape.keySize;
   }
 
-  /** Bytes of a value as it is moved. */
+  /** Size of a value in bytes, as commands copy it: for per-CPU maps, of all CPUs' values. */
   get valueSize(): number {
     return this.#shape.transferSize;
   }
 
-  /** The buffers of one element and the commands on them: what all other methods use, for loops that allocate nothing. */
+  /** Buffers of one element and the commands on them. The methods for single elements use them; a loop over them allocates nothing. */
   get elements(): MapElements {
     if (this.#elements === undefined) {
       this.#checkOpen("use the elements of");
@@ -107,37 +119,37 @@ export class RawMap implements Disposable {
     return this.#elements;
   }
 
-  /** The value of a key, a copy; undefined when there is none. */
+  /** Returns a copy of a key's value, or undefined when the key does not exist. */
   get(key: Uint8Array, flags: number = 0): Uint8Array<ArrayBuffer> | undefined {
     this.#put("key", key);
     return this.lookup(flags) ? this.elements.value.slice() : undefined;
   }
 
-  /** Sets a key's value. `flags`: 0 always, 1 (BPF_NOEXIST) only new, 2 (BPF_EXIST) only existing, 4 (BPF_F_LOCK). */
+  /** Sets a key's value. `flags`: 0 (BPF_ANY), 1 (BPF_NOEXIST, only a new key), 2 (BPF_EXIST, only an existing key), 4 (BPF_F_LOCK). */
   set(key: Uint8Array, value: Uint8Array, flags: number = 0): void {
     this.#put("key", key);
     this.#put("value", value);
     this.update(flags);
   }
 
-  /** Deletes a key; false when there is none. */
+  /** Deletes a key. Returns false when it does not exist. */
   delete(key: Uint8Array): boolean {
     this.#put("key", key);
     return this.remove();
   }
 
-  /** The value of a key, which is deleted with it; undefined when there is none. */
+  /** Deletes a key and returns its value in one atomic step, or undefined when the key does not exist. */
   take(key: Uint8Array, flags: number = 0): Uint8Array<ArrayBuffer> | undefined {
     this.#put("key", key);
     return this.lookupAndDelete(flags) ? this.elements.value.slice() : undefined;
   }
 
-  /** BPF_MAP_LOOKUP_ELEM on the element buffers; false when there is no such key. */
+  /** Runs BPF_MAP_LOOKUP_ELEM on the element buffers. Returns false when the key does not exist. */
   lookup(flags: number = 0): boolean {
     return this.#found(this.elements.lookup(flags), "look up in", "BPF_MAP_LOOKUP_ELEM");
   }
 
-  /** BPF_MAP_LOOKUP_AND_DELETE_ELEM on the element buffers. */
+  /** Runs BPF_MAP_LOOKUP_AND_DELETE_ELEM on the element buffers. Returns false when the key does not exist. */
   lookupAndDelete(flags: number = 0): boolean {
     return this.#found(
       this.elements.lookupAndDelete(flags),
@@ -146,21 +158,24 @@ export class RawMap implements Disposable {
     );
   }
 
-  /** BPF_MAP_UPDATE_ELEM with the element buffers. */
+  /** Runs BPF_MAP_UPDATE_ELEM on the element buffers. */
   update(flags: number = 0): void {
     const result = this.elements.update(flags);
     if (result < 0) throw this.failure(result, "set an element of", "BPF_MAP_UPDATE_ELEM");
   }
 
-  /** BPF_MAP_DELETE_ELEM with the key buffer; false when there is no such key. */
+  /** Runs BPF_MAP_DELETE_ELEM on the key buffer. Returns false when the key does not exist. */
   remove(): boolean {
     return this.#found(this.elements.delete(), "delete from", "BPF_MAP_DELETE_ELEM");
   }
 
   /**
-   * All elements in pieces, by batch look-up where the map type has it, else key by key.
+   * Yields all elements in chunks, by batch lookup (Linux 5.6), or key by key for map types and kernels without it.
    *
-   * Elements that are deleted meanwhile do no harm; one that is there all the time is seen once.
+   * An element that exists throughout is returned once, also when others are inserted or deleted meanwhile.
+   *
+   * @throws {SkepError} when the map was disposed.
+   * @throws {KernelError} when the kernel refuses to read the map.
    */
   *chunks(options: ChunkOptions = {}): Generator<RawChunk, void, undefined> {
     const perElement = Math.max(1, this.keySize + this.valueSize);
@@ -175,7 +190,7 @@ export class RawMap implements Disposable {
           ? batch.lookupAndDelete(options.flags)
           : batch.lookup(options.flags);
         if (failed(result, Errno.ENOSPC)) {
-          // One bucket has more elements than there is room for: on from there with more room.
+          // A bucket has more elements than the batch: continue at it with a larger batch.
           batch = this.#larger(batch);
           continue;
         }
@@ -199,7 +214,7 @@ export class RawMap implements Disposable {
     return larger;
   }
 
-  /** Moves the elements that were not seen before to the front of a batch; answers how many. */
+  /** Moves the elements that were not returned before to the front of a batch, and returns their number. */
   #unseen({ count, keys, values }: MapBatch, seen: Set<string>): number {
     const { keySize, valueSize } = this;
     let kept = 0;
@@ -217,7 +232,7 @@ export class RawMap implements Disposable {
     return kept;
   }
 
-  /** The keys one by one, each with its value. A key that goes away under the cursor starts anew, so those seen are kept. */
+  /** Yields elements key by key. BPF_MAP_GET_NEXT_KEY restarts when the current key is deleted, so returned keys are tracked. */
   *#oneByOne({ flags = 0, take = false }: ChunkOptions): Generator<RawChunk, void, undefined> {
     const { keySize, transferSize } = this.#shape;
     using elements = this.#kernel.mapElements(this.#fd(), keySize, transferSize);
@@ -230,7 +245,7 @@ export class RawMap implements Disposable {
       if (!seen.has(mark)) {
         seen.add(mark);
         const found = elements.lookup(flags);
-        // Gone meanwhile, or never filled: an array's empty slot has a key all the same.
+        // ENOENT: deleted meanwhile, or an empty slot, which some array types list too.
         if (found >= 0) {
           if (take) elements.delete();
           yield { count: 1, keys: key, values: elements.value };
@@ -251,26 +266,26 @@ export class RawMap implements Disposable {
     }
   }
 
-  /** Room for a batch, for the caller to dispose of. */
+  /** Creates buffers for batch commands, which the caller disposes. */
   batch(capacity: number = BATCH): MapBatch {
     this.#checkOpen("make a batch of");
     const { keySize, transferSize } = this.#shape;
     return this.#kernel.mapBatch(this.#fd(), keySize, transferSize, capacity);
   }
 
-  /** The error of a refused command on this map. */
+  /** Creates the error of a refused command on this map. */
   failure(result: number, doing: string, command: string): KernelError {
     return new KernelError({ doing: `${doing} map`, subject: this.#shape.name, command, result });
   }
 
-  /** Gives the buffers back. */
+  /** Frees the buffers. Later calls throw. */
   [Symbol.dispose](): void {
     this.#closed = true;
     this.#elements?.[Symbol.dispose]();
     this.#elements = undefined;
   }
 
-  /** What was made of the map ends with it, but a caller's generator may be resumed at any time. */
+  /** Throws when the map was disposed. A generator of {@linkcode chunks} may be resumed after that. */
   #checkOpen(doing: string): void {
     if (this.#closed) throw disposedError(`${doing} map`, this.#shape.name);
   }
@@ -294,7 +309,7 @@ export class RawMap implements Disposable {
   }
 }
 
-/** Errnos of map types and kernels that have no batch commands. */
+/** Errnos that map types and kernels without batch commands return. */
 const UNSUPPORTED: ReadonlySet<number> = new Set([
   Errno.ENOTSUPP,
   Errno.EOPNOTSUPP,

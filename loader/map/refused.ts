@@ -1,5 +1,5 @@
 /**
- * Why a map type refuses what others do.
+ * Explains refusals that depend on the map type.
  *
  * @module
  */
@@ -7,15 +7,15 @@
 import { KernelError } from "../../errors/kernel_error.ts";
 import { MapType, mapTypeName } from "../../uapi/enums.ts";
 
-/** A refused read of a value, with the reason where it is the map's type. */
+/** Returns the error of a refused read of a value, with the reason if the map type is the reason. */
 export function unreadable(error: KernelError, type: number): KernelError {
   const { errno, subject, command } = error;
   const sockets = type === MapType.sockmap || type === MapType.sockhash ||
     type === MapType.reuseport_sockarray;
   const why = sockets && errno === "ENOSPC"
-    ? "the kernel gives sockets back as cookies of eight bytes, and its values have four"
+    ? "the kernel returns sockets as cookies of eight bytes, and values of this map have four"
     : errno === "EOPNOTSUPP" || errno === "ENOTSUPP"
-    ? `what a ${nameOf(type)} holds cannot be read back`
+    ? `values of a ${nameOf(type)} cannot be read back`
     : undefined;
   if (why === undefined) return error;
   return new KernelError({
@@ -24,11 +24,11 @@ export function unreadable(error: KernelError, type: number): KernelError {
     command,
     result: -error.number,
     why,
-    fix: sockets ? "give the map values of eight bytes" : undefined,
+    fix: sockets ? "create the map with values of eight bytes" : undefined,
   }, { cause: error });
 }
 
-/** A refused BPF_F_CPU: a kernel that does not know it answers EINVAL, and has nothing in its place. */
+/** Returns the error of a refused BPF_F_CPU: EINVAL on kernels or map types without it. */
 export function withoutCpuFlag(error: KernelError): KernelError {
   const { errno, subject, command, number } = error;
   if (errno !== "EINVAL") return error;
@@ -37,12 +37,12 @@ export function withoutCpuFlag(error: KernelError): KernelError {
     subject,
     command,
     result: -number,
-    why: "this kernel does not know BPF_F_CPU, or not for this type of map",
+    why: "this kernel does not support BPF_F_CPU for this map type (it needs Linux 7.0)",
     fix: "set the values of all CPUs, or write it from a program",
   }, { cause: error });
 }
 
-/** The kernel's name of a map type, or its number. */
+/** Returns the map type's name, or its number when it has no name. */
 function nameOf(type: number): string {
   return mapTypeName(type) ?? `map of type ${type}`;
 }

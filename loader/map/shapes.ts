@@ -1,6 +1,6 @@
 /**
- * Keys and values whose shape the kernel gives by the type of the map: the objects of these maps often
- * have no BTF for them, and the kernel keeps none.
+ * Codecs of keys and values whose layout the map type defines. Objects often have no BTF for such maps, and the
+ * kernel keeps none.
  *
  * @module
  */
@@ -16,60 +16,60 @@ import {
 import { structs, structSizes } from "../../uapi/layouts.ts";
 import { getBytes, getLong, getSigned, viewOf } from "../../uapi/fields.ts";
 
-/** A value of a `devmap` or `devmap_hash`: where frames are sent (`struct bpf_devmap_val`). */
+/** Value of a `devmap` or `devmap_hash`: the interface that frames are redirected to (`struct bpf_devmap_val`). */
 export interface DeviceTarget {
   /** Index of the network interface. */
   readonly ifindex: number;
   /**
-   * The program that runs when a frame gets there. Set as something with a descriptor; read as the
-   * program's id, 0 for none. Left out for none.
+   * The XDP program that runs on redirected frames. Set as a descriptor or an object with one, omitted for none;
+   * read as the program's id, 0 for none.
    */
   readonly program?: number | HasDescriptor | undefined;
 }
 
-/** A value of a `cpumap`: how a CPU takes frames (`struct bpf_cpumap_val`). */
+/** Value of a `cpumap`: a CPU's queue for redirected frames (`struct bpf_cpumap_val`). */
 export interface CpuTarget {
-  /** Frames that may wait for the CPU. */
+  /** Largest number of frames in the CPU's queue. */
   readonly queueSize: number;
-  /** The program that runs there; as in {@linkcode DeviceTarget.program}. */
+  /** The XDP program that runs on that CPU; as in {@linkcode DeviceTarget.program}. */
   readonly program?: number | HasDescriptor | undefined;
 }
 
-/** A key of an `lpm_trie` without BTF (`struct bpf_lpm_trie_key_u8`). */
+/** Key of an `lpm_trie` without BTF (`struct bpf_lpm_trie_key_u8`). */
 export interface Prefix {
-  /** Bits of `data` that count. */
+  /** Length of the prefix in bits. */
   readonly prefixLength: number;
-  /** The bytes: four of an IPv4 address, sixteen of an IPv6 address. */
+  /** Bytes of the key, such as four of an IPv4 address or sixteen of an IPv6 address. */
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
-/** A key of a `cgroup_storage` without BTF (`struct bpf_cgroup_storage_key`). */
+/** Key of a `cgroup_storage` without BTF (`struct bpf_cgroup_storage_key`). */
 export interface CgroupStorageKey {
   /** The cgroup's id. */
   readonly cgroup: bigint;
-  /** The number of the attach type. */
+  /** The attach type's number. */
   readonly attachType: number;
 }
 
-/** A frame of a stack that was recorded with BPF_F_STACK_BUILD_ID (`struct bpf_stack_build_id`). */
+/** Frame of a stack recorded with BPF_F_STACK_BUILD_ID (`struct bpf_stack_build_id`). */
 export interface BuildIdFrame {
-  /** Hexadecimal build id of the file; left out when the kernel could not find it. */
+  /** Build id of the file in hexadecimal; undefined when the kernel could not find it. */
   readonly buildId?: string | undefined;
-  /** Offset in the file, or the address where there is no build id. */
+  /** Offset in the file in bytes, or the address when there is no build id. */
   readonly offset: bigint;
 }
 
 /** A variable of a data section. */
 export interface PlacedVariable {
-  /** The name. */
+  /** The variable's name. */
   readonly name: string;
-  /** Bytes from the section's start. */
+  /** Offset in the section in bytes. */
   readonly offset: number;
-  /** Reads and writes it. */
+  /** Codec of the variable. */
   readonly codec: ValueCodec;
 }
 
-/** The value of a data section: its variables by name. Objects leave their places to the loader. */
+/** Returns the codec of a data section's value: an object with its variables by name. */
 export function sectionCodec(
   variables: readonly PlacedVariable[],
   size: number,
@@ -96,15 +96,15 @@ export function sectionCodec(
   };
 }
 
-/** What the codecs look at. */
+/** Properties of a map that select its codecs. */
 export interface ShapedMap {
-  /** The number of the type. */
+  /** The map type's number. */
   readonly type: number;
-  /** BPF_F_… */
+  /** Flags (BPF_F_…) that the map was created with. */
   readonly flags: number;
 }
 
-/** The codec of a key whose shape follows from the map's type; undefined for all others. */
+/** Returns the codec of a key whose layout the map type defines, or undefined for other types. */
 export function shapedKey(
   { type }: ShapedMap,
   size: number,
@@ -115,7 +115,7 @@ export function shapedKey(
   return key === "cgroup" && size === 16 ? cgroupKeyCodec(what) : undefined;
 }
 
-/** The codec of a value whose shape follows from the map's type; undefined for all others. */
+/** Returns the codec of a value whose layout the map type defines, or undefined for other types. */
 export function shapedValue(
   { type, flags }: ShapedMap,
   size: number,
@@ -136,11 +136,11 @@ export function shapedValue(
 }
 
 const BUILD_ID_FRAME = structSizes.bpf_stack_build_id;
-/** In the values of device maps, and in those of CPU maps. */
+/** Offset of the program in values of device maps and of CPU maps. */
 const PROGRAM = structs.bpf_devmap_val.bpf_prog_fd[0];
 const { cgroup_inode_id: [INODE], attach_type: [ATTACH_TYPE] } = structs.bpf_cgroup_storage_key;
 
-/** `{ ifindex, program }` and `{ queueSize, program }`; the program is there in values of eight bytes. */
+/** Returns the codec of `{ ifindex, program }` or `{ queueSize, program }`; only values of eight bytes have a program. */
 function targetCodec(
   first: "ifindex" | "queueSize",
   size: number,
@@ -156,7 +156,7 @@ function targetCodec(
         : { [first]: number, program: view.getUint32(at + PROGRAM, true) };
     },
     encode(value, view, at): void {
-      // The number alone is what values of four bytes always were.
+      // Values of four bytes, the original format, are a plain number.
       const fields = typeof value === "number" ? { [first]: value } : fieldsOf(value, what, first);
       view.setUint32(at, whole(fields[first], `${what}.${first}`), true);
       for (const name in fields) {
@@ -206,7 +206,7 @@ function cgroupKeyCodec(what: string): ValueCodec<BtfValue> {
     encode(value, view, at): void {
       const { cgroup, attachType } = fieldsOf(value, what, "cgroup and attachType");
       if (typeof cgroup !== "bigint") throw misfit(`${what}.cgroup`, "a bigint", cgroup);
-      // The padding at the end is a part of the key.
+      // The kernel compares the padding too, so zero it.
       view.setBigUint64(at + structSizes.bpf_cgroup_storage_key - 8, 0n, true);
       view.setBigUint64(at + INODE, cgroup, true);
       view.setUint32(at + ATTACH_TYPE, whole(attachType, `${what}.attachType`), true);
@@ -214,7 +214,7 @@ function cgroupKeyCodec(what: string): ValueCodec<BtfValue> {
   };
 }
 
-/** The addresses of a stack: those that are there. */
+/** Returns the codec of a stack's addresses, which end at the first zero. */
 function addressCodec(size: number, what: string): ValueCodec<BtfValue> {
   if (size % 8 !== 0) return bytes(size, what);
   return {

@@ -1,5 +1,5 @@
 /**
- * The elements of one map as JS values: the codecs of its keys and values over the raw element buffers.
+ * Typed access to the elements of one map: codecs of keys and values over the raw element buffers.
  *
  * @module
  */
@@ -17,11 +17,11 @@ import { RawMap } from "./raw.ts";
 import { sectionCodec, shapedKey, shapedValue } from "./shapes.ts";
 import { descriptorCodec, perCpuCodec, type ValueCodec, valueCodec } from "./values.ts";
 
-/** One map's element commands, with keys and values as JS values. */
+/** Element commands of one map, with keys and values as JS values. */
 export class TypedElements implements Disposable {
-  /** The elements as bytes. */
+  /** Access to the elements as bytes. */
   readonly raw: RawMap;
-  /** What the map is called in errors. */
+  /** The map's name in errors. */
   readonly subject: string;
 
   readonly #parts: MapParts;
@@ -32,7 +32,7 @@ export class TypedElements implements Disposable {
   #valueView: DataView | undefined;
 
   /**
-   * Works on the parts' descriptor, which stays the map's.
+   * Uses the parts' descriptor, which the map owns.
    *
    * @internal
    */
@@ -49,28 +49,28 @@ export class TypedElements implements Disposable {
     });
   }
 
-  /** CPUs that have a value each; 1 where there is one value for all. */
+  /** Number of values per key: the number of possible CPUs for a per-CPU map, else 1. */
   get cpus(): number {
     const { type, kernel } = this.#parts;
     return mapTypeTraits(type).kind === "per-cpu" ? kernel.machine.possibleCpus : 1;
   }
 
-  /** Puts a key where the next command looks for it. */
+  /** Encodes a key into the key buffer of the next command. */
   putKey(key: unknown): void {
     this.keyCodec.encode(key, this.#keyView ??= viewOf(this.raw.elements.key), 0);
   }
 
-  /** Puts a value where the next command looks for it. */
+  /** Encodes a value into the value buffer of the next command. */
   putValue(value: unknown): void {
     this.valueCodec.encode(value, this.valueBytes, 0);
   }
 
-  /** The value that the last command left. */
+  /** Decodes the value that the last command returned. */
   value(): unknown {
     return this.valueCodec.decode(this.valueBytes, 0, this.raw.valueSize);
   }
 
-  /** BPF_MAP_LOOKUP_ELEM; false when there is no such key. */
+  /** Looks up the key in the key buffer (BPF_MAP_LOOKUP_ELEM). Returns false when it does not exist. */
   lookup(flags: number): boolean {
     try {
       return this.raw.lookup(flags);
@@ -79,27 +79,27 @@ export class TypedElements implements Disposable {
     }
   }
 
-  /** The value's buffer. */
+  /** The value buffer. */
   get valueBytes(): DataView {
     return this.#valueView ??= viewOf(this.raw.elements.value);
   }
 
-  /** The codec of keys. */
+  /** Codec of keys. */
   get keyCodec(): ValueCodec {
     return this.#keys ??= this.#makeKeyCodec();
   }
 
-  /** The codec of values, of all CPUs where each has its own. */
+  /** Codec of values; of all CPUs' values for a per-CPU map. */
   get valueCodec(): ValueCodec {
     return this.#values ??= this.#makeValueCodec();
   }
 
-  /** The codec of one CPU's value. */
+  /** Codec of a value; of one CPU's value for a per-CPU map. */
   get oneValueCodec(): ValueCodec<BtfValue> {
     return (this.#oneValue ??= this.#makeOneValueCodec()) as ValueCodec<BtfValue>;
   }
 
-  /** Gives the buffers back; what is called from now on is refused. */
+  /** Frees the buffers. Later calls throw. */
   [Symbol.dispose](): void {
     this.raw[Symbol.dispose]();
     this.#keyView = undefined;

@@ -1,5 +1,5 @@
 /**
- * Keys and values of maps as JS values: by BTF where the map has types, by size where it has none.
+ * Codecs of map keys and values: by BTF type, or by size for maps without types.
  *
  * @module
  */
@@ -10,19 +10,23 @@ import { disposedError } from "../../errors/disposed.ts";
 import { SkepError } from "../../errors/skep_error.ts";
 import { roundUp } from "../../object/spec/map_rules.ts";
 
-/** Reads and writes one kind of value. */
+/** Decodes and encodes one kind of value. */
 export interface ValueCodec<T = unknown> {
-  /** Bytes. */
+  /** Size of the value in bytes. */
   readonly size: number;
-  /** Reads the value at an offset; the view is long enough. */
+  /** Decodes the value between offsets `at` and `end`, which the caller checks to be within the view. */
   decode(view: DataView, at: number, end: number): T;
-  /** Writes the value at an offset. Throws a {@linkcode SkepError} that names the field that does not fit. */
+  /**
+   * Encodes a value at an offset.
+   *
+   * @throws {SkepError} EINVAL, with the field, when the value does not fit.
+   */
   encode(value: unknown, view: DataView, at: number): void;
 }
 
 /**
- * The codec of a key or value: of its BTF type when there is one and its size is right, else a number for
- * four bytes, a bigint for eight, and bytes for all others.
+ * Returns the codec of a key or value: of its BTF type if it has one that is not longer than `size` bytes, else by
+ * size: a number for four bytes, a bigint for eight, a `Uint8Array` for others.
  */
 export function valueCodec(
   btf: Btf | undefined,
@@ -35,7 +39,7 @@ export function valueCodec(
     if (codec.size === size) {
       return wholeNumber(btf, typeId, typed(codec, what)) ?? typed(codec, what);
     }
-    // A type that ends in a flexible array, or whose map was made larger, is shorter than its value.
+    // A type with a flexible array, or of a map whose value_size was raised, is shorter than the value.
     if (codec.size < size) return within(typed(codec, what), size);
   }
   if (size === 4) return word(what);
@@ -43,7 +47,7 @@ export function valueCodec(
   return bytes(size, what);
 }
 
-/** The codec of a type whose errors say what it is the value of. */
+/** Wraps a BTF codec so that its errors name the map's key or value. */
 function typed(codec: Codec, what: string): ValueCodec<BtfValue> {
   return {
     size: codec.size,
@@ -63,7 +67,7 @@ function typed(codec: Codec, what: string): ValueCodec<BtfValue> {
   };
 }
 
-/** A codec that ends where its value ends, and leaves none of an earlier value's bytes behind it. */
+/** Wraps a codec that is shorter than the value; zeroes the rest, so that no bytes of an earlier value remain. */
 function within(codec: ValueCodec<BtfValue>, size: number): ValueCodec<BtfValue> {
   return {
     size,
@@ -77,8 +81,8 @@ function within(codec: ValueCodec<BtfValue>, size: number): ValueCodec<BtfValue>
 }
 
 /**
- * Integers of four and eight bytes, of which most keys and counters are: written without a detour when the
- * value fits, by the general codec (which says what is wrong) when it does not.
+ * Returns a fast codec for integers of four and eight bytes, or undefined for other types. A value that it cannot
+ * encode goes to the general codec, which reports what is wrong.
  */
 function wholeNumber(
   btf: Btf,
@@ -152,7 +156,7 @@ function long(what: string): ValueCodec<BtfValue> {
   };
 }
 
-/** So many bytes, as they are. */
+/** Returns the codec of a `Uint8Array` of `size` bytes. */
 export function bytes(size: number, what: string): ValueCodec<BtfValue> {
   return {
     size,
@@ -167,7 +171,7 @@ export function bytes(size: number, what: string): ValueCodec<BtfValue> {
   };
 }
 
-/** One value for each CPU, as an array. */
+/** Returns the codec of an array with one value for each possible CPU. */
 export function perCpuCodec(
   one: ValueCodec<BtfValue>,
   valueSize: number,
@@ -193,13 +197,13 @@ export function perCpuCodec(
   };
 }
 
-/** What has a descriptor: a map, a program, a link. */
+/** An object with a descriptor, such as a map, a program or a link. */
 export interface HasDescriptor {
-  /** The descriptor. */
+  /** The descriptor; -1 once it is closed. */
   readonly fd: number;
 }
 
-/** A map of descriptors: things with a descriptor or numbers go in, ids come out. */
+/** Returns the codec of descriptors: encodes numbers and objects with a descriptor, decodes ids. */
 export function descriptorCodec(size: number, what: string): ValueCodec<BtfValue> {
   const plain = size === 8 ? long(what) : size === 4 ? word(what) : bytes(size, what);
   return {
@@ -209,15 +213,19 @@ export function descriptorCodec(size: number, what: string): ValueCodec<BtfValue
   };
 }
 
-/** The descriptor of a thing that has one; anything else as it is. */
+/**
+ * Returns the descriptor of an object that has one, and any other value unchanged.
+ *
+ * @throws {SkepError} when the object was disposed.
+ */
 export function descriptorOf(value: unknown): unknown {
   if (typeof value !== "object" || value === null || !("fd" in value)) return value;
   if (value.fd !== -1) return value.fd;
-  const name = "name" in value ? String(value.name) : "a thing without a descriptor";
+  const name = "name" in value ? String(value.name) : "an object";
   throw disposedError("put into a map", name);
 }
 
-/** The error for a value of the wrong shape. */
+/** Creates the error of a value that does not fit. */
 export function misfit(what: string, wanted: string, value: unknown): SkepError {
   return new SkepError({
     doing: "encode",

@@ -1,5 +1,5 @@
 /**
- * A global variable of a loaded object, read and written where the programs see it.
+ * Reads and writes a global variable of a loaded object.
  *
  * @module
  */
@@ -16,12 +16,12 @@ import type { RawMap } from "./raw.ts";
 import { type ValueCodec, valueCodec } from "./values.ts";
 
 /**
- * A global variable: live through the memory that its map shares with the programs.
+ * A global variable of a loaded object, accessed in the memory that its map shares with programs.
  *
- * A variable whose section cannot be mapped (it has static variables alone) is read and written by bpf(2)
- * calls on the whole section instead.
+ * A variable whose section cannot be mapped (one with only static variables) is read and written by bpf(2) calls on
+ * the whole section; a write then overwrites changes that a program makes to the section in between.
  *
- * @typeParam T The variable's value.
+ * @typeParam T The type of the variable's value.
  * @example
  * ```ts ignore
  * import { BpfObject } from "@skep/skep";
@@ -33,24 +33,24 @@ import { type ValueCodec, valueCodec } from "./values.ts";
  * ```
  */
 export class Variable<T = BtfValue> {
-  /** The name. */
+  /** The variable's name. */
   readonly name: string;
-  /** What the object says of it. */
+  /** The variable's spec in the object. */
   readonly spec: VariableSpec;
-  /** The map that holds it. */
+  /** The map of the section that has the variable. */
   readonly map: LiveMap;
 
   readonly #btf: Btf | undefined;
   readonly #constant: boolean;
-  /** The memory that it lies in, where its map has any. */
+  /** The map's memory; undefined when it cannot be mapped. */
   readonly #memory: MapMemory | undefined;
-  /** Bytes from the start of the map's memory. */
+  /** Offset of the variable in bytes in the map's memory. */
   readonly #offset: number;
   #codec: ValueCodec | undefined;
   #encoded: DataView<ArrayBuffer> | undefined;
 
   /**
-   * A variable of `map`, whose section starts at `sectionOffset` there; made by `BpfObject.load`.
+   * Creates a variable of `map`, whose section begins at byte `sectionOffset`. Use `BpfObject.load`.
    *
    * @internal
    */
@@ -64,12 +64,12 @@ export class Variable<T = BtfValue> {
     this.#offset = sectionOffset + spec.offset;
   }
 
-  /** Whether nobody can write it any more: constants are closed when the object is loaded. */
+  /** Whether the variable is constant: maps of constants are frozen when the object is loaded. */
   get constant(): boolean {
     return this.#constant;
   }
 
-  /** The value now. */
+  /** Reads the current value. */
   get(): T {
     const codec = this.#valueCodec;
     const memory = this.#memory;
@@ -83,24 +83,25 @@ export class Variable<T = BtfValue> {
   }
 
   /**
-   * Sets the value; programs see it at once.
+   * Sets the value, which programs see immediately. Aligned values of four or eight bytes are stored at once.
    *
-   * Throws a {@linkcode SkepError} that names the field when the shape is wrong, and with EPERM for a constant.
+   * @throws {SkepError} EINVAL, with the field, when the value does not fit the variable's type; EPERM for a constant
+   * or a frozen map.
    */
   set(value: T): void {
     if (this.#constant) {
-      throw this.#readOnly("it is constant, and closed to writes since the object was loaded");
+      throw this.#readOnly("it is constant, and its map was frozen when the object was loaded");
     }
     const { size } = this.spec;
     const offset = this.#offset;
-    // Programs see every byte at once: it is written when all of the value is known to fit.
+    // Programs see each byte immediately, so encode the whole value first: an error must not leave a partial write.
     const encoded = this.#encoded ??= new DataView(new ArrayBuffer(size));
     this.#valueCodec.encode(value, encoded, 0);
     const memory = this.#memory;
     if (memory !== undefined) {
       if (!memory.writable) throw this.#readOnly("its map is frozen");
       const mapping = memory.shared;
-      // A word in one store: no program reads half of a counter.
+      // Store words at once, so that programs never read a torn counter.
       if (size === 8 && offset % 8 === 0) {
         mapping.view.setBigUint64(offset, encoded.getBigUint64(0, true), true);
       } else if (size === 4 && offset % 4 === 0) {
@@ -129,11 +130,11 @@ export class Variable<T = BtfValue> {
       errno: "EPERM",
       stage: "usage",
       why,
-      fix: "set it on the spec, before the load",
+      fix: "set it on the spec before the load",
     });
   }
 
-  /** The section that it lies in, as the one element of its map. */
+  /** The map of its section, which has one element: the section's contents. */
   get #section(): RawMap {
     const { map } = this;
     if (map instanceof ElementMap) return map.raw;
@@ -142,7 +143,7 @@ export class Variable<T = BtfValue> {
       subject: this.name,
       errno: "EINVAL",
       stage: "usage",
-      why: `map ${map.name}, a ${map.type}, holds no variables`,
+      why: `map ${map.name} of type ${map.type} has no variables`,
     });
   }
 

@@ -144,7 +144,10 @@ for (const type of ["sockmap", "sockhash", "reuseport_sockarray"] as const) {
           narrow.set(2, { fd: socket });
           const error = assertThrows(() => narrow.get(2), KernelError);
           assertEquals(error.errno, "ENOSPC");
-          assert(error.message.includes("give the map values of eight bytes"), error.message);
+          assert(
+            error.message.includes("create the map with values of eight bytes"),
+            error.message,
+          );
           assert([...narrow.keys()].includes(2));
           assertThrows(() => [...narrow.values()], KernelError, "cookies of eight bytes");
           using file = array();
