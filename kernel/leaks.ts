@@ -51,10 +51,11 @@ export function leakCheck<Arguments extends readonly unknown[]>(
   body: (...args: Arguments) => void | Promise<void>,
 ): (...args: Arguments) => Promise<void> {
   return async (...args) => {
-    const before = new Set(kernel.heldDescriptors().map(({ fd }) => fd));
+    // By object: a number may be closed and opened again.
+    const before = new Set(kernel.heldDescriptors());
     using _tracking = kernel.trackDescriptors();
     await body(...args);
-    const left = kernel.heldDescriptors().filter(({ fd }) => !before.has(fd));
+    const left = kernel.heldDescriptors().filter((one) => !before.has(one));
     if (left.length === 0) return;
     const each = left.map((one) => `${one.kind} (descriptor ${one.fd}) ${placeOf(one.stack)}`);
     throw new SkepError({

@@ -17,13 +17,15 @@ import { IsolateRegistry } from "./isolate_registry.ts";
 /** The open descriptors of one kernel interface. */
 export class HeldDescriptors {
   readonly #native: Native;
+  readonly #close: (fd: number) => void;
   readonly #held: Map<number, HeldDescriptor> = new Map();
   #registry: IsolateRegistry | undefined;
   #tracking = 0;
 
-  /** Tracks descriptors opened by system calls of `native`. */
-  constructor(native: Native) {
+  /** Tracks descriptors opened by system calls of `native`; `close` closes those that are open when the isolate ends. */
+  constructor(native: Native, close: (fd: number) => void) {
     this.#native = native;
+    this.#close = close;
   }
 
   /** Registers a descriptor that a command returned, and returns the result unchanged. */
@@ -69,9 +71,11 @@ export class HeldDescriptors {
   #register(): IsolateRegistry {
     const registry = new IsolateRegistry(this.#native);
     // When the main isolate ends, the process closes everything, and its unload handlers may still read
-    // maps.
+    // maps. In a worker, handlers that run after this one find them closed.
     if ("WorkerGlobalScope" in globalThis) {
-      globalThis.addEventListener("unload", () => registry.closeAll());
+      globalThis.addEventListener("unload", () => {
+        for (const fd of [...this.#held.keys()]) this.#close(fd);
+      });
     }
     return registry;
   }

@@ -1,28 +1,39 @@
 /**
  * Records which descriptors belong to which isolate of this process, in memory that all isolates share.
  *
- * The memory is mapped once per process. Every isolate finds it by name in /proc/self/maps, so that no
- * descriptor stays open for it. Each isolate takes a slot with its thread and a bit per descriptor. A
- * thread runs one isolate at a time: a slot whose thread has ended, or now runs another isolate, belongs to
- * an ended isolate.
+ * The memory is mapped once per process, at a fixed address: the kernel lets one isolate map it there, and
+ * the others find it in /proc/self/maps, so that no descriptor stays open for it. Each isolate takes a slot
+ * with the identity of its thread and a bit per descriptor. A thread runs one isolate at a time: a slot
+ * whose thread has ended, or now runs another isolate, belongs to an ended isolate. All copies of this
+ * package in one isolate use one slot.
  *
  * @module
  */
 
+import { Errno, failed } from "../../uapi/errno.ts";
 import { MFD_CLOEXEC } from "../../uapi/processes.ts";
 import type { Native } from "./ffi/native.ts";
 import { systemCalls } from "./ffi/syscalls.ts";
 import { readFile, readLink } from "./files.ts";
 
 const NAME = "skep-descriptors";
+/** The property of the global object with the index of this isolate's slot. */
+const MARK = Symbol.for(NAME);
 /** Maximum number of isolates that use BPF objects at a time. */
 const SLOTS = 64;
-/** Words of a slot before its bits: the thread's id and its start time. */
+/** Words of a slot before its bits: the identity of its thread, in 64 bits. */
 const HEADER = 2;
 /** Number of descriptors with a bit; higher ones are not registered. */
 const BITS = 65536;
 const SLOT_WORDS = HEADER + BITS / 32;
 const SIZE = SLOTS * SLOT_WORDS * 4;
+/** Where the memory is mapped, in the order tried: below 2^38, the end of the smallest address space of arm64. */
+const ADDRESSES: readonly number[] = [
+  0x20_5350_0000,
+  0x24_5350_0000,
+  0x28_5350_0000,
+  0x2c_5350_0000,
+];
 
 /** The slot of this isolate. */
 export class IsolateRegistry {
@@ -35,13 +46,16 @@ export class IsolateRegistry {
   constructor(native: Native) {
     this.#native = native;
     this.#words = sharedWords(native);
-    if (this.#words !== undefined) this.#bits = this.#take(this.#words);
+    if (this.#words === undefined) return;
+    const slot = this.#take(this.#words);
+    if (slot !== undefined) this.#bits = slot * SLOT_WORDS + HEADER;
   }
 
   /** Registers a descriptor for this isolate, and unregisters its number for every other. */
   add(fd: number): void {
-    if (this.#words === undefined || this.#bits === undefined || fd >= BITS) return;
+    if (this.#words === undefined || fd >= BITS) return;
     this.#forget(this.#words, fd);
+    if (this.#bits === undefined) return;
     Atomics.or(this.#words, this.#bits + (fd >> 5), 1 << (fd & 31));
   }
 
@@ -59,34 +73,43 @@ export class IsolateRegistry {
     }
   }
 
-  /** Closes every registered descriptor. */
-  closeAll(): void {
-    if (this.#words === undefined || this.#bits === undefined) return;
-    this.#closeBits(this.#words, this.#bits);
-  }
-
   #take(words: Int32Array<ArrayBuffer>): number | undefined {
+    // Another copy of this package in this isolate has taken it.
+    const taken: unknown = Reflect.get(globalThis, MARK);
+    if (typeof taken === "number") return taken;
     const thread = this.#native.call(systemCalls.gettid);
     const started = startOf(this.#native, thread);
-    if (started === undefined) return undefined;
-    let free: number | undefined;
-    for (let slot = 0; slot < SLOTS; slot++) {
-      const at = slot * SLOT_WORDS;
-      const holder = Atomics.load(words, at);
-      const ended = holder !== 0 &&
-        (holder === thread || startOf(this.#native, holder) !== Atomics.load(words, at + 1));
-      // The isolate that claims the slot closes its descriptors.
-      if (ended && Atomics.compareExchange(words, at, holder, thread) === holder) {
-        this.#closeBits(words, at + HEADER);
-        Atomics.store(words, at, 0);
-      }
-      if (Atomics.load(words, at) === 0) free ??= at;
+    if (typeof started !== "number") return undefined;
+    const identities = new BigInt64Array(words.buffer, words.byteOffset, words.length / 2);
+    const mine = identityOf(thread, started);
+    let slot: number | undefined;
+    for (let each = 0; each < SLOTS; each++) {
+      const at = each * SLOT_WORDS / 2;
+      const holder = Atomics.load(identities, at);
+      if (holder === 0n) continue;
+      // An earlier isolate of this thread, or one whose thread has ended. Thread and start time are
+      // exchanged in one step: one isolate claims the slot, and none sees a half-written identity.
+      const ended = holder === mine || (this.#ended(holder) &&
+        Atomics.compareExchange(identities, at, holder, mine) === holder);
+      if (!ended) continue;
+      this.#closeBits(words, each * SLOT_WORDS + HEADER);
+      if (slot === undefined) slot = each;
+      else Atomics.store(identities, at, 0n);
     }
-    if (free === undefined || Atomics.compareExchange(words, free, 0, thread) !== 0) {
-      return undefined;
+    for (let each = 0; slot === undefined && each < SLOTS; each++) {
+      const at = each * SLOT_WORDS / 2;
+      if (Atomics.compareExchange(identities, at, 0n, mine) === 0n) slot = each;
     }
-    Atomics.store(words, free + 1, started);
-    return free + HEADER;
+    if (slot !== undefined) Object.defineProperty(globalThis, MARK, { value: slot });
+    return slot;
+  }
+
+  /** Whether a thread has ended; false when /proc cannot be read, for instance without free descriptors. */
+  #ended(identity: bigint): boolean {
+    const thread = Number(identity >> 32n);
+    const started = startOf(this.#native, thread);
+    if (started === undefined) return false;
+    return started === "ended" || identityOf(thread, started) !== identity;
   }
 
   /**
@@ -95,10 +118,11 @@ export class IsolateRegistry {
    */
   #closeBits(words: Int32Array<ArrayBuffer>, bits: number): void {
     for (let word = 0; word < BITS / 32; word++) {
-      let left = Atomics.exchange(words, bits + word, 0);
-      while (left !== 0) {
+      for (let left = Atomics.load(words, bits + word); left !== 0;) {
         const bit = 31 - Math.clz32(left);
         left &= ~(1 << bit);
+        // Its new owner may have unregistered it meanwhile.
+        if ((Atomics.and(words, bits + word, ~(1 << bit)) & (1 << bit)) === 0) continue;
         const fd = word * 32 + bit;
         if (/bpf|perf_event/.test(readLink(this.#native, `/proc/self/fd/${fd}`) ?? "")) {
           this.#native.call(systemCalls.close, fd);
@@ -108,13 +132,20 @@ export class IsolateRegistry {
   }
 }
 
-/** Returns the start time of a thread in clock ticks; undefined when no such thread exists. */
-function startOf(native: Native, thread: number): number | undefined {
+/** The identity of a thread: its id and its start time, 32 bits each. */
+function identityOf(thread: number, started: number): bigint {
+  return BigInt(thread) << 32n | BigInt(started >>> 0);
+}
+
+/** Returns the start time of a thread in clock ticks; undefined when it cannot be read. */
+function startOf(native: Native, thread: number): number | "ended" | undefined {
   const { result, bytes } = readFile(native, `/proc/self/task/${thread}/stat`, 4096);
+  if (failed(result, Errno.ENOENT) || failed(result, Errno.ESRCH)) return "ended";
   if (result < 0) return undefined;
   // The name is in parentheses and may contain any character; starttime is the 20th field after it.
   const text = new TextDecoder().decode(bytes);
-  return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[19]) | 0;
+  const started = Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[19]);
+  return Number.isNaN(started) ? undefined : started;
 }
 
 /** Maps the shared memory; undefined without /proc or memfd_create(2). */
@@ -123,26 +154,38 @@ function sharedWords(native: Native): Int32Array<ArrayBuffer> | undefined {
   return address === undefined ? undefined : new Int32Array(native.buffer(address, SIZE));
 }
 
+/** Maps the memory at the first address that is free; of several isolates, the kernel lets one do it. */
 function makeMemory(native: Native): number | undefined {
   using frame = native.frame();
   const fd = native.call(systemCalls.memfd_create, frame.text(NAME), MFD_CLOEXEC);
   if (fd < 0) return undefined;
-  const sized = native.call(systemCalls.ftruncate, fd, SIZE);
-  const options = { fd, writable: true, offset: 0, private: false };
-  const made = sized < 0 ? sized : native.map(SIZE, options);
-  native.call(systemCalls.close, fd);
-  if (made < 0) return undefined;
-  // Two isolates may have created memory at the same time: both then use the one at the lower address.
-  const first = findMemory(native) ?? made;
-  if (first !== made) native.call(systemCalls.munmap, made, SIZE);
-  return first;
+  try {
+    if (native.call(systemCalls.ftruncate, fd, SIZE) < 0) return undefined;
+    for (const address of ADDRESSES) {
+      const options = { fd, writable: true, offset: 0, private: false, address: BigInt(address) };
+      const made = native.map(SIZE, options);
+      if (made === address) return made;
+      // Before Linux 4.17 the address is a wish.
+      if (made >= 0) native.unmap(made, SIZE);
+      const found = findMemory(native);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  } finally {
+    native.call(systemCalls.close, fd);
+  }
 }
 
-/** Returns the address at which an isolate mapped the memory; /proc/self/maps is sorted by address. */
+/** Returns the address at which an isolate of this process mapped the memory. */
 function findMemory(native: Native): number | undefined {
   const { result, bytes } = readFile(native, "/proc/self/maps");
   if (result < 0) return undefined;
   const text = new TextDecoder().decode(bytes);
-  const [, address] = new RegExp(`^([0-9a-f]+)-.*/memfd:${NAME} `, "m").exec(text) ?? [];
-  return address === undefined ? undefined : parseInt(address, 16);
+  // A file's path follows in the same place: the whole of it must be that of the memory.
+  const line = `^([0-9a-f]+)-[0-9a-f]+ rw-s 0+ \\S+ \\d+ +/memfd:${NAME} \\(deleted\\)$`;
+  for (const [, start] of text.matchAll(new RegExp(line, "gm"))) {
+    const address = parseInt(start ?? "", 16);
+    if (ADDRESSES.includes(address)) return address;
+  }
+  return undefined;
 }

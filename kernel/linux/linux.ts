@@ -55,7 +55,7 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
   }
 
   get #held(): HeldDescriptors {
-    return this.#descriptors ??= new HeldDescriptors(this.#native);
+    return this.#descriptors ??= new HeldDescriptors(this.#native, (fd) => void this.close(fd));
   }
 
   /** Returns the open descriptors of BPF objects in the order of opening. */

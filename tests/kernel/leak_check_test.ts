@@ -1,7 +1,7 @@
 // What a test leaves open is named, with the line that opened it.
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { BpfMap, leakCheck, linuxKernel, SkepError } from "../../mod.ts";
+import { BpfMap, leakCheck, LinuxKernel, linuxKernel, SkepError } from "../../mod.ts";
 import { testWith } from "../support/needs.ts";
 
 const create = (): BpfMap =>
@@ -43,3 +43,41 @@ testWith("root", "leakCheck lets a test's own error through", async () => {
     "of the test",
   );
 });
+
+testWith("root", "leakCheck sees a descriptor that got the number of an older one", async () => {
+  const before = create();
+  let kept: BpfMap | undefined;
+  const checked = leakCheck(linuxKernel(), () => {
+    const { fd } = before;
+    before[Symbol.dispose]();
+    kept = create();
+    assertEquals(kept.fd, fd);
+  });
+  try {
+    await assertRejects(checked, SkepError, "1 descriptor");
+  } finally {
+    kept?.[Symbol.dispose]();
+  }
+});
+
+testWith(
+  "root",
+  "a second kernel interface in an isolate closes nothing of the first one's",
+  () => {
+    // As another copy of the package would, whose descriptors the first must not take for those of an ended isolate.
+    using first = BpfMap.create<number, number>({
+      type: "array",
+      keySize: 4,
+      valueSize: 4,
+      maxEntries: 1,
+    });
+    first.set(0, 1);
+    const other = new LinuxKernel();
+    const second = other.mapCreate({ type: 2, keySize: 4, valueSize: 4, maxEntries: 1 });
+    assertEquals(first.get(0), 1);
+    const third = new LinuxKernel();
+    third.close(third.mapCreate({ type: 2, keySize: 4, valueSize: 4, maxEntries: 1 }));
+    assertEquals(other.objectInfo(second, 8).result, 0);
+    other.close(second);
+  },
+);
