@@ -32,7 +32,10 @@ export interface NetfilterOptions {
   readonly family?: "ipv4" | "ipv6" | undefined;
   /** Hook of the current network namespace. Required. */
   readonly hook?: NetfilterHook | undefined;
-  /** Its place among the others: lower runs earlier. 0, -2147483648 and 2147483647 may be refused. @default {-128} */
+  /**
+   * Priority among the programs of the hook: lower runs earlier. The kernel refuses -2147483648 and 2147483647
+   * with ERANGE, and the priority of another BPF program with EBUSY. @default {-128}
+   */
   readonly priority?: number | undefined;
   /** Reassembles IP fragments before the program runs (BPF_F_NETFILTER_IP_DEFRAG, Linux 6.6). @default {false} */
   readonly defragment?: boolean | undefined;
