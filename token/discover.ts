@@ -1,5 +1,5 @@
 /**
- * Every mount that might give a token, with a verdict.
+ * Tries every mount that might give a token.
  *
  * @module
  */
@@ -10,34 +10,34 @@ import type { Delegation, DelegationMasks, DelegationWord } from "../plan/delega
 import { type BpffsMount, bpffsMounts } from "./facts/mounts.ts";
 import type { HeldToken } from "./explain/case.ts";
 
-/** What became of one mount. */
+/** The result for one mount. */
 export interface TokenCandidate {
   /** The mount. */
   readonly mount: BpffsMount;
-  /** Whether this process can make a token of it, and that has the words asked for. */
+  /** Whether this process can create a token from it that has the requested delegation. */
   readonly usable: boolean;
-  /** What the token allows, or, where there is none, what the mount's options say. */
+  /** What the token allows; without a token, what the mount's options say. */
   readonly delegation: Delegation | undefined;
-  /** Words of the need that it lacks. */
+  /** The parts of the need that it lacks. */
   readonly missing: readonly DelegationWord[];
   /** Why it is not usable. */
   readonly why?: string | undefined;
-  /** The refusal, when there was one. */
+  /** The refusal, if there was one. */
   readonly error?: KernelError | undefined;
 }
 
-/** What to look for. */
+/** Options of `discoverTokens`. */
 export interface DiscoverOptions {
-  /** The words that the token has to have; without it, any token is usable. */
+  /** The delegation that the token must have; without it, any token is usable. */
   readonly need?: DelegationMasks | undefined;
 }
 
-/** Creates the token of the bpffs mounted at a path, or answers with the refusal. */
+/** Creates the token of the bpffs mounted at a path, or returns the error. */
 export type OpenToken = (path: string) => (HeldToken & Disposable) | KernelError;
 
 /**
- * Tries every bpffs mount that this process sees, `/sys/fs/bpf` first. `open` creates the tokens: it is
- * given, because `Token` offers this function and so cannot be imported here.
+ * Tries every bpffs mount of this process, `/sys/fs/bpf` first. `open` creates the tokens; it is a
+ * parameter because `Token` uses this function and so cannot be imported here.
  */
 export function judgeMounts(
   kernel: Kernel,

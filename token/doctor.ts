@@ -1,5 +1,5 @@
 /**
- * The situation of this process: what it can do with BPF, and why not more.
+ * Reports what this process can do with BPF, and why not more.
  *
  * @module
  */
@@ -37,71 +37,78 @@ import { sectionAttachment } from "../plan/attachment_text.ts";
 import { type Delegation, DELEGATION_OPTIONS, DELEGATION_SETS } from "../plan/delegation.ts";
 import { type ResolvedToken, resolveToken } from "./resolve.ts";
 
-/** What {@linkcode doctor} looks at. */
+/** Options of {@linkcode doctor}. */
 export interface DoctorOptions {
-  /** The kernel to speak to; default this machine's. */
+  /**
+   * The kernel to examine.
+   *
+   * @default {undefined} the running kernel
+   */
   readonly kernel?: Kernel | undefined;
 }
 
-/** Whether programs of a type would load, for one attach type. */
+/** Whether programs of a type would load with one attach type. */
 export interface ProgramVerdict {
   /** The program type. */
   readonly type: ProgramTypeName;
-  /** The attach type; undefined for types that have none. */
+  /** The attach type; undefined for types without one. */
   readonly attachType: AttachTypeName | undefined;
-  /** Whether token and capabilities allow it. */
+  /** Whether token and capabilities permit it. */
   readonly allowed: boolean;
 }
 
-/** Settings of the machine that stand in the way or do not. */
+/** Settings of the machine that can prevent loading. */
 export interface DoctorSettings {
-  /** `user.max_user_namespaces`: 0 switches user namespaces off. */
+  /** `user.max_user_namespaces`; 0 disables user namespaces. */
   readonly maxUserNamespaces: number | undefined;
   /** `kernel.unprivileged_bpf_disabled`. */
   readonly unprivilegedBpfDisabled: number | undefined;
   /** `kernel.perf_event_paranoid`. */
   readonly perfEventParanoid: number | undefined;
-  /** `kernel.apparmor_restrict_unprivileged_userns` (Ubuntu): 1 takes capabilities away in new user namespaces. */
+  /**
+   * `kernel.apparmor_restrict_unprivileged_userns` (Ubuntu): whether new user namespaces of unprivileged
+   * users lose their capabilities.
+   */
   readonly apparmorRestrictsUserNamespaces: boolean;
-  /** Security modules. */
+  /** The active security modules. */
   readonly securityModules: readonly string[];
-  /** What lockdown forbids: `none`, `integrity`, `confidentiality`; undefined where it cannot be read. */
+  /** The lockdown level: `none`, `integrity`, `confidentiality`; undefined when it cannot be read. */
   readonly lockdown: string | undefined;
-  /** Whether seccomp filters look at this process's system calls; undefined where /proc does not tell. */
+  /** Whether seccomp filters apply to this process; undefined when /proc cannot be read. */
   readonly seccompFilter: boolean | undefined;
-  /** Commands of bpf(2) that a filter denies, with the errno that it answers. */
+  /** Commands of bpf(2) that a filter denies, with the errno that it returns. */
   readonly seccompDenies: readonly { readonly command: string; readonly errno: string }[];
-  /** Whether the kernel shows its own types at /sys/kernel/btf/vmlinux. */
+  /** Whether the kernel exposes its BTF at /sys/kernel/btf/vmlinux. */
   readonly kernelBtf: boolean;
 }
 
-/** What {@linkcode doctor} found. */
+/** The report of {@linkcode doctor}. */
 export class DoctorReport {
-  /** Release of the kernel. */
+  /** The kernel's release. */
   readonly release: string;
-  /** Whether the kernel makes tokens: `yes` by its version, or because it made one. */
+  /** Whether the kernel has tokens: true by its version, or because a mount gave one. */
   readonly tokensSupported: boolean;
-  /** The process. */
+  /** The facts of this process. */
   readonly process: ProcessFacts;
-  /** The machine's settings. */
+  /** The settings of the machine. */
   readonly settings: DoctorSettings;
-  /** Every bpffs mount with a verdict. */
+  /** Every bpffs mount, and whether it gives a token. */
   readonly candidates: readonly TokenCandidate[];
-  /** How `token: "auto"` would choose, in one line. */
+  /** How `token: "auto"` chooses, in one line. */
   readonly choice: string;
   /** What the chosen token allows; undefined without one. */
   readonly delegation: Delegation | undefined;
   /** Program types by attach type. */
   readonly programs: readonly ProgramVerdict[];
-  /** Map types that could be created. */
+  /** Map types that can be created. */
   readonly maps: readonly MapTypeName[];
-  /** Whether BTF could be loaded. */
+  /** Whether BTF can be loaded. */
   readonly btf: boolean;
-  /** How programs that attach through perf_event_open are attached with a token, by their section. */
+  /** How programs that attach through perf_event_open attach with a token, by section. */
   readonly attachForms: readonly { readonly section: string; readonly form: string }[];
 
   /**
-   * Takes over what was found.
+   * Takes the findings.
    *
    * @internal
    */
@@ -119,7 +126,7 @@ export class DoctorReport {
     this.attachForms = facts.attachForms;
   }
 
-  /** What stands in the way, worst first; empty when everything can be loaded. */
+  /** What prevents loading, most severe first; empty when everything can be loaded. */
   get advice(): string[] {
     const { process, settings, programs } = this;
     const advice: string[] = [];
@@ -127,7 +134,7 @@ export class DoctorReport {
       advice.push(`Linux ${this.release} has no BPF tokens: they came with 6.9; load as root`);
     }
     if (settings.maxUserNamespaces === 0) {
-      advice.push("user namespaces are switched off: set user.max_user_namespaces");
+      advice.push("user namespaces are disabled: raise user.max_user_namespaces");
     }
     if (settings.apparmorRestrictsUserNamespaces && process.initialUserNamespace === true) {
       advice.push(
@@ -136,7 +143,7 @@ export class DoctorReport {
     }
     if (!settings.kernelBtf) {
       advice.push(
-        "the kernel shows no BTF: objects that relocate against it need it by other means",
+        "the kernel exposes no BTF: pass one for objects with CO-RE relocations",
       );
     }
     if (settings.seccompDenies.length > 0) {
@@ -145,13 +152,13 @@ export class DoctorReport {
       advice.push(
         process.initialUserNamespace === true
           ? "nothing can be loaded here: run as root, or in a sandbox (skep sandbox --for FILE -- COMMAND)"
-          : "nothing can be loaded here: a bpffs with delegate_* options has to be mounted for this user namespace",
+          : "nothing can be loaded here: a bpffs with delegate_* options must be mounted for this user namespace",
       );
     }
     return advice;
   }
 
-  /** The report as text, one entry a line. */
+  /** The report as lines of text. */
   get lines(): string[] {
     const { process, settings } = this;
     const namespace = process.initialUserNamespace === true
@@ -174,7 +181,7 @@ export class DoctorReport {
     ];
     for (const [errno, commands] of byErrno(settings.seccompDenies)) {
       lines.push(
-        `seccomp          a filter answers bpf(2) with ${errno}: ${commands.join(" ")}`,
+        `seccomp          a filter denies bpf(2) with ${errno}: ${commands.join(" ")}`,
       );
     }
     if (this.candidates.length === 0) lines.push("mounts           no bpffs is mounted");
@@ -192,7 +199,7 @@ export class DoctorReport {
     lines.push(`  maps           ${this.maps.join(" ") || "none"}`);
     lines.push(...programLines(this.programs));
     if (this.delegation !== undefined) {
-      lines.push("attached as      with the token, for perf_event_open takes none");
+      lines.push("attached as      with the token, because perf_event_open takes none");
       for (const { section, form } of this.attachForms) {
         lines.push(`  ${section.padEnd(14)} ${form}`);
       }
@@ -201,7 +208,7 @@ export class DoctorReport {
     return lines;
   }
 
-  /** Everything, for `JSON.stringify`. */
+  /** Returns the whole report, for `JSON.stringify`. */
   toJSON(): { readonly [key: string]: JsonValue } {
     const { process, settings } = this;
     return {
@@ -251,14 +258,14 @@ export class DoctorReport {
 /** Sections whose programs attach through perf_event_open without a token. */
 const PERF_SECTIONS = ["kprobe", "kretprobe", "ksyscall", "uprobe", "uretprobe", "usdt", "tp"];
 
-/** Numbers that a struct's member can have among the attach words: there are 64 of these. */
+/** Indices that a struct_ops member can have in the mask of attach types, which has 64 bits. */
 const MEMBERS: readonly number[] = Array.from({ length: 64 }, (_, index) => index);
 
 /**
- * Looks at the whole situation of this process, without loading or changing anything.
+ * Examines the permissions of this process, without loading or changing anything.
  *
- * The tables say what token and capabilities allow. A security module or a local rule of the kernel may
- * still refuse what is really loaded.
+ * The tables show what token and capabilities permit. A security module or a local rule of the kernel may
+ * still refuse an actual load.
  *
  * @example
  * ```ts ignore
@@ -324,7 +331,7 @@ function chosen(kernel: Kernel): ResolvedToken | Error {
   try {
     return resolveToken(kernel, "auto");
   } catch (error) {
-    // LIBBPF_BPF_TOKEN_PATH names something that gives no token: that is a finding, not a failure.
+    // LIBBPF_BPF_TOKEN_PATH names a path that gives no token: a finding, not a failure of doctor.
     if (error instanceof Error) return error;
     throw error;
   }
@@ -334,7 +341,7 @@ function describe({ token, how }: ResolvedToken): string {
   return token === undefined ? `none: ${how}` : `from ${how}`;
 }
 
-/** Commands that loading takes, and that a filter may deny one by one. */
+/** Commands that loading uses, which a filter may deny individually. */
 const ASKED_COMMANDS = [
   "map_create",
   "map_lookup_elem",
@@ -384,13 +391,13 @@ function settingsOf(kernel: Kernel): DoctorSettings {
   };
 }
 
-/** The kernel's own types, where it shows them. */
+/** Returns the kernel's BTF; undefined where it is not exposed. */
 function btfOf(kernel: Kernel): Btf | undefined {
   const { result, bytes } = kernel.readFile("/sys/kernel/btf/vmlinux");
   return result < 0 ? undefined : Btf.parse(bytes, { name: "vmlinux" });
 }
 
-/** Which names the kernel's own enumerations have; everything, where it shows no BTF. */
+/** Returns a predicate for names in the kernel's enumerations; without kernel BTF it accepts every name. */
 function kernelNames(btf: Btf | undefined): (enumeration: string, name: string) => boolean {
   if (btf === undefined) return () => true;
   const names = new Map<string, ReadonlySet<string>>();
@@ -407,7 +414,7 @@ function kernelNames(btf: Btf | undefined): (enumeration: string, name: string) 
   };
 }
 
-/** One line for each program type, with the attach types that it would load with. */
+/** Returns one line per program type, with the attach types that would load. */
 function programLines(verdicts: readonly ProgramVerdict[]): string[] {
   const types = [...new Set(verdicts.map(({ type }) => type))];
   return types.map((type) => {

@@ -1,5 +1,5 @@
 /**
- * Delegation of BPF: plan it, find a token, use it, explain every refusal.
+ * BPF delegation: plans it, finds and uses tokens, explains refusals.
  *
  * Imports: uapi, errors, btf, plan, kernel, token/facts, token/explain, token/protocol.
  *

@@ -1,5 +1,5 @@
 /**
- * Which token a load uses: the rule of `token: "auto"`.
+ * Chooses the token of a load: the rule of `token: "auto"`.
  *
  * @module
  */
@@ -12,46 +12,46 @@ import type { DelegationMasks } from "../plan/delegation.ts";
 import { type BpffsMount, bpffsMounts } from "./facts/mounts.ts";
 import { Token } from "./token.ts";
 
-/** Milliseconds that a load waits for a broker that nobody named. */
+/** Milliseconds to wait for a broker that was not named by the user. */
 const BROKER_TIMEOUT = 2000;
 
-/** libbpf's variable: a path makes the token mandatory, the empty text switches tokens off. */
+/** libbpf's variable: a path makes the token mandatory, an empty value disables tokens. */
 export const TOKEN_PATH_VARIABLE = "LIBBPF_BPF_TOKEN_PATH";
 
-/** What a caller says about the token: see {@linkcode resolveToken}. */
+/** The `token` option of a load: see {@linkcode resolveToken}. */
 export type TokenOption = "auto" | string | Token | false;
 
-/** Where environment variables are looked up; `Deno.env` is one. */
+/** Looks up environment variables; `Deno.env` implements it. */
 export interface Environment {
-  /** The value, or undefined when it is not set. */
+  /** Returns the value; undefined when it is not set. */
   get(name: string): string | undefined;
 }
 
 /** The token that a load uses, if any. */
 export interface ResolvedToken {
-  /** The token, or undefined to load without one. */
+  /** The token; undefined to load without one. */
   readonly token: Token | undefined;
-  /** Whether the loader opened it, and so closes it. */
+  /** Whether the loader opened it and so closes it. */
   readonly owned: boolean;
-  /** Whether the user asked for it: then there is no load without it. */
+  /** Whether the user asked for it: a load without it is then an error. */
   readonly mandatory: boolean;
-  /** How it was chosen, or why there is none: one line for people. */
+  /** How it was chosen, or why there is none, in one line. */
   readonly how: string;
-  /** What the mounts that were tried in vain answered. */
+  /** The refusals of the mounts that gave no token. */
   readonly refusals: readonly KernelError[];
 }
 
 /**
- * Chooses the token by one rule.
+ * Chooses the token of a load.
  *
- * - a {@linkcode Token}: that one; it stays the caller's;
- * - a path: the bpffs mounted there, or the error; the empty text is `false`, as for libbpf;
+ * - a {@linkcode Token}: that token; the caller keeps ownership;
+ * - a path: the token of the bpffs mounted there, or an error; an empty path means `false`, as for libbpf;
  * - `false`: none;
- * - `"auto"` or nothing: the path in `LIBBPF_BPF_TOKEN_PATH` (then mandatory; empty means none); else
- *   every bpffs mount that delegates, `/sys/fs/bpf` first, preferring one whose words cover `need`;
+ * - `"auto"` or undefined: the path in `LIBBPF_BPF_TOKEN_PATH` (then mandatory; empty means none); else
+ *   every bpffs mount that delegates, `/sys/fs/bpf` first, preferring one whose delegation covers `need`;
  *   else, in a user namespace, the broker at `/run/skep/broker.sock`; else none.
  *
- * Throws a {@linkcode DelegationError} when a token was asked for and cannot be had.
+ * @throws {DelegationError} when a token was asked for and cannot be created.
  */
 export function resolveToken(
   kernel: Kernel,
@@ -59,11 +59,11 @@ export function resolveToken(
   environment: Environment = processEnvironment(kernel),
   need?: DelegationMasks,
 ): ResolvedToken {
-  if (option instanceof Token) return found(option, false, true, "the token that was given");
+  if (option instanceof Token) return found(option, false, true, "the token that was passed");
   if (option === false) return none("switched off");
   if (option !== undefined && option !== "auto") {
     if (option === "") return none("switched off by an empty path");
-    return found(Token.open(option, { kernel }), true, true, `the path that was given, ${option}`);
+    return found(Token.open(option, { kernel }), true, true, `the path that was passed, ${option}`);
   }
   const path = environment.get(TOKEN_PATH_VARIABLE);
   if (path === "") return none(`switched off by an empty ${TOKEN_PATH_VARIABLE}`);
@@ -73,13 +73,13 @@ export function resolveToken(
   return findToken(kernel, need);
 }
 
-/** The part of the rule that looks at mounts. */
+/** Tries the mounts, then the broker. */
 function findToken(kernel: Kernel, need: DelegationMasks | undefined): ResolvedToken {
   const refusals: KernelError[] = [];
   let second: { token: Token; mount: BpffsMount } | undefined;
   const mounts = bpffsMounts(kernel);
   for (const mount of mounts) {
-    // Nothing is gained by asking the kernel for a token of a mount that delegates nothing.
+    // A mount that delegates nothing gives no token.
     if (mount.delegation?.empty === true) continue;
     const made = Token.tryOpen(mount.path, { kernel });
     if (!(made instanceof Token)) {
@@ -94,7 +94,7 @@ function findToken(kernel: Kernel, need: DelegationMasks | undefined): ResolvedT
     }
   }
   if (second !== undefined) {
-    const how = `the mount at ${second.mount.path}, which lacks words`;
+    const how = `the mount at ${second.mount.path}, which does not delegate everything needed`;
     return { ...found(second.token, true, false, how), refusals };
   }
   const brokered = askBroker(kernel, need);
@@ -110,7 +110,7 @@ function findToken(kernel: Kernel, need: DelegationMasks | undefined): ResolvedT
   return { ...none(why), refusals };
 }
 
-/** The broker's token, or its refusal; undefined where there is no broker or it cannot help. */
+/** Returns the broker's token or its refusal; undefined when there is no broker or it cannot help. */
 function askBroker(
   kernel: Kernel,
   need: DelegationMasks | undefined,
@@ -139,8 +139,8 @@ function none(how: string): ResolvedToken {
 }
 
 /**
- * The environment of this process: `Deno.env` where it may be read, else what /proc/self/environ says,
- * so that `--allow-ffi` is enough.
+ * Returns the environment of this process: `Deno.env` where permitted, else /proc/self/environ, so that
+ * `--allow-ffi` suffices.
  */
 export function processEnvironment(kernel: Kernel): Environment {
   return {

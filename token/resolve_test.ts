@@ -44,7 +44,7 @@ Deno.test("auto takes the token of a mount that delegates", () => {
   assertEquals(kernel.leaks(), []);
 });
 
-Deno.test("auto takes none where nothing delegates, and asks the kernel for none", () => {
+Deno.test("auto takes none where nothing delegates, and does not call BPF_TOKEN_CREATE", () => {
   const kernel = fake(["/sys/fs/bpf", "mode=700"]);
   const resolved = resolveToken(kernel, undefined, empty);
   assertEquals(resolved.token, undefined);
@@ -53,7 +53,7 @@ Deno.test("auto takes none where nothing delegates, and asks the kernel for none
   assertStringIncludes(resolveToken(fake(), "auto", empty).how, "no BPF file system");
 });
 
-Deno.test("a refused token that was only found is no error", () => {
+Deno.test("a refused token is no error when it was found by auto", () => {
   const kernel = fake(["/sys/fs/bpf", delegated]).inject({
     command: "token_create",
     errno: "EOPNOTSUPP",
@@ -64,7 +64,7 @@ Deno.test("a refused token that was only found is no error", () => {
   assertEquals(kernel.leaks(), []);
 });
 
-Deno.test("a refused token that was asked for is an error, by option and by variable", () => {
+Deno.test("a refused token is an error when it was named by option or variable", () => {
   for (
     const [option, variables] of [
       ["/sys/fs/bpf", {}],
@@ -84,7 +84,7 @@ Deno.test("a refused token that was asked for is an error, by option and by vari
   }
 });
 
-Deno.test("the variable's path is taken before any mount, and the empty one means none", () => {
+Deno.test("the variable's path precedes all mounts, and an empty one means none", () => {
   const kernel = fake(["/sys/fs/bpf", delegated], ["/run/bpf", delegated]);
   const named = resolveToken(kernel, "auto", environment({ LIBBPF_BPF_TOKEN_PATH: "/run/bpf" }));
   assertEquals([named.token?.source, named.mandatory], ["/run/bpf", true]);
@@ -99,7 +99,7 @@ Deno.test("the variable's path is taken before any mount, and the empty one mean
   assertEquals(resolveToken(kernel, false, empty).token, undefined);
 });
 
-Deno.test("a token that is given stays the caller's", () => {
+Deno.test("a token that is passed remains the caller's", () => {
   const kernel = fake(["/sys/fs/bpf", delegated]);
   using token = Token.open("/sys/fs/bpf", { kernel });
   const resolved = resolveToken(kernel, token, environment({ LIBBPF_BPF_TOKEN_PATH: "/run/bpf" }));
@@ -116,14 +116,14 @@ Deno.test("of several mounts the one that covers the need is preferred", () => {
   const resolved = resolveToken(kernel, "auto", empty, need);
   const plain = resolveToken(kernel, "auto", empty);
   assertEquals(plain.token?.source, "/sys/fs/bpf");
-  // The fake's tokens do not tell what they allow: the first is as good as the other.
+  // The fake's tokens do not report what they allow: neither is preferred.
   assert(resolved.token !== undefined);
   resolved.token[Symbol.dispose]();
   plain.token?.[Symbol.dispose]();
   assertEquals(kernel.leaks(), []);
 });
 
-Deno.test("what is no bpffs, no directory or not there is named", () => {
+Deno.test("a path that is no bpffs, no directory or missing is reported as such", () => {
   const kernel = fake(["/sys/fs/bpf", delegated]).inject({
     command: "token_create",
     errno: "EINVAL",
@@ -148,7 +148,7 @@ Deno.test("parseBpffsMounts reads odd paths, and the mount that covers another",
   assertEquals([mounts[2]?.root, mounts[2]?.delegation], ["/sub", undefined]);
 });
 
-Deno.test("discover says of each mount why it gives no token, and leaves nothing open", () => {
+Deno.test("discover reports why each mount gives no token, and leaves nothing open", () => {
   const kernel = fake(["/sys/fs/bpf", delegated], ["/run/bpf", "mode=700"])
     .inject({ command: "token_create", errno: "ENOENT", nth: 2 });
   const [first, second] = Token.discover({ kernel });

@@ -1,5 +1,5 @@
 /**
- * A BPF token: a descriptor that stands for what a bpffs mount delegates.
+ * A BPF token: a descriptor for what a bpffs mount delegates.
  *
  * @module
  */
@@ -16,28 +16,40 @@ import { numbersOf } from "../uapi/architecture.ts";
 import { structs, structSizes } from "../uapi/layouts.ts";
 import { endOf } from "../uapi/fields.ts";
 
-/** How a token is made. */
+/** Options for creating a token. */
 export interface TokenOptions {
-  /** The kernel to speak to; default this machine's. */
+  /**
+   * The kernel to use.
+   *
+   * @default {undefined} the running kernel
+   */
   readonly kernel?: Kernel | undefined;
 }
 
-/** How a broker is asked. */
+/** Options of {@linkcode Token.fromBroker}. */
 export interface BrokerRequestOptions extends TokenOptions {
-  /** The words; without them, all that the policy gives. */
+  /**
+   * The delegation to ask for.
+   *
+   * @default {undefined} everything that the policy grants
+   */
   readonly need?: DelegationMasks | undefined;
-  /** What the broker's audit log is to show; at most 64 characters. */
+  /** A label for the broker's audit log, at most 64 characters. */
   readonly label?: string | undefined;
-  /** Milliseconds; default 5000. */
+  /**
+   * Milliseconds to wait for the broker.
+   *
+   * @default {5000}
+   */
   readonly timeout?: number | undefined;
 }
 
 /**
- * A BPF token (Linux 6.9): what a process shows to load maps, BTF and programs with the words that its
- * mount delegates, instead of with privileges.
+ * A BPF token (Linux 6.9): lets a process load maps, BTF and programs as its mount delegates, in place of
+ * privileges.
  *
- * It is never opened again through /proc: it is inherited, {@linkcode Token.duplicate}d, or sent over
- * a socket. Disposing it closes the descriptor; what was loaded with it stays.
+ * A token is inherited, {@linkcode Token.duplicate}d or sent over a socket, never reopened through /proc.
+ * Disposal closes the descriptor; objects loaded with it stay.
  *
  * @example
  * ```ts ignore
@@ -47,11 +59,11 @@ export interface BrokerRequestOptions extends TokenOptions {
  * ```
  */
 export class Token implements Disposable {
-  /** Where it is from: a path, or `descriptor N`. */
+  /** The origin: a path, or `descriptor N`. */
   readonly source: string;
-  /** The kernel that it was made by. */
+  /** The kernel that created it. */
   readonly kernel: Kernel;
-  /** Whether this process made it by BPF_TOKEN_CREATE: only then may its fdinfo be read. */
+  /** Whether this process created it with BPF_TOKEN_CREATE; only then may its fdinfo be read. */
   readonly #fresh: boolean;
   #fd: number;
   #info: Delegation | null | undefined;
@@ -66,7 +78,7 @@ export class Token implements Disposable {
   /**
    * Creates the token of the bpffs mounted at `path`, which may be `/proc/self/fd/N` for an open directory.
    *
-   * Throws a {@linkcode DelegationError} that says which of the kernel's conditions is not met.
+   * @throws {DelegationError} with the unmet condition when the kernel refuses.
    */
   static open(path: string, options?: TokenOptions): Token {
     const made = Token.tryOpen(path, options);
@@ -74,7 +86,7 @@ export class Token implements Disposable {
     throw made;
   }
 
-  /** As {@linkcode open}, with the error as the answer instead of thrown. */
+  /** As {@linkcode open}, but returns the error instead of throwing it. */
   static tryOpen(path: string, options?: TokenOptions): Token | KernelError {
     const kernel = options?.kernel ?? linuxKernel();
     const directory = kernel.open(path, numbersOf(kernel.machine.machine).O_DIRECTORY);
@@ -91,9 +103,12 @@ export class Token implements Disposable {
   }
 
   /**
-   * Creates the token of the bpffs whose root directory is open as `directoryFd`, which stays the caller's.
+   * Creates the token of the bpffs whose root directory is open as `directoryFd`; the caller keeps
+   * ownership of it.
    *
-   * A descriptor straight from fsmount(2) is O_PATH and does not do: open `.` relative to it.
+   * A descriptor from fsmount(2) is O_PATH and is refused: open `.` relative to it.
+   *
+   * @throws {DelegationError} with the unmet condition when the kernel refuses.
    */
   static create(directoryFd: number, options?: TokenOptions): Token {
     const kernel = options?.kernel ?? linuxKernel();
@@ -102,14 +117,14 @@ export class Token implements Disposable {
     throw explainTokenCreation(kernel, { directoryFd, result: fd });
   }
 
-  /** Every bpffs mount that this process sees, with a verdict on each: see {@linkcode discoverTokens}. */
+  /** Tries every bpffs mount of this process: see {@linkcode discoverTokens}. */
   static discover(options?: TokenOptions & DiscoverOptions): TokenCandidate[] {
     return discoverTokens(options?.kernel ?? linuxKernel(), options);
   }
 
   /**
-   * Takes over a token's descriptor that was inherited or received over a socket. `delegation` is what it
-   * allows, where who sent it has told: kernels before 6.17 do not.
+   * Takes ownership of a token's descriptor that was inherited or received over a socket. `delegation` is
+   * what the token allows, if the sender reported it: kernels before 6.17 do not.
    */
   static fromFd(
     fd: number,
@@ -126,10 +141,11 @@ export class Token implements Disposable {
   }
 
   /**
-   * Asks a broker for a token: for the words of `need`, or for all that its policy gives.
+   * Requests a token from a broker, for `need` or for everything that its policy grants.
    *
-   * Waits at most `timeout` milliseconds (default 5000), on this thread. Throws a {@linkcode KernelError} that
-   * says what the broker said.
+   * Blocks this thread for at most `timeout` milliseconds.
+   *
+   * @throws {KernelError} with the broker's reason when it refuses, or when it cannot be reached.
    */
   static fromBroker(path: string, options: BrokerRequestOptions = {}): Token {
     const { kernel = linuxKernel() } = options;
@@ -137,7 +153,7 @@ export class Token implements Disposable {
     return Token.fromFd(fd, { kernel, delegation, source: `broker ${path}` });
   }
 
-  /** Whether this process made it, in its own user namespace. */
+  /** Whether this process created it, in its own user namespace. */
   get fresh(): boolean {
     return this.#fresh;
   }
@@ -148,20 +164,23 @@ export class Token implements Disposable {
   }
 
   /**
-   * What it allows: from the kernel's token info (Linux 6.17), before that from the fdinfo of a token
-   * that this process made. Undefined where neither tells: an inherited token on an older kernel.
+   * Returns what the token allows: from the kernel's token info (Linux 6.17), or from the fdinfo of a token
+   * that this process created. Undefined for an inherited token on an older kernel.
    */
   info(): Delegation | undefined {
     if (this.#info === undefined) this.#info = this.#read() ?? null;
     return this.#info ?? undefined;
   }
 
-  /** The words of `need` that it lacks; none when it has them all or when the kernel does not tell. */
+  /**
+   * Returns the parts of `need` that the token lacks; none when it has all of them or when what it allows
+   * is unknown.
+   */
   allows(need: DelegationMasks): DelegationWord[] {
     return this.info()?.missing(need) ?? [];
   }
 
-  /** A second descriptor of the same token, with its own life. */
+  /** Duplicates the descriptor; the duplicate is disposed of separately. */
   duplicate(): Token {
     const fd = check(this.kernel.dup(this.#fd), {
       doing: "duplicate",
@@ -174,7 +193,7 @@ export class Token implements Disposable {
     return copy;
   }
 
-  /** Closes the descriptor. Programs and maps that were loaded with it stay. */
+  /** Closes the descriptor. Programs and maps loaded with the token stay. */
   [Symbol.dispose](): void {
     if (this.#fd < 0) return;
     this.kernel.close(this.#fd);
@@ -204,8 +223,8 @@ export class Token implements Disposable {
 }
 
 /**
- * Tries every bpffs mount that this process sees, `/sys/fs/bpf` first, and reports for each whether it
- * gives a token and if not, why. Leaves nothing open.
+ * Tries every bpffs mount of this process, `/sys/fs/bpf` first, and reports whether each gives a token, and
+ * why not. Leaves no descriptor open.
  */
 export function discoverTokens(kernel: Kernel, options?: DiscoverOptions): TokenCandidate[] {
   return judgeMounts(kernel, (path) => Token.tryOpen(path, { kernel }), options);

@@ -1,5 +1,5 @@
 /**
- * Why the kernel refused to attach, or another command that looks at no token.
+ * Explains refused attach commands, and other commands that take no token.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { programTypeFacts } from "../../plan/program_types.ts";
 import { tokenSections } from "../../plan/attachments.ts";
 import type { Case, Finding } from "./case.ts";
 
-/** Commands that only the initial namespace's administrator may give. */
+/** Commands that require privileges in the initial user namespace. */
 const ADMINISTRATION: { readonly [command: string]: string } = {
   BPF_PROG_GET_NEXT_ID: "looking through the programs of the machine",
   BPF_MAP_GET_NEXT_ID: "looking through the maps of the machine",
@@ -25,7 +25,7 @@ const ADMINISTRATION: { readonly [command: string]: string } = {
   BPF_TASK_FD_QUERY: "asking what a process has attached",
 };
 
-/** Finds the cause; undefined when the errno has nothing to do with privileges. */
+/** Returns the cause; undefined when the errno does not concern privileges. */
 export function explainAttach(one: Case): Finding | undefined {
   const { refusal, facts, evidence } = one;
   const { command, result } = refusal;
@@ -33,12 +33,12 @@ export function explainAttach(one: Case): Finding | undefined {
   if (command === "perf_event_open") return perfEvent(one);
   const administration = ADMINISTRATION[command];
   if (administration !== undefined && failed(result, Errno.EPERM)) {
-    evidence.push(`${command} looks at no token`);
+    evidence.push(`${command} takes no token`);
     return {
       reason: "not-delegable",
       why:
-        `${administration} takes privileges in the initial user namespace, whatever is delegated`,
-      fix: "do it as root",
+        `${administration} requires privileges in the initial user namespace, whatever is delegated`,
+      fix: "run it as root",
     };
   }
   const type = typeName(refusal.program?.type);
@@ -46,20 +46,19 @@ export function explainAttach(one: Case): Finding | undefined {
   const lacking = needed.filter((name) => !facts.capabilities.includes(name))
     .map((name) => `CAP_${name.toUpperCase()}`).join(" and ");
   if (lacking !== "") {
-    evidence.push(`the kernel asks for ${lacking} again when a ${type} program is attached`);
+    evidence.push(`the kernel checks ${lacking} again when a ${type} program is attached`);
     return {
       reason: "capability-missing",
-      why: `${lacking} is missing in the user namespace, and ${type} programs take it at attach`,
+      why: `${lacking} is missing in the user namespace, and ${type} programs require it at attach`,
       fix: `keep ${lacking} in the user namespace`,
     };
   }
   if (command === "RTM_NEWTFILTER" || command === "RTM_SETLINK" || command === "RTM_NEWQDISC") {
-    evidence.push("rtnetlink looks at the owner of the network namespace, and at no token");
+    evidence.push("rtnetlink checks the owner of the network namespace and takes no token");
     return {
       reason: "target-not-owned",
-      why: "it takes CAP_NET_ADMIN in the user namespace that owns the network namespace",
-      fix:
-        "use a network namespace of one's own (--net new), or a link: tcx instead of tc, XDP by link",
+      why: "it requires CAP_NET_ADMIN in the user namespace that owns the network namespace",
+      fix: "use a new network namespace (--net new), or a link: tcx instead of tc, XDP by link",
     };
   }
   return undefined;
@@ -70,7 +69,7 @@ function perfEvent({ refusal, evidence, facts }: Case): Finding | undefined {
     return undefined;
   }
   const instead = tokenSections(refusal.program?.section ?? "");
-  evidence.push("perf_event_open looks at the initial user namespace, and at no token");
+  evidence.push("perf_event_open checks the initial user namespace and takes no token");
   return {
     reason: "perf-event-not-delegable",
     why: "perf_event_open takes CAP_PERFMON in the initial user namespace: no token helps",

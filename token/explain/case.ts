@@ -1,5 +1,5 @@
 /**
- * A refusal on its way to an explanation: what was refused, the facts, and the finding.
+ * A refusal on its way to an explanation: the refused call, the facts, and the finding.
  *
  * @module
  */
@@ -10,74 +10,74 @@ import type { MapTypeName, ProgramTypeName } from "../../uapi/enums.ts";
 import type { ProcessFacts } from "../facts/process.ts";
 import type { RefusalCause } from "./delegation_error.ts";
 
-/** What an explanation reads of a token: `Token` is one. */
+/** The part of a token that explanations read; `Token` implements it. */
 export interface HeldToken {
   /** The descriptor. */
   readonly fd: number;
-  /** Whether this process made it, in its own user namespace. */
+  /** Whether this process created it, in its own user namespace. */
   readonly fresh: boolean;
-  /** What it allows, where the kernel tells. */
+  /** Returns what it allows; undefined when the kernel does not report it. */
   info(): Delegation | undefined;
 }
 
-/** What was refused. */
+/** A refused call. */
 export interface Refusal {
   /** The bpf(2) command or system call: `"BPF_MAP_CREATE"`, `"perf_event_open"`. */
   readonly command: string;
   /** What was being done: `"create map"`. */
   readonly doing: string;
-  /** To what: the name. */
+  /** The object's name. */
   readonly subject: string;
-  /** What it answered: `-errno`. */
+  /** The result: `-errno`. */
   readonly result: number;
-  /** The token that was used. */
+  /** The token used. */
   readonly token?: HeldToken | undefined;
-  /** A token's descriptor, where there is no `Token`. */
+  /** A token's descriptor, when there is no `Token`. */
   readonly tokenFd?: number | undefined;
-  /** The map. */
+  /** The map that was to be created. */
   readonly map?:
     | Omit<MapCreate, "type" | "tokenFd" | "name"> & {
-      /** Its type, by name or number. */
+      /** The map type, by name or number. */
       readonly type: MapTypeName | number;
     }
     | undefined;
-  /** The program. */
+  /** The program that was to be loaded or attached. */
   readonly program?: {
-    /** Its type, by name or number. */
+    /** The program type, by name or number. */
     readonly type: ProgramTypeName | number;
-    /** The number of the expected attach type; 0 is none. */
+    /** The expected attach type; 0 when there is none. */
     readonly attachType: number;
-    /** The section's name, for attach. */
+    /** The section name, for attach. */
     readonly section?: string | undefined;
-    /** Network device, when it is bound to one. */
+    /** The network device that the program is bound to. */
     readonly ifindex?: number | undefined;
   } | undefined;
   /** The verifier's log. */
   readonly log?: string | undefined;
 }
 
-/** A decision, before it becomes an error. */
+/** The result of an explanation, before it becomes an error. */
 export interface Finding {
   /** The cause. */
   readonly reason: RefusalCause;
-  /** In the words of a person. */
+  /** The cause, in plain words. */
   readonly why: string;
-  /** What to do. */
+  /** What the reader can do. */
   readonly fix?: string | undefined;
-  /** Words that are missing. */
+  /** Missing delegation. */
   readonly missing?: readonly DelegationWord[] | undefined;
 }
 
-/** What all deciding functions share. */
+/** The input that all explaining functions share. */
 export interface Case {
   /** The kernel. */
   readonly kernel: Kernel;
   /** What was refused. */
   readonly refusal: Refusal;
-  /** The process. */
+  /** The facts of this process. */
   readonly facts: ProcessFacts;
   /** The token's descriptor. */
   readonly tokenFd: number | undefined;
-  /** Grows as the decision is made. */
+  /** The evidence, appended to during the explanation. */
   readonly evidence: string[];
 }

@@ -1,5 +1,5 @@
 /**
- * Why the kernel makes no token.
+ * Explains why the kernel refuses to create a token.
  *
  * @module
  */
@@ -20,19 +20,19 @@ import {
 } from "../facts/process.ts";
 import { BPF_FS_MAGIC, S_IFDIR, S_IFMT } from "../../uapi/files.ts";
 
-/** A refused creation. */
+/** A refused token creation. */
 export interface RefusedCreation {
-  /** The path that was to be opened. */
+  /** The path to be opened. */
   readonly path?: string | undefined;
-  /** The result of opening it, when that was refused. */
+  /** The result of opening it, if that failed. */
   readonly openResult?: number | undefined;
-  /** The directory, still open. */
+  /** The open directory. */
   readonly directoryFd?: number | undefined;
-  /** What BPF_TOKEN_CREATE answered: `-errno`. */
+  /** The result of BPF_TOKEN_CREATE: `-errno`. */
   readonly result?: number | undefined;
 }
 
-/** Finds the cause of a refused token creation. The probes that it makes change nothing. */
+/** Returns an error with the cause of a refused token creation. Its probes change nothing. */
 export function explainTokenCreation(kernel: Kernel, refused: RefusedCreation): KernelError {
   const { path, openResult, directoryFd } = refused;
   const subject = path ?? `descriptor ${directoryFd}`;
@@ -50,7 +50,7 @@ export function explainTokenCreation(kernel: Kernel, refused: RefusedCreation): 
         : failed(openResult, Errno.ENOENT)
         ? "there is no such directory"
         : "the directory cannot be opened",
-      fix: "give the directory where a bpffs with delegate_* options is mounted",
+      fix: "pass the mount point of a bpffs with delegate_* options",
     });
   }
   const { result = -Errno.EINVAL } = refused;
@@ -89,7 +89,7 @@ function causeOfNoToken(
     case Errno.EPERM:
       return notPermitted(kernel, directoryFd, facts, evidence);
     default:
-      return { reason: "unknown", why: "the kernel does not make a token of it" };
+      return { reason: "unknown", why: "the kernel creates no token from it" };
   }
 }
 
@@ -98,7 +98,7 @@ function badDescriptor(kernel: Kernel, fd: number, evidence: string[]): Finding 
     evidence.push(`descriptor ${fd} is open, but as O_PATH`);
     return {
       reason: "bad-descriptor",
-      why: "the descriptor was opened with O_PATH, as fsmount gives it",
+      why: "the descriptor is O_PATH, as fsmount returns it",
       fix: 'open "." relative to it with O_DIRECTORY',
     };
   }
@@ -113,7 +113,7 @@ function invalid(
   facts: ProcessFacts,
   evidence: string[],
 ): Finding {
-  // One that is closed by now would have been EBADF, so fd is open here.
+  // The kernel returns EBADF for a closed descriptor, so fd is open here.
   const type = kernel.filesystemType(fd);
   if (type >>> 0 !== BPF_FS_MAGIC) {
     const hex = (type >>> 0).toString(16);
@@ -123,7 +123,7 @@ function invalid(
     return {
       reason: "not-bpffs",
       why: "it is not a BPF file system",
-      fix: "give the directory where a bpffs with delegate_* options is mounted",
+      fix: "pass the mount point of a bpffs with delegate_* options",
     };
   }
   evidence.push("it is on a bpffs");
@@ -131,11 +131,11 @@ function invalid(
     evidence.push("it is not a directory");
     return {
       reason: "not-root-of-mount",
-      why: "it is something on the bpffs, not its root directory",
-      fix: "give the directory at which the bpffs is mounted",
+      why: "it is a file on the bpffs, not its root directory",
+      fix: "pass the mount point of the bpffs",
     };
   }
-  // tokens came with the root check: a kernel that knows them and is shown a root does not say EINVAL.
+  // A kernel with tokens never returns EINVAL for a bpffs root.
   const { inode } = kernel.stat(fd);
   evidence.push(`its inode is ${inode}`);
   const isRoot = (): boolean =>
@@ -146,11 +146,14 @@ function invalid(
   return {
     reason: "not-root-of-mount",
     why: "it is a directory within the bpffs, not its root",
-    fix: "give the directory at which the bpffs is mounted",
+    fix: "pass the mount point of the bpffs",
   };
 }
 
-/** Whether `..` of a directory is on another file system, or itself: then it is a mount's root. */
+/**
+ * Returns whether `..` of a directory is on another file system or the directory itself: it is then the
+ * root of a mount.
+ */
 function isMountRoot(kernel: Kernel, fd: number): boolean {
   const parent = kernel.open("..", 0, fd);
   if (parent < 0) return true;
@@ -175,7 +178,7 @@ function nothingDelegated(kernel: Kernel, refused: RefusedCreation, evidence: st
   return {
     reason: "nothing-delegated",
     why: "the bpffs was mounted without delegation",
-    fix: `mount it again with ${keys}: the kernel ignores mistyped options without a word, and ` +
+    fix: `mount a new one with ${keys}: the kernel silently ignores mistyped options, and ` +
       "remounting changes nothing",
   };
 }
@@ -194,7 +197,7 @@ function optionsOf(kernel: Kernel, { path, directoryFd }: RefusedCreation): stri
 function initialNamespace(): Finding {
   return {
     reason: "initial-user-namespace",
-    why: "this process is in the initial user namespace, where no token can be made",
+    why: "this process is in the initial user namespace, where no token can be created",
     fix: "load without a token (token: false), or inside a user namespace (skep sandbox)",
   };
 }
@@ -206,7 +209,8 @@ function notPermitted(
   evidence: string[],
 ): Finding {
   evidence.push(namespaceEvidence(facts), `capabilities: ${capabilityText(facts.capabilities)}`);
-  // Root of the initial namespace has rights over the file systems of all others, but makes no token of them.
+  // Root of the initial namespace has CAP_SYS_ADMIN over all file systems, but cannot create tokens from
+  // those of other namespaces.
   const owns = facts.initialUserNamespace === true && facts.capabilities.includes("bpf")
     ? false
     : facts.capabilities.includes("sys_admin")
@@ -219,8 +223,9 @@ function notPermitted(
     return facts.initialUserNamespace === true
       ? {
         reason: "wrong-user-namespace",
-        why: "the bpffs belongs to another user namespace than this process, the initial one",
-        fix: "make the token inside the user namespace that mounted the bpffs",
+        why:
+          "the bpffs belongs to another user namespace, while this process is in the initial one",
+        fix: "create the token inside the user namespace that mounted the bpffs",
       }
       : {
         reason: "wrong-user-namespace",
@@ -232,7 +237,7 @@ function notPermitted(
   if (facts.effective !== undefined && !facts.capabilities.includes("bpf")) {
     return {
       reason: "capability-missing",
-      why: "CAP_BPF is missing in this user namespace (CAP_SYS_ADMIN does not stand for it here)",
+      why: "CAP_BPF is missing in this user namespace (CAP_SYS_ADMIN does not imply it here)",
       fix: facts.initialUserNamespace === true
         ? "run as root of a user namespace with a delegated bpffs (skep sandbox)"
         : "keep CAP_BPF when dropping capabilities",
@@ -248,17 +253,17 @@ function notPermitted(
   return {
     reason: "local-policy",
     why:
-      "capabilities are right: a security module forbids the token, or the bpffs belongs to a user " +
+      "capabilities suffice: a security module forbids the token, or the bpffs belongs to a user " +
       "namespace below this one",
-    fix: "look at the audit log",
+    fix: "check the audit log",
   };
 }
 
 /**
- * Whether the file system of a directory descriptor belongs to this user namespace, where this process has
- * CAP_SYS_ADMIN; undefined when that is not known.
+ * Returns whether the file system of a directory belongs to this user namespace, in which this process has
+ * CAP_SYS_ADMIN; undefined when unknown.
  *
- * It asks for a reconfiguration without options, which on a bpffs changes nothing.
+ * Reconfigures the file system without options, which changes nothing on a bpffs.
  */
 function ownsFilesystem(kernel: Kernel, directoryFd: number): boolean | undefined {
   const { mounts } = kernel.processes;
@@ -270,7 +275,7 @@ function ownsFilesystem(kernel: Kernel, directoryFd: number): boolean | undefine
 }
 
 function namespaceEvidence(facts: ProcessFacts): string {
-  if (facts.userNamespace === undefined) return "the user namespace is not known";
+  if (facts.userNamespace === undefined) return "the user namespace is unknown";
   const which = facts.initialUserNamespace === true ? "the initial one" : `uid map ${facts.uidMap}`;
   return `user namespace ${facts.userNamespace} (${which})`;
 }

@@ -30,32 +30,32 @@ function explain(kernel: FakeKernel, result: number, owns: boolean = true): Dele
 const EVERYTHING = "000001ffffffffff";
 const WITHOUT_BPF = (0x1ffffffffffn & ~(1n << 39n)).toString(16);
 
-Deno.test("a kernel before 6.9 is said to be too old, not the mount to be wrong", () => {
+Deno.test("a kernel before 6.9 is reported as too old, not the mount as wrong", () => {
   const error = explain(fake(EVERYTHING, "6.1.0-18-amd64"), -Errno.EINVAL);
   assertEquals(error.reason, "kernel-too-old");
   assertStringIncludes(error.message, "6.1.0-18-amd64");
   assertEquals(explain(fake(EVERYTHING), -Errno.EINVAL).reason, "not-root-of-mount");
 });
 
-Deno.test("a mount without delegation is shown with its options", () => {
+Deno.test("a mount without delegation is reported with its options", () => {
   const error = explain(fake(EVERYTHING), -Errno.ENOENT);
   assertEquals(error.reason, "nothing-delegated");
   assertEquals(error.evidence, ["its mount options are rw,mode=700"]);
 });
 
-Deno.test("EPERM is the namespace's when the file system is another's", () => {
+Deno.test("EPERM is explained by the namespace when the file system belongs to another", () => {
   assertEquals(explain(fake(EVERYTHING), -Errno.EPERM, false).reason, "wrong-user-namespace");
 });
 
-Deno.test("EPERM is the capability's when the file system is ours", () => {
+Deno.test("EPERM is explained by the capability when the file system belongs to this namespace", () => {
   assertEquals(explain(fake(WITHOUT_BPF), -Errno.EPERM).reason, "capability-missing");
 });
 
-Deno.test("EPERM is a security module's when both are right", () => {
+Deno.test("EPERM is explained by a security module when both are right", () => {
   assertEquals(explain(fake(EVERYTHING), -Errno.EPERM).reason, "local-policy");
 });
 
-Deno.test("an explanation leaves nothing open but what it was given", () => {
+Deno.test("an explanation leaves no descriptor open", () => {
   for (const errno of [-22, -1]) {
     const kernel = fake(EVERYTHING, "6.1.0");
     explain(kernel, errno);
@@ -63,7 +63,7 @@ Deno.test("an explanation leaves nothing open but what it was given", () => {
   }
 });
 
-Deno.test("an errno that nobody has seen is called unknown, and kept", () => {
+Deno.test("an unexpected errno has the cause unknown and is kept", () => {
   const error = explain(fake(EVERYTHING), -Errno.ENOMEM);
   assertEquals([error.reason, error.errno], ["unknown", "ENOMEM"]);
 });

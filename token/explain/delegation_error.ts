@@ -1,5 +1,5 @@
 /**
- * A refusal that has to do with delegation, with its cause and the word that is missing.
+ * A refusal that concerns delegation, with its cause and the missing delegation.
  *
  * @module
  */
@@ -9,10 +9,9 @@ import { KernelError } from "../../errors/kernel_error.ts";
 import { type DelegationWord, wordsText } from "../../plan/delegation.ts";
 
 /**
- * Why the kernel refused, one word per cause.
+ * The cause of a refusal.
  *
- * Those of the token itself come first, then those of its use, then those that have nothing to do
- * with a token.
+ * Causes of token creation come first, then those of using a token, then those unrelated to tokens.
  */
 export type RefusalCause =
   /** Token creation: the path cannot be opened. */
@@ -31,68 +30,75 @@ export type RefusalCause =
   | "wrong-user-namespace"
   /** A capability is missing inside the user namespace. */
   | "capability-missing"
-  /** The kernel has no tokens, or none for this command. */
+  /** The kernel has no tokens, or takes none for this command. */
   | "kernel-too-old"
-  /** A delegate_* word is missing. */
+  /** The token lacks a delegated command, map type, program type or attach type. */
   | "word-missing"
-  /** No token was given, and the process may not do it by itself. */
+  /** No token was used, and the process lacks the privileges to do without. */
   | "no-token"
   /** The descriptor that was passed as a token is closed. */
   | "token-closed"
-  /** The descriptor that was passed as a token is something else. */
+  /** The descriptor that was passed as a token is another object. */
   | "not-a-token"
-  /** The arguments are wrong: the kernel says so before it looks at the token. */
+  /** The arguments are invalid: the kernel checks them before the token. */
   | "invalid-arguments"
-  /** Something that only the initial namespace's root may do, whatever is delegated. */
+  /** Only root of the initial user namespace may do it, whatever is delegated. */
   | "not-delegable"
-  /** perf_event_open does not know tokens. */
+  /** perf_event_open takes no token. */
   | "perf-event-not-delegable"
-  /** The verifier refused what CAP_PERFMON would allow. */
+  /** The verifier refused what CAP_PERFMON would permit. */
   | "verifier-needs-perfmon"
-  /** The verifier refused what CAP_SYS_ADMIN would allow. */
+  /** The verifier refused what CAP_SYS_ADMIN would permit. */
   | "verifier-needs-sys-admin"
-  /** The verifier refused the program; no privilege would help. */
+  /** The verifier refused the program; no privilege would change that. */
   | "verifier"
-  /** Token, words and capabilities are fine: an LSM, lockdown or a local rule refuses; root would be refused too. */
+  /**
+   * Token, delegation and capabilities suffice: an LSM, lockdown or a local rule refuses, and would refuse
+   * root too.
+   */
   | "local-policy"
-  /** A seccomp filter denies bpf(2): the kernel was not asked. */
+  /** A seccomp filter denies bpf(2) before the kernel sees it. */
   | "seccomp"
-  /** The attach needs a capability that the process lacks where the target lives. */
+  /** Attaching requires a capability in the user namespace of the target, which the process lacks. */
   | "target-not-owned"
-  /** What was asked for does not exist. */
+  /** The requested object does not exist. */
   | "not-found"
-  /** Nothing that was found explains it. */
+  /** The cause was not found. */
   | "unknown";
 
-/** The facts of a {@linkcode DelegationError}. */
+/** Facts of a {@linkcode DelegationError}. */
 export interface DelegationFacts {
   /** What was being done. */
   readonly doing: string;
-  /** To what. */
+  /** The object of the action. */
   readonly subject: string;
-  /** The bpf(2) command or system call that refused. */
+  /** The bpf(2) command or system call that failed. */
   readonly command: string;
-  /** What it answered: `-errno`. */
+  /** The result: `-errno`. */
   readonly result: number;
   /** The cause. */
   readonly reason: RefusalCause;
-  /** The cause in the words of a person. */
+  /** The cause, in plain words. */
   readonly why: string;
-  /** What to do. */
+  /** What the reader can do. */
   readonly fix?: string | undefined;
-  /** How the cause is known: one short statement each. */
+  /** How the cause is known, one short statement each. */
   readonly evidence?: readonly string[] | undefined;
-  /** Words that are missing. */
+  /** Missing delegation. */
   readonly missing?: readonly DelegationWord[] | undefined;
-  /** Step of the way; default `"token"`. */
+  /**
+   * The stage at which it failed.
+   *
+   * @default {"token"}
+   */
   readonly stage?: "token" | "map" | "btf" | "program" | "attach" | undefined;
   /** More facts. */
   readonly data?: ErrorData | undefined;
 }
 
 /**
- * A refusal that delegation explains: which word, namespace, capability or mount is at fault, how that
- * is known, and what to do.
+ * Thrown for a refusal that delegation explains: the missing option value, namespace, capability or mount,
+ * the evidence, and what to do.
  *
  * @example
  * ```ts ignore
@@ -110,7 +116,7 @@ export class DelegationError extends KernelError {
   readonly reason: RefusalCause;
   /** How the cause is known. */
   readonly evidence: readonly string[];
-  /** The `delegate_*` words that are missing. */
+  /** The missing `delegate_*` option values. */
   readonly missing: readonly DelegationWord[];
 
   /** Makes the error from its facts. */

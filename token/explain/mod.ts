@@ -1,5 +1,5 @@
 /**
- * Explains a refusal that has to do with delegation: the word, namespace or capability that is missing.
+ * Explains refusals that concern delegation: the missing option value, namespace or capability.
  *
  * Imports: uapi, errors, plan, kernel, token/facts.
  *

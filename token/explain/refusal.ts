@@ -1,5 +1,6 @@
 /**
- * Why the kernel refused to create, load or attach: the words, namespaces and capabilities behind an errno.
+ * Explains why the kernel refused to create, load or attach: delegation, namespaces and capabilities behind
+ * an errno.
  *
  * @module
  */
@@ -40,7 +41,7 @@ const STAGES: { readonly [command: string]: NonNullable<DelegationFacts["stage"]
   BPF_BTF_GET_FD_BY_ID: "btf",
 };
 
-/** Commands that look at a token. */
+/** Commands that take a token. */
 const TOKEN_COMMANDS: { readonly [command: string]: number } = {
   BPF_MAP_CREATE: Command.map_create,
   BPF_PROG_LOAD: Command.prog_load,
@@ -49,11 +50,11 @@ const TOKEN_COMMANDS: { readonly [command: string]: number } = {
 };
 
 /**
- * Finds out why a command was refused, as far as tokens, words, namespaces, capabilities and local
- * policy explain it; undefined when none of these does, so that the caller's own error stands.
+ * Explains a refused command by tokens, delegation, namespaces, capabilities and local policy. Returns
+ * undefined when none of these is the cause; the caller then throws its own error.
  *
- * It reads /proc and asks the kernel for things that create nothing, and only when something was
- * refused: it costs nothing otherwise.
+ * Reads /proc and makes probes that create nothing. Called after a refusal only, so a successful load costs
+ * nothing.
  */
 export function explainRefusal(kernel: Kernel, refusal: Refusal): DelegationError | undefined {
   const facts = processFacts(kernel);
@@ -96,7 +97,7 @@ function closedToken({ kernel, evidence }: Case, tokenFd: number): Finding | und
   evidence.push(`descriptor ${tokenFd} is not open`);
   return {
     reason: "token-closed",
-    why: "the descriptor that was given as a token is closed",
+    why: "the descriptor that was passed as a token is closed",
     fix: "keep the token open for as long as objects are loaded with it",
   };
 }
@@ -116,8 +117,8 @@ function invalid({ kernel, refusal, facts, tokenFd, evidence }: Case): Finding |
     evidence.push(`descriptor ${tokenFd} is ${link}`);
     return {
       reason: "not-a-token",
-      why: `the descriptor that was given as a token is something else (${link})`,
-      fix: "create a token of the mount (Token.open) and give that",
+      why: `the descriptor that was passed as a token is another object (${link})`,
+      fix: "create a token of the mount (Token.open) and pass that",
     };
   }
   if (!failed(refusal.result, Errno.EINVAL)) return undefined;
@@ -132,14 +133,14 @@ function invalid({ kernel, refusal, facts, tokenFd, evidence }: Case): Finding |
     evidence.push(`Linux ${facts.releaseText}`);
     return {
       reason: "kernel-too-old",
-      why: "this kernel takes no token for BTF by id: that came after 6.12",
+      why: "this kernel takes no token for BTF by id, which came after 6.12",
       fix: "load as root what attaches to other programs or to modules, or run a newer kernel",
     };
   }
-  evidence.push("the kernel looks at the arguments before the token, and does not accept them");
+  evidence.push("the kernel checks the arguments before the token, and refuses them");
   return {
     reason: "invalid-arguments",
-    why: "the arguments are not valid: neither a word nor a capability would help",
+    why: "the arguments are not valid, whatever token and capabilities permit",
   };
 }
 
@@ -154,7 +155,7 @@ function verifier({ kernel, refusal, facts, evidence }: Case): Finding | undefin
   return { reason: hint.reason, why: hint.why, fix: hint.fix };
 }
 
-/** EPERM without a log: token, words, capabilities, namespace and policy, in this order. */
+/** Explains EPERM without a log by token, delegation, capabilities, namespace and policy, in this order. */
 function notPermitted(one: Case): Finding | undefined {
   const { refusal, facts, evidence, tokenFd } = one;
   evidence.push(
@@ -172,7 +173,7 @@ function notPermitted(one: Case): Finding | undefined {
   const allowed = refusal.token?.info();
   const need = wordsFor(refusal);
   if (allowed === undefined) {
-    evidence.push("what the token allows is not known: it was not made by this process");
+    evidence.push("what the token allows is unknown: this process did not create it");
   } else {
     evidence.push(`the token allows ${allowed}`);
     const missing = allowed.missing(need);
@@ -182,13 +183,13 @@ function notPermitted(one: Case): Finding | undefined {
   return namespaceOrPolicy(one, allowed !== undefined);
 }
 
-/** What no delegation reaches. */
+/** Returns the cause of refusals that no delegation can avoid. */
 function neverDelegated({ map, program }: Refusal): Finding | undefined {
   const type = program?.type;
   if (typeof type === "number" && programTypeName(type) === undefined) {
     return {
       reason: "invalid-arguments",
-      why: `no kernel known to this version has program type ${type}`,
+      why: `program type ${type} is unknown to this version`,
     };
   }
   if (
@@ -197,14 +198,14 @@ function neverDelegated({ map, program }: Refusal): Finding | undefined {
   ) {
     return {
       reason: "invalid-arguments",
-      why: `no kernel known to this version has attach type ${program.attachType}`,
+      why: `attach type ${program.attachType} is unknown to this version`,
     };
   }
   if (map !== undefined && ((map.flags ?? 0) & BPF_F_ZERO_SEED) !== 0) {
     return {
       reason: "not-delegable",
       why: "BPF_F_ZERO_SEED takes CAP_SYS_ADMIN in the initial user namespace",
-      fix: "leave the flag out",
+      fix: "remove the flag",
     };
   }
   return undefined;
@@ -221,8 +222,8 @@ function withoutToken(one: Case, lacking: readonly BpfCapability[]): Finding {
   return {
     reason: "no-token",
     why: facts.initialUserNamespace === true
-      ? "it takes privileges that this process does not have, and no token was used"
-      : "in a user namespace it takes a BPF token, and none was used",
+      ? "it requires privileges that this process lacks, and no token was used"
+      : "in a user namespace it requires a BPF token, and none was used",
     fix: `run it as root, or in a sandbox that delegates ${words}`,
     missing: Delegation.none.missing(wordsFor(refusal)),
   };
@@ -237,7 +238,7 @@ function wordsMissing(missing: readonly DelegationWord[]): Finding {
     reason: "word-missing",
     why: `the token lacks ${words}` +
       (zero
-        ? " (attach type 0, which programs without one need as well, is cgroup_inet_ingress)"
+        ? " (attach type 0, cgroup_inet_ingress, is also needed by programs without an attach type)"
         : ""),
     fix: `mount the bpffs with ${wordsText(missing)} added`,
     missing,
@@ -253,20 +254,20 @@ function capabilityMissing(lacking: readonly BpfCapability[], { subject }: Refus
   };
 }
 
-/** Words and capabilities are there: is it the namespace, or somebody else? */
+/** Delegation and capabilities suffice: decides between namespace and local policy. */
 function namespaceOrPolicy(one: Case, wordsKnown: boolean): Finding {
   const { refusal, evidence } = one;
   if (probe(one)) {
-    evidence.push("the kernel's checks of words and capabilities let the same command pass");
+    evidence.push("the same command passes the kernel's checks of delegation and capabilities");
     return localPolicyFinding(one);
   }
-  evidence.push("the same command is refused for whatever is loaded");
+  evidence.push("the same command is refused for any program or map");
   if (refusal.token?.fresh === true) return localPolicyFinding(one);
   return {
     reason: "wrong-user-namespace",
-    why: "the token belongs to a user namespace in which this process has no rights" +
-      (wordsKnown ? "" : ", or it lacks a word"),
-    fix: "make the token in the user namespace of the process that uses it",
+    why: "the token belongs to a user namespace in which this process has no capabilities" +
+      (wordsKnown ? "" : ", or it lacks a delegated value"),
+    fix: "create the token in the user namespace of the process that uses it",
   };
 }
 
@@ -277,13 +278,13 @@ function localPolicyFinding({ kernel, evidence }: Case): Finding {
   return {
     reason: "local-policy",
     why:
-      "token, words and capabilities are right: a security module or a local rule of this kernel " +
+      "token, delegation and capabilities suffice: a security module or a local rule of this kernel " +
       "refuses it, and root would be refused too",
-    fix: "look at the audit log, and try as root",
+    fix: "check the audit log, and try as root",
   };
 }
 
-/** Asks for the same without creating anything. */
+/** Probes whether the same command is permitted, without creating anything. */
 function probe({ kernel, refusal, tokenFd }: Case): boolean {
   const { map, program, command } = refusal;
   if (map !== undefined) {
@@ -299,7 +300,7 @@ function probe({ kernel, refusal, tokenFd }: Case): boolean {
   return command === "BPF_BTF_LOAD" && mayLoadBtf(kernel, tokenFd);
 }
 
-/** The words that the kernel compares for this command. */
+/** Returns the delegation that the kernel checks for this command. */
 function wordsFor({ command, map, program }: Refusal): Delegation {
   const commands = [TOKEN_COMMANDS[command] ?? 0];
   if (map !== undefined) return Delegation.of({ commands, maps: [map.type] });
@@ -323,7 +324,7 @@ function capabilitiesFor({ command, map, program }: Refusal): readonly BpfCapabi
   return name === undefined ? ["bpf"] : ["bpf", ...programTypeFacts(name).capabilities];
 }
 
-/** Those of the needed capabilities that are not in effect; CAP_SYS_ADMIN stands for each. */
+/** Returns the required capabilities that are not effective; CAP_SYS_ADMIN implies all of them. */
 function lackingCapabilities(
   needed: readonly BpfCapability[],
   { effective, capabilities }: ProcessFacts,

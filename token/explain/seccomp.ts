@@ -1,5 +1,6 @@
 /**
- * Refusals that a seccomp filter made: those of containers deny bpf(2) whatever token and capabilities allow.
+ * Explains refusals by seccomp filters: those of containers deny bpf(2) regardless of token and
+ * capabilities.
  *
  * @module
  */
@@ -12,22 +13,22 @@ import { seccompAnswer } from "../facts/seccomp.ts";
 import type { Finding } from "./case.ts";
 import { DelegationError } from "./delegation_error.ts";
 
-/** The errnos by which filters deny. */
+/** The errnos with which filters deny. */
 const DENIALS: ReadonlySet<number> = new Set([Errno.EPERM, Errno.EACCES, Errno.ENOSYS]);
 
-/** What to do about a filter that denies bpf(2). */
+/** The fix for a filter that denies bpf(2). */
 export const SECCOMP_FIX: string =
   "allow the system call bpf in the profile of the container or service (--security-opt seccomp=FILE, " +
-  "seccompProfile, SystemCallFilter=); a token and capabilities do not help against it";
+  "seccompProfile, SystemCallFilter=); no token and no capability overrides it";
 
-/** The number of a command by its name in errors: `BPF_MAP_CREATE`. */
+/** Returns the number of a command by its name in errors: `BPF_MAP_CREATE`. */
 function commandNumber(name: string): number | undefined {
   const key = name.replace(/^BPF_/, "").toLowerCase();
   const found = Object.entries(Command).find(([command]) => command === key);
   return name.startsWith("BPF_") ? found?.[1] : undefined;
 }
 
-/** The finding that a filter refused a command of bpf(2), where one did. */
+/** Returns the finding that a filter denied a command of bpf(2); undefined when none did. */
 export function seccompFinding(
   kernel: Kernel,
   command: string,
@@ -40,18 +41,16 @@ export function seccompFinding(
   if (answer === undefined) return undefined;
   evidence.push(
     "/proc/self/status says Seccomp: 2",
-    `${command} with attributes that no kernel takes is answered with ${
-      errnoName(answer)
-    }, not E2BIG`,
+    `${command} with attributes that no kernel accepts returns ${errnoName(answer)}, not E2BIG`,
   );
   return {
     reason: "seccomp",
-    why: "a seccomp filter denies bpf(2) to this process, before the kernel looks at it",
+    why: "a seccomp filter denies bpf(2) to this process",
     fix: SECCOMP_FIX,
   };
 }
 
-/** The error as a filter's refusal, where it was one; undefined otherwise. */
+/** Returns the error of a filter's denial when the error was one; undefined otherwise. */
 export function explainSeccomp(kernel: Kernel, error: KernelError): DelegationError | undefined {
   const { doing, subject, command, stage, data } = error;
   const result = -error.number;

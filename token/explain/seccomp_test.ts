@@ -27,32 +27,32 @@ function filtered(facts: {
 const refusal = { command: "BPF_MAP_CREATE", doing: "create map", subject: "x" };
 
 for (const name of ["EPERM", "ENOSYS", "EACCES"] as const) {
-  Deno.test(`a filter that answers ${name} is found, and shown with its evidence`, () => {
+  Deno.test(`a filter that returns ${name} is detected and reported with evidence`, () => {
     const error = explainRefusal(filtered({ seccomp: 2, answer: name }), {
       ...refusal,
       result: -Errno[name],
     });
     assertEquals(error?.reason, "seccomp");
     assertEquals(error?.errno, name);
-    assert(error?.evidence.some((line) => line.includes(`answered with ${name}, not E2BIG`)));
+    assert(error?.evidence.some((line) => line.includes(`returns ${name}, not E2BIG`)));
   });
 }
 
-Deno.test("where the command reaches the kernel, a filter is not blamed", () => {
+Deno.test("a filter is not blamed when the command reaches the kernel", () => {
   for (const seccomp of [0, 2]) {
     const error = explainRefusal(filtered({ seccomp }), { ...refusal, result: -Errno.EPERM });
     assert(error?.reason !== "seccomp");
   }
 });
 
-Deno.test("answers of kernels that look like a filter's are not taken for one", () => {
+Deno.test("results of kernels that look like a filter's are not mistaken for one", () => {
   const found = (facts: Parameters<typeof filtered>[0], errno: ErrnoName): boolean =>
     explainRefusal(filtered(facts), { ...refusal, result: -Errno[errno] })?.reason === "seccomp";
-  // No filter is there.
+  // No filter applies.
   assert(!found({ seccomp: 0, answer: "EPERM" }, "EPERM"));
   // Without CONFIG_BPF_SYSCALL.
   assert(!found({ seccomp: 2, answer: "ENOSYS", filesystems: "nodev\tsysfs\n" }, "ENOSYS"));
-  // unprivileged_bpf_disabled, where it came before everything else.
+  // unprivileged_bpf_disabled, whose check came first in older kernels.
   assert(!found({ seccomp: 2, answer: "EPERM", release: "6.1.0" }, "EPERM"));
   assert(
     found(
@@ -62,7 +62,7 @@ Deno.test("answers of kernels that look like a filter's are not taken for one", 
   );
 });
 
-Deno.test("any command of bpf(2) is explained, and nothing else", () => {
+Deno.test("every command of bpf(2) is explained, and no other call", () => {
   const error = (command: string): KernelError =>
     new KernelError({ doing: "list", subject: "maps", command, result: -Errno.EPERM });
   const denying = filtered({ seccomp: 2, answer: "EPERM" });

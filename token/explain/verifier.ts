@@ -1,5 +1,5 @@
 /**
- * Which capability would have changed the verifier's mind.
+ * Finds the capability with which the verifier would have accepted a program.
  *
  * @module
  */
@@ -10,33 +10,36 @@ import type { RefusalCause } from "./delegation_error.ts";
 import type { BpfCapability } from "../../plan/bpf_capability.ts";
 import { helperCapability, helperText } from "../../plan/scan.ts";
 
-/** What a log tells about privileges. */
+/** The privilege that a verifier log points to. */
 export interface VerifierHint {
   /** The cause. */
   readonly reason: RefusalCause;
-  /** In the words of a person. */
+  /** The cause, in plain words. */
   readonly why: string;
-  /** What to do. */
+  /** What the reader can do. */
   readonly fix: string;
-  /** The line of the log that tells. */
+  /** The line of the log that shows it. */
   readonly evidence: string;
 }
 
-/** What the verifier allows only with CAP_PERFMON (`allow_ptr_leaks`, `bypass_spec_v1`, `bypass_spec_v4`, `allow_uninit_stack`). */
+/**
+ * Messages for what the verifier permits only with CAP_PERFMON (`allow_ptr_leaks`, `bypass_spec_v1`,
+ * `bypass_spec_v4`, `allow_uninit_stack`).
+ */
 const PERFMON_LINES: readonly (readonly [RegExp, string])[] = [
   [/pointer comparison prohibited/, "the program compares a pointer with a number"],
   [
     /invalid read from stack|invalid indirect read from stack/,
     "the program reads stack that it has not written",
   ],
-  [/leaks addr|attempts? to leak|leak pointer/, "the program hands out a kernel address"],
+  [/leaks addr|attempts? to leak|leak pointer/, "the program leaks a kernel address"],
   [
     /pointer -= pointer prohibited|pointer arithmetic (?:.* )?prohibited|prohibited for !root/,
-    "the program calculates with a pointer",
+    "the program does arithmetic on a pointer",
   ],
   [
     /tried to .* from different maps, paths/,
-    "the program adds to pointers in ways that differ by path",
+    "the program's pointer arithmetic differs between paths",
   ],
   [
     /access is allowed only to CAP_PERFMON/,
@@ -47,10 +50,10 @@ const PERFMON_LINES: readonly (readonly [RegExp, string])[] = [
     /sign-extension part of pointer|partial copy of pointer/,
     "the program takes a part of a pointer",
   ],
-  [/attempt to corrupt spilled pointer/, "the program writes over a part of a spilled pointer"],
+  [/attempt to corrupt spilled pointer/, "the program overwrites a part of a spilled pointer"],
 ];
 
-/** Helpers that lockdown takes away: `integrity` the one that writes, `confidentiality` all of them. */
+/** Helpers that lockdown disables: `integrity` the one that writes, `confidentiality` all of them. */
 const LOCKDOWN_HELPERS: ReadonlySet<number> = new Set([
   Helper.probe_write_user,
   Helper.probe_read,
@@ -66,8 +69,8 @@ const CANNOT_USE_HELPER =
   /^.*(?:program of this type cannot use helper|unknown func|helper call is not allowed in probe|cannot use helper) .*?#(\d+).*$/m;
 
 /**
- * Finds the privilege that a refused program lacked, in the last lines of its log; undefined when no
- * privilege would help, or when the log does not tell.
+ * Returns the privilege that a refused program lacked, from the last lines of its log; undefined when no
+ * privilege would help, or when the log does not show it.
  *
  * @example
  * ```ts
@@ -94,8 +97,8 @@ export function verifierHint(
     return {
       reason: "not-delegable",
       why:
-        "it tail-calls through one of several program arrays: those that are created with a token keep " +
-        "their Spectre masks, with which the array of a tail call must be certain",
+        "it tail-calls through one of several program arrays: arrays created with a token keep " +
+        "their Spectre masks, which require a single array per tail call",
       fix: "use one program array for each tail call, or load it as root",
       evidence: tailCall[0],
     };
@@ -106,13 +109,13 @@ export function verifierHint(
     const line = tail.split("\n").find((text) => pattern.test(text));
     if (line !== undefined) return perfmon(`${what}, which takes CAP_PERFMON`, line);
   }
-  // With a log that is cut off the errno is ENOSPC, whatever the verifier found.
+  // With a truncated log the errno is ENOSPC, whatever the verifier found.
   const endless = tail.split("\n").find((text) => ENDLESS.test(text));
   if (endless !== undefined || failed(result, Errno.E2BIG)) {
     const line = endless ?? tail.trimEnd().split("\n").at(-1) ?? "";
     return perfmon(
-      "without CAP_PERFMON the verifier also walks paths that only speculation takes, and there a " +
-        "bounded loop may have no end",
+      "without CAP_PERFMON the verifier also follows paths under speculation, on which a " +
+        "bounded loop may not end",
       line,
     );
   }
@@ -136,7 +139,7 @@ function helperHint(
     return {
       reason: "local-policy",
       why: `kernel lockdown${level} forbids ${name}: root would be refused too`,
-      fix: `do without ${name}, or boot without lockdown`,
+      fix: `avoid ${name}, or boot without lockdown`,
       evidence,
     };
   }

@@ -5,7 +5,7 @@ import { Errno } from "../../uapi/errno.ts";
 const all = ["bpf", "net_admin", "perfmon", "sys_admin"] as const;
 const few = ["bpf", "net_admin"] as const;
 
-Deno.test("a helper that takes CAP_PERFMON is named, with the line of the log", () => {
+Deno.test("a helper that requires CAP_PERFMON is named, with the line of the log", () => {
   const log = "0: (85) call bpf_probe_read_kernel#113\n" +
     "program of this type cannot use helper bpf_probe_read_kernel#113\nprocessed 1 insns\n";
   const hint = verifierHint(-Errno.EINVAL, log, few);
@@ -14,12 +14,12 @@ Deno.test("a helper that takes CAP_PERFMON is named, with the line of the log", 
   assertEquals(hint?.evidence, "program of this type cannot use helper bpf_probe_read_kernel#113");
 });
 
-Deno.test("a helper that no privilege gives has no hint", () => {
+Deno.test("a helper that no privilege permits has no hint", () => {
   const log = "program of this type cannot use helper bpf_redirect#23\n";
   assertEquals(verifierHint(-Errno.EINVAL, log, few), undefined);
 });
 
-Deno.test("a refused helper with all capabilities is lockdown's, unless there is none", () => {
+Deno.test("a helper refused with all capabilities is explained by lockdown, if enabled", () => {
   const log = "program of this type cannot use helper bpf_probe_write_user#36\n";
   assertEquals(verifierHint(-Errno.EINVAL, log, all, "integrity")?.reason, "local-policy");
   assertEquals(verifierHint(-Errno.EINVAL, log, all, undefined)?.reason, "local-policy");
@@ -30,7 +30,7 @@ Deno.test("a refused helper with all capabilities is lockdown's, unless there is
   );
 });
 
-Deno.test("what CAP_PERFMON allows is only a reason where it is missing", () => {
+Deno.test("CAP_PERFMON is a cause only where it is missing", () => {
   for (
     const line of [
       "R1 pointer comparison prohibited",
@@ -61,6 +61,6 @@ Deno.test("a tail call through one of several arrays cannot be delegated", () =>
   );
 });
 
-Deno.test("a plain mistake has no hint", () => {
+Deno.test("an ordinary mistake has no hint", () => {
   assertEquals(verifierHint(-Errno.EACCES, "R0 !read_ok\nprocessed 1 insns\n", few), undefined);
 });

@@ -1,5 +1,5 @@
 /**
- * What this process has and may do, as far as it can be read: capabilities, namespaces, bpffs mounts, probes.
+ * Reads what this process has and is permitted: capabilities, namespaces, bpffs mounts, probes.
  *
  * Imports: uapi, plan, kernel.
  *

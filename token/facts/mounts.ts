@@ -1,5 +1,5 @@
 /**
- * The bpffs mounts that this process sees, and what they delegate.
+ * The bpffs mounts in this process's mount namespace, and what they delegate.
  *
  * @module
  */
@@ -7,25 +7,25 @@
 import type { Kernel } from "../../kernel/kernel.ts";
 import { Delegation } from "../../plan/delegation.ts";
 
-/** Where libbpf and systemd look. */
+/** The mount point that libbpf and systemd use. */
 export const DEFAULT_MOUNT = "/sys/fs/bpf";
 
 /** A mounted BPF file system. */
 export interface BpffsMount {
-  /** Where it is mounted. */
+  /** The mount point. */
   readonly path: string;
-  /** What it delegates; undefined where the options have a word that this version does not know. */
+  /** The delegation; undefined when the options contain a name unknown to this version. */
   readonly delegation: Delegation | undefined;
-  /** Its options as /proc/self/mountinfo prints them. */
+  /** The options as in /proc/self/mountinfo. */
   readonly options: string;
-  /** Which part of the file system is mounted here: `/` for all of it. */
+  /** The part of the file system that is mounted: `/` for all of it. */
   readonly root: string;
-  /** `major:minor` of the file system. */
+  /** The file system's device, as `major:minor`. */
   readonly device: string;
 }
 
 /**
- * Reads the bpffs mounts out of /proc/self/mountinfo's text: `/sys/fs/bpf` first, then in the order of mounting.
+ * Parses the bpffs mounts from /proc/self/mountinfo: `/sys/fs/bpf` first, then in the order of mounting.
  *
  * @example
  * ```ts
@@ -39,7 +39,7 @@ export interface BpffsMount {
  * ```
  */
 export function parseBpffsMounts(mountinfo: string): BpffsMount[] {
-  // Of several mounts at one place the last covers the others.
+  // Of several mounts at one path, the last covers the others.
   const byPath = new Map<string, BpffsMount>();
   for (const line of mountinfo.split("\n")) {
     const separator = line.indexOf(" - bpf ");
@@ -64,7 +64,7 @@ export function parseBpffsMounts(mountinfo: string): BpffsMount[] {
   ];
 }
 
-/** The bpffs mounts of this process; none where /proc cannot be read. */
+/** Returns the bpffs mounts of this process; none when /proc cannot be read. */
 export function bpffsMounts(kernel: Kernel): BpffsMount[] {
   const { result, bytes } = kernel.readFile("/proc/self/mountinfo");
   return result < 0 ? [] : parseBpffsMounts(new TextDecoder().decode(bytes));
@@ -74,12 +74,12 @@ function delegationOf(options: string): Delegation | undefined {
   try {
     return Delegation.parse(options);
   } catch {
-    // A word of a later kernel: the token will tell its mask.
+    // A name of a later kernel; the token's info gives the masks.
     return undefined;
   }
 }
 
-/** mountinfo writes space, tab, newline and backslash in octal. */
+/** mountinfo escapes space, tab, newline and backslash in octal. */
 function unescapePath(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)));
 }

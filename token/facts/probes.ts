@@ -1,9 +1,8 @@
 /**
- * Questions to the kernel that create nothing, whatever the answer.
+ * Probes for permissions that create nothing, whatever the result.
  *
- * Each asks for something that is wrong in a way the kernel looks at only after it has checked the
- * token and the capabilities: EPERM means no, any other error means yes. Measured on Linux 6.12, 6.18
- * and 7.2.
+ * Each call has a fault that the kernel detects only after it has checked the token and the capabilities:
+ * EPERM means no, any other error means yes. Measured on Linux 6.12, 6.18 and 7.2.
  *
  * @module
  */
@@ -13,15 +12,18 @@ import type { Kernel, MapCreate } from "../../kernel/kernel.ts";
 import { MapType, mapTypeName } from "../../uapi/enums.ts";
 import { BPF_F_MMAPABLE, BPF_F_NO_PREALLOC } from "../../uapi/bpf_flags.ts";
 
-/** Whether the kernel went past its checks of privilege; ENOSYS is a filter's, or of a kernel without bpf(2). */
+/**
+ * Returns whether the kernel's permission checks passed. ENOSYS comes from a filter, or from a kernel
+ * without bpf(2).
+ */
 function isAnswered(result: number): boolean {
   return !failed(result, Errno.EPERM, Errno.ENOSYS);
 }
 
-/** `exit` and nothing before it: the verifier refuses it, for r0 is not set. */
+/** A lone `exit`: the verifier refuses it because r0 is not set. */
 const EXIT: Uint8Array = new Uint8Array([0x95, 0, 0, 0, 0, 0, 0, 0]);
 
-/** Whether a program of the type and attach type could be loaded, as far as token and capabilities go. */
+/** Returns whether token and capabilities permit loading a program of the type and attach type. */
 export function mayLoadProgram(
   kernel: Kernel,
   type: number,
@@ -35,14 +37,15 @@ export function mayLoadProgram(
     expectedAttachType: attachType === 0 ? undefined : attachType,
     tokenFd,
   });
-  // It cannot succeed; should it, nothing may be left of it.
+  // The load cannot succeed; if it did, its descriptor must not leak.
   if (result >= 0) kernel.close(result);
   return isAnswered(result);
 }
 
 /**
- * Whether the words and CAP_BPF are there for such a program, whatever its type needs beside them: a
- * program without instructions is refused between the two checks.
+ * Returns whether the token delegates the program type and attach type and CAP_BPF is present, regardless
+ * of the capabilities that the type also requires: the kernel refuses a program without instructions
+ * between the two checks.
  */
 export function hasWordsForProgram(
   kernel: Kernel,
@@ -61,7 +64,7 @@ export function hasWordsForProgram(
   return isAnswered(result);
 }
 
-/** Whether a map of the type could be created. */
+/** Returns whether token and capabilities permit creating a map of the type. */
 export function mayCreateMap(
   kernel: Kernel,
   type: number,
@@ -78,7 +81,7 @@ export function mayCreateMap(
   return isAnswered(result);
 }
 
-/** Whether BTF could be loaded. */
+/** Returns whether token and capabilities permit loading BTF. */
 export function mayLoadBtf(kernel: Kernel, tokenFd?: number): boolean {
   const { result } = kernel.btfLoad({
     bytes: new Uint8Array(1),
@@ -88,7 +91,7 @@ export function mayLoadBtf(kernel: Kernel, tokenFd?: number): boolean {
   return isAnswered(result);
 }
 
-/** Attributes that a map of the type accepts, so that it is not these which the kernel refuses first. */
+/** Returns attributes that are valid for the map type, so that the kernel does not refuse them first. */
 export function plausibleMap(type: number): Omit<MapCreate, "type" | "tokenFd" | "name"> {
   const name = mapTypeName(type);
   const map = { keySize: 4, valueSize: 4, maxEntries: 1 };

@@ -1,5 +1,5 @@
 /**
- * What this process is allowed, as far as it can be read: the evidence for every explanation.
+ * Reads the permissions of this process: the evidence of every explanation.
  *
  * @module
  */
@@ -15,23 +15,23 @@ import { USER_NS_INIT_INO } from "../../uapi/processes.ts";
 /** The inode of the initial user namespace (`PROC_USER_INIT_INO`), the same on every Linux. */
 const INITIAL_USER_NAMESPACE = BigInt(USER_NS_INIT_INO);
 
-/** What {@linkcode processFacts} reads. */
+/** The result of {@linkcode processFacts}. */
 export interface ProcessFacts {
-  /** CapEff as a mask; undefined where /proc does not tell. */
+  /** The effective capabilities as a mask (CapEff); undefined when /proc cannot be read. */
   readonly effective: bigint | undefined;
-  /** Of the capabilities that BPF asks for, those in effect. */
+  /** The effective capabilities among those that BPF requires. */
   readonly capabilities: readonly BpfCapability[];
-  /** Inode of the user namespace, undefined where /proc does not tell. */
+  /** Inode of the user namespace; undefined when /proc cannot be read. */
   readonly userNamespace: bigint | undefined;
-  /** Whether it is the initial one; undefined where /proc does not tell. */
+  /** Whether it is the initial user namespace; undefined when /proc cannot be read. */
   readonly initialUserNamespace: boolean | undefined;
   /** First line of uid_map with its spaces made single: `0 65534 1`. */
   readonly uidMap: string | undefined;
   /** Effective uid. */
   readonly uid: number | undefined;
-  /** Version of the kernel as numbers. */
+  /** The kernel's version as numbers. */
   readonly release: readonly [major: number, minor: number];
-  /** Release as `uname -r` has it. */
+  /** The kernel's release (`uname -r`). */
   readonly releaseText: string;
 }
 
@@ -62,23 +62,26 @@ export function processFacts(kernel: Kernel): ProcessFacts {
   };
 }
 
-/** Whether a mask has the capability; false where the mask is unknown. */
+/** Returns whether a mask has the capability; false for an unknown mask. */
 function hasCapability(effective: bigint | undefined, name: BpfCapability): boolean {
   return effective !== undefined && (effective >> BigInt(CAPABILITY_NUMBERS[name]) & 1n) === 1n;
 }
 
-/** Whether the kernel is at least of the version. Distributions backport: "yes" is sure, "no" is not. */
+/**
+ * Returns whether the kernel has at least that version. Because distributions backport, false is not
+ * conclusive.
+ */
 export function kernelAtLeast(facts: ProcessFacts, major: number, minor: number): boolean {
   const [has, hasMinor] = facts.release;
   return has > major || (has === major && hasMinor >= minor);
 }
 
-/** `CAP_BPF, CAP_PERFMON`, or `none`. */
+/** Returns `CAP_BPF, CAP_PERFMON`, or `none`. */
 export function capabilityText(capabilities: readonly BpfCapability[]): string {
   return capabilities.map((name) => `CAP_${name.toUpperCase()}`).join(", ") || "none";
 }
 
-/** A file's text, or undefined where it cannot be read. */
+/** Returns a file's text; undefined when it cannot be read. */
 export function readText(
   kernel: Kernel,
   path: string,
@@ -88,7 +91,10 @@ export function readText(
   return result < 0 ? undefined : new TextDecoder().decode(bytes);
 }
 
-/** Security modules in the order in which they are asked, and what lockdown forbids; by securityfs, else by the command line. */
+/**
+ * Returns the security modules in the order they are called, and the lockdown level; from securityfs, else
+ * from the kernel's command line.
+ */
 export function localPolicy(
   kernel: Kernel,
 ): { readonly modules: readonly string[]; readonly lockdown: string | undefined } {

@@ -1,5 +1,5 @@
 /**
- * Whether a seccomp filter, and not the kernel, refuses bpf(2).
+ * Detects seccomp filters that deny bpf(2).
  *
  * @module
  */
@@ -8,10 +8,10 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 import { kernelAtLeast, processFacts, readText } from "./process.ts";
 
-/** SECCOMP_MODE_FILTER, as the line `Seccomp:` of /proc/PID/status has it. */
+/** SECCOMP_MODE_FILTER, as in the line `Seccomp:` of /proc/PID/status. */
 const MODE_FILTER = "2";
 
-/** Whether filters of seccomp look at this thread's system calls; undefined where /proc does not tell. */
+/** Returns whether seccomp filters apply to this thread; undefined when /proc cannot be read. */
 export function hasSeccompFilter(kernel: Kernel): boolean | undefined {
   const status = readText(kernel, "/proc/thread-self/status") ??
     readText(kernel, "/proc/self/status") ?? "";
@@ -20,13 +20,13 @@ export function hasSeccompFilter(kernel: Kernel): boolean | undefined {
 }
 
 /**
- * What a seccomp filter answers to a command of bpf(2): `-errno`, or undefined when the command reaches the
- * kernel.
+ * Returns the `-errno` with which a seccomp filter denies a command of bpf(2); undefined when the command
+ * reaches the kernel.
  *
- * Asks with attributes of a size that no kernel takes. The kernel answers E2BIG before it looks at anything
- * else, so that another errno is a filter's. Three answers of kernels look like one: without CONFIG_BPF_SYSCALL
- * there is ENOSYS for everything; and until 6.5 EPERM came first where `unprivileged_bpf_disabled` is set and
- * CAP_BPF is missing.
+ * Calls bpf(2) with attributes larger than any kernel accepts. The kernel returns E2BIG before any other
+ * check, so another errno comes from a filter. Two results of kernels look alike and are excluded: ENOSYS
+ * without CONFIG_BPF_SYSCALL, and EPERM before Linux 6.5 with `unprivileged_bpf_disabled` and without
+ * CAP_BPF.
  */
 export function seccompAnswer(kernel: Kernel, command: number): number | undefined {
   if (hasSeccompFilter(kernel) !== true) return undefined;
@@ -40,7 +40,7 @@ export function seccompAnswer(kernel: Kernel, command: number): number | undefin
   return result;
 }
 
-/** Whether the kernel was built with bpf(2): it has the file system then. */
+/** Returns whether the kernel was built with bpf(2): it then registers the bpf file system. */
 function knowsBpf(kernel: Kernel): boolean {
   return /^nodev\s+bpf$/m.test(readText(kernel, "/proc/filesystems") ?? "");
 }

@@ -1,5 +1,5 @@
 /**
- * Asking a broker for a token.
+ * Requests a token from a broker.
  *
  * @module
  */
@@ -10,13 +10,17 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import type { Delegation, DelegationMasks } from "../../plan/delegation.ts";
 import { decodeAnswer, encodeRequest, LONGEST_MESSAGE } from "./protocol.ts";
 
-/** Where a broker listens by convention. */
+/** The conventional path of a broker's socket. */
 export const DEFAULT_BROKER = "/run/skep/broker.sock";
 
-/** Milliseconds after which a connection is tried again. */
+/** Milliseconds between attempts to connect. */
 const RETRY = 5;
 
-/** Asks for a token and waits for the answer. Throws a {@linkcode KernelError}. */
+/**
+ * Requests a token and waits for the answer.
+ *
+ * @throws {KernelError} with the broker's reason when it refuses, or when it cannot be reached.
+ */
 export function requestToken(
   kernel: Kernel,
   path: string,
@@ -31,20 +35,21 @@ export function requestToken(
   const end = performance.now() + timeout;
   let socket = sockets.connect(path);
   while (failed(socket, Errno.EAGAIN) && performance.now() < end) {
-    // Many wait to be accepted. Nothing tells when there is room: it is tried again a little later.
+    // The accept queue is full, and the kernel reports no event for free space, so the connection is
+    // retried.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY);
     socket = sockets.connect(path);
   }
-  if (socket < 0) throw refusal(path, "connect", socket, "no broker answers there");
+  if (socket < 0) throw refusal(path, "connect", socket, "no broker listens there");
   try {
     const sent = sockets.send(socket, encodeRequest(need, label));
-    // Who is turned away at the door finds the answer there already.
+    // A client refused on connection finds the answer in its receive queue.
     if (sent < 0 && !failed(sent, Errno.EPIPE)) throw refusal(path, "sendmsg", sent);
     if (!kernel.poller.poll(socket, timeout)) {
       throw refusal(path, "recvmsg", -Errno.ETIMEDOUT, "the broker did not answer in time");
     }
     let message = sockets.receive(socket, LONGEST_MESSAGE);
-    // Turned away before the request was read: that error comes first, then the answer.
+    // Refused before the request was read: ECONNRESET comes first, then the answer.
     if (failed(message, Errno.ECONNRESET)) message = sockets.receive(socket, LONGEST_MESSAGE);
     if (typeof message === "number") {
       throw refusal(path, "recvmsg", message, "the broker closed the connection without an answer");
@@ -60,7 +65,7 @@ export function requestToken(
       ? `its answer cannot be read: ${answer}`
       : "refused" in answer
       ? `the broker refused: ${answer.refused}`
-      : "the broker granted it but sent no token";
+      : "the broker granted the request but sent no token";
     throw refusal(path, "recvmsg", -Errno.EPERM, why);
   } finally {
     kernel.close(socket);

@@ -5,7 +5,7 @@ import { Delegation } from "../../plan/delegation.ts";
 import { requestToken } from "./client.ts";
 import { encodeAnswer } from "./protocol.ts";
 
-/** A kernel whose broker has answered by the time that it is asked. */
+/** A kernel whose broker has answered before the client receives. */
 class AnsweringKernel extends FakeKernel {
   constructor(answer: Uint8Array, withToken: boolean) {
     super();
@@ -26,7 +26,7 @@ class AnsweringKernel extends FakeKernel {
 
 const granted = encodeAnswer({ granted: Delegation.of({ maps: ["hash"] }) });
 
-Deno.test("a client tries again while the broker's queue is full, for as long as it may", () => {
+Deno.test("a client retries while the broker's queue is full, until its timeout", () => {
   const kernel = new AnsweringKernel(granted, true);
   kernel.inject({ command: "connect", errno: "EAGAIN", nth: 1 })
     .inject({ command: "connect", errno: "EAGAIN", nth: 1 });
@@ -38,7 +38,7 @@ Deno.test("a client tries again while the broker's queue is full, for as long as
   assertThrows(() => requestToken(full, "/s", { timeout: 20 }), KernelError, "EAGAIN");
 });
 
-Deno.test("a client that was turned away before it was read finds the answer behind the error", () => {
+Deno.test("a client refused before its request was read receives the answer after the error", () => {
   const kernel = new AnsweringKernel(encodeAnswer({ refused: "the broker is busy" }), false);
   kernel.inject({ command: "recvmsg", errno: "ECONNRESET", nth: 1 });
   assertThrows(

@@ -1,5 +1,5 @@
 /**
- * The messages between a broker and its clients, and the client's side of them.
+ * The messages between a broker and its clients, and the client.
  *
  * Imports: uapi, errors, plan, kernel.
  *

@@ -1,9 +1,9 @@
 /**
- * What a broker and its clients say to one another: one message each, in JSON, over SOCK_SEQPACKET.
+ * The messages between a broker and its clients: one JSON message each, over SOCK_SEQPACKET.
  *
- * The request: `{ "version": 1, "need": { "commands": "0x21", … }, "label": "…" }`, `need` left out for
- * all that the policy gives. The answer: `{ "version": 1, "granted": { … } }` with the token's descriptor,
- * or `{ "version": 1, "refused": "why" }`.
+ * The request: `{ "version": 1, "need": { "commands": "0x21", … }, "label": "…" }`; without `need`, it asks
+ * for everything that the policy grants. The answer: `{ "version": 1, "granted": { … } }` with the token's
+ * descriptor, or `{ "version": 1, "refused": "why" }`.
  *
  * @module
  */
@@ -12,25 +12,25 @@ import type { JsonValue } from "../../errors/skep_error.ts";
 import { Delegation, DELEGATION_SETS, type DelegationMasks } from "../../plan/delegation.ts";
 import { withoutUndefined } from "../../errors/without_undefined.ts";
 
-/** Most bytes of a message. */
+/** Maximum size of a message in bytes. */
 export const LONGEST_MESSAGE = 4096;
-/** Most characters of a label. */
+/** Maximum length of a label in characters. */
 const LONGEST_LABEL = 64;
 
-/** A request that was understood. */
+/** A decoded request. */
 export interface TokenRequest {
-  /** The words; undefined for all that the policy gives. */
+  /** The delegation asked for; undefined for everything that the policy grants. */
   readonly need: Delegation | undefined;
-  /** For the audit log. */
+  /** A label for the audit log. */
   readonly label: string;
 }
 
-/** An answer that was understood. */
+/** A decoded answer. */
 export type TokenAnswer =
   | { readonly granted: Delegation }
   | { readonly refused: string };
 
-/** The bytes of a request. */
+/** Encodes a request. */
 export function encodeRequest(need: DelegationMasks | undefined, label: string): Uint8Array {
   return encode(withoutUndefined({
     version: 1,
@@ -39,13 +39,13 @@ export function encodeRequest(need: DelegationMasks | undefined, label: string):
   }));
 }
 
-/** Reads a request; a text that says what is wrong with it, otherwise. Any bytes may be given. */
+/** Decodes a request from any bytes; returns what is wrong with it otherwise. */
 export function decodeRequest(bytes: Uint8Array): TokenRequest | string {
   const message = decode(bytes);
   if (typeof message === "string") return message;
   for (const key of Object.keys(message)) {
     if (!["version", "need", "label"].includes(key)) {
-      return `it has an unknown part "${plain(key)}"`;
+      return `it has an unknown member "${plain(key)}"`;
     }
   }
   const { need, label = "" } = message;
@@ -57,7 +57,7 @@ export function decodeRequest(bytes: Uint8Array): TokenRequest | string {
   return { need: delegation, label: plain(label) };
 }
 
-/** The bytes of an answer. */
+/** Encodes an answer. */
 export function encodeAnswer(answer: TokenAnswer): Uint8Array {
   return encode(
     "granted" in answer
@@ -66,7 +66,7 @@ export function encodeAnswer(answer: TokenAnswer): Uint8Array {
   );
 }
 
-/** Reads an answer; a text that says what is wrong with it, otherwise. */
+/** Decodes an answer; returns what is wrong with it otherwise. */
 export function decodeAnswer(bytes: Uint8Array): TokenAnswer | string {
   const message = decode(bytes);
   if (typeof message === "string") return message;
@@ -101,13 +101,13 @@ function masks(need: DelegationMasks): { readonly [set: string]: string } {
 
 function readMasks(json: JsonValue): Delegation | string {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    return "its words are not an object";
+    return "its delegation is not an object";
   }
   const object = json as { readonly [key: string]: JsonValue };
   const result: { [set: string]: bigint } = {};
   for (const [key, value] of Object.entries(object)) {
     if (!(DELEGATION_SETS as readonly string[]).includes(key)) {
-      return `there is no set of words "${plain(key)}"`;
+      return `its delegation has an unknown set "${plain(key)}"`;
     }
     if (typeof value !== "string" || !/^0x[0-9a-f]{1,16}$/.test(value)) {
       return `its ${key} are not a mask`;
@@ -117,7 +117,7 @@ function readMasks(json: JsonValue): Delegation | string {
   return new Delegation(result);
 }
 
-/** What a client sent, fit for a log and a terminal. */
+/** Replaces control characters of a client's text, for logs and terminals. */
 function plain(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.slice(0, 1024).replace(/[\x00-\x1f\x7f-\x9f]/g, "?");

@@ -8,7 +8,7 @@ import {
   LONGEST_MESSAGE,
 } from "./protocol.ts";
 
-Deno.test("what a client asks a broker reads", () => {
+Deno.test("a broker decodes what a client encodes", () => {
   const need = Delegation.of({ commands: "any", programs: ["xdp"] });
   const request = decodeRequest(encodeRequest(need, "me"));
   assert(typeof request !== "string");
@@ -19,14 +19,14 @@ Deno.test("what a client asks a broker reads", () => {
   assertEquals(all.need, undefined);
 });
 
-Deno.test("what a broker answers a client reads", () => {
+Deno.test("a client decodes what a broker encodes", () => {
   const granted = Delegation.of({ maps: ["hash"] });
   const answer = decodeAnswer(encodeAnswer({ granted }));
   assert(typeof answer !== "string" && "granted" in answer && answer.granted.equals(granted));
   assertEquals(decodeAnswer(encodeAnswer({ refused: "no" })), { refused: "no" });
 });
 
-Deno.test("a long label and a long reason are cut, so that a message always fits", () => {
+Deno.test("a long label and a long reason are truncated, so that a message always fits", () => {
   const request = decodeRequest(encodeRequest(Delegation.any, "x".repeat(500)));
   assert(typeof request !== "string");
   assertEquals(request.label.length, 64);
@@ -39,7 +39,7 @@ Deno.test("control characters of a label never reach a log", () => {
   assertEquals(request.label, "a?[2J??");
 });
 
-Deno.test("decodeRequest gives a reason for any bytes, and never throws", () => {
+Deno.test("decodeRequest returns a reason for any bytes and never throws", () => {
   let seed = 1;
   const random = (): number => seed = (seed * 48271) % 2147483647;
   const good = encodeRequest(Delegation.any, "label");

@@ -1,5 +1,5 @@
 /**
- * Which directories stand between a user and the paths that it is to read.
+ * Finds the directories that hide paths from a user.
  *
  * @module
  */
@@ -10,17 +10,17 @@ import { KernelError } from "../../errors/kernel_error.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { O_PATH, S_IFDIR, S_IFMT } from "../../uapi/files.ts";
 
-/** What {@linkcode coversFor} found. */
+/** The result of {@linkcode coversFor}. */
 export interface Visibility {
-  /** The paths, without those that lie within another of them. */
+  /** The paths, without those within another of them. */
   readonly visible: readonly VisiblePath[];
-  /** The topmost directory above them that the user may not enter, with what has to be in its place. */
+  /** For each path, the topmost directory that the user may not enter, with the replacement's contents. */
   readonly covers: readonly Cover[];
 }
 
 /**
- * Finds how to show paths to a user, and where to put empty directories that the user may write. Links are
- * followed: a path is shown where it really is.
+ * Finds how to show paths to a user, and where to put empty directories that the user may write. Symbolic
+ * links are resolved: a path is shown at its real location.
  *
  * @throws {KernelError} for a path that does not exist, and for `/`, which cannot be mounted over itself.
  */
@@ -80,7 +80,7 @@ export function coversFor(
   }
   return {
     visible,
-    // A scratch directory may lie within another cover: outer ones first.
+    // A scratch directory may lie within another cover, so outer ones come first.
     covers: [...covers].sort(([a], [b]) => a < b ? -1 : 1).map((
       [path, { directories, files, links, owner }],
     ) => ({
@@ -106,14 +106,14 @@ function emptyCover(): Covered {
   return { directories: new Set(), files: [], links: new Map() };
 }
 
-/** The symbolic links from a path to the file that it names: they are needed where a cover hides them. */
+/** Returns the symbolic links from a path to its target, which are needed where a cover hides them. */
 function linksOf(
   kernel: Kernel,
   path: string,
 ): { readonly path: string; readonly target: string }[] {
   const links: { readonly path: string; readonly target: string }[] = [];
   let at = path;
-  // As many as the kernel follows (MAXSYMLINKS).
+  // The kernel follows at most 40 (MAXSYMLINKS).
   while (links.length < 40) {
     const target = kernel.readLink(at);
     if (target === undefined || at.startsWith("/proc/")) break;
@@ -129,7 +129,7 @@ function coverOf(covers: Map<string, Covered>, path: string): Covered {
   return cover;
 }
 
-/** The directories above a path, `/` not among them, topmost first. */
+/** Returns the directories above a path without `/`, topmost first. */
 function ancestors(path: string): string[] {
   const parts = path.split("/").slice(1, -1);
   return parts.map((_, index) => `/${parts.slice(0, index + 1).join("/")}`);
@@ -143,11 +143,12 @@ function mayEnter(kernel: Kernel, path: string, uid: number): boolean {
   const { result, mode, uid: owner } = kernel.stat(path);
   if (result < 0) return true;
   if (owner === uid) return (mode & 0o100) !== 0;
-  // Who is in the group may enter by either; taking the stricter only covers a directory too much.
+  // A member of the group may enter by the group's bits; ignoring them covers at most one directory too
+  // many.
   return (mode & 0o001) !== 0;
 }
 
-/** By the kernel's own account: what an O_PATH descriptor of it is called. */
+/** Returns the real path, which /proc/self/fd shows for an O_PATH descriptor. */
 function realPath(kernel: Kernel, path: string): string {
   const fd = kernel.open(path, O_PATH);
   if (fd < 0) {

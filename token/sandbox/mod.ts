@@ -1,5 +1,5 @@
 /**
- * Runs a command in a user namespace of its own, with exactly the delegation that it needs.
+ * Runs a command in a new user namespace, with exactly the delegation that it needs.
  *
  * Imports: uapi, errors, plan, kernel, token/facts, token/explain, token.
  *

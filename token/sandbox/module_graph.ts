@@ -1,12 +1,12 @@
 /**
- * The files that a module and all that it imports are made of, as `deno info` lists them.
+ * Lists the files of a module and its imports with `deno info`.
  *
  * @module
  */
 
 import { SkepError } from "../../errors/skep_error.ts";
 
-/** The parts of `deno info --json` that are read. */
+/** The parts of the output of `deno info --json` that are used. */
 interface Info {
   readonly modules: readonly {
     readonly specifier: string;
@@ -19,7 +19,7 @@ interface Info {
 /**
  * Lists directories of local modules, files of remote ones in Deno's cache, and folders of packages.
  *
- * @throws {SkepError} when Deno cannot make the graph: a module is missing, or not in the cache.
+ * @throws {SkepError} when Deno cannot build the graph: a module is missing, or not in the cache.
  */
 export async function moduleFiles(url: string): Promise<string[]> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -44,7 +44,7 @@ export async function moduleFiles(url: string): Promise<string[]> {
   }
   for (const { localPath } of Object.values(info.npmPackages ?? {})) {
     if (localPath === undefined) continue;
-    // The registry's list of versions lies beside them.
+    // The registry's list of versions is stored beside them.
     files.add(localPath).add(`${localPath.slice(0, localPath.lastIndexOf("/"))}/registry.json`);
   }
   return [...files];

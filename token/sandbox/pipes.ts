@@ -1,5 +1,5 @@
 /**
- * Standard input and output of a child: as they are, or through pipes.
+ * Standard input, output and error of a child: inherited, or through pipes.
  *
  * @module
  */
@@ -8,17 +8,17 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { KernelError } from "../../errors/kernel_error.ts";
 import { SkepError } from "../../errors/skep_error.ts";
 
-/** Bytes of standard output, and of standard error, that are kept. @default */
+/** Maximum number of bytes of standard output, and of standard error, that are kept. */
 export const DEFAULT_MOST_OUTPUT: number = 64 * 1024 * 1024;
 
-/** The ends of a child's standard descriptors that this process holds. */
+/** This process's ends of a child's standard descriptors. */
 export class Pipes implements Disposable {
   readonly #kernel: Kernel;
   readonly #reading: number[] = [];
   readonly #standard: (number | undefined)[] = [undefined, undefined, undefined];
   #childEnds: number[] = [];
 
-  /** With `piped`, standard output and error are read here; with `noInput`, there is nothing to read for the child. */
+  /** With `piped`, standard output and error are pipes; with `noInput`, standard input is /dev/null. */
   constructor(kernel: Kernel, piped: boolean, noInput: boolean) {
     this.#kernel = kernel;
     if (noInput) {
@@ -35,20 +35,20 @@ export class Pipes implements Disposable {
     }
   }
 
-  /** What becomes 0, 1 and 2 in the child. */
+  /** The descriptors that become 0, 1 and 2 in the child. */
   get childEnds(): readonly (number | undefined)[] {
     return this.#standard;
   }
 
-  /** To be called when the child has its copies. */
+  /** Closes the child's ends; call it when the child has its copies. */
   closeChildEnds(): void {
     for (const fd of this.#childEnds) this.#kernel.close(fd);
     this.#childEnds = [];
   }
 
   /**
-   * Reads standard output and error until all writers are gone. Of each, `most` bytes are kept; when one
-   * has more, `overflow` is called once and the rest is read and dropped, so that no writer blocks.
+   * Reads standard output and error until all writers have closed them. Of each, `most` bytes are kept;
+   * when one has more, `overflow` is called once and the rest is discarded, so that no writer blocks.
    */
   async read(most: number, overflow: () => void): Promise<PipedOutput> {
     const read = await Promise.all(
@@ -61,7 +61,7 @@ export class Pipes implements Disposable {
     };
   }
 
-  /** Closes what is open. */
+  /** Closes all open descriptors. */
   [Symbol.dispose](): void {
     this.closeChildEnds();
     for (const fd of this.#reading) {
@@ -72,24 +72,28 @@ export class Pipes implements Disposable {
   }
 }
 
-/** A pipe: the end to read from, the end to write to. Throws a {@linkcode KernelError} when there can be none. */
+/**
+ * Creates a pipe: returns the reading and the writing end.
+ *
+ * @throws {KernelError} when pipe2(2) fails.
+ */
 export function openPipe(kernel: Kernel): readonly [reading: number, writing: number] {
   const pipe = kernel.processes.children.pipe();
   if (typeof pipe !== "number") return pipe;
   throw new KernelError({ doing: "make", subject: "a pipe", command: "pipe2", result: pipe });
 }
 
-/** What a command wrote. */
+/** The output of a command. */
 export interface PipedOutput {
   /** Standard output. */
   readonly stdout: string;
   /** Standard error. */
   readonly stderr: string;
-  /** Whether one of the two was longer than what is kept. */
+  /** Whether one of the two was truncated. */
   readonly cut: boolean;
 }
 
-/** The error for a command that wrote more than is kept: it was killed. */
+/** Returns the error of a command that was killed because it wrote more than is kept. */
 export function tooMuchOutput(subject: string, most: number, output: PipedOutput): SkepError {
   return new SkepError({
     doing: "run",
@@ -102,7 +106,7 @@ export function tooMuchOutput(subject: string, most: number, output: PipedOutput
   });
 }
 
-/** Reads a pipe as text until its writers are gone, and keeps the first `most` bytes. */
+/** Reads a pipe as text until its writers have closed it, and keeps the first `most` bytes. */
 export async function readToEnd(
   kernel: Kernel,
   fd: number,

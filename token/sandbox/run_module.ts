@@ -1,5 +1,6 @@
 /**
- * The other side of `withToken()`: calls the function that SKEP_RUN names, and writes what came of it.
+ * The child's side of `withToken()`: calls the function that SKEP_RUN names, and writes its result or
+ * error.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A command in a user namespace that holds exactly the delegation it needs.
+ * Runs a command in a user namespace with exactly the delegation that it needs.
  *
  * @module
  */
@@ -33,88 +33,128 @@ import { Errno, failed } from "../../uapi/errno.ts";
 /** Milliseconds between SIGTERM and SIGKILL when a sandbox is aborted. */
 const GRACE = 5000;
 
-/** What to run, and with what. */
+/** Options of {@linkcode runInSandbox}. */
 export interface SandboxOptions {
-  /** The program and its arguments. A name without a slash is looked for in PATH. */
+  /** The program and its arguments. A name without a slash is searched in PATH. */
   readonly command: readonly string[];
-  /** What is delegated: a plan, or words. */
+  /** The delegation: a plan, or masks. */
   readonly delegation: Plan | DelegationMasks;
   /**
-   * The unprivileged user outside, who is root inside: a uid, or both ids.
+   * The unprivileged user outside, who is root inside: a uid, or both ids. Other processes with the same
+   * uid can send signals to the command.
    *
-   * @default A uid of {@linkcode userRange} that no other task has. A uid that is shared with other processes
-   * lets them send signals to the command.
+   * @default {undefined} a uid of {@linkcode userRange} that no other task has
    */
   readonly user?: number | { readonly uid: number; readonly gid: number } | undefined;
-  /** Where the default user comes from. @default 65,536 uids from 0x70000000 */
+  /**
+   * The range of the default user.
+   *
+   * @default {DEFAULT_USER_RANGE} 65,536 uids from 0x70000000
+   */
   readonly userRange?: UserRange | undefined;
-  /** `"new"` (default): a network namespace of its own with loopback up. `"keep"`: that of this process. */
+  /**
+   * `"new"`: a new network namespace with loopback up. `"keep"`: that of this process.
+   *
+   * @default {"new"}
+   */
   readonly network?: "new" | "keep" | undefined;
   /**
-   * Its whole environment. `LIBBPF_BPF_TOKEN_PATH` is set in any case, and `SKEP_SANDBOX_PID`, the command's pid outside:
-   * bpf_get_current_pid_tgid() returns that one, and not the pid in the sandbox's pid namespace.
+   * The whole environment. Two variables are always set: `LIBBPF_BPF_TOKEN_PATH`, and `SKEP_SANDBOX_PID`
+   * with the command's pid outside, which bpf_get_current_pid_tgid() returns instead of the pid in the
+   * sandbox's pid namespace.
    *
-   * @default That of this process.
+   * @default {undefined} that of this process
    */
   readonly environment?: { readonly [name: string]: string } | undefined;
-  /** Its working directory; default that of this process. */
+  /**
+   * The working directory.
+   *
+   * @default {undefined} that of this process
+   */
   readonly directory?: string | undefined;
   /**
-   * Paths that it may read although the user may not: shown read-only at the same place, and, where the
-   * file system can do that, as the user's own. Give what the command is made of.
+   * Paths that the command may read although the user may not: mounted read-only at the same place and,
+   * where the file system supports idmapped mounts, owned by the user. List the files that the command
+   * consists of.
    */
   readonly readable?: readonly string[] | undefined;
-  /** Where its bpffs is mounted; default `/sys/fs/bpf`. */
+  /**
+   * Where its bpffs is mounted.
+   *
+   * @default {"/sys/fs/bpf"}
+   */
   readonly mountAt?: string | undefined;
-  /** `"inherit"` (default) the terminal or files of this process, or `"piped"` into the result. */
+  /**
+   * `"inherit"`: the terminal or files of this process. `"piped"`: collected in the result.
+   *
+   * @default {"inherit"}
+   */
   readonly output?: "inherit" | "piped" | undefined;
-  /** Bytes of each of the two that are kept with `"piped"`; a command that writes more is killed. @default 64 MiB */
+  /**
+   * Maximum number of bytes of standard output, and of standard error, that `"piped"` keeps; a command that
+   * writes more is killed.
+   *
+   * @default {67108864}
+   */
   readonly mostOutput?: number | undefined;
-  /** Paths that are an empty, writable directory inside: a tmpfs of the command's user. */
+  /** Paths that are empty, writable directories inside: each a tmpfs owned by the command's user. */
   readonly scratch?: readonly string[] | undefined;
-  /** Standard input: `"inherit"` (default), `"null"`. */
+  /**
+   * Standard input: that of this process, or /dev/null.
+   *
+   * @default {"inherit"}
+   */
   readonly input?: "inherit" | "null" | undefined;
   /**
    * The capabilities that the command has inside; it cannot gain others.
    *
-   * @default Those that the plan names, with those that it says may be needed, or that the delegated map and program types can need.
+   * @default {undefined} those that the plan names or may need; for masks, those that the delegated map and
+   * program types can need
    */
   readonly capabilities?: readonly BpfCapability[] | undefined;
-  /** Other descriptors that it inherits under the same number. */
+  /** Other descriptors to inherit, with the same numbers. */
   readonly descriptors?: readonly number[] | undefined;
-  /** Hands on the signals that this process gets (SIGTERM, SIGHUP, SIGINT …) and does not end of them meanwhile. */
+  /**
+   * Forwards signals that this process receives (SIGTERM, SIGHUP, SIGINT …) instead of ending by them.
+   *
+   * @default {false}
+   */
   readonly forwardSignals?: boolean | undefined;
-  /** Ends it: SIGTERM, five seconds later SIGKILL. */
+  /** Ends the command when aborted: SIGTERM, five seconds later SIGKILL. */
   readonly signal?: AbortSignal | undefined;
-  /** Is told the pid of the command, as this process sees it, when it runs. */
+  /** Called when the command runs, with its pid in this process's pid namespace. */
   readonly onStart?: ((pid: number) => void) | undefined;
-  /** Is told of each step on the way: one line for people. */
+  /** Called at each step of the preparation, with one line for people. */
   readonly onStep?: ((text: string) => void) | undefined;
-  /** The kernel to speak to; default this machine's. */
+  /**
+   * The kernel to use.
+   *
+   * @default {undefined} the running kernel
+   */
   readonly kernel?: Kernel | undefined;
 }
 
-/** How a sandbox ended. */
+/** How a command ended. */
 export interface SandboxStatus {
-  /** Exit status; 128 and the signal's number when a signal ended it. */
+  /** The exit status; 128 plus the signal's number after a signal. */
   readonly code: number;
-  /** The signal's name, when one ended it. */
+  /** The name of the signal that ended it; undefined otherwise. */
   readonly signal: string | undefined;
-  /** With `output: "piped"`, what it wrote. */
+  /** Standard output, with `output: "piped"`. */
   readonly stdout: string;
-  /** With `output: "piped"`, what it wrote. */
+  /** Standard error, with `output: "piped"`. */
   readonly stderr: string;
 }
 
 /**
- * Runs a command as an unprivileged user who is root of a new user namespace, with a bpffs that
- * delegates exactly what is given, at `/sys/fs/bpf`.
+ * Runs a command as an unprivileged user who is root of a new user namespace, with a bpffs at `/sys/fs/bpf`
+ * that delegates exactly what is given.
  *
- * It needs root (CAP_SYS_ADMIN in the initial user namespace) and Linux 6.9. Exit status and working
- * directory pass through. The command is in a session, a session keyring and, where the caller has a
- * terminal, on a pseudo-terminal of its own. Its user namespace belongs to root, so no other process of its uid can enter it,
- * and it has exactly the planned capabilities. When the command ends, or this process does, by SIGKILL
- * too, the kernel kills every process that it has started: they share a pid namespace, whose /proc shows no
+ * Needs root (CAP_SYS_ADMIN in the initial user namespace) and Linux 6.9. Exit status and working directory
+ * pass through. The command gets a new session, session keyring and, where the caller has a terminal,
+ * pseudo-terminal. Its user namespace is owned by root, so other processes of its uid cannot enter it, and
+ * it has exactly the planned capabilities. When the command or this process ends, by SIGKILL included, the
+ * kernel kills every process that the command started: they share a pid namespace, whose /proc shows no
  * others.
  *
  * @example
@@ -130,7 +170,7 @@ export interface SandboxStatus {
 export async function runInSandbox(options: SandboxOptions): Promise<SandboxStatus> {
   const kernel = options.kernel ?? linuxKernel();
   mayDelegate(kernel, options);
-  // First of all: a signal that comes while the namespaces are made is for the command too.
+  // Registered first: signals that arrive while the namespaces are created are forwarded as well.
   using forwarding = new Forwarding(options);
   using user = userOf(kernel, options);
   const isolated = isolatedCommand(kernel, options, user);
@@ -157,14 +197,14 @@ export async function runInSandbox(options: SandboxOptions): Promise<SandboxStat
   pipes.closeChildEnds();
   terminal?.closeSlave();
   const { mostOutput = DEFAULT_MOST_OUTPUT } = options;
-  // Readers first: a command that writes much would wait for them otherwise.
+  // Reading starts first; otherwise a command that writes much would block.
   const reading = pipes.read(mostOutput, () => child.kill());
   const relaying = terminal?.relay();
   const pid = await child.run();
   if (isFailedStep(pid)) throw startError(pid, isolated);
   forwarding.start(child);
   options.onStart?.(pid);
-  // When the command has ended, the kernel has killed every process of its pid namespace.
+  // The kernel has killed every process of the pid namespace when its init has ended.
   const status = await child.wait();
   const output = await reading;
   await relaying;
@@ -172,7 +212,7 @@ export async function runInSandbox(options: SandboxOptions): Promise<SandboxStat
   return { ...named(status), stdout: output.stdout, stderr: output.stderr };
 }
 
-/** The user that is asked for, or one that is locked for this sandbox. */
+/** Returns the user of the options, or one that is locked for this sandbox. */
 function userOf(kernel: Kernel, options: SandboxOptions): SandboxUser {
   const { user } = options;
   if (user === undefined) return lockUser(kernel, options.userRange ?? DEFAULT_USER_RANGE);
@@ -180,7 +220,7 @@ function userOf(kernel: Kernel, options: SandboxOptions): SandboxUser {
   return { uid, gid, [Symbol.dispose](): void {} };
 }
 
-/** Numbers of the capabilities that the command has. A token takes CAP_BPF itself. */
+/** Numbers of the capabilities that the command has. */
 function capabilitiesOf(options: SandboxOptions): number[] {
   const { delegation } = options;
   const needed = "capabilities" in delegation
@@ -189,7 +229,7 @@ function capabilitiesOf(options: SandboxOptions): number[] {
   return [...new Set(options.capabilities ?? needed)].map((name) => CAPABILITY_NUMBERS[name]);
 }
 
-/** Refuses early, and in plain words, what would fail with EPERM somewhere on the way. */
+/** Refuses early what would fail with EPERM during the preparation. */
 function mayDelegate(kernel: Kernel, options: SandboxOptions): void {
   const subject = options.command[0];
   if (subject === undefined || subject === "") {
@@ -253,7 +293,7 @@ function isolatedCommand(
   };
 }
 
-/** Where a command lies: the files of that name in PATH's directories for a bare name. */
+/** Returns the paths to execute: for a bare name, the files with that name in the directories of PATH. */
 function executables(
   kernel: Kernel,
   name: string,
@@ -263,7 +303,7 @@ function executables(
   const candidates = path.split(":")
     .map((directory) => directory === "" ? name : `${directory}/${name}`)
     .filter((candidate) => kernel.stat(candidate).result >= 0);
-  // With none there is an answer still: the kernel's.
+  // Without a candidate, execve(2) returns the errno.
   return candidates.length > 0 ? candidates : [name];
 }
 
@@ -289,7 +329,7 @@ function delegationOf(options: SandboxOptions): Delegation {
   return new Delegation(given);
 }
 
-/** Sets the masks on the context of the child's bpffs, and creates it. */
+/** Sets the delegation masks on the context of the child's bpffs, and creates the file system. */
 function delegate(kernel: Kernel, contextFd: number, delegation: Delegation): void {
   const { mounts } = kernel.processes;
   for (const { key, value } of delegation.toFsconfig()) {
@@ -334,7 +374,7 @@ async function ownerOf(
   };
 }
 
-/** Signals that a command gets from whoever started it. */
+/** Signals that are forwarded to the command. */
 const FORWARDED: readonly (readonly [Deno.Signal, number])[] = [
   ["SIGHUP", 1],
   ["SIGINT", 2],
@@ -345,7 +385,10 @@ const FORWARDED: readonly (readonly [Deno.Signal, number])[] = [
   ["SIGCONT", 18],
 ];
 
-/** Hands signals on, and ends the command when the caller aborts. What comes before it runs is kept for it. */
+/**
+ * Forwards signals, and ends the command when the caller aborts. Signals that arrive before it runs are
+ * queued.
+ */
 class Forwarding implements Disposable {
   readonly #listeners: (readonly [Deno.Signal, () => void])[] = [];
   readonly #early: number[] = [];
@@ -356,7 +399,7 @@ class Forwarding implements Disposable {
 
   constructor(options: SandboxOptions) {
     if (options.forwardSignals === true) {
-      // The command is in a session of its own: it gets none of the terminal's signals to this process.
+      // The command has its own session, so the terminal's signals reach this process only.
       for (const [name, number] of FORWARDED) {
         const listener = (): void => {
           if (this.#child === undefined) this.#early.push(number);
@@ -370,7 +413,7 @@ class Forwarding implements Disposable {
     this.#signal?.addEventListener("abort", this.#abort);
   }
 
-  /** The command runs. */
+  /** Sends the queued signals to the running command. */
   start(child: Child): void {
     this.#child = child;
     for (const number of this.#early) child.signal(number);

@@ -1,5 +1,5 @@
 /**
- * Why a command did not start.
+ * Explains why a command did not start.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { KernelError } from "../../errors/kernel_error.ts";
 import { Errno, errnoName, failed } from "../../uapi/errno.ts";
 import type { FailedStep, IsolatedCommand } from "../../kernel/processes.ts";
 
-/** The error for the step at which the child ended before its command ran. */
+/** Returns the error for the step at which the child ended before its command ran. */
 export function startError(failed: FailedStep, command: IsolatedCommand): KernelError {
   return new KernelError({
     doing: failed.step === "execve" ? "run" : "prepare a sandbox for",
@@ -24,14 +24,14 @@ function explain(
   { step, result }: FailedStep,
   command: IsolatedCommand,
 ): { readonly why: string; readonly fix?: string | undefined } {
-  if (step === "clone3") return { why: "the process ended before it came so far" };
+  if (step === "clone3") return { why: "the process ended before this step" };
   if (step === "execve") {
     if (failed(result, Errno.ENOENT)) return { why: "there is no such program" };
     if (failed(result, Errno.EACCES)) {
       return {
         why: `uid ${command.uid} may not execute it`,
         fix:
-          "make it and the directories above it readable to that user, or show them to it (skep sandbox --readable PATH)",
+          "make it and the directories above it readable for that user, or use skep sandbox --readable PATH",
       };
     }
   }
@@ -44,11 +44,11 @@ function explain(
   if (step === "move_mount" && failed(result, Errno.ENOENT)) {
     return {
       why: `there is no directory ${command.mountAt} to mount the bpffs at`,
-      fix: "name an existing one",
+      fix: "create it, or pass an existing directory",
     };
   }
   const answer = result === 0
-    ? `${step}: the other side is gone`
-    : `${step}: ${errnoName(-result)}`;
-  return { why: `${answer} was the answer to one of its steps` };
+    ? `${step} returned end of file`
+    : `${step} failed with ${errnoName(-result)}`;
+  return { why: `its preparation ended: ${answer}` };
 }

@@ -1,7 +1,7 @@
 /**
- * The terminal of an interactive command: a pseudo-terminal of its own, relayed to the caller's.
+ * The pseudo-terminal of an interactive command, relayed to the caller's terminal.
  *
- * With the caller's terminal itself the command could type into it (TIOCSTI) and reconfigure it.
+ * With the caller's terminal, the command could inject input (TIOCSTI) and change its settings.
  *
  * @module
  */
@@ -31,15 +31,15 @@ import {
   VTIME,
 } from "../../uapi/terminals.ts";
 
-/** Where c_cc begins in the kernel's `struct termios`. */
+/** Offset of c_cc in the kernel's `struct termios`. */
 const CONTROL_CHARACTERS = 17;
 const PIECE = 65536;
 
 /** The pseudo-terminal of one command. */
 export class Terminal implements Disposable {
-  /** The descriptors that become the command's 0, 1 and 2; undefined keeps the caller's. */
+  /** The descriptors that become the command's 0, 1 and 2; an undefined one is inherited. */
   readonly standard: readonly (number | undefined)[];
-  /** The slave, until {@linkcode closeSlave}. */
+  /** The slave; valid until {@linkcode closeSlave}. */
   readonly slave: number;
   readonly #kernel: Kernel;
   readonly #master: number;
@@ -71,14 +71,14 @@ export class Terminal implements Disposable {
     const settings = this.#input === undefined ? undefined : calls.settings(this.#input);
     if (typeof settings !== "object") return;
     this.#before = settings;
-    // The command's terminal does line editing, echo and signals; this one only carries bytes.
+    // The command's terminal does line editing, echo and signals; the caller's only carries bytes.
     calls.setSettings(0, rawSettings(settings));
   }
 
   /**
-   * Opens a pseudo-terminal when any of 0, 1 and 2 is a terminal; undefined otherwise.
+   * Opens a pseudo-terminal when 0, 1 or 2 is a terminal; returns undefined otherwise.
    *
-   * @throws {KernelError} when there is no pseudo-terminal to be had.
+   * @throws {KernelError} when no pseudo-terminal can be opened.
    */
   static open(kernel: Kernel, uid: number, gid: number): Terminal | undefined {
     const { terminals } = kernel.processes;
@@ -96,27 +96,27 @@ export class Terminal implements Disposable {
     });
   }
 
-  /** Closes this process's copy of the slave, when the command has its own. */
+  /** Closes this process's copy of the slave; call it when the command has its own. */
   closeSlave(): void {
     if (!this.#slaveOpen) return;
     this.#slaveOpen = false;
     this.#kernel.close(this.slave);
   }
 
-  /** Carries bytes both ways until the last process that has the slave open has closed it. */
+  /** Relays bytes in both directions until every process has closed the slave. */
   async relay(): Promise<void> {
     const kernel = this.#kernel;
     if (this.#input !== undefined) this.#readInput(this.#input);
     while (this.#open && await kernel.poller.wait(this.#master)) {
       const { result, bytes } = kernel.read(this.#master, PIECE);
       if (failed(result, Errno.EAGAIN)) continue;
-      // EIO: the slave is closed everywhere.
+      // EIO: every process has closed the slave.
       if (result < 0 || bytes.length === 0) break;
       await this.#writeAll(this.#output, bytes);
     }
   }
 
-  /** Restores the caller's terminal and closes what is open. */
+  /** Restores the caller's terminal and closes all descriptors. */
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
@@ -138,7 +138,7 @@ export class Terminal implements Disposable {
     }
   }
 
-  /** Writes all bytes, waiting where the other side is full. */
+  /** Writes all bytes, waiting while the receiver is full. */
   async #writeAll(fd: number, bytes: Uint8Array): Promise<void> {
     let rest = bytes;
     while (rest.length > 0 && this.#open) {
@@ -150,7 +150,7 @@ export class Terminal implements Disposable {
   }
 }
 
-/** Settings without line editing, echo, signals and translation: what cfmakeraw(3) does. */
+/** Returns settings without line editing, echo, signals and translation, as cfmakeraw(3) does. */
 function rawSettings(settings: Uint8Array): Uint8Array<ArrayBuffer> {
   const raw = new Uint8Array(settings);
   const view = new DataView(raw.buffer);

@@ -1,8 +1,8 @@
 /**
- * The user of a sandbox outside: a uid that nobody else has.
+ * The user of a sandbox outside: a uid that no other process has.
  *
- * What shares a uid can send signals to the command, read its files and, as the owner of its user
- * namespace, enter it. So each sandbox takes a uid of its own from a range that no other software uses.
+ * A process with the same uid can send signals to the command, read its files and, as owner of its user
+ * namespace, enter it. So each sandbox takes a separate uid from a range that no other software uses.
  *
  * @module
  */
@@ -16,13 +16,13 @@ import { O_CREAT, O_RDWR } from "../../uapi/files.ts";
 export interface UserRange {
   /** The first uid, which is also the first gid. */
   readonly first: number;
-  /** How many there are. */
+  /** Number of uids. */
   readonly count: number;
 }
 
 /**
- * 65,536 uids from 0x70000000 on. systemd's list of ranges (docs/UIDS-GIDS.md) has nothing there, and
- * shadow's defaults for /etc/subuid end below.
+ * 65,536 uids from 0x70000000. systemd's list of ranges (docs/UIDS-GIDS.md) has none there, and shadow's
+ * defaults for /etc/subuid end below.
  */
 export const DEFAULT_USER_RANGE: UserRange = { first: 0x70000000, count: 65536 };
 
@@ -35,13 +35,13 @@ export interface SandboxUser extends Disposable {
 }
 
 const LOCKS = "/run/skep/uid";
-/** How many uids are tried before the range counts as full. */
+/** Number of uids to try before the range counts as full. */
 const TRIES = 256;
 
 /**
- * Locks a uid of the range that is in no user database, no subordinate range and no task.
+ * Locks a uid of the range that is in no user database, in no subordinate range and in no task.
  *
- * The lock is flock(2) on a file below `/run/skep/uid`: it ends with the process that holds it.
+ * The lock is flock(2) on a file in `/run/skep/uid`: it ends with the process that holds it.
  *
  * @throws {KernelError} EAGAIN when no uid of the range is free; the errno of the lock file otherwise.
  */
@@ -52,7 +52,7 @@ export function lockUser(kernel: Kernel, range: UserRange = DEFAULT_USER_RANGE):
     if (taken.some(({ first, count }) => uid >= first && uid < first + count)) continue;
     const fd = lock(kernel, uid);
     if (fd === undefined) continue;
-    // Looked at under the lock: a sandbox that has just ended may still have tasks.
+    // Checked under the lock: a sandbox that has just ended may still have tasks.
     if (!hasTasks(kernel, uid)) {
       return {
         uid,
@@ -75,7 +75,7 @@ export function lockUser(kernel: Kernel, range: UserRange = DEFAULT_USER_RANGE):
   });
 }
 
-/** A descriptor of the locked file; undefined when another process holds the lock. */
+/** Returns a descriptor of the locked file; undefined when another process holds the lock. */
 function lock(kernel: Kernel, uid: number): number | undefined {
   for (const [path, mode] of [["/run/skep", 0o755], [LOCKS, 0o700]] as const) {
     const made = kernel.makeDirectory(path, mode);
@@ -102,7 +102,7 @@ function unlockable(subject: string, command: string, number: number): KernelErr
   });
 }
 
-/** Ids in the databases of users and groups, and the ranges that are given to users' containers. */
+/** Returns the ids in the user and group databases, and the subordinate ranges. */
 function takenIds(kernel: Kernel): UserRange[] {
   const ranges: UserRange[] = [];
   for (const path of ["/etc/passwd", "/etc/group"]) {
@@ -122,7 +122,7 @@ function lines(kernel: Kernel, path: string): string[][] {
   return new TextDecoder().decode(bytes).split("\n").map((line) => line.split(":"));
 }
 
-/** Whether any thread of the machine has the uid as its real, effective, saved or filesystem uid. */
+/** Returns whether any thread of the machine has the uid as real, effective, saved or file system uid. */
 function hasTasks(kernel: Kernel, uid: number): boolean {
   const pattern = new RegExp(`^Uid:.*\\b${uid}\\b`, "m");
   const isNumber = (name: string): boolean => /^\d+$/.test(name);

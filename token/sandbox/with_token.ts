@@ -1,5 +1,5 @@
 /**
- * A function of a module, run where only a BPF token helps: for tests of what loads without privileges.
+ * Runs a function of a module with a BPF token and without privileges, for tests.
  *
  * @module
  */
@@ -12,26 +12,34 @@ import { DEFAULT_MOST_OUTPUT, openPipe, readToEnd } from "./pipes.ts";
 import { processEnvironment } from "../resolve.ts";
 import { runInSandbox, type SandboxOptions } from "./sandbox.ts";
 
-/** What {@linkcode withToken} runs, and with what. The rest is as for {@linkcode runInSandbox}. */
+/** Options of {@linkcode withToken}; the others are those of {@linkcode runInSandbox}. */
 export interface WithTokenOptions extends Omit<SandboxOptions, "command" | "output"> {
   /** The module, by URL or path: usually `import.meta.url`. */
   readonly module: string | URL;
-  /** The name of the function that it exports; default `default`. */
+  /**
+   * The name of the exported function.
+   *
+   * @default {"default"}
+   */
   readonly function?: string | undefined;
-  /** What the function is called with: what JSON can hold. */
+  /** The function's arguments, as JSON. */
   readonly arguments?: readonly JsonValue[] | undefined;
-  /** More flags for `deno run`; default `-A`. */
+  /**
+   * Flags for `deno run`.
+   *
+   * @default {["-A"]}
+   */
   readonly denoArguments?: readonly string[] | undefined;
 }
 
 /**
- * Calls a function of a module in a process of its own, unprivileged outside and root of a user
- * namespace inside, which has exactly the delegation that is given; and gives back its result.
+ * Calls a function of a module in a new process, which is unprivileged outside and root of a user namespace
+ * inside, with exactly the given delegation; returns the function's result.
  *
- * Result and arguments go through JSON. An error that the function throws is thrown here as a
- * {@linkcode SkepError} with its facts. The process sees, whatever their permissions, Deno, the working
- * directory, the directories of the modules that it imports, and of Deno's cache only their packages. It
- * needs root, as {@linkcode runInSandbox} does.
+ * Result and arguments pass through JSON. An error that the function throws is thrown here as a
+ * {@linkcode SkepError} with its facts. Whatever their permissions, the process can read Deno, the working
+ * directory, the directories of the modules that it imports, and, of Deno's cache, their packages. Needs
+ * root, as {@linkcode runInSandbox} does.
  *
  * @example
  * ```ts ignore
@@ -63,7 +71,7 @@ export async function withToken<Result = JsonValue>(options: WithTokenOptions): 
     const graph = [...await moduleFiles(url), ...await moduleFiles(runner)];
     const readable = [
       Deno.execPath(),
-      // The root directory cannot be mounted over itself, and everybody sees it.
+      // The root directory cannot be mounted over itself, and is visible anyway.
       ...(Deno.cwd() === "/" ? [] : [Deno.cwd()]),
       ...graph.filter((path) => kernel.stat(path).result >= 0),
       ...(options.readable ?? []),
@@ -84,7 +92,7 @@ export async function withToken<Result = JsonValue>(options: WithTokenOptions): 
       descriptors: [writing, ...(options.descriptors ?? [])],
       command: [Deno.execPath(), "run", "--quiet", "--no-lock", ...denoArguments, runner],
       onStep: (text) => {
-        // The child has its copy by now; with ours open the result would have no end.
+        // The child has its copy; with this one open, the result would have no end of file.
         if (writingOpen) kernel.close(writing);
         writingOpen = false;
         options.onStep?.(text);
@@ -107,7 +115,7 @@ function resultOf<Result>(text: string, name: string, url: string, code: number)
     throw new SkepError({
       doing: "call",
       subject: `${name} of ${url}`,
-      why: `the process ended with exit status ${code} before it gave a result`,
+      why: `the process ended with exit status ${code} before it returned a result`,
       stage: "usage",
     });
   }
@@ -126,7 +134,7 @@ function resultOf<Result>(text: string, name: string, url: string, code: number)
   });
 }
 
-/** What `run_module.ts` tells of an error. */
+/** An error as `run_module.ts` reports it. */
 interface RemoteError {
   readonly name: string;
   readonly message: string;
@@ -144,7 +152,7 @@ function moduleUrl(module: string | URL): string {
   return URL.canParse(module) ? module : new URL(module, `file://${Deno.cwd()}/`).href;
 }
 
-/** Where Deno keeps what it has downloaded. */
+/** Returns the directory of Deno's cache; undefined when it does not exist. */
 function denoDirectory(
   kernel: Kernel,
   environment: { readonly [name: string]: string },
