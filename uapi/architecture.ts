@@ -1,12 +1,12 @@
 /**
- * Constants whose number depends on the architecture.
+ * Constants whose values depend on the architecture.
  *
  * Written by `deno task generate --headers FOLDER`. Do not edit.
  *
  * @module
  */
 
-/** An architecture that skep runs on, as `uname -m` and `Deno.build.arch` spell it. */
+/** A supported architecture, as in `uname -m` and `Deno.build.arch`. */
 export type Architecture = "x86_64" | "aarch64";
 
 /** The numbers by architecture. */
@@ -29,7 +29,7 @@ export const architectures = {
   },
 } as const;
 
-/** The numbers of a machine, by what `uname -m` says; those of x86-64 for one that skep does not know. */
+/** Returns the numbers of a machine by its `uname -m`; those of x86-64 for an unknown one. */
 export function numbersOf(machine: string): typeof architectures[Architecture] {
   return architectures[machine === "aarch64" ? "aarch64" : "x86_64"];
 }

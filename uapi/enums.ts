@@ -451,47 +451,47 @@ export type HelperName = keyof typeof Helper;
 
 const commandNames: readonly (CommandName | undefined)[] = byNumber(Command);
 
-/** The name of one of the commands of bpf(2) by number, or `undefined` where this version knows none. */
+/** Returns the name of one of the commands of bpf(2) by number; undefined for an unknown number. */
 export function commandName(number: number): CommandName | undefined {
   return commandNames[number];
 }
 
 const mapTypeNames: readonly (MapTypeName | undefined)[] = byNumber(MapType);
 
-/** The name of one of the map types by number, or `undefined` where this version knows none. */
+/** Returns the name of one of the map types by number; undefined for an unknown number. */
 export function mapTypeName(number: number): MapTypeName | undefined {
   return mapTypeNames[number];
 }
 
 const programTypeNames: readonly (ProgramTypeName | undefined)[] = byNumber(ProgramType);
 
-/** The name of one of the program types by number, or `undefined` where this version knows none. */
+/** Returns the name of one of the program types by number; undefined for an unknown number. */
 export function programTypeName(number: number): ProgramTypeName | undefined {
   return programTypeNames[number];
 }
 
 const attachTypeNames: readonly (AttachTypeName | undefined)[] = byNumber(AttachType);
 
-/** The name of one of the attach types by number, or `undefined` where this version knows none. */
+/** Returns the name of one of the attach types by number; undefined for an unknown number. */
 export function attachTypeName(number: number): AttachTypeName | undefined {
   return attachTypeNames[number];
 }
 
 const linkTypeNames: readonly (LinkTypeName | undefined)[] = byNumber(LinkType);
 
-/** The name of one of the link types by number, or `undefined` where this version knows none. */
+/** Returns the name of one of the link types by number; undefined for an unknown number. */
 export function linkTypeName(number: number): LinkTypeName | undefined {
   return linkTypeNames[number];
 }
 
 const helperNames: readonly (HelperName | undefined)[] = byNumber(Helper);
 
-/** The name of one of the helper functions by number, or `undefined` where this version knows none. */
+/** Returns the name of one of the helper functions by number; undefined for an unknown number. */
 export function helperName(number: number): HelperName | undefined {
   return helperNames[number];
 }
 
-/** Of several names of a number the first that is not deprecated. */
+/** Maps each number to its name; of several names, the first that is not deprecated. */
 function byNumber<Name extends string>(
   table: { readonly [name in Name]: number },
 ): (Name | undefined)[] {

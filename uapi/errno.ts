@@ -1,5 +1,5 @@
 /**
- * Errno by name. A system call's result is zero or more, or `-errno`: `-Errno.EPERM`. Errors carry the name.
+ * Errno by name. System calls return zero or more, or `-errno`: `-Errno.EPERM`. Errors carry the name.
  *
  * @module
  */
@@ -18,9 +18,9 @@ const names: (ErrnoName | undefined)[] = [];
 for (const name of Object.keys(Errno) as ErrnoName[]) names[Errno[name]] = name;
 
 /**
- * The name of an errno, whichever its sign: `1` and `-1` are both `"EPERM"`.
+ * Returns the name of an errno of either sign: `1` and `-1` are both `"EPERM"`.
  *
- * A number that has no name gives `"E<number>"`, so that a message never lacks it.
+ * A number without a name becomes `"E<number>"`.
  *
  * @example
  * ```ts
@@ -37,9 +37,10 @@ export function errnoName(number: number): string {
 }
 
 /**
- * Whether a call failed with an errno, or with one of several.
+ * Returns whether a call failed with one of up to three errnos.
  *
- * @param result What a system call answered: zero or more, or `-errno`; what else a function answers has not failed.
+ * @param result A system call's result: zero or more, or `-errno`; an object or undefined counts as
+ * success.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * Numbers of errno, as x86-64 and aarch64 share them: those of `linux/errno.h`, and some of the kernel's own
- * that user space gets to see.
+ * Errno numbers, the same on x86-64 and aarch64: those of `linux/errno.h`, and some of the kernel's internal ones
+ * that system calls return.
  *
  * Written by `deno task generate --headers FOLDER`. Do not edit.
  *

@@ -4,12 +4,12 @@
  * @module
  */
 
-/** Where a field lies: offset and size in bytes, and for a bit field shift and width in bits. */
+/** A field's offset and size in bytes; for a bitfield also shift and width in bits. */
 export type Field =
   | readonly [offset: number, size: number]
   | readonly [offset: number, size: number, shift: number, width: number];
 
-/** A view of bytes that the kernel wrote or will read. */
+/** Returns a view of bytes that the kernel wrote or will read. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -19,7 +19,7 @@ function getWord(view: DataView, offset: number, size: number): bigint {
   return BigInt(getNumber(view, [offset, size]));
 }
 
-/** Writes a field of a struct; numbers are cut to its size. */
+/** Writes a field of a struct; numbers are truncated to its size. */
 export function setField(view: DataView, field: Field, value: number | bigint): void {
   const [offset, size, shift, width = 0] = field;
   if (shift !== undefined) {
@@ -37,7 +37,7 @@ export function setField(view: DataView, field: Field, value: number | bigint): 
   else view.setUint8(offset, Number(value));
 }
 
-/** Reads a field of up to 32 bits, or a 64-bit one that is known to be small, as a number. */
+/** Reads a field of up to 32 bits, or a 64-bit one that is known to be a safe integer, as a number. */
 export function getNumber(view: DataView, field: Field): number {
   const [offset, size, shift, width = 0] = field;
   if (shift !== undefined) {
@@ -58,49 +58,49 @@ export function getLong(view: DataView, field: Field): bigint {
   return view.getBigUint64(field[0], true);
 }
 
-/** Where a field ends: bytes from the start of its struct. */
+/** Returns the offset of a field's end in bytes. */
 export function endOf(field: Field): number {
   return field[0] + field[1];
 }
 
-/** The bytes of a field: a name, a hash. */
+/** Returns the bytes of a field, such as a name or hash. */
 export function getBytes(bytes: Uint8Array, field: Field): Uint8Array {
   return bytes.subarray(field[0], endOf(field));
 }
 
 /**
- * Reads a struct that may end earlier than it does today: an older kernel does not write the newer fields,
- * and they read as zero.
+ * Reads a struct that can be shorter than this version's: fields that an older kernel does not write read
+ * as zero.
  */
 export class StructReader {
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #view: DataView;
 
-  /** `size` is that of the struct as it is known today. */
+  /** Copies the struct; `size` is this version's size in bytes. */
   constructor(bytes: Uint8Array, size: number) {
     this.#bytes = new Uint8Array(size);
     this.#bytes.set(bytes.subarray(0, size));
     this.#view = viewOf(this.#bytes);
   }
 
-  /** A field of up to 32 bits, or a 64-bit one that is known to be small. */
+  /** Reads a field of up to 32 bits, or a 64-bit one that is known to be a safe integer. */
   number(field: Field): number {
     return getNumber(this.#view, field);
   }
 
-  /** A field of 64 bits. */
+  /** Reads a field of 64 bits. */
   long(field: Field): bigint {
     return getLong(this.#view, field);
   }
 
-  /** A field of characters, up to its first NUL. */
+  /** Reads a field of characters up to its first NUL. */
   text(field: Field): string {
     const bytes = getBytes(this.#bytes, field);
     const end = bytes.indexOf(0);
     return String.fromCharCode(...end < 0 ? bytes : bytes.subarray(0, end));
   }
 
-  /** A field of bytes, in hexadecimal digits. */
+  /** Reads a field of bytes as hexadecimal digits. */
   hex(field: Field): string {
     return getBytes(this.#bytes, field).toHex();
   }

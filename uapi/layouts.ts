@@ -3,12 +3,12 @@
  *
  * Written by `deno task generate` from the kernel BTF kept in `tests/support/uapi.btf.ts`. Do not edit.
  *
- * A field is a {@linkcode Field}. All are the same on x86-64 and aarch64.
+ * Each field is a {@linkcode Field}. The layouts are the same on x86-64 and aarch64.
  *
  * @module
  */
 
-/** Bytes of `union bpf_attr`. */
+/** Size of `union bpf_attr` in bytes. */
 export const attributeSize = 168;
 
 /** The fields of `union bpf_attr` by command. */
@@ -256,7 +256,7 @@ export const attributes = {
   },
 } as const;
 
-/** Bytes of each struct, as this version of skep knows it. */
+/** Size of each struct in bytes, in this version. */
 export const structSizes = {
   bpf_prog_info: 232,
   bpf_map_info: 104,

@@ -1,7 +1,7 @@
 /**
  * Mounting: mount(2), fsopen(2), fsconfig(2), open_tree(2), mount_setattr(2).
  *
- * Names and numbers are those of Linux's headers and of libc's, the same on x86-64 and aarch64.
+ * Names and numbers come from the headers of Linux and libc, and are the same on x86-64 and aarch64.
  *
  * Written by `deno task generate --headers FOLDER`. Do not edit.
  *

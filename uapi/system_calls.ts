@@ -181,7 +181,7 @@ export const systemCallTables = {
 /** Numbers of system calls by name: those of one architecture. */
 export type SystemCalls = typeof systemCallTables[Architecture];
 
-/** The numbers of a machine, by what `uname -m` says; those of x86-64 for one that skep does not know. */
+/** Returns the numbers of a machine by its `uname -m`; those of x86-64 for an unknown one. */
 export function systemCallsOf(machine: string): SystemCalls {
   return systemCallTables[machine === "aarch64" ? "aarch64" : "x86_64"];
 }

@@ -3,12 +3,12 @@
  *
  * Written by `deno task generate` from the kernel BTF kept in `tests/support/uapi.btf.ts`. Do not edit.
  *
- * A field is a {@linkcode Field}. All are the same on x86-64 and aarch64.
+ * Each field is a {@linkcode Field}. The layouts are the same on x86-64 and aarch64.
  *
  * @module
  */
 
-/** Bytes of each struct, as this version of skep knows it. */
+/** Size of each struct in bytes, in this version. */
 export const systemStructSizes = {
   statx: 256,
   statfs: 120,

@@ -1,12 +1,12 @@
 /**
- * How libbpf's `usdt.bpf.h` describes the place and the arguments of a USDT probe to a program.
+ * The structs of libbpf's `usdt.bpf.h`, which describe a USDT probe and its arguments to programs.
  *
  * Written by `deno task generate --usdt FOLDER`, once for each version of the header. Do not edit.
  *
  * @module
  */
 
-/** Most arguments of a probe. */
+/** Maximum number of arguments of a probe. */
 export const BPF_USDT_MAX_ARG_CNT = 12;
 /** `enum __bpf_usdt_arg_type`. */
 export const BPF_USDT_ARG_CONST = 0;

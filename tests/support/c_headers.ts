@@ -1,24 +1,24 @@
 /**
- * Asks a C compiler what the headers say: the source that `uapi/` is generated from and compared with.
+ * Evaluates C headers with a compiler: the source that `uapi/` is generated from and compared with.
  *
  * @module
  */
 
-/** The architectures that skep runs on. */
+/** The supported architectures. */
 export type Architecture = "x86_64" | "aarch64";
 
 /** A compiler with the headers of one architecture. */
 export interface CHeaders {
   readonly architecture: Architecture;
-  /** The command with its flags, the source comes on its standard input. */
+  /** The command with its flags; it reads the source from standard input. */
   readonly command: readonly string[];
 }
 
-/** What the headers say to a list of claims. */
+/** The results of a list of claims. */
 export interface Verdicts {
   /** Claims that hold. */
   readonly held: readonly string[];
-  /** Claims about names that these headers do not have: they may be older. */
+  /** Claims about names that these headers lack, because they may be older. */
   readonly unknown: readonly string[];
   /** Claims that are false. */
   readonly false: readonly string[];
@@ -42,9 +42,9 @@ function isThere(path: string): boolean {
 }
 
 /**
- * A compiler for an architecture, or a text that says why there is none.
+ * Returns a compiler for an architecture, or a text with the reason why there is none.
  *
- * @param root Where linux-libc-dev and, for another architecture, libc6-dev-…-cross are unpacked.
+ * @param root The folder with unpacked linux-libc-dev and, for another architecture, libc6-dev-…-cross.
  */
 export function findHeaders(architecture: Architecture, root: string = ""): CHeaders | string {
   const native = architecture === Deno.build.arch;
@@ -92,7 +92,7 @@ async function compile(
 const errorLimit = (headers: CHeaders): string =>
   headers.command[0] === "clang" ? "-ferror-limit=0" : "-fmax-errors=0";
 
-/** Headers that others use without including them. */
+/** Headers that others depend on without including them. */
 const before: { readonly [header: string]: string } = {
   "asm/siginfo.h": "linux/types.h",
   "linux/if.h": "sys/socket.h",
@@ -106,7 +106,7 @@ function include(header: string): string {
   }#include <${header}>\n`;
 }
 
-/** Checks claims, C expressions that must be true, each a constant. */
+/** Checks claims: C constant expressions that must be true. */
 export async function checkClaims(
   headers: CHeaders,
   header: string,
@@ -137,7 +137,10 @@ export async function checkClaims(
   };
 }
 
-/** The values of integer constant expressions; those with names that the header does not define are left out. */
+/**
+ * Returns the values of integer constant expressions; those with names that the header does not define are
+ * omitted.
+ */
 export async function readConstants(
   headers: CHeaders,
   header: string,
@@ -146,7 +149,7 @@ export async function readConstants(
   const claim = (expression: string): string => `(${expression}) == (${expression})`;
   const { held } = await checkClaims(headers, header, expressions.map(claim));
   const known = expressions.filter((expression) => held.includes(claim(expression)));
-  // As the kernel's own asm-offsets.c: the assembler's text carries the numbers.
+  // As in the kernel's asm-offsets.c, the assembler's text carries the numbers.
   const lines = known.map((expression, at) =>
     `  __asm__ volatile("\\n.ascii \\"->${at} %c0\\"" :: "i"((long long)(${expression})));`
   );
@@ -166,13 +169,13 @@ export async function readConstants(
   return found;
 }
 
-/** Names that a header defines or enumerates and that begin with a prefix, in its order. */
+/** Returns the names with a prefix that a header defines or enumerates, in its order. */
 export async function namesIn(
   headers: CHeaders,
   header: string,
   prefix: string,
 ): Promise<readonly string[]> {
-  // Comments are gone after the preprocessor, and -dD keeps the macros.
+  // The preprocessor removes comments; -dD keeps the macros.
   const { output } = await compile(headers, ["-E", "-dD"], include(header));
   const names = new Set<string>();
   const pattern = new RegExp(`^#define (${prefix}\\w+) |^\\s*(${prefix}\\w+)\\s*[=,]`, "gm");

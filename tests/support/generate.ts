@@ -1,12 +1,12 @@
 /**
- * Writes `uapi/layouts.ts` and `uapi/enums.ts` from the kernel BTF kept in
- * `tests/support/uapi.btf.ts`: `deno task generate`.
+ * Writes `uapi/layouts.ts` and `uapi/enums.ts` from the kernel BTF kept in `tests/support/uapi.btf.ts`:
+ * `deno task generate`.
  *
- * With `--from FILE` (a vmlinux BTF, as `/sys/kernel/btf/vmlinux`) it first cuts the types that it
- * needs out of FILE and keeps those: that is how a newer kernel's names come in.
+ * With `--from FILE` (a vmlinux BTF such as `/sys/kernel/btf/vmlinux`) it first extracts the types that it
+ * needs from FILE and keeps those: this adds a newer kernel's names.
  *
- * With `--headers FOLDER` it also writes the constants, which BTF does not have (most are macros), from
- * the C headers in FOLDER: see `generate_constants.ts`. With `--usdt FOLDER`, once for each version, the
+ * With `--headers FOLDER` it also writes the constants, which BTF lacks (most are macros), from the C
+ * headers in FOLDER: see `generate_constants.ts`. With `--usdt FOLDER`, once per version, it writes the
  * layouts of `bpf/usdt.bpf.h` in FOLDER.
  *
  * @module
@@ -18,7 +18,7 @@ import { type FlatField, flatFields } from "./flat_fields.ts";
 import { snapshot } from "./uapi.btf.ts";
 import { readUsdtHeader, type UsdtHeader, usdtText } from "./usdt_header.ts";
 
-/** The enumerations: kernel name, name here, prefix, and what the values are. */
+/** The enumerations: kernel name, constant, prefix, and a description of the values. */
 const enumerations = [
   ["bpf_cmd", "Command", "BPF_", "commands of bpf(2)"],
   ["bpf_map_type", "MapType", "BPF_MAP_TYPE_", "map types"],
@@ -28,7 +28,10 @@ const enumerations = [
   ["bpf_func_id", "Helper", "BPF_FUNC_", "helper functions"],
 ] as const;
 
-/** The members of `union bpf_attr`: name here, and the member's name or, for one without, a field of it. */
+/**
+ * The members of `union bpf_attr`: name in `attributes`, and the member's name or, for an anonymous one,
+ * that of a field.
+ */
 const members = [
   ["map_create", "map_type"],
   ["element", "key"],
@@ -56,7 +59,7 @@ const members = [
 
 /**
  * The structs of each generated file, and the C header that defines them; `undefined` where none does.
- * `kernel=header` for one that the header names otherwise.
+ * `kernel=header` for a struct with another name in the header.
  */
 export const structFiles: readonly {
   readonly file: string;
@@ -76,7 +79,7 @@ export const structFiles: readonly {
         bpf_cpumap_val`,
       ],
       ["linux/perf_event.h", "perf_event_attr perf_event_header perf_event_mmap_page"],
-      // The header before each record is described in linux/bpf.h by its size and its two bits alone.
+      // linux/bpf.h describes the header before each record only by its size and two bits.
       [undefined, "bpf_ringbuf_hdr"],
     ],
   },
@@ -104,7 +107,7 @@ export const structFiles: readonly {
   },
 ];
 
-/** The structs in a text of {@linkcode structFiles}, with the names that the header has for them. */
+/** Returns the structs in a text of {@linkcode structFiles}, with their names in the header. */
 export function namesOf(text: string): [kernel: string, header: string][] {
   return text.trim().split(/\s+/).map((name) => {
     const [kernel = "", header = kernel] = name.split("=");
@@ -116,14 +119,18 @@ const structNames = structFiles.flatMap(({ headers }) =>
   headers.flatMap(([, names]) => namesOf(names).map(([name]) => name))
 );
 
-/** The id of a type that must be there. */
+/**
+ * Returns the id of a type.
+ *
+ * @throws {TypeError} when the BTF lacks it.
+ */
 export function idOf(btf: Btf, name: string, kinds: Parameters<Btf["find"]>[1]): number {
   const id = btf.find(name, kinds);
   if (id === undefined) throw new TypeError(`Cannot generate: the BTF has no type "${name}"`);
   return id;
 }
 
-/** The types of a kernel's BTF that the generated files are made from, as a small BTF. */
+/** Extracts the types of a kernel's BTF that the generated files are made from. */
 export function cutSnapshot(kernel: Btf): Uint8Array<ArrayBuffer> {
   return cutBtf(kernel, [
     ...enumerations.map(([name]) => idOf(kernel, name, ["enum", "enum64"])),
@@ -135,7 +142,7 @@ export function cutSnapshot(kernel: Btf): Uint8Array<ArrayBuffer> {
 const generatedNote = "Written by `deno task generate` from the kernel BTF kept in " +
   "`tests/support/uapi.btf.ts`. Do not edit.";
 
-/** The text of `uapi/enums.ts`, before `deno fmt`. */
+/** Returns the text of `uapi/enums.ts`, before `deno fmt`. */
 export function enumsText(btf: Btf): string {
   const tables: string[] = [];
   const reverse: string[] = [];
@@ -144,7 +151,7 @@ export function enumsText(btf: Btf): string {
     const isEnd = (name: string): boolean => name.startsWith("__MAX") || name.endsWith("MAX_ID");
     const end = Number(type.values.find(({ name }) => isEnd(name))?.value ?? Infinity);
     const lines = type.values
-      // Above the end are flags that share the enumeration (BPF_COMMON_ATTRS).
+      // Values above the end are flags that share the enumeration (BPF_COMMON_ATTRS).
       .filter(({ name, value }) => !name.startsWith("__") && Number(value) < end)
       .map(({ name, value }) => `  ${name.slice(prefix.length).toLowerCase()}: ${value},`);
     tables.push(
@@ -161,7 +168,7 @@ export function enumsText(btf: Btf): string {
     reverse.push(
       `const ${lower}Names: readonly (${constant}Name | undefined)[] = byNumber(${constant});`,
       "",
-      `/** The name of one of the ${what} by number, or \`undefined\` where this version knows none. */`,
+      `/** Returns the name of one of the ${what} by number; undefined for an unknown number. */`,
       `export function ${lower}Name(number: number): ${constant}Name | undefined {`,
       `  return ${lower}Names[number];`,
       "}",
@@ -178,7 +185,7 @@ export function enumsText(btf: Btf): string {
 
 ${tables.join("\n")}
 ${reverse.join("\n")}
-/** Of several names of a number the first that is not deprecated. */
+/** Maps each number to its name; of several names, the first that is not deprecated. */
 function byNumber<Name extends string>(
   table: { readonly [name in Name]: number },
 ): (Name | undefined)[] {
@@ -193,13 +200,13 @@ function byNumber<Name extends string>(
 }
 
 function table(name: string, list: readonly FlatField[]): string {
-  // A name that a struct and one nested in it share stays the outer one's.
+  // A field of a nested struct with the name of an outer field is omitted.
   const unique = new Map(list.map(({ name: field, field: text }) => [field, text]));
   const lines = [...unique].map(([field, text]) => `    ${field}: [${text.join(", ")}],\n`);
   return `  ${name}: {\n${lines.join("")}  },\n`;
 }
 
-/** The parts of \`union bpf_attr\` by the name that they have here. */
+/** Returns the parts of `union bpf_attr` by their names in `attributes`. */
 export function attributeParts(btf: Btf): [name: string, fields: readonly FlatField[]][] {
   const attr = btf.type(idOf(btf, "bpf_attr", "union"));
   if (attr.kind !== "union") throw new TypeError("Cannot generate: bpf_attr is not a union");
@@ -217,7 +224,7 @@ export function attributeParts(btf: Btf): [name: string, fields: readonly FlatFi
   });
 }
 
-/** The text of a file of layouts, before `deno fmt`. */
+/** Returns the text of a file of layouts, before `deno fmt`. */
 function layoutsText(btf: Btf, { title, constants, headers }: typeof structFiles[number]): string {
   const names = headers.flatMap(([, list]) => namesOf(list).map(([name]) => name));
   const [sizesName, layoutsName] = constants;
@@ -230,7 +237,7 @@ function layoutsText(btf: Btf, { title, constants, headers }: typeof structFiles
   const parts = attributeParts(btf);
   if (parts.length < members.length) throw new TypeError("Cannot generate: bpf_attr lacks a part");
   const attr = `
-/** Bytes of \`union bpf_attr\`. */
+/** Size of \`union bpf_attr\` in bytes. */
 export const attributeSize = ${btf.size(idOf(btf, "bpf_attr", "union"))};
 
 /** The fields of \`union bpf_attr\` by command. */
@@ -242,12 +249,12 @@ ${parts.map(([name, list]) => table(name, list)).join("")}} as const;
  *
  * ${generatedNote}
  *
- * A field is a {@linkcode Field}. All are the same on x86-64 and aarch64.
+ * Each field is a {@linkcode Field}. The layouts are the same on x86-64 and aarch64.
  *
  * @module
  */
 ${constants[1] === "structs" ? attr : ""}
-/** Bytes of each struct, as this version of skep knows it. */
+/** Size of each struct in bytes, in this version. */
 export const ${sizesName} = {
 ${sizes.join("")}} as const;
 
@@ -257,23 +264,23 @@ ${layouts.join("")}} as const;
 `;
 }
 
-/** The BTF that is kept. */
+/** Returns the kept BTF. */
 export function keptBtf(): Btf {
   return Btf.parse(Uint8Array.fromBase64(snapshot.replaceAll(/\s/g, "")), { name: "uapi" });
 }
 
-/** The text of `tests/support/uapi.btf.ts`. */
+/** Returns the text of `tests/support/uapi.btf.ts`. */
 function snapshotText(bytes: Uint8Array): string {
   const lines = bytes.toBase64().match(/.{1,96}/g) ?? [];
   return `/**
- * The types of bpf(2) and perf_event_open(2), cut out of a kernel's BTF, in base64.
+ * The types of bpf(2) and perf_event_open(2), extracted from a kernel's BTF, in base64.
  *
  * Written by \`deno task generate --from FILE\`. Do not edit.
  *
  * @module
  */
 
-/** The blob. */
+/** The raw BTF. */
 export const snapshot: string = \`
 ${lines.join("\n")}
 \`;
@@ -295,7 +302,7 @@ async function formatted(text: string): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-/** The generated files as they must be, by path from the repository's root. */
+/** Returns the generated files by path from the repository's root. */
 export async function generate(btf: Btf): Promise<{ readonly [path: string]: string }> {
   return {
     "uapi/enums.ts": await formatted(enumsText(btf)),

@@ -1,8 +1,8 @@
 /**
  * Writes the constants of `uapi/` from C headers: a part of `deno task generate --headers FOLDER`.
  *
- * FOLDER has Debian's newest linux-libc-dev, libc6-dev, libc6-dev-arm64-cross and
- * linux-headers-…-common unpacked (`dpkg -x`).
+ * FOLDER contains Debian's newest linux-libc-dev, libc6-dev, libc6-dev-arm64-cross and
+ * linux-headers-…-common, unpacked with `dpkg -x`.
  *
  * @module
  */
@@ -10,13 +10,13 @@
 import { type Architecture, findHeaders, namesIn, readConstants } from "./c_headers.ts";
 import { families, type Family, kernelErrnos, systemCallNames } from "./uapi_families.ts";
 
-/** The constants of one C header: name to number, or one number for each architecture. */
+/** The constants of one C header: name to number, or to one number per architecture. */
 export interface HeaderConstants {
   readonly header: string;
   readonly constants: ReadonlyMap<string, number | { readonly [arch in Architecture]: number }>;
 }
 
-/** The constants of a family by header. */
+/** Reads the constants of a family, by header. */
 export async function readFamily(family: Family, root: string): Promise<HeaderConstants[]> {
   const [x86, arm] = [findHeaders("x86_64", root), findHeaders("aarch64", root)];
   if (typeof x86 === "string") throw new TypeError(`Cannot generate: ${x86}`);
@@ -46,7 +46,7 @@ export async function readFamily(family: Family, root: string): Promise<HeaderCo
   return found;
 }
 
-/** A number in the base that its kind is usually written in. */
+/** Prints a number in the base in which its kind is usually written. */
 function written(name: string, value: number): string {
   if (value < 8) return String(value);
   if (/^[OS]_/.test(name)) return `0o${value.toString(8)}`;
@@ -60,7 +60,7 @@ function written(name: string, value: number): string {
 
 const note = "Written by `deno task generate --headers FOLDER`. Do not edit.";
 
-/** The text of a family's file, before `deno fmt`. */
+/** Returns the text of a family's file, before `deno fmt`. */
 export function familyText(family: Family, headers: readonly HeaderConstants[]): string {
   const lines = headers.flatMap(({ header, constants }) =>
     [...constants].flatMap(([name, value]) =>
@@ -75,7 +75,7 @@ export function familyText(family: Family, headers: readonly HeaderConstants[]):
   return `/**
  * ${family.title}
  *
- * Names and numbers are those of Linux's headers and of libc's, the same on x86-64 and aarch64.
+ * Names and numbers come from the headers of Linux and libc, and are the same on x86-64 and aarch64.
  *
  * ${note}
  *
@@ -86,7 +86,7 @@ ${lines.join("\n")}
 `;
 }
 
-/** The text of `uapi/architecture.ts`, before `deno fmt`. */
+/** Returns the text of `uapi/architecture.ts`, before `deno fmt`. */
 export function architectureText(headers: readonly HeaderConstants[]): string {
   const tables = (["x86_64", "aarch64"] as const).map((arch) => {
     const lines = headers.flatMap(({ header, constants }) =>
@@ -99,14 +99,14 @@ export function architectureText(headers: readonly HeaderConstants[]): string {
     return `  ${arch}: {\n${lines.join("\n")}\n  },`;
   });
   return `/**
- * Constants whose number depends on the architecture.
+ * Constants whose values depend on the architecture.
  *
  * ${note}
  *
  * @module
  */
 
-/** An architecture that skep runs on, as \`uname -m\` and \`Deno.build.arch\` spell it. */
+/** A supported architecture, as in \`uname -m\` and \`Deno.build.arch\`. */
 export type Architecture = "x86_64" | "aarch64";
 
 /** The numbers by architecture. */
@@ -114,14 +114,14 @@ export const architectures = {
 ${tables.join("\n")}
 } as const;
 
-/** The numbers of a machine, by what \`uname -m\` says; those of x86-64 for one that skep does not know. */
+/** Returns the numbers of a machine by its \`uname -m\`; those of x86-64 for an unknown one. */
 export function numbersOf(machine: string): typeof architectures[Architecture] {
   return architectures[machine === "aarch64" ? "aarch64" : "x86_64"];
 }
 `;
 }
 
-/** The text of `uapi/system_calls.ts`, before `deno fmt`. */
+/** Returns the text of `uapi/system_calls.ts`, before `deno fmt`. */
 async function systemCallsText(root: string): Promise<string> {
   const tables: string[] = [];
   for (const arch of ["x86_64", "aarch64"] as const) {
@@ -154,20 +154,20 @@ ${tables.join("\n")}
 /** Numbers of system calls by name: those of one architecture. */
 export type SystemCalls = typeof systemCallTables[Architecture];
 
-/** The numbers of a machine, by what \`uname -m\` says; those of x86-64 for one that skep does not know. */
+/** Returns the numbers of a machine by its \`uname -m\`; those of x86-64 for an unknown one. */
 export function systemCallsOf(machine: string): SystemCalls {
   return systemCallTables[machine === "aarch64" ? "aarch64" : "x86_64"];
 }
 `;
 }
 
-/** The text of `uapi/errno_numbers.ts`, before `deno fmt`. */
+/** Returns the text of `uapi/errno_numbers.ts`, before `deno fmt`. */
 async function errnoText(root: string): Promise<string> {
   const headers = findHeaders("x86_64", root);
   if (typeof headers === "string") throw new TypeError(`Cannot generate: ${headers}`);
   const names = await namesIn(headers, "linux/errno.h", "E");
   const numbers = [...await readConstants(headers, "linux/errno.h", names)];
-  // Numbers that user space is not meant to see, and that bpf(2) and fsconfig(2) answer all the same.
+  // Numbers that are not meant for user space, but that bpf(2) and fsconfig(2) return nevertheless.
   const folders = [...Deno.readDirSync(`${root}/usr/src`)].map(({ name }) => name);
   const folder = folders.find((name) => /^linux-headers-.*-common$/.test(name));
   const text = await Deno.readTextFile(`${root}/usr/src/${folder}/include/linux/errno.h`);
@@ -177,15 +177,15 @@ async function errnoText(root: string): Promise<string> {
     numbers.push([name, Number(number)]);
   }
   const seen = new Set<number>();
-  // Of two names of a number (EAGAIN and EWOULDBLOCK) the first is the usual one.
+  // Of two names of a number (EAGAIN and EWOULDBLOCK) the first is the common one.
   const unique = numbers.sort(([, a], [, b]) => a - b).filter(([, number]) => {
     if (seen.has(number)) return false;
     seen.add(number);
     return true;
   });
   return `/**
- * Numbers of errno, as x86-64 and aarch64 share them: those of \`linux/errno.h\`, and some of the kernel's own
- * that user space gets to see.
+ * Errno numbers, the same on x86-64 and aarch64: those of \`linux/errno.h\`, and some of the kernel's internal ones
+ * that system calls return.
  *
  * ${note}
  *
@@ -199,7 +199,7 @@ ${unique.map(([name, number]) => `${name}: ${number},`).join("\n")}
 `;
 }
 
-/** All generated files of constants, by path from the repository's root, before `deno fmt`. */
+/** Returns all generated files of constants by path from the repository's root, before `deno fmt`. */
 export async function constantFiles(root: string): Promise<{ readonly [path: string]: string }> {
   const files: { [path: string]: string } = {};
   const all: HeaderConstants[] = [];

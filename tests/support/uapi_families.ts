@@ -1,27 +1,28 @@
 /**
- * The constants of `uapi/`: which file has which, and which C header defines them.
+ * The constants of `uapi/`: the file of each, and the C header that defines it.
  *
- * To add one, put its name under the header that defines it and run
- * `deno task generate --headers FOLDER`.
+ * To add one, put its name under its header and run `deno task generate --headers FOLDER`.
  *
  * @module
  */
 
 /** Constants of one C header. */
 export interface HeaderNames {
-  /** As in `#include <...>`. */
+  /** The header, as in `#include <...>`. */
   readonly header: string;
-  /** Names as C has them, separated by white space. A name that ends with `*` stands for all that begin so. */
+  /**
+   * Names as in C, separated by white space. A name that ends with `*` selects all names with that prefix.
+   */
   readonly names: string;
-  /** Numbers that the header has no name for: name here, and the expression. */
+  /** Numbers without a name in the header: our name, and the expression. */
   readonly expressions?: { readonly [name: string]: string };
 }
 
 /** One generated file of constants. */
 export interface Family {
-  /** Its name in `uapi/`, without `.ts`. */
+  /** The file's name in `uapi/`, without `.ts`. */
   readonly file: string;
-  /** What the constants are for: the first sentence of the file. */
+  /** The first sentence of the file. */
   readonly title: string;
   readonly headers: readonly HeaderNames[];
 }
@@ -30,7 +31,7 @@ export interface Family {
 export const families: readonly Family[] = [
   {
     file: "bpf_flags",
-    title: "Flags and numbers of bpf(2) beside its enumerations.",
+    title: "Flags and constants of bpf(2).",
     headers: [{
       header: "linux/bpf.h",
       names: `BPF_F_* BPF_ANY BPF_NOEXIST BPF_EXIST BPF_OBJ_NAME_LEN BPF_TAG_SIZE BPF_BUILD_ID_SIZE
@@ -223,7 +224,7 @@ export const systemCallNames: readonly string[] =
       /\s+/,
     );
 
-/** Errnos of the kernel's own `include/linux/errno.h`, which is no header for user space. */
+/** Errnos of the kernel's internal `include/linux/errno.h`, which is not a header for user space. */
 export const kernelErrnos: readonly string[] = [
   "ERESTARTSYS",
   "EPROBE_DEFER",

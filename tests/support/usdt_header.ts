@@ -1,5 +1,6 @@
 /**
- * The layout of a USDT probe's spec, from libbpf's `bpf/usdt.bpf.h`: compiled for BPF, read from the BTF.
+ * Reads the layout of a USDT probe's spec from libbpf's `bpf/usdt.bpf.h`: compiles it for BPF and reads the
+ * BTF.
  *
  * @module
  */
@@ -8,11 +9,11 @@ import { Btf, type EnumType } from "../../btf/mod.ts";
 import { ElfFile } from "../../elf/mod.ts";
 import { type FlatField, flatFields } from "./flat_fields.ts";
 
-/** What one version of the header says. */
+/** The layouts of one version of the header. */
 export interface UsdtHeader {
-  /** Bytes of `struct __bpf_usdt_spec`. */
+  /** Size of `struct __bpf_usdt_spec` in bytes. */
   readonly size: number;
-  /** Bytes of `struct __bpf_usdt_arg_spec`. */
+  /** Size of `struct __bpf_usdt_arg_spec` in bytes. */
   readonly argumentSize: number;
   /** BPF_USDT_MAX_ARG_CNT. */
   readonly most: number;
@@ -34,7 +35,7 @@ const SOURCE = `#include <linux/ptrace.h>
 struct __bpf_usdt_spec spec;
 `;
 
-/** Reads the header below an include folder; a text that says why it cannot. */
+/** Reads the header in an include folder; returns a text with the reason when it cannot. */
 export async function readUsdtHeader(include: string): Promise<UsdtHeader | string> {
   const object = await Deno.makeTempFile({ suffix: ".o" });
   try {
@@ -76,7 +77,7 @@ function fieldsText(fields: readonly FlatField[]): string {
   return fields.map(({ name, field }) => `${name}: [${field.join(", ")}],\n`).join("");
 }
 
-/** The text of `uapi/usdt.ts` from the versions of the header, oldest first, before `deno fmt`. */
+/** Returns the text of `uapi/usdt.ts` from the versions of the header, oldest first, before `deno fmt`. */
 export function usdtText(versions: readonly UsdtHeader[]): string {
   const newest = versions.at(-1);
   if (newest === undefined) throw new TypeError("Cannot generate: no version of usdt.bpf.h");
@@ -86,14 +87,14 @@ export function usdtText(versions: readonly UsdtHeader[]): string {
     }} },`
   );
   return `/**
- * How libbpf's \`usdt.bpf.h\` describes the place and the arguments of a USDT probe to a program.
+ * The structs of libbpf's \`usdt.bpf.h\`, which describe a USDT probe and its arguments to programs.
  *
  * Written by \`deno task generate --usdt FOLDER\`, once for each version of the header. Do not edit.
  *
  * @module
  */
 
-/** Most arguments of a probe. */
+/** Maximum number of arguments of a probe. */
 export const BPF_USDT_MAX_ARG_CNT = ${newest.most};
 ${
     newest.kinds.map(({ name, value }) =>
