@@ -68,7 +68,7 @@ Deno.test("attachProgram refuses a target that cannot be parsed", () => {
   assertThrows(
     () => new Attaching().attach("tp/nocategory"),
     AttachError,
-    "does not read as category/name",
+    "is not of the form category/name",
   );
 });
 
