@@ -25,7 +25,7 @@ function attached(kernel: FakeKernel): string[] {
     .filter((command) => command === "link_create" || command === "raw_tracepoint_open");
 }
 
-Deno.test("of options for all programs, each takes what its kind reads", async () => {
+Deno.test("of shared options, each program takes those that its kind reads", async () => {
   const { object, kernel } = await load();
   using _object = object;
   using links = object.attach({

@@ -39,7 +39,7 @@ function kconfig(
   return extern(name, "kconfig", { size, kconfig: { kind, signed }, ...rest });
 }
 
-/** Sources that fail the test when they are asked for what is not given. */
+/** Returns sources that fail the test when a source that is not set is read. */
 function sources(given: Partial<ExternSources>): ExternSources {
   const unasked = (what: string) => (): never => {
     throw new Error(`${what} was read without need`);
@@ -57,7 +57,7 @@ function sources(given: Partial<ExternSources>): ExternSources {
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-/** Reads one line into one extern: its bytes. */
+/** Reads one configuration line into one extern and returns its bytes. */
 function read(spec: ExternSpec, line: string): number[] {
   const values = new KconfigValues([spec]);
   values.read(line, "test");
@@ -82,7 +82,7 @@ Deno.test("kconfig values of every type", () => {
   );
   assertEquals(read(kconfig("CONFIG_X", "text", 4), 'CONFIG_X="ab"'), [0x61, 0x62, 0, 0]);
   assertEquals(read(kconfig("CONFIG_X", "text", 4), 'CONFIG_X=""'), [0, 0, 0, 0]);
-  // Cut, with its NUL.
+  // Truncated, with its NUL.
   assertEquals(read(kconfig("CONFIG_X", "text", 4), 'CONFIG_X="abcdef"'), [0x61, 0x62, 0x63, 0]);
 });
 
@@ -111,7 +111,7 @@ Deno.test("kconfig values that do not fit the declared type are refused", () => 
   }
 });
 
-Deno.test("the first of several configurations wins; other lines are passed over", () => {
+Deno.test("the first of several configurations takes precedence; other lines are ignored", () => {
   const a = kconfig("CONFIG_A", "int", 4);
   const b = kconfig("CONFIG_B", "int", 4, { offset: 4 });
   const resolved = resolveExterns(
@@ -138,7 +138,7 @@ Deno.test("the kernel's configuration is not read when the user's has all", () =
   assertEquals(resolved.kconfig, Uint8Array.of(1));
 });
 
-Deno.test("virtual options come from facts, unknown ones only weakly", () => {
+Deno.test("virtual options are computed; unknown ones are accepted only if weak", () => {
   const given = sources({
     kernelVersion: () => 0x060c05,
     hasBpfCookie: () => true,
@@ -164,7 +164,7 @@ Deno.test("virtual options come from facts, unknown ones only weakly", () => {
   }
 });
 
-Deno.test("system calls have a wrapper where the kernel's types say so and kprobes could see it", () => {
+Deno.test("a system call wrapper is reported if BTF has it and the kernel has kprobes", () => {
   const builder = new BtfBuilder();
   const int = builder.addInt("int", 4, "signed");
   builder.addFunction("__x64_sys_bpf", builder.addFunctionPrototype(int, []), "static");
@@ -177,9 +177,9 @@ Deno.test("system calls have a wrapper where the kernel's types say so and kprob
   };
   assertEquals(ask(wrapped, "software", "kprobe"), true);
   assertEquals(ask(none, "software", "kprobe"), false);
-  // As libbpf answers: it asks by a kprobe.
+  // As libbpf, which detects the wrapper by a kprobe.
   assertEquals(ask(wrapped, "software"), false);
-  // sysfs is not to be seen: a container.
+  // Without sysfs, as in a container.
   assertEquals(ask(wrapped), true);
 });
 
@@ -198,7 +198,7 @@ Deno.test("a strong option that is not set is ESRCH, a weak one 0, no configurat
   assertEquals(error.errno, "EINVAL");
 });
 
-Deno.test("LINUX_KERNEL_VERSION knows where Ubuntu and Debian write the real version", () => {
+Deno.test("LINUX_KERNEL_VERSION is the upstream version on Ubuntu and Debian", () => {
   const release = "5.4.0-12-generic";
   const version = "#15-Ubuntu SMP";
   assertEquals(kernelVersion({ release: "6.18.44-fc", version: "#1 SMP" }), 0x06122c);
@@ -251,7 +251,7 @@ Deno.test("typeless symbols: one address, none, several", () => {
   assertEquals(ambiguous.errno, "EINVAL");
 });
 
-Deno.test("addresses that the kernel hides are no addresses, never 0", () => {
+Deno.test("addresses that the kernel hides do not resolve to 0", () => {
   const zeros = encode("0000000000000000 T _text\n0000000000000000 B last\n");
   const given = sources({ kallsyms: () => zeros });
   const error = assertThrows(
@@ -266,7 +266,7 @@ Deno.test("addresses that the kernel hides are no addresses, never 0", () => {
   assertThrows(() => resolveExterns([extern("x", "ksym-typeless")], undefined, none), SkepError);
 });
 
-Deno.test("malformed kallsyms lines do no harm", () => {
+Deno.test("malformed kallsyms lines are ignored", () => {
   for (const text of ["", "\n\n", "x", "ffff", "ffff T", "ffff T ", "zzzz T a\n", "ffff T a"]) {
     readAddresses(encode(text), ["a"]);
   }
@@ -347,7 +347,7 @@ Deno.test("strong typed symbols that are missing or of another type are EINVAL",
   }
 });
 
-Deno.test("what is of the wrong type is told before what is missing", () => {
+Deno.test("an extern of the wrong type is reported before a missing one", () => {
   const { local, ids, given } = kernelAndObject();
   const error = assertThrows(() =>
     resolveExterns(

@@ -43,7 +43,7 @@ Deno.test("releases are compared by number", () => {
   assert(!isAtLeast("5.19.17", "6.1"));
 });
 
-Deno.test("whyUnavailable says that the kernel is older, or built without", () => {
+Deno.test("whyUnavailable() reports an older kernel, or a missing configuration option", () => {
   const old = kernelWith(RELEASE, "CONFIG_UPROBES=y\n# CONFIG_FPROBE is not set\n");
   assertEquals(whyUnavailable(old, "hook", "tcx"), {
     why: "it needs Linux 6.6, and this is 6.1.0-50-amd64",
@@ -65,7 +65,7 @@ Deno.test("an option of a kernel whose configuration cannot be read is unknown",
   assertEquals(kernelOption(modular, "CONFIG_NETKI"), false);
 });
 
-Deno.test("a refusal by a kernel that is too old says what it needs; EPERM never does", () => {
+Deno.test("the error of a kernel that is too old has the release that is needed; EPERM has not", () => {
   const kernel = kernelWith(RELEASE);
   const error = explainUnavailable(kernel, refused(-Errno.EINVAL), [["hook", "tcx"]]);
   assertEquals(

@@ -18,7 +18,7 @@ import { features } from "../features/features.ts";
 import { kernelTypes } from "../features/kernel_btf.ts";
 import { BpfObject } from "../object.ts";
 
-/** A kernel's types, with a congestion control whose members stand in another order and place. */
+/** A kernel's types, with a congestion control whose members have another order and other offsets. */
 function vmlinux(
   options: { readonly withoutUndo?: boolean | undefined } = {},
 ): Uint8Array<ArrayBuffer> {
@@ -59,7 +59,7 @@ function module(base: Uint8Array, name: string): Uint8Array<ArrayBuffer> {
   return builder.build();
 }
 
-/** A fake whose BTF objects are modules'. */
+/** Creates a fake kernel whose BTF objects are modules'. */
 class ModuleKernel extends FakeKernel {
   override btfInfo(fd: number): ReturnType<Kernel["btfInfo"]> {
     return { ...super.btfInfo(fd), kernel: true };
@@ -121,13 +121,13 @@ Deno.test("a struct_ops member that the kernel lacks is an error when the object
   assertEquals(object.programs.names(), ["skep_ssthresh", "skep_cong_avoid"]);
 });
 
-Deno.test("a kernel without BTF is told once, with what to do", async () => {
+Deno.test("a kernel without BTF is reported with a fix", async () => {
   const error = await assertRejects(() => load(new FakeKernel(), parse(congestion)), SkepError);
   assertEquals(error.errno, "ESRCH");
   assertStringIncludes(error.message, "CONFIG_DEBUG_INFO_BTF");
 });
 
-Deno.test("a module's function is found, and its BTF found by id", async () => {
+Deno.test("a function of a module is resolved, and the module's BTF is opened by id", async () => {
   const base = vmlinux();
   const veth = module(base, "veth_xmit");
   const kernel = kernelWith({
@@ -150,7 +150,7 @@ Deno.test("a module's function is found, and its BTF found by id", async () => {
   assertEquals(kernel.leaks().filter((one) => one.startsWith("btf")), ["btf other", "btf veth"]);
 });
 
-Deno.test("modules' ids are tried one by one where a token may not enumerate them", () => {
+Deno.test("BTF ids are tried one by one when a token may not enumerate them", () => {
   const base = vmlinux();
   const kernel = kernelWith({ "/sys/kernel/btf/vmlinux": base });
   kernel.addDescriptor({ kind: "btf", name: "veth", id: 9 });
@@ -164,7 +164,7 @@ Deno.test("modules' ids are tried one by one where a token may not enumerate the
   );
 });
 
-Deno.test("a target that does not exist is told with near names", async () => {
+Deno.test("an attach target that does not exist is refused with similar names", async () => {
   const kernel = kernelWith({ "/sys/kernel/btf/vmlinux": vmlinux() });
   const spec = parse(loading);
   for (const program of spec.programs) program.autoload = program.name === "nowhere";
@@ -174,7 +174,7 @@ Deno.test("a target that does not exist is told with near names", async () => {
   assertStringIncludes(error.message, "near it: vfs_read");
 });
 
-Deno.test("features are members of the kernel's enumerations", () => {
+Deno.test("features are looked up in the kernel's enumerations", () => {
   const kernel = kernelWith({ "/sys/kernel/btf/vmlinux": vmlinux() });
   assertEquals(features(kernel).has("attach", "trace_uprobe_multi"), true);
   assertEquals(features(kernel).has("attach", "trace_kprobe_session"), false);

@@ -34,7 +34,7 @@ async function refusal(
   return await assertRejects(() => load(kernel, options, spec), SkepError);
 }
 
-Deno.test("a load goes in libbpf's order: BTF, maps, programs, slots of program arrays", async () => {
+Deno.test("a load follows libbpf's order: BTF, maps, programs, slots of program arrays", async () => {
   const kernel = new FakeKernel();
   using object = await load(kernel);
   const commands = kernel.commands().filter((name) =>
@@ -49,10 +49,10 @@ Deno.test("a load goes in libbpf's order: BTF, maps, programs, slots of program 
   assertEquals(object.programs.names(), ["last", "count", "jump"]);
 });
 
-Deno.test("a map that a slot names must be there before the map that has the slot", async () => {
+Deno.test("a map that a slot names must be created before the map that has the slot", async () => {
   const kernel = new FakeKernel();
   const spec = ObjectSpec.parse(slots, { name: "slots.bpf.o" });
-  // gcc writes maps in the opposite order of clang; a map that is not created is as absent as one to come.
+  // gcc emits maps in the opposite order of clang. A map that is not created fails like one that is created later.
   spec.maps.get("late").autocreate = false;
   const error = await refusal(kernel, {}, spec);
   assertEquals([error.errno, error.stage], ["EINVAL", "map"]);
@@ -103,9 +103,9 @@ for (const [name, bytes] of [["loading", loading], ["pinned", pinned]] as const)
         }
         const leaks = kernel.leaks();
         const command = kernel.calls[nth - 1]?.command;
-        // A close that is refused is the one thing that cannot be mended.
+        // A refused close cannot be undone.
         if (command !== "close") assertEquals(leaks, [], `call ${nth}, ${command}`);
-        // Nor can the removal of a pin that is refused; it comes after a refusal, so never here.
+        // A refused unlink cannot either; it follows another refusal, so it does not occur here.
         assertEquals([...kernel.pins.keys()], [], `call ${nth}, ${command}`);
       }
       assert(refused > 3, `only ${refused} refusals counted`);
@@ -132,7 +132,7 @@ Deno.test("a map that is refused with its types is created without them", async 
   assertEquals(object.maps.has("table"), true);
 });
 
-Deno.test("a refused map says which, with what, and the step", async () => {
+Deno.test("the error of a refused map has its name, its definition and the step", async () => {
   const kernel = new FakeKernel();
   kernel.inject({
     command: "map_create",
@@ -154,7 +154,7 @@ Deno.test("an object without struct_ops loads although its BTF is refused", asyn
   assertEquals((program?.attributes as ProgramLoad).lineInfo, undefined);
 });
 
-Deno.test("a program that is invalid without the BTF that was not permitted tells of the BTF", async () => {
+Deno.test("EINVAL of a program whose BTF was not permitted is reported as the BTF's EPERM", async () => {
   const kernel = new FakeKernel({ verify: () => ({ result: -Errno.EINVAL, log: "no BTF\n" }) });
   kernel.inject({ command: "btf_load", errno: "EPERM" });
   const error = await refusal(kernel);
@@ -162,7 +162,7 @@ Deno.test("a program that is invalid without the BTF that was not permitted tell
   assert(error.cause instanceof VerifierError);
 });
 
-Deno.test("BTF that is refused as invalid is offered in older forms, and no form follows EPERM", async () => {
+Deno.test("BTF that is refused with EINVAL is loaded in older forms, and no form follows EPERM", async () => {
   const older = new FakeKernel();
   older.inject({ command: "btf_load", errno: "EINVAL" });
   using _object = await load(older);
@@ -186,7 +186,7 @@ Deno.test("ring buffers are rounded, perf event arrays sized by CPU, names kept"
   assert(byName.has("loading.rodata"));
 });
 
-Deno.test("constants are frozen, zeroes are not written", async () => {
+Deno.test("maps of constants are frozen, zero contents are not written", async () => {
   const kernel = new FakeKernel();
   using object = await load(kernel);
   const frozen = kernel.calls.filter(({ command }) => command === "map_freeze");
@@ -197,7 +197,7 @@ Deno.test("constants are frozen, zeroes are not written", async () => {
   assertEquals(update.length, 2 + constants.length + 2 + 1);
 });
 
-Deno.test("a program that is refused is loaded again with a log, which the error has whole", async () => {
+Deno.test("a refused program is loaded again with a log, and the error has the whole log", async () => {
   const log = "0: (b7) r0 = 0\nR9 !read_ok\nprocessed 1 insns (limit 1000000)\n";
   const kernel = new FakeKernel({
     verify: ({ name }) => name === "count" ? { result: -Errno.EACCES, log } : undefined,
@@ -213,13 +213,13 @@ Deno.test("a program that is refused is loaded again with a log, which the error
   assertEquals(kernel.leaks(), []);
 });
 
-Deno.test("with logLevel none a refusal is not asked twice", async () => {
+Deno.test("with logLevel none a refused program is not loaded again", async () => {
   const kernel = new FakeKernel({ verify: () => ({ result: -Errno.EACCES }) });
   await refusal(kernel, { logLevel: "none" });
   assertEquals(kernel.commands().filter((name) => name === "prog_load").length, 1);
 });
 
-Deno.test("a log that does not fit is asked for in the size that the kernel says", async () => {
+Deno.test("a log that does not fit is requested again in the size that the kernel reports", async () => {
   const sizes: number[] = [];
   const kernel = new FakeKernel({
     verify: ({ logLevel = 0, logSize = 0 }) => {
@@ -236,7 +236,7 @@ Deno.test("a log that does not fit is asked for in the size that the kernel says
   assert((sizes[1] as number) >= 2 * (sizes[0] as number));
 });
 
-Deno.test("EAGAIN is tried again, five times in all", async () => {
+Deno.test("EAGAIN is retried, five tries in all", async () => {
   let tries = 0;
   const busy = new FakeKernel({
     verify: () => ++tries < 5 ? { result: -Errno.EAGAIN } : undefined,
@@ -248,7 +248,7 @@ Deno.test("EAGAIN is tried again, five times in all", async () => {
   assertEquals(always.commands().filter((name) => name === "prog_load").length, 5);
 });
 
-Deno.test("one program that cannot load never hides what the others did", async () => {
+Deno.test("one refused program does not hide the outcomes of the others", async () => {
   const kernel = new FakeKernel({
     verify: ({ name }) => name === "count" ? { result: -Errno.EACCES, log: "no\n" } : undefined,
   });
@@ -279,7 +279,7 @@ Deno.test("one program that cannot load never hides what the others did", async 
   assertStringIncludes(why("cuont"), "there is no program of this name");
 });
 
-Deno.test("of several refused programs the first in the object is told, whichever failed first", async () => {
+Deno.test("of several refused programs the first in the object is reported, in any order of failure", async () => {
   const kernel = new FakeKernel({
     verify: ({ name }) => ({ result: -Errno.EINVAL, log: `${name}\n` }),
   });
@@ -288,7 +288,7 @@ Deno.test("of several refused programs the first in the object is told, whicheve
   assertEquals(kernel.leaks(), []);
 });
 
-Deno.test("an aborted load leaves nothing, and throws the signal's reason", async () => {
+Deno.test("an aborted load leaves nothing open, and throws the signal's reason", async () => {
   const controller = new AbortController();
   const kernel = new FakeKernel({
     verify: () => {
@@ -300,14 +300,14 @@ Deno.test("an aborted load leaves nothing, and throws the signal's reason", asyn
   assertEquals(kernel.leaks(), []);
 });
 
-Deno.test("a pinned map is reused when it fits", async () => {
+Deno.test("a pinned map of the same shape is reused", async () => {
   const kernel = new FakeKernel({ filesystems: bpffs });
   using first = await load(kernel, {}, parse(pinned));
   using second = await load(kernel, {}, parse(pinned));
   assertEquals(second.maps.get("kept").info().id, first.maps.get("kept").info().id);
 });
 
-Deno.test("a pinned map that does not fit is refused with the field and both values", async () => {
+Deno.test("a pinned map of another shape is refused with the field and both values", async () => {
   const kernel = new FakeKernel({ filesystems: bpffs });
   using _first = await load(kernel, {}, parse(pinned));
   const spec = parse(pinned);
@@ -317,7 +317,7 @@ Deno.test("a pinned map that does not fit is refused with the field and both val
   assertStringIncludes(error.message, "its max_entries is 16, the object declares 32");
 });
 
-Deno.test("a map that another process pins meanwhile is reused", async () => {
+Deno.test("a map that another process pins during the load is reused", async () => {
   const kernel = new FakeKernel({ filesystems: bpffs });
   using _first = await load(kernel, {}, parse(pinned));
   kernel.inject({ command: "obj_get", errno: "ENOENT", nth: 1 });
@@ -332,7 +332,7 @@ Deno.test("a pin outside a BPF file system is refused by name", async () => {
   assertEquals(kernel.leaks(), []);
 });
 
-Deno.test("a program whose section is unknown says so", async () => {
+Deno.test("a program whose section is unknown is refused with the section", async () => {
   const spec = parse();
   spec.programs.get("unknown").autoload = true;
   const error = await refusal(new FakeKernel(), {}, spec);

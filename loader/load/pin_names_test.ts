@@ -8,7 +8,7 @@ import { ObjectSpec } from "../../object/object_spec.ts";
 import { BPF_FS_MAGIC } from "../../uapi/files.ts";
 import { BpfObject } from "../object.ts";
 
-/** The object whose map `kept` is called otherwise, by as many characters. */
+/** Returns the object with its map `kept` renamed to a name of the same length. */
 function renamed(name: string): ObjectSpec {
   const bytes = pinned.slice();
   const text = new TextDecoder("latin1").decode(bytes);
@@ -18,7 +18,7 @@ function renamed(name: string): ObjectSpec {
   return ObjectSpec.parse(bytes, { name: "renamed.bpf.o" });
 }
 
-/** A kernel of which nothing may be asked. */
+/** A kernel that fails the test on any call. */
 function untouched(): FakeKernel {
   return new Proxy(new FakeKernel(), {
     get: (_, property) => {
@@ -40,7 +40,7 @@ for (const name of ["../x", "a/bc", "/abc", "abc/", "a.bc", "...."]) {
   });
 }
 
-Deno.test("a map with such a name is loaded from a path that the caller gives", async () => {
+Deno.test("a map with such a name is pinned at a path that the caller sets", async () => {
   const kernel = new FakeKernel({ filesystems: { "/sys/fs/bpf": BPF_FS_MAGIC } });
   const spec = renamed("../x");
   spec.maps.get("../x").pinPath = "/sys/fs/bpf/mine";
@@ -48,7 +48,7 @@ Deno.test("a map with such a name is loaded from a path that the caller gives", 
   assert(kernel.pins.has("/sys/fs/bpf/mine"));
 });
 
-Deno.test("a pin whose name no BPF file system takes is refused with the reason", () => {
+Deno.test("a pin name that no BPF file system accepts is refused with the reason", () => {
   const kernel = untouched();
   for (
     const path of [
@@ -63,7 +63,7 @@ Deno.test("a pin whose name no BPF file system takes is refused with the reason"
   }
 });
 
-Deno.test("componentFault() takes what is one component, and nothing else", () => {
+Deno.test("componentFault() accepts exactly one path component", () => {
   for (const name of ["a", "events", "a b", "…", "a..b", "-", "x".repeat(255)]) {
     assertEquals(componentFault(name), undefined);
   }

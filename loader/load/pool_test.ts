@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { runPool } from "./pool.ts";
 
-Deno.test("runPool keeps to its width and starts in order", async () => {
+Deno.test("runPool limits concurrency and starts jobs in order", async () => {
   let running = 0;
   let most = 0;
   const started: number[] = [];
@@ -16,7 +16,7 @@ Deno.test("runPool keeps to its width and starts in order", async () => {
   assertEquals(most, 2);
 });
 
-Deno.test("runPool starts nothing more after a stop, and waits for what runs", async () => {
+Deno.test("runPool starts no job after a stop, and waits for running ones", async () => {
   const ended: number[] = [];
   await runPool([0, 1, 2, 3], 2, async (item) => {
     if (item === 1) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -26,7 +26,7 @@ Deno.test("runPool starts nothing more after a stop, and waits for what runs", a
   assertEquals(ended, [0, 1]);
 });
 
-Deno.test("runPool throws the first error after all that ran have ended", async () => {
+Deno.test("runPool throws the first error after all started jobs have settled", async () => {
   let ended = false;
   await assertRejects(
     () =>

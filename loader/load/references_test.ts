@@ -29,7 +29,7 @@ function words(code: Uint8Array): number[] {
 
 const none: ExternTarget = { kind: "missing", index: 5 };
 
-Deno.test("a map's descriptor is put into both kinds of map references, with their pseudo source", () => {
+Deno.test("both kinds of map references get the map's descriptor and their pseudo source", () => {
   const code = resolveReferences(
     linked(4, [
       { kind: "map", instruction: 0, map: "m" },
@@ -40,7 +40,7 @@ Deno.test("a map's descriptor is put into both kinds of map references, with the
   assertEquals(words(code), [0x1018, 7, 0x18, 0, 0x2018, 7, 0x18, 24]);
 });
 
-Deno.test("the linked code itself stays as it is", () => {
+Deno.test("the relocated code is not modified", () => {
   const program = linked(2, [{ kind: "map", instruction: 0, map: "m" }]);
   resolveReferences(program, targets(none));
   assertEquals(words(program.instructions), [0x18, 0, 0x18, 0]);

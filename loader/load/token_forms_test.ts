@@ -63,7 +63,7 @@ Deno.test("with a token, a kprobe is loaded and linked as kprobe.multi with its 
     symbols: ["__x64_sys_getpgid"],
     cookies: [7n],
   });
-  // What the user parsed is as it was.
+  // The user's spec is not modified.
   assertEquals(spec.programs.get("entry_address").expectedAttachType, undefined);
   assertEquals(object.attachDecisions.map(({ outcome }) => outcome), Array(3).fill("rewritten"));
 });
@@ -122,12 +122,12 @@ Deno.test("collected, a refused program is an outcome and the others are loaded"
   assertEquals([other?.ok, other?.program], [true, spec.programs.get("counts_calls")]);
 });
 
-Deno.test("programs that are not loaded are not decided about", async () => {
+Deno.test("programs that are not loaded are not planned", async () => {
   using object = await load(fake(), parse("counts_calls"));
   assertEquals(object.attachDecisions.map(({ program }) => program), ["counts_calls"]);
 });
 
-Deno.test("verifying attaches nothing, so it takes programs as they are written", async () => {
+Deno.test("verifying attaches nothing, so it loads programs as written", async () => {
   const kernel = fake();
   const report = await verifyObject("x.bpf.o", parse(), { kernel, token: PATH, jobs: 1 });
   assertEquals(report.load, { ok: true });

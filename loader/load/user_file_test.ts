@@ -11,7 +11,7 @@ async function errnoOf(path: string): Promise<string | undefined> {
 }
 
 Deno.test({
-  name: "readUserFile refuses what would never end, without waiting for it",
+  name: "readUserFile refuses pipes and devices without opening them",
   ignore,
   async fn(): Promise<void> {
     const folder = await Deno.makeTempDir();
@@ -32,7 +32,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "readUserFile reads objects whole, and of other and of huge files no more than it must",
+  name: "readUserFile reads whole objects, the start of other files, and refuses huge ones",
   ignore,
   async fn(): Promise<void> {
     const folder = await Deno.makeTempDir();

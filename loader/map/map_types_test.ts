@@ -42,13 +42,13 @@ export function elements(
   counts.set(1, 1n).get(1);
   // @ts-expect-error: a value of 64 bits is a bigint
   counts.set(1, 1);
-  // @ts-expect-error: a key of text
+  // @ts-expect-error: a key is a number
   counts.get("1");
-  // @ts-expect-error: a mode that there is not
+  // @ts-expect-error: there is no such mode
   counts.set(1, 1n, { mode: "sometimes" });
   // @ts-expect-error: a hash has one value for all CPUs
   counts.getOnCpu(1, 0);
-  // @ts-expect-error: a hash is no queue
+  // @ts-expect-error: a hash is not a queue
   counts.push(1n);
   // @ts-expect-error: a hash has no records
   counts.records();
@@ -60,14 +60,14 @@ export function elements(
   perCpu.setOnCpu(1, 0, one ?? 0n).setOnAllCpus(1, 0n);
   const all: bigint[] | undefined = perCpu.get(1);
   perCpu.set(1, all ?? []);
-  // @ts-expect-error: one CPU's value where those of all belong
+  // @ts-expect-error: set() takes the values of all CPUs
   perCpu.set(1, 1n);
-  // @ts-expect-error: those of all where one CPU's belongs
+  // @ts-expect-error: it takes one CPU's value
   perCpu.setOnCpu(1, 0, [1n]);
   points.set({ x: 1 }, { y: "a" });
-  // @ts-expect-error: another member
+  // @ts-expect-error: there is no such member
   points.set({ x: 1 }, { z: "a" });
-  // @ts-expect-error: a thing with a descriptor is no struct
+  // @ts-expect-error: an object with a descriptor is not a struct
   points.set({ x: 1 }, { fd: 3 });
   devices.set(1, { ifindex: 1, program: programs });
   // @ts-expect-error: an interface must be named
@@ -77,7 +77,7 @@ export function elements(
   counts.set(1, counts);
   const inner: bigint | undefined = outer.set(1, counts).openInner(1)?.get("a");
   tasks.set({ fd: 3 }, inner ?? 0n).set(3, 1n);
-  // @ts-expect-error: the kernel does not list the elements of a storage
+  // @ts-expect-error: the kernel cannot list the elements of a local storage map
   tasks.keys();
   const bytes: Uint8Array<ArrayBuffer> = array.set(0, 1n).memory;
   void bytes;
@@ -98,10 +98,10 @@ export function others(
   queue.get(next ?? 0);
   // @ts-expect-error: a queue has no keys
   queue.set(1, 1);
-  // @ts-expect-error: a queue is no bloom filter
+  // @ts-expect-error: a queue is not a bloom filter
   queue.mightContain(1);
   filter.push(1n).mightContain(1n);
-  // @ts-expect-error: a bloom filter gives nothing back
+  // @ts-expect-error: values of a bloom filter cannot be read
   filter.pop();
   const events: AsyncGenerator<{ comm: string }, void, undefined> = ring.records();
   const samples: AsyncGenerator<{ comm: string }, void, undefined> = perf.records();
@@ -118,7 +118,7 @@ export function others(
   // @ts-expect-error: an arena has no elements
   arena.set(0, 1);
   plain.set(1, queue).set({ id: 1 }, [1n, { x: "a" }]);
-  // @ts-expect-error: nothing is no value
+  // @ts-expect-error: undefined is not a value
   plain.set(1, undefined);
   void [events, samples, memory, plain.records(), plain.pop(), plain.getOnCpu(1, 0)];
   return [queue, filter, ring, perf, commands, arena, plain];
@@ -139,7 +139,7 @@ export function made(): void {
   BpfMap.create({ type: "queue" }).get(1);
   // @ts-expect-error: a ring buffer has no keys
   BpfMap.create({ type: "ringbuf" }).get(1);
-  // @ts-expect-error: a hash is no queue
+  // @ts-expect-error: a hash is not a queue
   BpfMap.create({ type: "hash" }).push(1);
   // @ts-expect-error: no such type
   BpfMap.create({ type: "hashes" });
@@ -149,7 +149,7 @@ export function made(): void {
   BpfMap.open<KeyedMap<number, string>>(7).get(1)?.length;
 }
 
-/** What `skep types` writes. */
+/** Types as `skep types` generates them. */
 type Known = {
   maps: { counts: KeyedMap<number, bigint>; events: RingBufferMap<{ comm: string }> };
   variables: { runs: bigint };
@@ -184,7 +184,7 @@ export async function loaded(
   void [values, text, wrong, maps];
 }
 
-Deno.test("types: what may be set is what comes back, or has a descriptor where numbers do", () => {
+Deno.test("types: values are set as the type that is read, or as objects with a descriptor in place of numbers", () => {
   const number: Input<number> = { fd: 3 };
   const text: Input<string> = "a";
   const one: OneCpu<bigint[]> = 1n;
@@ -208,7 +208,7 @@ function anyMap(type: MapTypeName): AnyMap {
   });
 }
 
-/** What a map of no known kind can be asked for, by what must name it when it is refused. */
+/** Calls on a map of unknown kind, by the name that the error of a refused call shows. */
 const calls: { readonly [call: string]: (map: AnyMap) => unknown } = {
   "get()": (map) => map.get(1),
   "set()": (map) => map.set(1, 1),
@@ -225,7 +225,7 @@ const calls: { readonly [call: string]: (map: AnyMap) => unknown } = {
   raw: (map) => map.raw,
 };
 
-Deno.test("a call that is not for the map's type is refused with the one that is", () => {
+Deno.test("a call that the map's type lacks is refused with the right one", () => {
   const refused = (type: MapTypeName, call: string, ...said: string[]): void => {
     for (const text of [`use ${call} of map it: EINVAL:`, ...said]) {
       assertThrows(() => calls[call]?.(anyMap(type)), SkepError, text);
@@ -251,7 +251,7 @@ Deno.test("a call that is not for the map's type is refused with the one that is
   refused("task_storage", "entries()", "cannot list", "iterator program");
 });
 
-Deno.test("every map type has a class, and each member is its own or a refusal", () => {
+Deno.test("every map type has a class, and each member works or is refused", () => {
   for (const type of Object.keys(mapTraits) as MapTypeName[]) {
     const map = anyMap(type);
     assertEquals([map instanceof BpfMap, map instanceof LiveMap], [true, true]);
@@ -260,7 +260,7 @@ Deno.test("every map type has a class, and each member is its own or a refusal",
       try {
         void call(map);
       } catch (error) {
-        // With a descriptor that is not open, what is not refused by type fails in the kernel.
+        // The descriptor is not open, so calls that are not refused by type fail in the kernel.
         if (!(error instanceof SkepError)) throw error;
         why = error.message.includes(`use ${name} of map`) ? "type" : undefined;
       }

@@ -20,7 +20,7 @@ export function bytesOf(view: DataView, offset: number, length: number): Uint8Ar
  * Its setters throw, and so does its `buffer`, through which a caller could write; {@linkcode bytes} returns a copy.
  */
 export class RecordView extends DataView<ArrayBuffer> {
-  /** @throws {SkepError} always: a typed array over the buffer could write. */
+  /** Throws a {@linkcode SkepError} with EACCES: a typed array over the buffer could write. */
   override get buffer(): ArrayBuffer {
     throw readOnly("use the buffer of");
   }
@@ -39,47 +39,47 @@ export class RecordView extends DataView<ArrayBuffer> {
     return bytesOf(this, offset, length).slice();
   }
 
-  /** @throws {SkepError} always: the memory is read-only. */
+  /** Throws a {@linkcode SkepError} with EACCES: the memory is read-only. */
   override setInt8(): never {
     throw readOnly("write to");
   }
-  /** @throws {SkepError} always: the memory is read-only. */
+  /** Throws a {@linkcode SkepError} with EACCES: the memory is read-only. */
   override setUint8(): never {
     throw readOnly("write to");
   }
-  /** @throws {SkepError} always: the memory is read-only. */
+  /** Throws a {@linkcode SkepError} with EACCES: the memory is read-only. */
   override setInt16(): never {
     throw readOnly("write to");
   }
-  /** @throws {SkepError} always: the memory is read-only. */
+  /** Throws a {@linkcode SkepError} with EACCES: the memory is read-only. */
   override setUint16(): never {
     throw readOnly("write to");
   }
-  /** @throws {SkepError} always: the memory is read-only. */
+  /** Throws a {@linkcode SkepError} with EACCES: the memory is read-only. */
   override setInt32(): never {
     throw readOnly("write to");
   }
-  /** @throws {SkepError} always: the memory is read-only. */
+  /** Throws a {@linkcode SkepError} with EACCES: the memory is read-only. */
   override setUint32(): never {
     throw readOnly("write to");
   }
-  /** @throws {SkepError} always: the memory is read-only. */
+  /** Throws a {@linkcode SkepError} with EACCES: the memory is read-only. */
   override setFloat16(): never {
     throw readOnly("write to");
   }
-  /** @throws {SkepError} always: the memory is read-only. */
+  /** Throws a {@linkcode SkepError} with EACCES: the memory is read-only. */
   override setFloat32(): never {
     throw readOnly("write to");
   }
-  /** @throws {SkepError} always: the memory is read-only. */
+  /** Throws a {@linkcode SkepError} with EACCES: the memory is read-only. */
   override setFloat64(): never {
     throw readOnly("write to");
   }
-  /** @throws {SkepError} always: the memory is read-only. */
+  /** Throws a {@linkcode SkepError} with EACCES: the memory is read-only. */
   override setBigInt64(): never {
     throw readOnly("write to");
   }
-  /** @throws {SkepError} always: the memory is read-only. */
+  /** Throws a {@linkcode SkepError} with EACCES: the memory is read-only. */
   override setBigUint64(): never {
     throw readOnly("write to");
   }

@@ -3,7 +3,7 @@ import { SkepError } from "../../errors/skep_error.ts";
 import { copyRecord, decodeRecord } from "./decoder.ts";
 import { bytesOf, RecordView } from "./record_view.ts";
 
-Deno.test("RecordView reads as a DataView, copies bytes, and writes in no way", () => {
+Deno.test("RecordView reads like a DataView, copies bytes, and cannot write", () => {
   const memory = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]);
   const view = new RecordView(memory.buffer);
   assertEquals([view.getUint8(0), view.getUint32(4, true), view.byteLength], [1, 0x08070605, 8]);

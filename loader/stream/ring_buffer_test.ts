@@ -71,7 +71,7 @@ Deno.test("RingBuffer stops at a record that is reserved and not submitted", () 
   assertEquals(reader.drain(), [2, 3]);
 });
 
-Deno.test("RingBuffer passes over discarded records and gives their room back", () => {
+Deno.test("RingBuffer skips discarded records and frees their space", () => {
   const { ring, from } = fakeRing();
   using reader = open(from);
   ring.submit(ring.reserve(record(1)), true);
@@ -98,7 +98,7 @@ Deno.test("RingBuffer.consume counts the record whose callback throws as read", 
   assertEquals(reader.drain(), [2]);
 });
 
-Deno.test("RingBuffer.consume stops when the callback answers false, and at the limit", () => {
+Deno.test("RingBuffer.consume stops when the callback returns false, and at the limit", () => {
   const { ring, from } = fakeRing();
   using reader = open(from);
   for (let value = 0; value < 6; value++) ring.output(record(value));
@@ -114,7 +114,7 @@ Deno.test("RingBuffer.consume refuses to be called from its own callback", () =>
   assertThrows(() => reader.consume(() => void reader.drain()), Error, "already being read");
 });
 
-Deno.test("RingBuffer.lease reads in place and gives the room back when it is disposed of", () => {
+Deno.test("RingBuffer.lease reads in place and frees the space when it is disposed", () => {
   const { ring, from } = fakeRing();
   using reader = open(from);
   ring.output(record(7, 5));
@@ -131,14 +131,14 @@ Deno.test("RingBuffer.lease reads in place and gives the room back when it is di
   assertEquals(reader.drain(), [8]);
 });
 
-Deno.test("RingBuffer decodes a short record as if zeroes followed", () => {
+Deno.test("RingBuffer decodes a short record as if followed by zeroes", () => {
   const { ring, from } = fakeRing();
   using reader = open(from);
   ring.output(new Uint8Array([0xff, 1]));
   assertEquals(reader.drain(), [0x1ff]);
 });
 
-Deno.test("RingBuffer gives copies of the bytes without a decoder", () => {
+Deno.test("RingBuffer returns copies of the bytes without a decoder", () => {
   const { ring, from } = fakeRing();
   using reader = RingBuffer.open(...from);
   ring.output(record(5));
@@ -148,7 +148,7 @@ Deno.test("RingBuffer gives copies of the bytes without a decoder", () => {
   assertEquals(bytes, record(5));
 });
 
-Deno.test("RingBuffer as an async iterable waits, and leaves in the buffer what was not asked for", async () => {
+Deno.test("RingBuffer as an async iterable waits, and reads only requested records from the buffer", async () => {
   const { ring, from } = fakeRing();
   using reader = open(from);
   queueMicrotask(() => {
@@ -202,7 +202,7 @@ Deno.test("RingBuffer closed within its callback keeps the memory until the call
   assertEquals(ring.mapped, 0);
 });
 
-Deno.test("RingBuffer.batches gives what is there, at most the limit", async () => {
+Deno.test("RingBuffer.batches yields the available records, at most the limit", async () => {
   const { ring, from } = fakeRing();
   using reader = open(from);
   for (let value = 0; value < 5; value++) ring.output(record(value));
@@ -220,7 +220,7 @@ Deno.test("RingBuffer.open refuses a size that no ring buffer has", () => {
   assertEquals(ring.mapped, 0);
 });
 
-Deno.test("a producer that never rests does not keep the event loop from turning", async () => {
+Deno.test("a producer that never pauses does not block the event loop", async () => {
   for (const way of ["read", "batches", "forEach"] as const) {
     const { ring, from } = fakeRing();
     using reader = open(from);
