@@ -49,13 +49,13 @@ export interface TypeBase {
 
 /** `void`, id 0. */
 export interface VoidType extends TypeBase {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "void";
 }
 
 /** An integer, a character or a boolean. */
 export interface IntType extends TypeBase {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "int";
   /** Size in bytes. */
   readonly size: number;
@@ -71,7 +71,7 @@ export interface IntType extends TypeBase {
 
 /** A pointer, a qualifier, a typedef or a type tag: a type that refers to one other type. */
 export interface RefType extends TypeBase {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "ptr" | "typedef" | "volatile" | "const" | "restrict" | "type_tag";
   /** The id of that type. */
   readonly type: number;
@@ -81,7 +81,7 @@ export interface RefType extends TypeBase {
 
 /** An array. */
 export interface ArrayType extends TypeBase {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "array";
   /** The element type's id. */
   readonly type: number;
@@ -105,7 +105,7 @@ export interface Member {
 
 /** A struct or a union. */
 export interface CompositeType extends TypeBase {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "struct" | "union";
   /** Size in bytes. */
   readonly size: number;
@@ -123,7 +123,7 @@ export interface Enumerator {
 
 /** An enumeration of up to four (`enum`) or eight (`enum64`) bytes. */
 export interface EnumType extends TypeBase {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "enum" | "enum64";
   /** Size in bytes: 1, 2, 4 or 8. */
   readonly size: number;
@@ -135,7 +135,7 @@ export interface EnumType extends TypeBase {
 
 /** A forward declaration. */
 export interface FwdType extends TypeBase {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "fwd";
   /** The kind of the declared type. */
   readonly of: "struct" | "union";
@@ -143,7 +143,7 @@ export interface FwdType extends TypeBase {
 
 /** A function. */
 export interface FuncType extends TypeBase {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "func";
   /** The id of its `func_proto`. */
   readonly type: number;
@@ -161,7 +161,7 @@ export interface Parameter {
 
 /** A function prototype. */
 export interface FuncProtoType extends TypeBase {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "func_proto";
   /** The id of the return type; 0 is void. */
   readonly returns: number;
@@ -171,7 +171,7 @@ export interface FuncProtoType extends TypeBase {
 
 /** A variable. */
 export interface VarType extends TypeBase {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "var";
   /** The id of its type. */
   readonly type: number;
@@ -191,7 +191,7 @@ export interface SectionVariable {
 
 /** A data section. */
 export interface DatasecType extends TypeBase {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "datasec";
   /** Size in bytes; 0 as clang writes it. */
   readonly size: number;
@@ -201,7 +201,7 @@ export interface DatasecType extends TypeBase {
 
 /** A floating-point number. */
 export interface FloatType extends TypeBase {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "float";
   /** Size in bytes: 2, 4, 8, 12 or 16. */
   readonly size: number;
@@ -209,7 +209,7 @@ export interface FloatType extends TypeBase {
 
 /** `btf_decl_tag`: a tag on a declaration, a member or a parameter. */
 export interface DeclTagType extends TypeBase {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "decl_tag";
   /** The id of the tagged declaration. */
   readonly type: number;
@@ -221,7 +221,7 @@ export interface DeclTagType extends TypeBase {
 
 /** A type of an unknown kind, skipped with the layout section. */
 export interface UnknownType extends TypeBase {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "unknown";
   /** The number of the kind. */
   readonly kindNumber: number;

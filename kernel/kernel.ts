@@ -446,11 +446,11 @@ export interface Files {
   /** close(2). */
   close(fd: number): Result;
   /**
-   * Forgets a descriptor that another owner closes from now on: neither the leak check nor the end of this isolate
-   * counts it any more.
+   * Gives up ownership of a descriptor: another owner closes it, and neither the leak check nor the end of this
+   * isolate considers it.
    */
   handOver(fd: number): void;
-  /** Takes over a descriptor that something else has opened: of which kind, for the leak check. */
+  /** Takes ownership of a descriptor that was opened elsewhere; the leak check reports it as `kind`. */
   takeOver(fd: number, kind: string): void;
   /** fcntl(F_DUPFD_CLOEXEC). */
   dup(fd: number): Result;

@@ -20,7 +20,7 @@ export type WithoutId<Type> = Type extends unknown ? Omit<Type, "id"> : never;
 
 /** An integer for a builder. Omitted fields get defaults. */
 export interface IntDefinition {
-  /** Tells the kind. */
+  /** The discriminator. */
   readonly kind: "int";
   /** The name. */
   readonly name: string;

@@ -6,7 +6,7 @@
 
 /** The value that an instruction is patched with. */
 export interface CoreValue {
-  /** Tells the outcome. */
+  /** The discriminator. */
   readonly kind: "value";
   /** The value for this kernel, a signed 64-bit number. */
   readonly value: number | bigint;
@@ -31,7 +31,7 @@ export interface CoreValue {
  * is reached.
  */
 export interface CorePoison {
-  /** Tells the outcome. */
+  /** The discriminator. */
   readonly kind: "poison";
   /** The reason, in one line. */
   readonly reason: string;

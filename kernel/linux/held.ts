@@ -45,7 +45,7 @@ export class HeldDescriptors {
   }
 
   /**
-   * Unregisters a descriptor that is about to be closed or belongs to another owner from now on. Another isolate may
+   * Unregisters a descriptor that is about to be closed or given to another owner. Another isolate may
    * have opened it.
    */
   closed(fd: number): void {

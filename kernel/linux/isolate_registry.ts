@@ -165,7 +165,7 @@ function makeMemory(native: Native): number | undefined {
       const options = { fd, writable: true, offset: 0, private: false, address: BigInt(address) };
       const made = native.map(SIZE, options);
       if (made === address) return made;
-      // Before Linux 4.17 the address is a wish.
+      // Before Linux 4.17, MAP_FIXED_NOREPLACE is unknown and the address is only a hint.
       if (made >= 0) native.unmap(made, SIZE);
       const found = findMemory(native);
       if (found !== undefined) return found;

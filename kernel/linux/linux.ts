@@ -238,11 +238,11 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
     closeUsers(fd);
     return this.#native.call(systemCalls.close, fd);
   }
-  /** Forgets a descriptor that another owner closes from now on. */
+  /** Gives up ownership of a descriptor: another owner closes it. */
   handOver(fd: number): void {
     this.#held.closed(fd);
   }
-  /** Takes over a descriptor that something else has opened. */
+  /** Takes ownership of a descriptor that was opened elsewhere. */
   takeOver(fd: number, kind: string): void {
     this.#held.opened(fd, kind);
   }

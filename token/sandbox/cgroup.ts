@@ -1,6 +1,6 @@
 /**
- * A cgroup of the sandbox's own, where cgroup version 2 is mounted: one name for all that runs in it, and a
- * second way to kill it.
+ * Gives a sandbox a cgroup, where cgroup version 2 is mounted: it names all processes of the sandbox and can
+ * kill them.
  *
  * @module
  */
@@ -20,8 +20,8 @@ export interface SandboxCgroup extends Disposable {
 let made = 0;
 
 /**
- * Creates a cgroup below the one of this process. Returns undefined where that is not possible: version 2 is not
- * mounted, or the directory is not writable. The pid namespace of the sandbox kills its processes all the same.
+ * Creates a cgroup below that of this process. Returns undefined when version 2 is not mounted or the directory is
+ * not writable; the sandbox's pid namespace kills its processes in either case.
  */
 export function makeCgroup(kernel: Kernel): SandboxCgroup | undefined {
   const parent = ownCgroup(kernel);
@@ -38,7 +38,7 @@ export function makeCgroup(kernel: Kernel): SandboxCgroup | undefined {
     path,
     [Symbol.dispose](): void {
       kernel.close(fd);
-      // Linux 5.14. Before that there is nothing left to kill: init has ended.
+      // cgroup.kill exists since Linux 5.14. Before, no process is left: init has ended.
       const kill = kernel.open(`${path}/cgroup.kill`, O_WRONLY);
       if (kill >= 0) {
         kernel.write(kill, new Uint8Array([0x31]));
@@ -49,13 +49,13 @@ export function makeCgroup(kernel: Kernel): SandboxCgroup | undefined {
   };
 }
 
-/** Removes a cgroup when its last process is gone: the kernel needs a moment for killed ones. */
+/** Removes a cgroup after its last process has ended: killed processes end asynchronously. */
 function removeSoon(kernel: Kernel, path: string, tries: number): void {
   if (!failed(kernel.unlink(path), Errno.EBUSY) || tries === 0) return;
   setTimeout(() => removeSoon(kernel, path, tries - 1), 10);
 }
 
-/** The directory of this process's cgroup in the version 2 hierarchy. */
+/** Returns the directory of this process's cgroup in the version 2 hierarchy. */
 function ownCgroup(kernel: Kernel): string | undefined {
   const text = (path: string): string => {
     const { result, bytes } = kernel.readFile(path);
