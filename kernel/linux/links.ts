@@ -65,7 +65,7 @@ const fills: { readonly [Kind in Extra["kind"]]: Fill<Extra & { readonly kind: K
   },
   netfilter: (attr, { protocolFamily, hook, priority, flags }) => {
     attr.set(field.netfilter_pf, protocolFamily).set(field.netfilter_hooknum, hook)
-      .set(field.netfilter_priority, priority).set(field.netfilter_flags, flags);
+      .setSigned(field.netfilter_priority, priority).set(field.netfilter_flags, flags);
   },
   // tcx, netkit and cgroup links have the same layout.
   anchor: (attr, { anchor }, _frame, flags) => {

@@ -238,6 +238,11 @@ kernelTest(
     using hook = await loadHook("netfilter", { verdict: 1 });
     await inNetworkNamespace(async () => {
       {
+        // NF_IP_PRI_* are signed, most of them negative.
+        for (const priority of [-128, -1, 0, 2 ** 31 - 2]) {
+          using other = hook.program.attach({ hook: "local_in", priority });
+          assertEquals(other.info()?.details["priority"], priority);
+        }
         using link = hook.program.attach({ hook: "local_in", priority: 10 });
         assertEquals(link.info()?.details, { pf: 2, hooknum: 1, priority: 10, flags: 0 });
         assert(await connects());

@@ -64,6 +64,13 @@ export class Attributes {
     return this;
   }
 
+  /** Sets a signed 32-bit field, such as a priority; does nothing for `undefined`. */
+  setSigned(field: Field, value: number | undefined): this {
+    if (value === undefined) return this;
+    const least = -(2 ** 31);
+    return this.set(field, wholeNumber(value, "a number for the kernel", least, 2 ** 31 - 1) >>> 0);
+  }
+
   /** Sets a field of 16 characters, truncated to the 15 that the kernel keeps. */
   name(field: Field, name: string | undefined): this {
     if (name !== undefined) {
