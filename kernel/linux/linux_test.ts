@@ -7,7 +7,7 @@ import { parseCpuList } from "./machine.ts";
 import { takeAnswers } from "./network.ts";
 import { isSmall } from "./programs.ts";
 import { Mapping } from "../mapping.ts";
-import { trampolineImage } from "./ffi/syscall_stub.ts";
+import { syscallStubImage } from "./ffi/syscall_stub.ts";
 
 Deno.test("errnoName names numbers of either sign and unknown ones", () => {
   assertEquals(errnoName(-Errno.EINVAL), "EINVAL");
@@ -111,11 +111,11 @@ Deno.test("isSmall is false for long programs and backward jumps", () => {
   assertEquals(isSmall(new Uint8Array(385 * 8)), false);
 });
 
-Deno.test("trampolineImage is a shared object whose one symbol is the code", () => {
+Deno.test("syscallStubImage is a shared object whose one symbol is the code", () => {
   for (
     const [arch, machine, last] of [["x86_64", 62, "0f05c3"], ["aarch64", 183, "c0035fd6"]] as const
   ) {
-    const image = trampolineImage(arch);
+    const image = syscallStubImage(arch);
     const view = new DataView(image.buffer);
     assertEquals(view.getUint32(0, false), 0x7f454c46);
     assertEquals(view.getUint16(16, true), 3);

@@ -19,7 +19,7 @@ import type {
 import type { Frame, Place } from "./ffi/memory.ts";
 import type { Native } from "./ffi/native.ts";
 import { systemCalls } from "./ffi/syscalls.ts";
-import { loadTrampoline } from "./ffi/syscall_stub.ts";
+import { loadSyscallStub } from "./ffi/syscall_stub.ts";
 import { attributes } from "../../uapi/layouts.ts";
 import { BPF_F_TOKEN_FD } from "../../uapi/bpf_flags.ts";
 
@@ -53,7 +53,7 @@ export async function programLoad(native: Native, program: ProgramLoad): Promise
   using block = native.memory.allocate(Attributes.size);
   const attr = new Attributes(native, block);
   const log = fillProgram(attr, frame, program);
-  const stub = loadTrampoline(native);
+  const stub = loadSyscallStub(native);
   const call = stub ?? native.syscall32Async;
   const result = await call(systemCalls.bpf, Command.prog_load, attr.pointer, Attributes.size);
   if (result < 0 && stub === undefined) return programLoadSync(native, program);

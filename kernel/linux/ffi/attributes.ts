@@ -54,7 +54,7 @@ export class Attributes {
   /** Sets a field; does nothing for `undefined`. */
   set(field: Field, value: number | bigint | undefined): this {
     if (value === undefined) return this;
-    // -1 is passed on for the kernel to refuse; numbers that the field would truncate are refused here.
+    // Numbers that setField() would truncate are refused; -1 becomes the all-ones value.
     if (
       typeof value !== "bigint" && !(Number.isInteger(value) && value >= LEAST && value <= MOST)
     ) {
@@ -97,11 +97,11 @@ export class Attributes {
   }
 }
 
-/** The value for "no descriptor", "any process" and "any CPU". */
+/** The smallest number that a field accepts: -1 is "no descriptor", "any process" or "any CPU". */
 const LEAST = -1;
-/** The largest unsigned 32-bit number. */
+/** The largest number that a 32-bit field accepts. */
 const MOST = 2 ** 32 - 1;
-/** The largest integer that a JS number represents exactly. */
+/** The largest number that a 64-bit field accepts as a JS number; larger values are bigints. */
 const MOST_LONG = Number.MAX_SAFE_INTEGER;
 
 const decoder = new TextDecoder();

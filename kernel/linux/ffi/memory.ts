@@ -33,7 +33,7 @@ const SMALLEST_SHIFT = 6;
 /** Maximum size of a block in bytes: twice what the kernel takes in one call. */
 const LARGEST = 2 ** 33;
 
-class ArenaBlock extends Mapping implements Block {
+class KernelBlock extends Mapping implements Block {
   #pointer: Deno.PointerObject | undefined;
 
   get pointer(): Deno.PointerObject {
@@ -89,7 +89,7 @@ export class Memory {
     const slot = 1 << shift;
     const free = this.#free[shift] ??= [];
     const address = free.pop() ?? this.#carve(slot);
-    const block = new ArenaBlock(bufferAt(address, size), address, (given) => {
+    const block = new KernelBlock(bufferAt(address, size), address, (given) => {
       this.#blocks--;
       // Another owner has the buffer: the slot is never reused.
       if (!given) free.push(address);
@@ -102,7 +102,7 @@ export class Memory {
   #large(size: number): Block {
     const address = this.#map(size);
     this.#blocks++;
-    return new ArenaBlock(bufferAt(address, size), address, (given) => {
+    return new KernelBlock(bufferAt(address, size), address, (given) => {
       this.#blocks--;
       this.#unmap(address, size, given);
     });

@@ -13,7 +13,7 @@ import type { Native } from "./native.ts";
 import { systemCalls } from "./syscalls.ts";
 
 /** A system call with the signature of bpf(2) on a pool thread: resolves to its result or `-errno`. */
-export type Trampoline = (
+export type SyscallStub = (
   number: number,
   a: number,
   b: Deno.PointerValue,
@@ -31,7 +31,7 @@ const PAGE = 4096;
 const SEGMENT = 65536;
 
 /** Returns the bytes of the shared object for an architecture. */
-export function trampolineImage(arch: "x86_64" | "aarch64"): Uint8Array<ArrayBuffer> {
+export function syscallStubImage(arch: "x86_64" | "aarch64"): Uint8Array<ArrayBuffer> {
   const code = Uint8Array.fromHex(arch === "aarch64" ? AARCH64 : X86_64);
   const names = new TextEncoder().encode(`\0${SYMBOL}\0skep\0`);
   const [symbols, strings, hash, text] = [0x200, 0x240, 0x280, 0x300];
@@ -100,20 +100,20 @@ export function trampolineImage(arch: "x86_64" | "aarch64"): Uint8Array<ArrayBuf
   return image;
 }
 
-let loaded: Trampoline | null | undefined;
+let loaded: SyscallStub | null | undefined;
 
 /** Loads the stub on first use; undefined where it cannot be loaded. */
-export function loadTrampoline(native: Native): Trampoline | undefined {
+export function loadSyscallStub(native: Native): SyscallStub | undefined {
   if (loaded === undefined) loaded = tryToLoad(native) ?? null;
   return loaded ?? undefined;
 }
 
-function tryToLoad(native: Native): Trampoline | undefined {
+function tryToLoad(native: Native): SyscallStub | undefined {
   using frame = native.frame();
   const fd = native.call(systemCalls.memfd_create, frame.text("skep"), 1 /* MFD_CLOEXEC */);
   if (fd < 0) return undefined;
   try {
-    const image = trampolineImage(Deno.build.arch === "aarch64" ? "aarch64" : "x86_64");
+    const image = syscallStubImage(Deno.build.arch === "aarch64" ? "aarch64" : "x86_64");
     const written = native.call(systemCalls.write, fd, frame.bytes(image), image.length);
     if (written !== image.length) return undefined;
     const library = Deno.dlopen(`/proc/self/fd/${fd}`, {

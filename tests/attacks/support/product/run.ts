@@ -5,6 +5,7 @@
  * @module
  */
 
+import { BPF_F_MMAPABLE } from "../../../../uapi/mod.ts";
 import * as skep from "../../../../mod.ts";
 import { argumentLists } from "./arguments.ts";
 import { Canaries } from "./canaries.ts";
@@ -94,7 +95,7 @@ const file = kernel.open(Deno.makeTempFileSync(), 2);
 kernel.write(file, new Uint8Array(8192));
 const lists = argumentLists({
   map: make({ type: "hash", ...table }),
-  array: make({ type: "array", ...table, maxEntries: 512, flags: 1 << 10 }),
+  array: make({ type: "array", ...table, maxEntries: 512, flags: BPF_F_MMAPABLE }),
   perf: make({ type: "perf_event_array", keySize: 4, valueSize: 4, maxEntries: 64 }),
   ring: make({ type: "ringbuf", maxEntries: 4096 }),
   userRing: make({ type: "user_ringbuf", maxEntries: 4096 }),

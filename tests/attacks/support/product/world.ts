@@ -10,11 +10,10 @@ import { BtfBuilder, BtfExt, CoreTargets } from "../../../../btf/mod.ts";
 import { ElfFile, StringTable } from "../../../../elf/mod.ts";
 import { Descriptor, kernelTypes } from "../../../../loader/mod.ts";
 import { FakeKernel, RecordingKernel } from "../../../../kernel/mod.ts";
+import { BPF_F_MMAPABLE, BPF_F_NO_PREALLOC } from "../../../../uapi/mod.ts";
 
 const { BpfObject, linuxKernel } = skep;
 const kernel = linuxKernel();
-const BPF_F_NO_PREALLOC = 1;
-const BPF_F_MMAPABLE = 1 << 10;
 
 /** Makes an instance; each call gives one that nobody else has. */
 export type Maker = () => unknown | Promise<unknown>;
