@@ -4,6 +4,7 @@
  * @module
  */
 
+import { mapTypeTraits } from "../object/spec/map_traits.ts";
 import type { MapSpec, ProgramSpec } from "../object/spec/spec.ts";
 import { Helper } from "../uapi/enums.ts";
 import { helperTakesCallback, helperText, scanInstructions } from "./scan.ts";
@@ -20,14 +21,6 @@ export interface BtfNeeds {
   /** Why the BTF of a program or module must be fetched by id (with CAP_SYS_ADMIN in the user namespace). */
   readonly byId: readonly string[];
 }
-
-/** Map types that the kernel creates only with BTF for key and value. */
-const STORAGE: ReadonlySet<MapSpec["type"]> = new Set<MapSpec["type"]>([
-  "sk_storage",
-  "inode_storage",
-  "task_storage",
-  "cgrp_storage",
-]);
 
 /** Helpers that work on such fields. */
 const FIELD_HELPERS: ReadonlySet<number> = new Set([
@@ -51,7 +44,10 @@ export function btfNeeds(
   const byId: string[] = [];
   for (const map of maps) {
     if (map.type === "struct_ops") required.push(`struct_ops map ${map.name}`);
-    else if (STORAGE.has(map.type)) required.push(`${map.type} map ${map.name}`);
+    // bpf_local_storage_map_alloc_check() refuses maps without BTF for key and value.
+    else if (mapTypeTraits(map.type).kind === "storage") {
+      required.push(`${map.type} map ${map.name}`);
+    }
   }
   for (const program of programs) {
     if (program.type === "ext") required.push(`program ${program.name} replaces a function`);
