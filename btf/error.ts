@@ -1,5 +1,5 @@
 /**
- * The error of BTF.
+ * Defines the error that is thrown for BTF.
  *
  * @module
  */

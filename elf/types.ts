@@ -63,7 +63,7 @@ export interface ElfSymbol {
 export interface ElfRelocation {
   /** Offset in the relocated section, in bytes. */
   readonly offset: number;
-  /** Relocation type: one of {@linkcode RelocationType} in a BPF object. */
+  /** Relocation type: an `R_BPF_*` number in a BPF object. */
   readonly type: number;
   /** Index of the symbol. */
   readonly symbol: number;

@@ -1,17 +1,17 @@
 /**
- * Shows who starts which program, as it happens.
+ * Prints each execve(2) with its process, parent, user and file.
  *
  *     sudo deno run --allow-ffi --allow-read examples/execsnoop/main.ts
  *
- * `--count N` ends after N events, `--seconds S` after S seconds, `--uid U` shows one user's only.
- * It needs no privilege where a token is delegated: `deno task demo` runs it so.
+ * `--count N` exits after N events, `--seconds S` after S seconds; `--uid U` prints only that user's.
+ * Runs without privileges where a bpffs delegates a BPF token: `deno task demo` does that.
  *
  * @module
  */
 
 import { BpfObject, openObject, wordsText } from "@skep/skep";
 
-/** `struct event` of execsnoop.bpf.c, as it is decoded. */
+/** `struct event` of execsnoop.bpf.c, decoded. */
 interface ExecEvent {
   readonly pid: number;
   readonly ppid: number;
@@ -20,19 +20,19 @@ interface ExecEvent {
   readonly filename: string;
 }
 
-/** When to end, and what to show. */
+/** Options of {@linkcode execsnoop}. */
 export interface ExecsnoopOptions {
-  /** Ends after so many events. */
+  /** Number of events after which to return. */
   readonly count?: number | undefined;
-  /** Ends after so many seconds. */
+  /** Time in seconds after which to return. */
   readonly seconds?: number | undefined;
-  /** Shows this user's programs only. */
+  /** User id: only its events are printed. */
   readonly uid?: number | undefined;
-  /** Called when events can come. */
+  /** Called once the program is attached. */
   readonly ready?: (() => void) | undefined;
 }
 
-/** Loads, attaches, and prints events until it is time to end. */
+/** Loads and attaches the program, prints its events, and returns how many were printed. */
 export async function execsnoop(options: ExecsnoopOptions = {}): Promise<number> {
   const spec = await openObject(new URL("execsnoop.bpf.o", import.meta.url));
   if (options.uid !== undefined) spec.variables.get("target_uid").set(options.uid);

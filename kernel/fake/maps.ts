@@ -11,6 +11,7 @@ import { Mapping } from "../mapping.ts";
 import { FakeRing } from "./ring.ts";
 import { BPF_EXIST, BPF_F_MMAPABLE, BPF_NOEXIST } from "../../uapi/bpf_flags.ts";
 
+/** Types whose keys are indices. */
 const indexed: ReadonlySet<number> = new Set([
   MapType.array,
   MapType.percpu_array,
@@ -34,11 +35,12 @@ const sparse: ReadonlySet<number> = new Set([
   MapType.xskmap,
   MapType.sockmap,
 ]);
+/** Types that evict their oldest element when they are full. */
 const evicting: ReadonlySet<number> = new Set([MapType.lru_hash, MapType.lru_percpu_hash]);
 
 /** A map in memory: elements by the bytes of their key, in insertion order. */
 export class FakeMap {
-  /** The attributes it was created with. */
+  /** The attributes of BPF_MAP_CREATE. */
   readonly attributes: MapCreate;
   /** Whether BPF_MAP_FREEZE was called. */
   frozen = false;

@@ -30,7 +30,7 @@ export interface LinkInfo {
   readonly details: { readonly [field: string]: number | bigint | string };
 }
 
-/** A field of the union: its kernel name, how it is read, and its offset and size. */
+/** A field of the union: its kernel name, its type, and its offset and size. */
 type Detail = readonly [name: string, kind: "u32" | "s32" | "u64" | "attach", field: Field];
 
 /** A string that the kernel copies to a buffer: its name, and the fields of its pointer and length. */
@@ -48,7 +48,6 @@ interface Details {
 
 const info = structs.bpf_link_info;
 
-/** Fields of perf event links, by the number in `perf_event_type` (`enum bpf_perf_event_type`). */
 const PROBED_FILE: Details = {
   fields: [
     ["offset", "u32", info.perf_event_uprobe_offset],
@@ -74,6 +73,7 @@ const PROBED_FUNCTION: Details = {
     length: info.perf_event_kprobe_name_len,
   },
 };
+/** Fields of perf event links, by the number in `perf_event_type` (`enum bpf_perf_event_type`). */
 const perfDetails: readonly Details[] = [
   { fields: [] },
   PROBED_FILE,
