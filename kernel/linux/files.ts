@@ -7,7 +7,7 @@
  * @module
  */
 
-import { descriptorNumber } from "../arguments.ts";
+import { descriptorNumber, wholeNumber } from "../arguments.ts";
 import { textUpToNul } from "./ffi/attributes.ts";
 import type { BytesResult, Kernel, Result } from "../kernel.ts";
 import type { Native } from "./ffi/native.ts";
@@ -36,7 +36,7 @@ export function open(native: Native, path: string, flags: number = 0, directory?
     nr.openat,
     directory === undefined ? AT_FDCWD : descriptorNumber(directory),
     frame.text(path),
-    flags | O_CLOEXEC,
+    wholeNumber(flags, "the flags of open()") | O_CLOEXEC,
     0o600,
   );
 }

@@ -11,6 +11,7 @@ import type { BytesResult, Kernel, ObjectKind, ProgramInfoResult, Result } from 
 import type { Place } from "./ffi/memory.ts";
 import type { Native } from "./ffi/native.ts";
 import { attributes, structs, structSizes } from "../../uapi/layouts.ts";
+import { argumentError, wholeNumber } from "../arguments.ts";
 import { BPF_F_PATH_FD, BPF_F_TOKEN_FD } from "../../uapi/bpf_flags.ts";
 import { PATH_MAX } from "../../uapi/files.ts";
 
@@ -66,6 +67,7 @@ export function objectInfo(
 ): BytesResult & { readonly text?: string | undefined } {
   using frame = native.frame();
   const info = frame.room(size);
+  if (text !== undefined) checkText(text, size);
   const name = text === undefined ? undefined : frame.room(PATH_MAX);
   if (text !== undefined && name !== undefined) {
     const view = viewOf(info.bytes);
@@ -81,6 +83,21 @@ export function objectInfo(
     bytes,
     text: new TextDecoder().decode(name.bytes.slice()).split("\0", 1)[0] ?? "",
   };
+}
+
+/** Throws unless the fields of a text lie in the struct, aligned as the kernel has them, and apart from each other. */
+function checkText(
+  text: { readonly pointer: number; readonly length: number },
+  size: number,
+): void {
+  const { pointer, length } = text;
+  wholeNumber(pointer, "the offset of a text's pointer", 0, size - 8);
+  wholeNumber(length, "the offset of a text's length", 0, size - 4);
+  if (pointer % 8 === 0 && length % 4 === 0 && (length < pointer || length >= pointer + 8)) return;
+  throw argumentError(
+    "the offsets of a text",
+    `${pointer} and ${length} are no pointer and length`,
+  );
 }
 
 /** The facts of a map that the element commands and mmap(2) depend on. */

@@ -79,7 +79,7 @@ export abstract class LiveMap implements Disposable {
   freeze(): void {
     check(this.kernel.mapFreeze(this.open("freeze map")), {
       doing: "freeze map",
-      subject: this.name,
+      subject: this.subject,
       command: "BPF_MAP_FREEZE",
     });
   }
@@ -91,13 +91,13 @@ export abstract class LiveMap implements Disposable {
    */
   pin(path: string): void {
     const result = pinDescriptor(this.kernel, this.open("pin map"), path, this.name);
-    const subject = `${this.name} at ${path}`;
+    const subject = `${this.subject} at ${path}`;
     check(result, { doing: "pin map", subject, command: "BPF_OBJ_PIN" });
   }
 
   /** Reads the kernel's information about the map. */
   info(): MapInfo {
-    return mapInfo(this.kernel, this.open("inspect map"), this.name);
+    return mapInfo(this.kernel, this.open("inspect map"), this.subject);
   }
 
   /** Closes the map's descriptor. A map that is pinned or used by programs stays in the kernel. */

@@ -148,3 +148,16 @@ kernelTest("a read-only mapping in place gives no view to anybody outside", () =
   mapping[Symbol.dispose]();
   assertEquals([mapping.size, mapping.closed], [0, true]);
 });
+
+kernelTest("numbers that the kernel would cut to 32 bits are refused", () => {
+  const event = { type: 1, config: 0n, pid: 0, cpu: -1 };
+  for (const wrong of [{ type: 2 ** 32 + 1 }, { pid: 2 ** 32 }, { cpu: -2 }, { wakeup: 2 ** 32 }]) {
+    assertThrows(() => kernel.perfEventOpen({ ...event, ...wrong }), SkepError, "whole number");
+  }
+  assertThrows(() => kernel.open("/proc/self/stat", 2 ** 32), SkepError, "whole number");
+  using map = array(0);
+  // The kernel writes a text to where the pointer says: no other field may lie over it.
+  for (const [pointer, length] of [[8, 8], [8, 12], [4, 16], [72, 0], [-8, 0], [0, 1.5]] as const) {
+    assertThrows(() => kernel.objectInfo(map.fd, 72, { pointer, length }), SkepError);
+  }
+});
