@@ -6,7 +6,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { attackTest } from "./support/attack_test.ts";
-import { withFolder } from "./support/sandbox.ts";
+import { copyAttackers, sandbox, shellText, withFolder } from "./support/sandbox.ts";
+import { attack } from "./support/attacker.ts";
 import { run, tree } from "./support/under_test.ts";
 
 /** Runs a sandbox with piped output, and says what came of it in one line of JSON. */
@@ -76,4 +77,38 @@ for (const [which, script] of Object.entries(writers)) {
 attackTest("tokens", "a megabyte of output is given as it is", async () => {
   const facts = await call("head -c 1000000 /dev/zero");
   assertEquals([facts["length"], facts["after"]], [1_000_000, "still here"]);
+});
+
+/** Runs `use` with a command that gives its output's end to a process outside, which keeps it for 17 seconds. */
+async function withKeeper(use: (command: readonly string[]) => Promise<void>): Promise<void> {
+  await withFolder(async (folder) => {
+    await copyAttackers(folder);
+    const socket = `${folder}/socket`;
+    const keeper = new Deno.Command("perl", {
+      args: [`-I${folder}`, `${folder}/keep.pl`, socket, "17"],
+      stdout: "piped",
+    }).spawn();
+    const give = `use Attack; wait_for(5, sub { -S $ARGV[0] }); my $s = connect_to($ARGV[0]);
+      print "given\n" if send_fd($s, 1) >= 0;`;
+    await use(["perl", `-I${folder}`, "-e", give, socket]);
+    keeper.kill("SIGKILL");
+    const { stdout } = await keeper.output();
+    assert(new TextDecoder().decode(stdout).includes("kept=yes"), "it was given nothing to keep");
+  });
+}
+
+attackTest("tokens", "who keeps the command's output open does not keep the caller", async () => {
+  await withKeeper(async (command) => {
+    const before = performance.now();
+    const facts = await call(shellText(command));
+    assertEquals([facts["length"], facts["after"]], [6, "still here"]);
+    assert(performance.now() - before < 12_000, "the caller waited for a process outside");
+  });
+});
+
+attackTest("tokens", "nor who keeps its terminal open", async () => {
+  await withKeeper(async (command) => {
+    const facts = await attack("terminal", [12, shellText(sandbox(command))]);
+    assertEquals(facts["ended"], "yes", facts["screen"] ?? "");
+  });
 });

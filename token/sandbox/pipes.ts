@@ -16,6 +16,7 @@ export class Pipes implements Disposable {
   readonly #kernel: Kernel;
   readonly #reading: number[] = [];
   readonly #standard: (number | undefined)[] = [undefined, undefined, undefined];
+  readonly #writersEnded: AbortController = new AbortController();
   #childEnds: number[] = [];
 
   /** With `piped`, standard output and error are pipes; with `noInput`, standard input is /dev/null. */
@@ -47,18 +48,29 @@ export class Pipes implements Disposable {
   }
 
   /**
-   * Reads standard output and error until all writers have closed them. Of each, `most` bytes are kept;
-   * when one has more, `overflow` is called once and the rest is discarded, so that no writer blocks.
+   * Reads standard output and error until all writers have closed them, or, after {@linkcode finish}, what the
+   * pipes hold. Of each, `most` bytes are kept; when one has more, `overflow` is called once and the rest is
+   * discarded, so that no writer blocks.
    */
   async read(most: number, overflow: () => void): Promise<PipedOutput> {
     const read = await Promise.all(
-      this.#reading.map((fd) => readToEnd(this.#kernel, fd, most, overflow)),
+      this.#reading.map((fd) =>
+        readToEnd(this.#kernel, fd, most, overflow, this.#writersEnded.signal)
+      ),
     );
     return {
       stdout: read[0]?.text ?? "",
       stderr: read[1]?.text ?? "",
       cut: read.some(({ cut }) => cut),
     };
+  }
+
+  /**
+   * Ends {@linkcode read} when it has read what the pipes hold: the command may have sent its end to a process
+   * outside, which would keep the caller waiting.
+   */
+  finish(): void {
+    this.#writersEnded.abort();
   }
 
   /** Closes all open descriptors. */
@@ -106,18 +118,28 @@ export function tooMuchOutput(subject: string, most: number, output: PipedOutput
   });
 }
 
-/** Reads a pipe as text until its writers have closed it, and keeps the first `most` bytes. */
+/**
+ * Reads a pipe as text until its writers have closed it, and keeps the first `most` bytes. After `ended` it
+ * reads what the pipe holds, up to `most`, without waiting.
+ */
 export async function readToEnd(
   kernel: Kernel,
   fd: number,
   most: number,
   overflow: () => void = () => {},
+  ended?: AbortSignal,
 ): Promise<{ readonly text: string; readonly cut: boolean }> {
   const decoder = new TextDecoder();
   const pieces: string[] = [];
   let left = most;
   let cut = false;
-  while (await kernel.poller.wait(fd)) {
+  const stop = (): void => kernel.poller.forget(fd);
+  ended?.addEventListener("abort", stop);
+  const ready = async (): Promise<boolean> => {
+    if (ended?.aborted !== true && await kernel.poller.wait(fd)) return true;
+    return ended?.aborted === true && !cut && kernel.poller.poll(fd);
+  };
+  while (await ready()) {
     const { result, bytes } = kernel.read(fd, 65536);
     if (result < 0 || bytes.length === 0) break;
     pieces.push(decoder.decode(bytes.subarray(0, left), { stream: true }));
@@ -127,6 +149,7 @@ export async function readToEnd(
     }
     left = Math.max(0, left - bytes.length);
   }
+  ended?.removeEventListener("abort", stop);
   pieces.push(decoder.decode());
   return { text: pieces.join(""), cut };
 }

@@ -206,6 +206,8 @@ export async function runInSandbox(options: SandboxOptions): Promise<SandboxStat
   options.onStart?.(pid);
   // The kernel has killed every process of the pid namespace when its init has ended.
   const status = await child.wait();
+  pipes.finish();
+  terminal?.finish();
   const output = await reading;
   await relaying;
   if (output.cut) throw tooMuchOutput(isolated.arguments[0] ?? "", mostOutput, output);

@@ -34,6 +34,8 @@ import {
 /** Offset of c_cc in the kernel's `struct termios`. */
 const CONTROL_CHARACTERS = 17;
 const PIECE = 65536;
+/** Bytes that are carried after the command's end: more than the kernel keeps of a terminal's output. */
+const MOST_AFTER_END = 4 * PIECE;
 
 /** The pseudo-terminal of one command. */
 export class Terminal implements Disposable {
@@ -48,6 +50,7 @@ export class Terminal implements Disposable {
   readonly #before: Uint8Array | undefined;
   readonly #resized: () => void;
   #slaveOpen = true;
+  #commandEnded = false;
   #open = true;
 
   private constructor(
@@ -103,15 +106,28 @@ export class Terminal implements Disposable {
     this.#kernel.close(this.slave);
   }
 
-  /** Relays bytes in both directions until every process has closed the slave. */
+  /**
+   * Ends {@linkcode relay} when it has relayed what the terminal holds: the command may have sent its end to a
+   * process outside, which would keep the caller waiting.
+   */
+  finish(): void {
+    this.#commandEnded = true;
+    this.#kernel.poller.forget(this.#master);
+  }
+
+  /** Relays bytes in both directions until every process has closed the slave, or until {@linkcode finish}. */
   async relay(): Promise<void> {
     const kernel = this.#kernel;
     if (this.#input !== undefined) this.#readInput(this.#input);
-    while (this.#open && await kernel.poller.wait(this.#master)) {
+    let left = MOST_AFTER_END;
+    while (this.#open && left > 0) {
+      const ready = this.#commandEnded || await kernel.poller.wait(this.#master);
+      if (!ready && !this.#commandEnded) break;
       const { result, bytes } = kernel.read(this.#master, PIECE);
-      if (failed(result, Errno.EAGAIN)) continue;
+      if (failed(result, Errno.EAGAIN) && !this.#commandEnded) continue;
       // EIO: every process has closed the slave.
       if (result < 0 || bytes.length === 0) break;
+      if (this.#commandEnded) left -= bytes.length;
       await this.#writeAll(this.#output, bytes);
     }
   }

@@ -98,9 +98,11 @@ export async function withToken<Result = JsonValue>(options: WithTokenOptions): 
         options.onStep?.(text);
       },
     });
+    // The code inside could give its end to a process outside, which would keep this one waiting.
+    const ended = new AbortController();
     const [status, { text }] = await Promise.all([
-      running,
-      readToEnd(kernel, reading, DEFAULT_MOST_OUTPUT),
+      running.finally(() => ended.abort()),
+      readToEnd(kernel, reading, DEFAULT_MOST_OUTPUT, undefined, ended.signal),
     ]);
     return resultOf<Result>(text, name, url, status.code);
   } finally {
