@@ -201,11 +201,15 @@ function ownedBy(kernel: Kernel, networkFd: number, userNamespace: bigint): bool
  * token there. Threads, since each has a network namespace of its own, and a process goes on when its
  * first thread has ended.
  *
- * It tells how things are now: who holds the token can hand it on later.
+ * It tells how things are now: who holds the token can hand it on later. And a process that forks and ends all
+ * the time can be missed, since /proc is read one process after another.
  */
 function allNetworksOwned(kernel: Kernel, userNamespace: bigint): boolean {
   let seen = false;
   for (const pid of numbersIn(kernel, "/proc")) {
+    // All threads of a process have one user namespace: unshare(2) and setns(2) refuse a process that has several.
+    const process = kernel.stat(`/proc/${pid}/ns/user`);
+    if (process.result >= 0 && process.inode !== userNamespace) continue;
     for (const task of numbersIn(kernel, `/proc/${pid}/task`)) {
       const folder = `/proc/${pid}/task/${task}/ns`;
       const user = kernel.stat(`${folder}/user`);

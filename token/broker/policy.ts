@@ -41,7 +41,7 @@ export interface PolicyRule {
 export interface PolicyLimits {
   /** Connections at one time. */
   readonly connections: number;
-  /** Requests of one uid in a minute. */
+  /** Requests of one account in a minute: of the owner of the outermost user namespace, or, where root owns it, of that namespace. */
   readonly requestsPerMinute: number;
   /** Seconds that a client may take for its request. */
   readonly timeout: number;
