@@ -19,21 +19,31 @@ export class Pipes implements Disposable {
   readonly #writersEnded: AbortController = new AbortController();
   #childEnds: number[] = [];
 
-  /** With `piped`, standard output and error are pipes; with `noInput`, standard input is /dev/null. */
+  /**
+   * With `piped`, standard output and error are pipes; with `noInput`, standard input is /dev/null.
+   *
+   * @throws {KernelError} when one of them cannot be opened; the others are closed then.
+   */
   constructor(kernel: Kernel, piped: boolean, noInput: boolean) {
     this.#kernel = kernel;
-    if (noInput) {
-      const fd = kernel.open("/dev/null", 0);
-      this.#standard[0] = fd;
-      this.#childEnds.push(fd);
+    try {
+      if (noInput) this.#childEnd(0, openNull(kernel));
+      if (!piped) return;
+      for (const target of [1, 2]) {
+        const [reading, writing] = openPipe(kernel);
+        this.#reading.push(reading);
+        this.#childEnd(target, writing);
+      }
+    } catch (error) {
+      // `using` disposes only of what was constructed.
+      this[Symbol.dispose]();
+      throw error;
     }
-    if (!piped) return;
-    for (const target of [1, 2]) {
-      const [reading, writing] = openPipe(kernel);
-      this.#reading.push(reading);
-      this.#childEnds.push(writing);
-      this.#standard[target] = writing;
-    }
+  }
+
+  #childEnd(target: number, fd: number): void {
+    this.#childEnds.push(fd);
+    this.#standard[target] = fd;
   }
 
   /** The descriptors that become 0, 1 and 2 in the child. */
@@ -82,6 +92,12 @@ export class Pipes implements Disposable {
     }
     this.#reading.length = 0;
   }
+}
+
+function openNull(kernel: Kernel): number {
+  const fd = kernel.open("/dev/null", 0);
+  if (fd >= 0) return fd;
+  throw new KernelError({ doing: "open", subject: "/dev/null", command: "open", result: fd });
 }
 
 /**
