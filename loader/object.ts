@@ -35,7 +35,10 @@ import { Variable } from "./map/variable.ts";
 
 /** Options of {@linkcode BpfObject.attach}. */
 export interface ObjectAttachOptions extends AttachOptions {
-  /** Options of single programs by name; they override the shared options. A program named here is attached also when its section names no target. */
+  /**
+   * Options of single programs by name; they override the shared options. A program named here is attached also
+   * when its section names no target.
+   */
   readonly programs?: { readonly [name: string]: AttachOptions } | undefined;
   /**
    * Whether the first program that cannot be attached ends the call and detaches the others, or is listed in

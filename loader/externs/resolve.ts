@@ -29,7 +29,10 @@ export interface ExternSources {
   readonly kernelVersion: () => number | undefined;
   /** Returns whether the kernel has bpf_get_attach_cookie() (Linux 5.15). */
   readonly hasBpfCookie: () => boolean;
-  /** Returns whether system call functions take one `struct pt_regs *` (x86-64 since Linux 4.17, arm64 since 4.19). */
+  /**
+   * Returns whether system call functions take one `struct pt_regs *` (x86-64 since Linux 4.17, arm64 since
+   * 4.19).
+   */
   readonly hasSyscallWrapper: () => boolean;
   /** Returns the contents of `/proc/kallsyms`; undefined when it cannot be read. */
   readonly kallsyms: () => Uint8Array | undefined;

@@ -80,7 +80,10 @@ export class KernelTypes {
     return this.#modules.get(name);
   }
 
-  /** Opens a module's BTF and returns its descriptor, which the caller owns, or undefined when no id that can be opened is the module's. */
+  /**
+   * Opens a module's BTF and returns its descriptor, which the caller owns, or undefined when no id that can be
+   * opened is the module's.
+   */
   openModule(name: string, tokenFd?: number): Descriptor | undefined {
     for (const id of this.#btfIds(tokenFd)) {
       const fd = this.#kernel.getFdById("btf", id, tokenFd);
@@ -143,7 +146,10 @@ export class KernelTypes {
     }
   }
 
-  /** Returns a file's bytes, mapped if the kernel supports it (Linux 6.16). The mapping lives as long as the process. */
+  /**
+   * Returns a file's bytes, mapped if the kernel supports it (Linux 6.16). The mapping lives as long as the
+   * process.
+   */
   #map(path: string): Uint8Array<ArrayBuffer> | undefined {
     const fd = this.#kernel.open(path);
     if (fd < 0) return undefined;
@@ -158,7 +164,10 @@ export class KernelTypes {
   }
 }
 
-/** Returns the paths of raw vmlinux BTF in libbpf's order. libbpf also reads vmlinux ELF images; these are not read here. */
+/**
+ * Returns the paths of raw vmlinux BTF in libbpf's order. libbpf also reads vmlinux ELF images; these are not
+ * read here.
+ */
 function vmlinuxPaths(release: string): string[] {
   return [`${DIRECTORY}/vmlinux`, `/boot/vmlinux-${release}.btf`];
 }

@@ -27,7 +27,10 @@ export type Subject =
   | { readonly kind: "program"; readonly program: ProgramSpec; readonly attachType: number }
   | { readonly kind: "btf" };
 
-/** Creates the error of a refused command: a `DelegationError` if a missing delegation explains it, else a `KernelError`. */
+/**
+ * Creates the error of a refused command: a `DelegationError` if a missing delegation explains it, else a
+ * `KernelError`.
+ */
 export function explainRefused(
   kernel: Kernel,
   token: Token | undefined,

@@ -284,7 +284,10 @@ export class LoadRun implements Disposable {
     return types;
   }
 
-  /** Loads the object's BTF and returns its descriptor. A refusal ends the load only for objects with struct_ops maps. */
+  /**
+   * Loads the object's BTF and returns its descriptor. A refusal ends the load only for objects with struct_ops
+   * maps.
+   */
   #loadBtf(added: AddedTypes): number | undefined {
     const { spec } = this.#state;
     if (spec.btf === undefined) return undefined;
@@ -350,7 +353,10 @@ export class LoadRun implements Disposable {
     if (failed[0] !== undefined && this.#options.onError === "throw") throw failed[0].error;
   }
 
-  /** Binds `.rodata` to a program that does not reference it (BPF_PROG_BIND_MAP, Linux 5.10), as libbpf does: bpftool reads metadata from it. */
+  /**
+   * Binds `.rodata` to a program that does not reference it (BPF_PROG_BIND_MAP, Linux 5.10), as libbpf does:
+   * bpftool reads metadata from it.
+   */
   #bindData(
     linked: RelocatedProgram,
     programFd: number,
@@ -372,7 +378,11 @@ export class LoadRun implements Disposable {
 
   #outcome(program: ProgramSpec): ProgramOutcome {
     return this.#outcomes.get(program) ??
-      { program, ok: false, skipped: program.autoload ? "not wanted" : "its autoload is off" };
+      {
+        program,
+        ok: false,
+        skipped: program.autoload ? "it was not selected" : "its autoload is off",
+      };
   }
 }
 

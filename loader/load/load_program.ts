@@ -111,7 +111,10 @@ function programLoadArguments(state: LoadContext, parts: ProgramToLoad): Program
   };
 }
 
-/** Returns the number of the expected attach type. Unlike libbpf's, it is never dropped because a feature probe was refused. */
+/**
+ * Returns the number of the expected attach type. Unlike libbpf's, it is never dropped because a feature probe
+ * was refused.
+ */
 export function expectedAttachType(
   state: LoadContext,
   program: ProgramSpec,

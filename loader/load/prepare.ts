@@ -61,7 +61,10 @@ export interface LoadOptions {
    * @default "throw"
    */
   readonly onError?: "throw" | "collect" | undefined;
-  /** BTF, or the path of a BTF or ELF file, that CO-RE relocations are resolved against instead of the kernel's BTF. */
+  /**
+   * BTF, or the path of a BTF or ELF file, that CO-RE relocations are resolved against instead of the kernel's
+   * BTF.
+   */
   readonly kernelBtf?: string | URL | Btf | undefined;
   /** Kernel configuration for `.kconfig` externs, one option per line (`CONFIG_HZ=250`); overrides the system's. */
   readonly kconfig?: string | undefined;

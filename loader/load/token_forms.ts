@@ -25,7 +25,10 @@ export interface PlannedProgram {
   readonly decision: AttachDecision;
 }
 
-/** Plans the attachment of a program that is loaded with a token. Reads the kernel's BTF only when the decision depends on it. */
+/**
+ * Plans the attachment of a program that is loaded with a token. Reads the kernel's BTF only when the decision
+ * depends on it.
+ */
 export function planProgram(kernel: Kernel, written: ProgramSpec): PlannedProgram {
   const decision = planAttachment(written, {
     kernelBtf: () => {

@@ -91,7 +91,10 @@ export function deleteMany<K>(
   return deleted;
 }
 
-/** Errnos of map types and kernels without batches. EINVAL can have other causes, which the single command reports. */
+/**
+ * Errnos of map types and kernels without batches. EINVAL can have other causes, which the single command
+ * reports.
+ */
 const WITHOUT_BATCHES: ReadonlySet<number> = new Set<number>([
   Errno.ENOTSUPP,
   Errno.EOPNOTSUPP,

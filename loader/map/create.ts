@@ -45,7 +45,10 @@ export interface MapCreateOptions<T extends MapTypeName = MapTypeName> {
   readonly numaNode?: number | undefined;
   /** Template of the inner maps of a map of maps. It may be closed after the call. */
   readonly inner?: HasDescriptor | undefined;
-  /** BTF types of key and value, by which JS values are encoded. They are passed to the kernel for map types that accept BTF. */
+  /**
+   * BTF types of key and value, by which JS values are encoded. They are passed to the kernel for map types
+   * that accept BTF.
+   */
   readonly types?: {
     /** The BTF that has the types. */
     readonly btf: Btf;

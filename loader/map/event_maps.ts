@@ -77,7 +77,10 @@ export class RingBufferMap<E> extends LiveMap {
     return records(() => this.openRecords(options), options);
   }
 
-  /** Opens a reader of the map's records: by callback, in batches or one by one. The reader is closed with the map. */
+  /**
+   * Opens a reader of the map's records: by callback, in batches or one by one. The reader is closed with the
+   * map.
+   */
   openRecords<T = E>(options: RecordsOptions<T> = {}): RecordReader<T> {
     const { kernel, maxEntries, subject: name } = this;
     const fd = this.open("read map");
@@ -108,7 +111,10 @@ export class PerfEventArray<E> extends DescriptorMap<number> {
     return records(() => this.openRecords(options), options);
   }
 
-  /** Opens a reader of the map's records: by callback, in batches or one by one. The reader is closed with the map. */
+  /**
+   * Opens a reader of the map's records: by callback, in batches or one by one. The reader is closed with the
+   * map.
+   */
   openRecords<T = E>(options: RecordsOptions<T> = {}): RecordReader<T> {
     const { kernel, maxEntries, subject: name } = this;
     const fd = this.open("read map");

@@ -13,7 +13,10 @@ import type { MapParts } from "./parts.ts";
 let arrayMemory: (map: ArrayMap<unknown, unknown>) => MapMemory;
 let arenaMemory: (map: ArenaMap) => MapMemory;
 
-/** Returns the memory of a map for its variables, or undefined when it cannot be mapped. Callers check `writable` before writing. */
+/**
+ * Returns the memory of a map for its variables, or undefined when it cannot be mapped. Callers check
+ * `writable` before writing.
+ */
 export function memoryOf(map: LiveMap): MapMemory | undefined {
   if (map instanceof ArrayMap) {
     const memory = arrayMemory(map);

@@ -15,7 +15,11 @@ export type SetMode = "always" | "create" | "replace";
 export interface SetOptions {
   /** `create` fails with EEXIST when the key exists, `replace` with ENOENT when it does not. @default {"always"} */
   readonly mode?: SetMode | undefined;
-  /** Whether the kernel holds the value's `bpf_spin_lock` during the copy (BPF_F_LOCK, Linux 5.1). @default {false} */
+  /**
+   * Whether the kernel holds the value's `bpf_spin_lock` during the copy (BPF_F_LOCK, Linux 5.1).
+   *
+   * @default {false}
+   */
   readonly lock?: boolean | undefined;
   /** Further flags (BPF_F_…) of BPF_MAP_UPDATE_ELEM. */
   readonly flags?: number | undefined;
@@ -23,7 +27,11 @@ export interface SetOptions {
 
 /** Options of reading a value. */
 export interface GetOptions {
-  /** Whether the kernel holds the value's `bpf_spin_lock` during the copy (BPF_F_LOCK, Linux 5.1). @default {false} */
+  /**
+   * Whether the kernel holds the value's `bpf_spin_lock` during the copy (BPF_F_LOCK, Linux 5.1).
+   *
+   * @default {false}
+   */
   readonly lock?: boolean | undefined;
   /** Further flags (BPF_F_…) of the lookup command. */
   readonly flags?: number | undefined;

@@ -109,7 +109,10 @@ export class RawMap implements Disposable {
     return this.#shape.transferSize;
   }
 
-  /** Buffers of one element and the commands on them. The methods for single elements use them; a loop over them allocates nothing. */
+  /**
+   * Buffers of one element and the commands on them. The methods for single elements use them; a loop over them
+   * allocates nothing.
+   */
   get elements(): MapElements {
     if (this.#elements === undefined) {
       this.#checkOpen("use the elements of");
@@ -125,7 +128,10 @@ export class RawMap implements Disposable {
     return this.lookup(flags) ? this.elements.value.slice() : undefined;
   }
 
-  /** Sets a key's value. `flags`: 0 (BPF_ANY), 1 (BPF_NOEXIST, only a new key), 2 (BPF_EXIST, only an existing key), 4 (BPF_F_LOCK). */
+  /**
+   * Sets a key's value. `flags`: 0 (BPF_ANY), 1 (BPF_NOEXIST, only a new key), 2 (BPF_EXIST, only an existing
+   * key), 4 (BPF_F_LOCK).
+   */
   set(key: Uint8Array, value: Uint8Array, flags: number = 0): void {
     this.#put("key", key);
     this.#put("value", value);
@@ -232,7 +238,10 @@ export class RawMap implements Disposable {
     return kept;
   }
 
-  /** Yields elements key by key. BPF_MAP_GET_NEXT_KEY restarts when the current key is deleted, so returned keys are tracked. */
+  /**
+   * Yields elements key by key. BPF_MAP_GET_NEXT_KEY restarts when the current key is deleted, so returned keys
+   * are tracked.
+   */
   *#oneByOne({ flags = 0, take = false }: ChunkOptions): Generator<RawChunk, void, undefined> {
     const { keySize, transferSize } = this.#shape;
     using elements = this.#kernel.mapElements(this.#fd(), keySize, transferSize);

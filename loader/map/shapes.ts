@@ -140,7 +140,10 @@ const BUILD_ID_FRAME = structSizes.bpf_stack_build_id;
 const PROGRAM = structs.bpf_devmap_val.bpf_prog_fd[0];
 const { cgroup_inode_id: [INODE], attach_type: [ATTACH_TYPE] } = structs.bpf_cgroup_storage_key;
 
-/** Returns the codec of `{ ifindex, program }` or `{ queueSize, program }`; only values of eight bytes have a program. */
+/**
+ * Returns the codec of `{ ifindex, program }` or `{ queueSize, program }`; only values of eight bytes have a
+ * program.
+ */
 function targetCodec(
   first: "ifindex" | "queueSize",
   size: number,

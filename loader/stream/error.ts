@@ -47,7 +47,10 @@ export function closedError(doing: string, name: string): SkepError {
   return disposedError(doing, name, "stream");
 }
 
-/** Duplicates the caller's descriptor: the caller may close it, and its number may be reused, while the reader is open. */
+/**
+ * Duplicates the caller's descriptor: the caller may close it, and its number may be reused, while the reader
+ * is open.
+ */
 export function duplicate(kernel: Kernel, fd: number, name: string): Descriptor {
   const own = kernel.dup(fd);
   if (own < 0) throw refused("open", name, "fcntl", own);

@@ -18,7 +18,10 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
   return promise;
 }
 
-/** Yields to the event loop once, so that timers and I/O run. Takes about 20 µs with setImmediate, else some milliseconds. */
+/**
+ * Yields to the event loop once, so that timers and I/O run. Takes about 20 µs with setImmediate, else some
+ * milliseconds.
+ */
 export function turn(): Promise<void> {
   const { setImmediate } = globalThis as {
     setImmediate?: ((callback: () => void) => unknown) | undefined;

@@ -31,7 +31,11 @@ export interface PerfBufferOptions<T> {
   readonly decoder?: Decoder<T> | undefined;
   /** Number of data pages per CPU, a power of two. @default {64} */
   readonly pages?: number | undefined;
-  /** Number of records after which a waiting reader is woken; higher values cost less and add latency. @default {1} */
+  /**
+   * Number of records after which a waiting reader is woken; higher values cost less and add latency.
+   *
+   * @default {1}
+   */
   readonly wakeup?: number | undefined;
   /** Called for each loss that the kernel reports, with the number of lost records of a CPU. */
   readonly onLost?: ((lost: { readonly cpu: number; readonly count: number }) => void) | undefined;
@@ -108,7 +112,10 @@ export class PerfBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
     return this.#records;
   }
 
-  /** Number of records that found a full buffer, as reported so far: the kernel reports a loss once there is space again. */
+  /**
+   * Number of records that found a full buffer, as reported so far: the kernel reports a loss once there is
+   * space again.
+   */
   override get lost(): number {
     return this.#lost;
   }

@@ -124,7 +124,10 @@ export abstract class RecordReader<T> implements AsyncIterable<T>, Disposable {
     return total;
   }
 
-  /** Yields records in batches as they arrive: each has the records available when it is requested, at most `limit`. */
+  /**
+   * Yields records in batches as they arrive: each has the records available when it is requested, at most
+   * `limit`.
+   */
   async *batches(options: BatchOptions = {}): AsyncGenerator<T[], void, undefined> {
     const limit = options.limit ?? 4096;
     const turns = new Turns();

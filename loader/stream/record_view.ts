@@ -8,7 +8,10 @@ import { SkepError } from "../../errors/skep_error.ts";
 
 const bufferGetter = Object.getOwnPropertyDescriptor(DataView.prototype, "buffer")?.get;
 
-/** Returns the bytes of a view without a copy, also of a {@linkcode RecordView}. The caller must not write to them. */
+/**
+ * Returns the bytes of a view without a copy, also of a {@linkcode RecordView}. The caller must not write to
+ * them.
+ */
 export function bytesOf(view: DataView, offset: number, length: number): Uint8Array<ArrayBuffer> {
   const buffer = bufferGetter === undefined ? view.buffer : Reflect.apply(bufferGetter, view, []);
   return new Uint8Array(buffer as ArrayBuffer, view.byteOffset + offset, length);

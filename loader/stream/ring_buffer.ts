@@ -43,7 +43,10 @@ export interface RingBufferOptions<T> {
   readonly name?: string | undefined;
   /** Decodes a record into a value; without it, records are copies of their bytes. */
   readonly decoder?: Decoder<T> | undefined;
-  /** Returns how many records the program could not write, from the program's counter: the kernel does not count them. */
+  /**
+   * Returns how many records the program could not write, from the program's counter: the kernel does not count
+   * them.
+   */
   readonly lost?: (() => number) | undefined;
 }
 
@@ -89,7 +92,10 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
   readonly #mask: number;
   /** Whether plain loads are ordered (x86-64, total store order); elsewhere a header needs a load-acquire. */
   readonly #ordered: boolean;
-  /** Number of bytes after which the position is published within a batch, so that a slow reader frees space early. */
+  /**
+   * Number of bytes after which the position is published within a batch, so that a slow reader frees space
+   * early.
+   */
   readonly #chunk: number;
   #position: number;
   #published: number;
@@ -326,7 +332,10 @@ export class RingBuffer<T = Uint8Array<ArrayBuffer>> extends RecordReader<T> {
     if (this.#closed) throw closedError("read", this.name);
   }
 
-  /** Publishes the consumer position by a store-release of its low word, or of both words when the high one changes. */
+  /**
+   * Publishes the consumer position by a store-release of its low word, or of both words when the high one
+   * changes.
+   */
   #publish(position: number): void {
     this.#position = position;
     if (position === this.#published) return;
@@ -389,7 +398,10 @@ export class RingLease implements Disposable {
     this.#release = release;
   }
 
-  /** Advances to the next record that was available when the lease was created. Returns false when there is none, or when the next is not submitted. */
+  /**
+   * Advances to the next record that was available when the lease was created. Returns false when there is
+   * none, or when the next is not submitted.
+   */
   next(): boolean {
     const words = this.#words;
     while (this.#position < this.#end) {
