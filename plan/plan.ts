@@ -81,6 +81,8 @@ export class Plan implements PlanFacts {
   /**
    * Capabilities that the loading process may need beside those. Only the kernel's verifier decides it: what it finds
    * on the paths of speculation depends on its version, and the effort of following a program here is bounded.
+   * Linux 6.12, but not 6.18, also refuses without CAP_PERFMON a program with invalid code behind a branch that is
+   * never taken: compilers remove such code, and it is not looked for here.
    */
   readonly maybe: readonly MaybeCapability[];
   /**
