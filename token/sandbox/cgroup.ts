@@ -26,6 +26,7 @@ let made = 0;
 export function makeCgroup(kernel: Kernel): SandboxCgroup | undefined {
   const parent = ownCgroup(kernel);
   if (parent === undefined) return undefined;
+  removeLeftovers(kernel, parent);
   const path = `${parent}/skep-sandbox-${kernel.readLink("/proc/self") ?? "0"}-${++made}`;
   if (kernel.makeDirectory(path, 0o755) < 0) return undefined;
   const fd = kernel.open(path, O_PATH);
@@ -47,6 +48,15 @@ export function makeCgroup(kernel: Kernel): SandboxCgroup | undefined {
       removeSoon(kernel, path, 50);
     },
   };
+}
+
+/** Removes the cgroups of processes that were killed before they could. One that is in use refuses (EBUSY). */
+function removeLeftovers(kernel: Kernel, parent: string): void {
+  for (const name of kernel.readDirectory(parent) ?? []) {
+    const [, pid] = /^skep-sandbox-(\d+)-\d+$/.exec(name) ?? [];
+    if (pid === undefined || kernel.stat(`/proc/${pid}`).result >= 0) continue;
+    kernel.unlink(`${parent}/${name}`);
+  }
 }
 
 /** Removes a cgroup after its last process has ended: killed processes end asynchronously. */

@@ -14,14 +14,20 @@ const { success } = await new Deno.Command("mount", {
 }).output();
 if (!success) Deno.exit(3);
 
+const own = /^0::(\/.*)$/m.exec(Deno.readTextFileSync("/proc/self/cgroup"))?.[1] ?? "/";
+
 function cgroups(): string[] {
-  const own = /^0::(\/.*)$/m.exec(Deno.readTextFileSync("/proc/self/cgroup"))?.[1] ?? "/";
   return [...Deno.readDirSync(`${place}${own}`)]
     .filter(({ name, isDirectory }) => isDirectory && name.startsWith("skep-sandbox-"))
     .map(({ name }) => name);
 }
 
 const before = cgroups();
+// As a skep leaves it that is killed: named after a process that has ended.
+const ended = new Deno.Command("true").spawn();
+await ended.status;
+const left = `skep-sandbox-${ended.pid}-1`;
+Deno.mkdirSync(`${place}${own}/${left}`);
 const { stdout } = await runInSandbox({
   kernel: linuxKernel(),
   delegation: Delegation.of({ commands: ["map_create"], maps: ["hash"] }),
@@ -31,7 +37,7 @@ const { stdout } = await runInSandbox({
 });
 await new Promise((resolve) => setTimeout(resolve, 700));
 const after = cgroups();
-console.log(JSON.stringify({ before, inside: stdout, after }));
+console.log(JSON.stringify({ before, left, inside: stdout, after }));
 await new Deno.Command("umount", { args: [place] }).output();
 Deno.removeSync(place);
 Deno.exit(0);
