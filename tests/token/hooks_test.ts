@@ -46,6 +46,8 @@ async function runInside(): Promise<readonly Case[]> {
       readable: [Deno.execPath(), cache, root],
       user: NOBODY,
       network: "new",
+      // Tests of cgroup hooks create cgroups in theirs.
+      cgroup: "keep",
       input: "null",
       output: "piped",
     });

@@ -59,6 +59,13 @@ export interface SandboxOptions {
    */
   readonly network?: "new" | "keep" | undefined;
   /**
+   * `"new"`: a cgroup of its own below the caller's, where cgroup version 2 is mounted; it belongs to root.
+   * `"keep"`: the caller's cgroup, in which the command may create others when its user owns it.
+   *
+   * @default "new"
+   */
+  readonly cgroup?: "new" | "keep" | undefined;
+  /**
    * The whole environment. Two variables are always set: `LIBBPF_BPF_TOKEN_PATH`, and `SKEP_SANDBOX_PID`
    * with the command's pid outside, which bpf_get_current_pid_tgid() returns instead of the pid in the
    * sandbox's pid namespace.
@@ -178,7 +185,7 @@ export async function runInSandbox(options: SandboxOptions): Promise<SandboxStat
   using pipes = new Pipes(kernel, piped, options.input === "null");
   using terminal = piped ? undefined : Terminal.open(kernel, user.uid, user.gid);
   using owner = await ownerOf(kernel, isolated);
-  using cgroup = makeCgroup(kernel);
+  using cgroup = options.cgroup === "keep" ? undefined : makeCgroup(kernel);
   using child = await startIsolated(kernel, {
     ...isolated,
     ownerMapFd: owner.fd,
