@@ -2,9 +2,9 @@
  * skep loads compiled eBPF objects from TypeScript, with or without privileges.
  *
  * A clang-built object is parsed into an {@linkcode ObjectSpec}, which is plain data and needs no
- * permission at all. {@linkcode BpfObject.load} makes it live: maps, programs and links that own file
- * descriptors and are disposable. Where a BPF token was delegated to the process (Linux 6.9), it is
- * found and used, and {@linkcode plan} tells beforehand which delegation an object needs.
+ * permission. {@linkcode BpfObject.load} loads it: its maps, programs and links own file descriptors and
+ * are disposable. A BPF token delegated to the process (Linux 6.9) is found and used, and
+ * {@linkcode plan} computes beforehand which delegation an object needs.
  *
  * @example Load, attach, read events
  * ```ts ignore
@@ -18,7 +18,7 @@
  * @module
  */
 
-// Numbers and names of Linux's interface.
+// Numbers and names of the Linux UAPI.
 export {
   AttachType,
   type AttachTypeName,
@@ -31,7 +31,7 @@ export {
   type ProgramTypeName,
 } from "./uapi/mod.ts";
 
-// Errors: everything that is thrown is a `SkepError`.
+// Errors: all that skep throws extend `SkepError`.
 export {
   type ErrorData,
   type ErrorFacts,
@@ -150,7 +150,7 @@ export {
   type XdpAttachSpec,
 } from "./object/mod.ts";
 
-// Tokens: plan a delegation, find a token, explain every refusal.
+// Tokens: plan a delegation, find a token, explain refusals.
 export {
   type AttachablePart,
   type AttachAsIs,
@@ -225,7 +225,7 @@ export {
   type VerifierFacts,
 } from "./explain/mod.ts";
 
-// The seam to Linux: what a `kernel` option takes.
+// The kernel interface, for the `kernel` option.
 export {
   type Anchor,
   type BpfCommands,
@@ -277,7 +277,7 @@ export {
   type WaitOptions,
 } from "./kernel/mod.ts";
 
-// Loading, live objects, links and streams.
+// Loading, loaded objects, links and streams.
 export {
   type AnchorOptions,
   type AnyMap,

@@ -1,20 +1,20 @@
 /**
- * What the benchmarks share: samples, their median, and running one measuring process.
+ * Shared by the benchmarks: samples, their median, and running a measuring process.
  *
  * @module
  */
 
-/** One measured figure: each sample is one round. */
+/** One figure; each sample is one round. */
 export interface Measurement {
-  /** `"open"`, `"ring"`, … */
+  /** Name of the figure: `"open"`, `"ring"`, … */
   readonly name: string;
-  /** `"us"` or `"ns"`. */
+  /** Unit of the samples. */
   readonly unit: "us" | "ns";
-  /** In the order of measuring; the first one is the first in its process. */
+  /** Samples in order of measurement; the first is the first in its process. */
   readonly samples: readonly number[];
 }
 
-/** The middle of the samples. */
+/** Returns the median of the samples. */
 export function median(samples: readonly number[]): number {
   const sorted = [...samples].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -24,14 +24,15 @@ export function median(samples: readonly number[]): number {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
-/** Nanoseconds since some moment, as precise as Deno gives it. */
+/** Returns a monotonic time in nanoseconds, as precise as Deno provides. */
 export function nanoseconds(): number {
   return performance.now() * 1e6;
 }
 
 /**
- * Runs a measuring process and parses its lines of JSON; lines that are no JSON are passed over.
- * Throws with the process's own words when it fails.
+ * Runs a measuring process and parses its JSON lines; ignores other lines.
+ *
+ * @throws {Error} with the output of the process when it fails.
  */
 export async function measured(
   command: readonly string[],
@@ -51,7 +52,7 @@ export async function measured(
     .map((line) => JSON.parse(line));
 }
 
-/** Joins the samples of several processes that measured the same things. */
+/** Joins the samples of several processes that measured the same figures. */
 export function joined(runs: readonly (readonly Measurement[])[]): Map<string, Measurement> {
   const all = new Map<string, Measurement>();
   for (const measurement of runs.flat()) {
@@ -65,8 +66,8 @@ export function joined(runs: readonly (readonly Measurement[])[]): Map<string, M
 }
 
 /**
- * Starts a process that reports exec events, and answers the microseconds until it wrote its first
- * line, while short processes are started all the time so that there is something to see.
+ * Starts a process that reports exec events, while short processes are started continuously.
+ * Returns the microseconds until its first line of output.
  */
 export async function untilFirstLine(command: readonly string[]): Promise<number> {
   const [program, ...args] = command;
@@ -91,7 +92,7 @@ export async function untilFirstLine(command: readonly string[]): Promise<number
     try {
       process.kill("SIGINT");
     } catch {
-      // It ends by itself after the first event.
+      // The process ends after the first event.
     }
     await reader.cancel();
     await process.status;

@@ -1,5 +1,5 @@
 /**
- * Our side of the benchmarks: the same modes, work and output as `peers/libbpf_peer.c`.
+ * skep's side of the benchmarks: the same modes, work and output as `peers/libbpf_peer.c`.
  *
  * @module
  */
@@ -26,7 +26,7 @@ else {throw new Error(
 
 function text(index: number): string {
   const word = words[index];
-  if (word === undefined) throw new Error(`${mode}: a word is missing`);
+  if (word === undefined) throw new Error(`${mode}: an argument is missing`);
   return word;
 }
 
@@ -60,8 +60,8 @@ async function load(path: string, rounds: number): Promise<void> {
   }
   report("load", "us", samples);
 
-  // A kernel that has not been asked anything yet: its types are mapped, indexed and searched anew, as
-  // libbpf does for every object. The code is warm.
+  // A new kernel object, whose BTF is mapped, indexed and searched anew, as in libbpf for every
+  // object. The code is warm.
   const fresh: number[] = [];
   for (let i = 0; i < rounds; i++) {
     const start = nanoseconds();
@@ -73,7 +73,7 @@ async function load(path: string, rounds: number): Promise<void> {
   report("load_fresh", "us", fresh);
 }
 
-/** Each round from nothing, as the peer: what the loader itself keeps for the process is not used here. */
+/** Each round starts from nothing, as in the peer: the loader's per-process cache is not used. */
 function btf(rounds: number): void {
   const kernel = linuxKernel();
   const samples: number[] = [];
@@ -183,7 +183,7 @@ async function map(path: string, rounds: number): Promise<void> {
   });
 }
 
-/** From the record's own clock to its reader: on the main thread, and in a worker's own loop. */
+/** Measures from the timestamp in a record to its reader: on the main thread, and in a worker. */
 async function wake(path: string, events: number): Promise<void> {
   using object = await BpfObject.load(path, { token: false });
   const { fd: mapFd, maxEntries: size } = object.maps.get("events");

@@ -2,9 +2,9 @@
  * Measures skep side by side with its peers and writes the table of ratios into `bench/README.md`.
  *
  * `deno task bench` builds the peers (libbpf in C; cilium/ebpf in Go) where their compiler and
- * packages are present, and says so where they are not. Every figure is measured by a process of its
- * own, the peers' turns between ours, several rounds: the machine is shared, so only ratios of one run
- * say anything.
+ * packages are installed, and otherwise prints that they are skipped. Every figure is measured in a
+ * separate process, alternating with the peers, for several rounds. Since the machine is shared, only
+ * ratios of one run are meaningful.
  *
  * @module
  */
@@ -14,17 +14,17 @@ import { joined, measured, type Measurement, median, untilFirstLine } from "./me
 const here = new URL(".", import.meta.url).pathname;
 const benchObject = `${here}bpf/bench.bpf.o`;
 
-/** One row of the table: the words after the program's name, for us and for the peers. */
+/** One row of the table: the arguments of our program and of the peers. */
 interface Row {
-  /** What is measured, for the table. */
+  /** Title of the row. */
   readonly title: string;
-  /** The mode and its arguments, the same for all. */
+  /** The mode and its arguments, the same for all programs. */
   readonly words: readonly string[];
-  /** Which measurement of the mode's output. */
+  /** Which measurement of the mode's output to take. */
   readonly name: string;
-  /** The first sample in a process, the ones after it, or all. */
+  /** Which samples to take: the first in a process, the later ones, or all. */
   readonly take: "first" | "later" | "all";
-  /** An object that may be absent. */
+  /** An object file that may be absent. */
   readonly needs?: string | undefined;
 }
 
@@ -59,7 +59,7 @@ const rows: readonly Row[] = [
       needs: path,
     },
     {
-      title: `open + load ${title}, warm code, the kernel's types read anew`,
+      title: `open + load ${title}, warm code, kernel BTF read anew`,
       words: ["load", path, path.includes("profiler") ? "40" : "200"],
       name: "load_fresh",
       take: "later",
@@ -104,13 +104,13 @@ const rows: readonly Row[] = [
     take: "later",
   },
   {
-    title: "wake-up: record made to reader called, main thread",
+    title: "wake-up: record submitted to reader called, main thread",
     words: ["wake", benchObject, "400"],
     name: "wake",
     take: "later",
   },
   {
-    title: "wake-up: the same in a worker that only waits",
+    title: "wake-up: the same in a dedicated worker",
     words: ["wake", benchObject, "400"],
     name: "wake_worker",
     take: "later",
@@ -135,7 +135,7 @@ const rows: readonly Row[] = [
 interface Runner {
   readonly name: string;
   readonly command: readonly string[];
-  /** Loads execsnoop, attaches, and writes a line for the first event. */
+  /** Command that loads execsnoop, attaches it, and prints a line for the first event. */
   readonly first?: readonly string[] | undefined;
 }
 
@@ -146,7 +146,7 @@ const results = new Map<string, Map<string, Measurement>>();
 for (const row of words) {
   if (row.words[0] === "first") continue;
   if (row.needs !== undefined && !await exists(row.needs)) {
-    say(`skip: ${row.title}: the object is not here`);
+    say(`skip: ${row.title}: the object is not present`);
     continue;
   }
   const runs = new Map<string, Measurement[][]>();
@@ -178,7 +178,7 @@ for (const row of words) {
 for (const runner of runners) {
   if (runner.first === undefined) continue;
   const samples: number[] = [];
-  // The first run compiles and caches the modules: it is not what a user sees the second time.
+  // Not measured: the first run compiles and caches the modules, which happens only once.
   await untilFirstLine(runner.first);
   for (let round = 0; round < rounds * 3; round++) samples.push(await untilFirstLine(runner.first));
   const all = results.get(runner.name) ?? new Map<string, Measurement>();
@@ -208,8 +208,8 @@ function makeTable(): string {
     const key = `${row.words.join(" ")} ${row.name} ${row.take}`;
     const ours = results.get("skep")?.get(key);
     if (ours === undefined) continue;
-    // The peers' callback hands out bytes, so decoding is compared with their plain consume; and libbpf
-    // reads the kernel's types anew for every object.
+    // The peer's callback returns bytes, so decoding is compared with its plain consume; and libbpf
+    // reads kernel BTF anew for every object.
     const peerKey = key.replace("ring_decoded", "ring").replace("load_fresh", "load")
       .replace("wake_worker", "wake");
     const own = median(ours.samples);
@@ -241,7 +241,8 @@ async function findRunners(): Promise<Runner[]> {
   ];
   const build = `${here}peers/build`;
   await Deno.mkdir(build, { recursive: true });
-  // A libbpf newer than Debian's, as a folder with include/ and libbpf.a: `deno task bench --libbpf DIR`.
+  // `deno task bench --libbpf DIR`: a directory with include/ and libbpf.a of a newer libbpf than
+  // Debian's.
   const at = Deno.args.indexOf("--libbpf");
   const folder = at < 0 ? undefined : Deno.args[at + 1];
   const library = folder === undefined ? ["-lbpf"] : [`-I${folder}/include`, `${folder}/libbpf.a`];
@@ -277,7 +278,7 @@ async function findRunners(): Promise<Runner[]> {
   return found;
 }
 
-/** Runs a build; says why it did not work, or nothing. */
+/** Runs a build; returns why it failed, or undefined. */
 async function run(
   program: string,
   args: string[],
@@ -315,7 +316,7 @@ async function writeReadme(table: string): Promise<void> {
   const [before, rest] = text.split("<!-- table -->\n");
   const after = rest?.split("<!-- end -->")[1];
   if (before === undefined || after === undefined) {
-    throw new Error(`${path} has no place for the table`);
+    throw new Error(`${path} has no marker for the table`);
   }
   const facts = `${
     new Date().toISOString().slice(0, 10)
@@ -324,6 +325,6 @@ async function writeReadme(table: string): Promise<void> {
     path,
     `${before}<!-- table -->\n${facts}\n\n${table}\n<!-- end -->${after}`,
   );
-  // The table's columns are aligned as `deno fmt --check` wants them.
+  // `deno fmt --check` requires aligned columns.
   await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", path] }).output();
 }

@@ -1,8 +1,8 @@
 /**
- * What delegation costs: a sandbox from its start to a program loaded in it, and a token from a broker.
+ * Measures delegation: a sandbox from its start to a loaded program, and a token from a broker.
  *
- * `deno bench -A bench/token_bench.ts`, as root on Linux 6.11 or later; elsewhere there is nothing to
- * measure and it says so.
+ * `deno bench -A bench/token_bench.ts`, as root on Linux 6.11 or later; otherwise it prints why
+ * nothing is measured.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What `token_bench.ts` does inside a sandbox.
+ * The parts of `token_bench.ts` that run in a sandbox.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { Delegation, Token } from "../token/mod.ts";
 const kernel = linuxKernel();
 const words = Delegation.of({ commands: ["map_create"], maps: ["hash"] });
 
-/** In a sandbox: loads an object, and so does nothing else. */
+/** Runs in a sandbox: loads an object. */
 export async function load(path: string): Promise<number> {
   using loaded = await BpfObject.load(path);
   return loaded.programs.size;
 }
 
-/** In a sandbox: milliseconds from request to token, the median of some. */
+/** Runs in a sandbox: returns the median milliseconds from request to token. */
 export function askBroker(path: string, rounds: number): number {
   const times: number[] = [];
   for (let round = 0; round < rounds; round++) {

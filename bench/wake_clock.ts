@@ -1,5 +1,5 @@
 /**
- * Brings a thread's clock and the kernel's together.
+ * Relates a thread's clock to the kernel's.
  *
  * @module
  */
@@ -8,16 +8,16 @@ import { hrtime } from "node:process";
 import type { Kernel } from "../kernel/mod.ts";
 import type { RingBuffer } from "../loader/mod.ts";
 
-/** Nanoseconds between a record's own clock and now, by a clock that starts elsewhere. */
+/** Returns the nanoseconds between a record's timestamp and now, on different clocks. */
 export function age(view: DataView, offset: number): number {
   return Number(hrtime.bigint() - view.getBigUint64(offset + 16, true));
 }
 
 /**
- * How far this thread's clock is ahead of the kernel's, in nanoseconds.
+ * Returns how far this thread's clock is ahead of the kernel's, in nanoseconds.
  *
- * A record that this thread makes is read within a microsecond or two: the least age of many is the
- * difference of the clocks, so latencies come out short by that microsecond or two.
+ * A record submitted by this thread is read within a microsecond or two. The least age of many is
+ * taken as the difference of the clocks, so latencies come out short by that amount.
  */
 export function clockDifference(kernel: Kernel, programFd: number, ring: RingBuffer): number {
   let least = Infinity;

@@ -1,6 +1,6 @@
 /**
- * The other thread of the wake-up benchmark: it makes records for the main thread, or waits for those
- * that the main thread makes. Descriptors are the process's, so it gets their numbers.
+ * The other thread of the wake-up benchmark: submits records for the main thread, or waits for
+ * those of the main thread. Descriptors are shared by the process, so it receives their numbers.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { linuxKernel } from "../kernel/mod.ts";
 import { RingBuffer } from "../loader/mod.ts";
 import { age, clockDifference } from "./wake_clock.ts";
 
-/** What the worker is asked to do. */
+/** A request to the worker. */
 export type WakeRequest =
   | { readonly role: "produce"; readonly programFd: number; readonly events: number }
   | {
@@ -22,7 +22,7 @@ export type WakeRequest =
     readonly events: number;
   };
 
-/** Makes one record every two milliseconds, as the peer does. */
+/** Submits one record every two milliseconds, as the peer does. */
 function produce(programFd: number, events: number): void {
   const kernel = linuxKernel();
   const pause = new Int32Array(new SharedArrayBuffer(4));
@@ -32,7 +32,7 @@ function produce(programFd: number, events: number): void {
   }
 }
 
-/** Waits in a loop of its own, which nothing else shares. */
+/** Waits for records on this thread alone. */
 function consume(mapFd: number, size: number, programFd: number, events: number): number[] {
   using ring = RingBuffer.open(linuxKernel(), mapFd, size);
   const clock = clockDifference(linuxKernel(), programFd, ring);

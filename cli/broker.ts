@@ -1,5 +1,5 @@
 /**
- * `skep broker`: hands out tokens over a socket, by a policy.
+ * `skep broker`: issues tokens over a socket by a policy.
  *
  * @module
  */
@@ -10,40 +10,41 @@ import { type Command, exitStatus } from "./command.ts";
 import type { Io } from "./io.ts";
 import { UsageError } from "./options.ts";
 
-/** The first descriptor that a service manager hands over (SD_LISTEN_FDS_START). */
+/** First descriptor of socket activation (SD_LISTEN_FDS_START). */
 const FIRST_HANDED_OVER = 3;
 const STANDARD_OUTPUT = 1;
 
-/** The command. */
+/** The `skep broker` command. */
 export const broker: Command = {
   name: "broker",
-  summary: "Hands out tokens over a socket to the processes that a policy names",
+  summary: "Issues tokens over a socket to the processes that a policy lists",
   usage: "--socket PATH --policy FILE [--user NAME]",
   options: [
     {
       name: "socket",
       kind: "value",
       placeholder: "PATH",
-      help: "The socket to listen at; not needed where systemd hands one over (LISTEN_FDS)",
+      help: "Socket path to listen at; not needed with systemd socket activation (LISTEN_FDS)",
     },
     {
       name: "policy",
       kind: "value",
       placeholder: "FILE",
-      help: "Who gets what: JSON with comments; what is not named is denied",
+      help: "Policy file: JSON with comments; requests without a matching rule are refused",
     },
     {
       name: "user",
       kind: "value",
       placeholder: "NAME",
-      help: "Started as root, become this user (name, UID or UID:GID; default skep, or a free uid)",
+      help:
+        "When started as root, change to this user: name, UID or UID:GID (default: skep, or a free uid)",
     },
   ],
   details:
-    `Needs CAP_SYS_ADMIN and CAP_SYS_PTRACE. Started as root, it becomes a user of its own with these two
-capabilities alone. Prints an audit line (JSON) for each grant and sums up refusals: a token that it
-cannot record is not given. Reads the policy again on SIGHUP (that user must be able to), and ends on
-SIGTERM and Ctrl-C. Tells systemd when it is ready (NOTIFY_SOCKET).`,
+    `Needs CAP_SYS_ADMIN and CAP_SYS_PTRACE. When started as root, it changes to an unprivileged user with
+these two capabilities. Prints an audit line (JSON) for each grant, and sums up refusals; a token is
+sent only after its line is written. Reloads the policy on SIGHUP (as that user), and ends on
+SIGTERM and Ctrl-C. Notifies systemd when it is ready (NOTIFY_SOCKET).`,
   async run(parsed, io): Promise<number> {
     const policy = parsed.value("policy");
     const socket = handedOver(io) ?? parsed.value("socket");
@@ -71,10 +72,14 @@ SIGTERM and Ctrl-C. Tells systemd when it is ready (NOTIFY_SOCKET).`,
   },
 };
 
-/** The listening socket that systemd has opened for this process: sd_listen_fds(3). */
+/** Returns the listening socket passed by systemd, as sd_listen_fds(3) does. */
 function handedOver(io: Io): BrokerAddress | undefined {
   const count = Number(io.environment("LISTEN_FDS") ?? "0");
   if (Number(io.environment("LISTEN_PID") ?? "0") !== Deno.pid || count === 0) return undefined;
   if (count === 1) return { fd: FIRST_HANDED_OVER };
-  throw new UsageError("skep broker", `it serves one socket, and was given ${count}`, "see --help");
+  throw new UsageError(
+    "skep broker",
+    `one socket is supported, systemd passed ${count}`,
+    "see --help",
+  );
 }

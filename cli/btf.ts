@@ -1,5 +1,5 @@
 /**
- * `skep btf`: type information in the kernel and in files. JSON names are bpftool's.
+ * `skep btf`: BTF in the kernel and in files. JSON names are those of bpftool.
  *
  * @module
  */
@@ -16,19 +16,19 @@ import { stringify } from "./json.ts";
 import { jsonOption, type Parsed, UsageError } from "./options.ts";
 import { table } from "./table.ts";
 
-/** BTF in the kernel as bpftool's JSON has it. */
+/** One kernel BTF, in bpftool's JSON. */
 export interface BtfFacts {
-  /** The id. */
+  /** BTF id. */
   readonly id: number;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
-  /** `vmlinux`, a module's name, or nothing. */
+  /** `vmlinux` or a module's name; absent for other BTF. */
   readonly name?: string | undefined;
-  /** Whether it is the kernel's own or a module's. */
+  /** Whether it belongs to vmlinux or a module. */
   readonly kernel: boolean;
-  /** Programs that use it. */
+  /** Ids of the programs that use it. */
   readonly prog_ids: readonly number[];
-  /** Maps that use it. */
+  /** Ids of the maps that use it. */
   readonly map_ids: readonly number[];
 }
 
@@ -83,7 +83,7 @@ function print(facts: readonly BtfFacts[], parsed: Parsed, io: Io): void {
   ));
 }
 
-/** `skep btf list`. */
+/** The `skep btf list` command. */
 export const list: Command = {
   name: "btf list",
   summary: "Lists the BTF in the kernel",
@@ -95,7 +95,7 @@ export const list: Command = {
   },
 };
 
-/** `skep btf show`. */
+/** The `skep btf show` command. */
 export const show: Command = {
   name: "btf show",
   summary: "Shows one BTF",
@@ -114,7 +114,7 @@ export const show: Command = {
 
 const formats = ["c", "typescript", "raw"] as const;
 
-/** `skep btf dump`. */
+/** The `skep btf dump` command. */
 export const dump: Command = {
   name: "btf dump",
   summary: "Prints types as C, TypeScript or raw",
@@ -132,7 +132,7 @@ export const dump: Command = {
       short: "t",
       kind: "list",
       placeholder: "NAME",
-      help: "Only this struct, union, enum or typedef, and what it needs",
+      help: "Only this struct, union, enum or typedef, with the types that it uses",
     },
     jsonOption,
   ],
@@ -145,7 +145,7 @@ export const dump: Command = {
     if (format !== "json" && !formats.some((known) => known === format)) {
       throw new UsageError(
         "skep btf dump",
-        `there is no format "${format}"`,
+        `unknown format "${format}"`,
         `write one of ${formats.join(", ")}`,
       );
     }
@@ -179,7 +179,7 @@ function find(btf: Btf, name: string): number[] {
     doing: "find",
     subject: `type ${name}`,
     errno: "ENOENT",
-    why: `${btf.name} has no such type`,
+    why: `${btf.name} does not define it`,
     stage: "btf",
   });
 }
@@ -193,13 +193,13 @@ async function openBtf(parsed: Parsed): Promise<Btf> {
     using opened = openOne(kernel, "btf", parsed);
     const { result, name, kernel: ofKernel, bytes } = kernel.btfInfo(opened.fd);
     check(result, { doing: "read", subject: `BTF ${what}`, command: "BPF_OBJ_GET_INFO_BY_FD" });
-    // A module's BTF goes on where the kernel's ends.
+    // A module's BTF is split: it builds on that of vmlinux.
     const module = ofKernel && name !== "vmlinux";
     return Btf.parse(bytes, { name, base: module ? vmlinux(kernel) : undefined });
   }
   throw new UsageError(
     "skep btf dump",
-    "the BTF is not named",
+    "no BTF is specified",
     "write file FILE, id ID or vmlinux",
   );
 }
@@ -211,7 +211,7 @@ function vmlinux(kernel: Kernel): Btf {
   return Btf.parse(bytes, { name: "vmlinux" });
 }
 
-/** An object's BTF, or a file that is BTF itself: it begins with BTF's magic number. */
+/** Reads the BTF of an object file, or a raw BTF file, which begins with the BTF magic number. */
 async function openBtfFile(path: string): Promise<Btf> {
   const bytes = await readUserFile(path, "read");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -223,7 +223,7 @@ async function openBtfFile(path: string): Promise<Btf> {
     doing: "read",
     subject: path,
     errno: "ENOENT",
-    why: "it has no BTF",
+    why: "the file has no BTF",
     fix: "compile with clang -g",
     stage: "btf",
   });

@@ -1,5 +1,5 @@
 /**
- * Objects in the kernel by id, by name or by pin: what `prog`, `map`, `link` and `btf` share.
+ * Finds kernel objects by id, name or pin, for `prog`, `map`, `link` and `btf`.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { check, Errno, errnoMeaning, type Kernel, KernelError } from "../kernel/
 import { parseCount, type Parsed, UsageError } from "./options.ts";
 import { failed } from "../uapi/errno.ts";
 
-/** What can be asked by id. */
+/** Kinds of objects with ids. */
 export type Kind = "program" | "map" | "link" | "btf";
 
 const commands: { readonly [kind in Kind]: string } = {
@@ -26,15 +26,15 @@ const nouns: { readonly [kind in Kind]: string } = {
   btf: "btf",
 };
 
-/** A descriptor with the id it was opened by; closed when disposed. */
+/** A descriptor with the id that it was opened by; disposal closes it. */
 export interface Opened extends Disposable {
   /** The descriptor. */
   readonly fd: number;
-  /** The id, 0 when it was opened by a pin. */
+  /** The id; 0 when it was opened by a pin. */
   readonly id: number;
 }
 
-/** Opens all objects of a kind, one after the other. Those that go away meanwhile are left out. */
+/** Opens all objects of a kind one by one. Skips those that are freed meanwhile. */
 export function* openAll(kernel: Kernel, kind: Kind): Generator<Opened> {
   for (
     let id = kernel.getNextId(kind, 0);
@@ -50,7 +50,7 @@ export function* openAll(kernel: Kernel, kind: Kind): Generator<Opened> {
   }
 }
 
-/** Opens the one object that the operands name: `7`, `id 7`, a path, `pinned PATH`, or a name. */
+/** Opens the object that the operands name: `7`, `id 7`, a path, `pinned PATH`, or a name. */
 export function openOne(
   kernel: Kernel,
   kind: Kind,
@@ -62,7 +62,7 @@ export function openOne(
   if (word === undefined || rest.length > 0) {
     throw new UsageError(
       `skep ${noun}`,
-      "one object must be named",
+      "one object must be specified",
       "write an id, a name or a path",
     );
   }
@@ -86,7 +86,7 @@ export function openOne(
   }
   throw new UsageError(
     `skep ${noun}`,
-    `"${how}" is no way to name one`,
+    `"${how}" is no valid selector`,
     `write an id, ${nameOf === undefined ? "" : "name NAME, "}or pinned PATH`,
   );
 }
@@ -113,8 +113,8 @@ function openNamed(
     throw new SkepError({
       doing: "find",
       subject: `${noun} ${name}`,
-      why: `${ids.length} have this name: ids ${ids.join(", ")}`,
-      fix: "name one by its id",
+      why: `${ids.length} share this name: ids ${ids.join(", ")}`,
+      fix: "select one by its id",
     });
   }
   const fd = kernel.getFdById(kind, id);
@@ -138,7 +138,7 @@ function missing(noun: string, what: string, fix: string): SkepError {
     doing: "find",
     subject: `${noun} ${what}`,
     errno: "ENOENT",
-    why: "there is none",
+    why: "it does not exist",
     fix,
   });
 }
@@ -151,13 +151,13 @@ function refused(doing: string, subject: string, command: string, result: number
     command,
     result,
     why: permission
-      ? "looking at other processes' objects needs CAP_SYS_ADMIN in the initial user namespace, and no token gives it"
+      ? "opening kernel objects by id needs CAP_SYS_ADMIN in the initial user namespace, which a token does not replace"
       : errnoMeaning(result),
     fix: permission ? "run it as root" : undefined,
   });
 }
 
-/** `key: value` lines of `/proc/self/fdinfo/FD`, by key. */
+/** Returns the `key: value` lines of `/proc/self/fdinfo/FD` by key. */
 export function descriptorInfo(kernel: Kernel, fd: number): ReadonlyMap<string, string> {
   const { result, bytes } = kernel.readFile(`/proc/self/fdinfo/${fd}`);
   if (result < 0) return new Map();
@@ -168,7 +168,7 @@ export function descriptorInfo(kernel: Kernel, fd: number): ReadonlyMap<string, 
   }));
 }
 
-/** A number of `/proc/self/fdinfo`, or `undefined` when it is not there. */
+/** Returns a number of `/proc/self/fdinfo`; undefined when it is absent. */
 export function infoNumber(info: ReadonlyMap<string, string>, key: string): number | undefined {
   const text = info.get(key);
   return text === undefined ? undefined : Number(text);

@@ -57,19 +57,19 @@ Deno.test("skep --help lists every command, and each has a help of its own", asy
 
 Deno.test("wrong usage ends with status 2 and one line", async () => {
   const lines: readonly (readonly [string[], string])[] = [
-    [["frobnicate"], 'there is no command "frobnicate"'],
-    [["prog", "frob"], 'there is no command "frob"'],
-    [["run"], "it takes one file"],
-    [["run", "a", "b"], "it takes one file"],
-    [["run", "x", "--frob"], "there is no option --frob"],
-    [["run", "x", "--duration", "soon"], '"soon" is no duration'],
-    [["verify"], "no file is named"],
+    [["frobnicate"], 'unknown command "frobnicate"'],
+    [["prog", "frob"], 'unknown command "frob"'],
+    [["run"], "exactly one file is needed"],
+    [["run", "a", "b"], "exactly one file is needed"],
+    [["run", "x", "--frob"], "unknown option --frob"],
+    [["run", "x", "--duration", "soon"], '"soon" is not a duration'],
+    [["verify"], "no file is given"],
     [["verify", "x", "--jobs", "many"], '--jobs is "many"'],
-    [["plan", "x", "--format", "yaml"], 'there is no format "yaml"'],
-    [["inspect", "x", "--show", "all,nothing"], 'there is no part "nothing"'],
-    [["sandbox", "--for", "x"], "no command is named"],
+    [["plan", "x", "--format", "yaml"], 'unknown format "yaml"'],
+    [["inspect", "x", "--show", "all,nothing"], 'unknown part "nothing"'],
+    [["sandbox", "--for", "x"], "no command is given"],
     [["sandbox", "--", "true"], "nothing is delegated"],
-    [["__proto__"], 'there is no command "__proto__"'],
+    [["__proto__"], 'unknown command "__proto__"'],
   ];
   for (const [args, part] of lines) {
     const { status, out, error } = await skep(args);

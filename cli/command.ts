@@ -1,5 +1,5 @@
 /**
- * What a command is, and how its help looks.
+ * The interface of a command, and its help text.
  *
  * @module
  */
@@ -8,26 +8,26 @@ import { bold } from "@std/fmt/colors";
 import type { Io } from "./io.ts";
 import { commonOptions, type Option, type Parsed } from "./options.ts";
 
-/** Exit statuses: done, did not work, was asked wrongly. */
+/** Exit statuses: success, failure, wrong usage. */
 export const exitStatus = { ok: 0, failed: 1, usage: 2 } as const;
 
-/** A command: one file of `cli/` each. */
+/** A command; each is one file in `cli/`. */
 export interface Command {
-  /** Its name on the command line, with the words before it: `"prog list"`. */
+  /** Name on the command line with all words, for example `"prog list"`. */
   readonly name: string;
-  /** What it does, in one line. */
+  /** One line about what it does. */
   readonly summary: string;
-  /** What follows the name: `"FILE… [options]"`. */
+  /** The operands and options after the name: `"FILE… [options]"`. */
   readonly usage: string;
-  /** Its options, without those that all have. */
+  /** Its options, without the common ones. */
   readonly options: readonly Option[];
-  /** More to say than the options do: paragraphs, ready to print. */
+  /** Further paragraphs for the help, as printed. */
   readonly details?: string | undefined;
-  /** Does it; answers the exit status. */
+  /** Runs the command; returns the exit status. */
   run(parsed: Parsed, io: Io): number | Promise<number>;
 }
 
-/** The help of one command. */
+/** Formats the help of one command. */
 export function commandHelp(command: Command, colour: boolean): string {
   const head = colour ? bold : String;
   const lines = [

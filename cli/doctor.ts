@@ -1,5 +1,5 @@
 /**
- * `skep doctor`: what this process can do with BPF, and why not more.
+ * `skep doctor`: examines what this process may do with BPF, and what prevents more.
  *
  * @module
  */
@@ -11,15 +11,15 @@ import { stringify } from "./json.ts";
 import { jsonOption } from "./options.ts";
 import { terminalText } from "../errors/escape.ts";
 
-/** The command. */
+/** The `skep doctor` command. */
 export const doctor: Command = {
   name: "doctor",
-  summary: "Tells what this process can do with BPF, and why not more; loads nothing",
+  summary: "Examines what this process may do with BPF, and what prevents more; loads nothing",
   usage: "[options]",
   options: [jsonOption],
   details:
-    `Kernel, namespaces, capabilities, mounts that delegate, tokens that can be had of them, and which
-program types with which attach types would load here.`,
+    `Shows the kernel, namespaces, capabilities, delegating mounts and their tokens, and which
+program types would load with which attach types.`,
   run(parsed, io): number {
     const report = examine({ kernel: linuxKernel() });
     io.out(

@@ -1,5 +1,5 @@
 /**
- * Prints events as they come: a table that grows downwards, or JSON lines.
+ * Prints events as they arrive: as a growing table, or as JSON lines.
  *
  * @module
  */
@@ -9,19 +9,17 @@ import { stringify } from "./json.ts";
 import { type Column, TableWriter } from "./table.ts";
 import { cell } from "./values.ts";
 
-/** How events are printed. */
+/** Options of {@linkcode EventPrinter}. */
 export interface EventPrinterOptions {
-  /** JSON lines instead of a table. */
+  /** Whether to print JSON lines instead of a table. */
   readonly json: boolean;
-  /** Whether each event tells which map it came from: there are several. */
+  /** Whether to print the map's name with each event; used when there are several maps. */
   readonly named: boolean;
-  /** Called when nothing can be printed any more; {@linkcode EventPrinter.flush} then throws why. */
+  /** Called when output fails; {@linkcode EventPrinter.flush} then throws the error. */
   readonly closed?: (() => void) | undefined;
 }
 
-/**
- * Prints events, many with one write: what comes within one turn of the event loop goes out together.
- */
+/** Prints events, batching all events of one event loop turn into one write. */
 export class EventPrinter {
   readonly #io: Io;
   readonly #options: EventPrinterOptions;
@@ -32,13 +30,13 @@ export class EventPrinter {
   #count = 0;
   #failure: unknown;
 
-  /** Prints to `io`. */
+  /** Creates a printer for `io`. */
   constructor(io: Io, options: EventPrinterOptions) {
     this.#io = io;
     this.#options = options;
   }
 
-  /** How many events were printed. */
+  /** Number of events printed. */
   get count(): number {
     return this.#count;
   }
@@ -47,7 +45,7 @@ export class EventPrinter {
   print(map: string, event: unknown): void {
     this.#count++;
     this.#pending += this.#options.json ? this.#json(map, event) : this.#row(map, event);
-    // A storm of events must not pile up in memory until the storm ends.
+    // Bounds the memory of a burst within one turn.
     if (this.#pending.length > 64 * 1024) this.flush();
     else if (!this.#scheduled) {
       this.#scheduled = true;
@@ -55,7 +53,7 @@ export class EventPrinter {
     }
   }
 
-  /** Nobody could catch what is thrown in a timer: it is kept for who asks next. */
+  /** Schedules a flush. An error cannot be caught in a timer, so it is kept for the next caller. */
   #flushLater(): void {
     try {
       this.flush();
@@ -65,7 +63,7 @@ export class EventPrinter {
     }
   }
 
-  /** Writes what is not written yet. */
+  /** Writes all pending output. */
   flush(): void {
     this.#scheduled = false;
     if (this.#failure !== undefined) throw this.#failure;
@@ -89,7 +87,7 @@ export class EventPrinter {
         head: name.toUpperCase(),
         align: isNumber(fields[name]) ? "right" : undefined,
       }));
-      // Text fields of a kernel's task name are mostly this wide; later rows can still widen them.
+      // Most text fields are a task name of this width; later rows can widen the column.
       const widths = names.map((name, index): number =>
         index === names.length - 1 ? 0 : typeof fields[name] === "string" ? 16 : 7
       );

@@ -1,5 +1,5 @@
 /**
- * `skep inspect`: what is in a compiled object. Nothing is loaded, no privilege is needed.
+ * `skep inspect`: shows a compiled object. Loads nothing and needs no privileges.
  *
  * @module
  */
@@ -30,7 +30,7 @@ const parts: { readonly [name: string]: Part } = {
 };
 const shownByDefault = ["programs", "maps", "variables", "externs"];
 
-/** The command. */
+/** The `skep inspect` command. */
 export const inspect: Command = {
   name: "inspect",
   summary: "Shows what is in a compiled object",
@@ -50,13 +50,12 @@ export const inspect: Command = {
       short: "p",
       kind: "value",
       placeholder: "NAME",
-      help: "Show the instructions of this program",
+      help: "Show this program's instructions",
     },
     jsonOption,
   ],
-  details:
-    `The JSON is stable: the same object gives the same text on every machine. It has all parts;
-types and instructions are added when --show names them.
+  details: `The JSON output is the same on every machine. It has all parts, with
+types and instructions only when --show lists them.
 
 Examples:
   skep inspect execsnoop.bpf.o
@@ -65,7 +64,7 @@ Examples:
   async run(parsed, io): Promise<number> {
     const [file, ...rest] = parsed.operands;
     if (file === undefined || rest.length > 0) {
-      throw new UsageError("skep inspect", "it takes one file", "write skep inspect FILE");
+      throw new UsageError("skep inspect", "exactly one file is needed", "write skep inspect FILE");
     }
     const program = parsed.value("program");
     const wanted = wantedParts(parsed.list("show"), program !== undefined);
@@ -92,7 +91,7 @@ function wantedParts(given: readonly string[], program: boolean): readonly strin
   if (unknown !== undefined) {
     throw new UsageError(
       "skep inspect",
-      `there is no part "${unknown}"`,
+      `unknown part "${unknown}"`,
       `write one of ${Object.keys(parts).join(", ")}, all`,
     );
   }
@@ -215,7 +214,7 @@ function variableTable(spec: ObjectSpec, colour: boolean): string {
         typed ? typeName(btf, variable.typeId) : "",
         variable.map.name,
         String(variable.size),
-        // A table of a kilobyte in a cell helps nobody; the JSON has it all.
+        // Truncated in the table; the JSON output is complete.
         value.length > 60 ? `${value.slice(0, 57)}…` : value,
       ];
     }),
@@ -266,7 +265,7 @@ interface CoreEntry {
   readonly access: string;
 }
 
-/** CO-RE relocations by section; subprograms of .text keep theirs there. */
+/** Returns CO-RE relocations by section; those of subprograms are in .text. */
 function coreRelocations(spec: ObjectSpec): readonly CoreEntry[] {
   return (spec.btfExt?.core ?? []).flatMap(({ section, records }) =>
     records.map(({ offset, typeId, access, kind }) => ({
@@ -292,7 +291,7 @@ function typeText(spec: ObjectSpec): string {
   return ids.length === 0 ? "" : printC(btf, ids);
 }
 
-/** Every type with its id, by which maps and variables name it. */
+/** Returns every type with its id, by which maps and variables refer to it. */
 function typeList(spec: ObjectSpec): unknown {
   const { btf } = spec;
   if (btf === undefined) return [];
@@ -303,7 +302,7 @@ function instructionText(spec: ObjectSpec, colour: boolean): string {
   return Array.from(spec.programs, (program) => programText(spec, program, colour)).join("\n");
 }
 
-/** The instructions of one program, each under the source line that it comes from. */
+/** Formats the instructions of one program, each after its source line. */
 function programText(spec: ObjectSpec, program: ProgramSpec, colour: boolean): string {
   const section = spec.btfExt?.lines.find(({ section }) => section === program.section);
   const lines = new Map(
@@ -315,7 +314,7 @@ function programText(spec: ObjectSpec, program: ProgramSpec, colour: boolean): s
   for (const line of printInstructions(program.instructions)) {
     const index = Number(/^\s*(\d+)/.exec(line)?.[1] ?? Number.NaN);
     const source = lines.get(program.sectionOffset + index * 8);
-    // One line of C is many records, one for each of its columns.
+    // A line of C has one record per column.
     if (source !== undefined && source !== last) {
       last = source;
       const comment = terminalText(`; ${source}`);

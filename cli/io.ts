@@ -1,49 +1,49 @@
 /**
- * What a command sees of the world outside: where to print, and when to stop.
+ * The input and output of a command.
  *
- * Commands get an {@linkcode Io} and never touch `Deno.stdout` themselves, so that a test can run a
- * command and read what it printed.
+ * Commands use an {@linkcode Io} instead of `Deno.stdout`, so that tests can run them and read
+ * their output.
  *
  * @module
  */
 
 import { terminalLines } from "../errors/escape.ts";
 
-/** Where a command prints to, and what it knows of its terminal. */
+/** Output, terminal and signals of a command. */
 export interface Io {
-  /** Prints to standard output, as it is: the caller ends lines. */
+  /** Writes text to standard output, without adding a newline. */
   out(text: string): void;
   /** Writes bytes to standard output. */
   outBytes(bytes: Uint8Array): void;
-  /** Prints to standard error, as it is. */
+  /** Writes text to standard error, without adding a newline. */
   error(text: string): void;
-  /** Whether standard output takes colours: a terminal, and no `NO_COLOR`. */
+  /** Whether to colour standard output: it is a terminal, and `NO_COLOR` is not set. */
   readonly colour: boolean;
-  /** Whether standard error takes colours. */
+  /** Whether to colour standard error. */
   readonly errorColour: boolean;
-  /** Columns of the terminal; `undefined` when standard output is none. */
+  /** Width of the terminal in columns; undefined when standard output is no terminal. */
   readonly width: number | undefined;
-  /** An environment variable. */
+  /** Returns an environment variable. */
   environment(name: string): string | undefined;
-  /** Aborted when the user wants the command to end (Ctrl-C, SIGTERM). */
+  /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
 }
 
-/** The reader of standard output is gone (`skep … | head`): nothing is wrong, nothing is left to do. */
+/** Thrown when the reader of standard output has closed it (`skep … | head`); not a failure. */
 export class OutputClosed extends Error {
-  /** The class's name. */
+  /** Name of the class, preserved in minified code. */
   override readonly name: string = "OutputClosed";
 }
 
-/** The {@linkcode Io} of this process, and how to give its signal handlers back. */
+/** The {@linkcode Io} of this process; disposal removes its signal handlers. */
 export interface ProcessIo extends Io, Disposable {
 }
 
-/** Connects a command with this process: standard output and error, the environment, Ctrl-C. */
+/** Connects a command with this process: standard output and error, environment, Ctrl-C. */
 export function processIo(): ProcessIo {
   const encoder = new TextEncoder();
   const controller = new AbortController();
-  // Colours are asked for by file: `skep inspect x.o > file` still shows errors in colour.
+  // Decided per stream: `skep inspect x.o > file` still colours errors.
   const plain = (environment("NO_COLOR") ?? "") !== "";
   const stop = (): void => controller.abort();
   const signals: readonly Deno.Signal[] = ["SIGINT", "SIGTERM"];
@@ -64,8 +64,8 @@ export function processIo(): ProcessIo {
 }
 
 /**
- * The same with a last look at what is printed: names are escaped where they are put into lines, and what was
- * missed there reaches no terminal here. Our own colours pass.
+ * Wraps an {@linkcode Io} to escape control characters in all output, except our colours. Commands
+ * escape names themselves; this is a second line of defence.
  */
 export function guardedIo(io: Io): Io {
   return {
@@ -75,7 +75,7 @@ export function guardedIo(io: Io): Io {
   };
 }
 
-/** Without permission to read the environment, it is empty: nobody is asked. */
+/** Reads an environment variable; undefined without permission, and without a prompt. */
 function environment(name: string): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: name });
   return state === "granted" ? Deno.env.get(name) : undefined;
@@ -96,7 +96,7 @@ function terminalWidth(): number | undefined {
   try {
     return Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined;
   } catch {
-    // A terminal that does not tell its size (some CI systems): as if it were none.
+    // Some CI terminals report no size.
     return undefined;
   }
 }

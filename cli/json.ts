@@ -1,5 +1,5 @@
 /**
- * JSON of what is not JSON: 64-bit numbers, bytes, errors.
+ * JSON for 64-bit numbers, bytes and errors.
  *
  * @module
  */
@@ -7,9 +7,11 @@
 import { safeJson } from "../errors/escape.ts";
 
 /**
- * `JSON.stringify` for facts and events. A bigint becomes a number where that loses nothing, else its
- * decimal text; a float that is no number becomes its name (`"NaN"`); bytes become an array of numbers; everything with `toJSON()` is asked. What a
- * terminal would act upon is escaped.
+ * Encodes facts and events as `JSON.stringify` does.
+ *
+ * A bigint becomes a number if that is exact, else a decimal string; NaN and infinities become
+ * their names; bytes become an array of numbers; `toJSON()` is called. Terminal control characters
+ * are escaped.
  */
 export function stringify(value: unknown, indent?: number): string {
   const json = JSON.stringify(value, (_key, member: unknown) => {
@@ -24,6 +26,6 @@ export function stringify(value: unknown, indent?: number): string {
     if (member instanceof Map) return Object.fromEntries(member);
     return member;
   }, indent);
-  // Undefined for what has no JSON, as JSON.stringify() has it.
+  // Undefined for values without JSON, as JSON.stringify() returns.
   return json === undefined ? json : safeJson(json);
 }

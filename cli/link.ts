@@ -1,5 +1,5 @@
 /**
- * `skep link`: links in the kernel. JSON names are bpftool's.
+ * `skep link`: links in the kernel. JSON names are those of bpftool.
  *
  * @module
  */
@@ -12,21 +12,21 @@ import { stringify } from "./json.ts";
 import { jsonOption } from "./options.ts";
 import { table } from "./table.ts";
 
-/** A link as bpftool's JSON has it: what all have, and its kind's own fields. */
+/** A link in bpftool's JSON: common fields, and those of its type. */
 export interface LinkFacts {
-  /** The id. */
+  /** Link id. */
   readonly id: number;
   /** The kernel's name of the type. */
   readonly type: string;
-  /** The program; 0 for struct_ops. */
+  /** Program id; 0 for struct_ops. */
   readonly prog_id: number;
-  /** The hook, where the kind has attach types. */
+  /** Attach type, if the link type has one. */
   readonly attach_type?: string | number | undefined;
-  /** The kind's own fields. */
+  /** Fields of the link type. */
   readonly [field: string]: string | number | bigint | undefined;
 }
 
-/** Asks the kernel about one link. */
+/** Reads the facts of one link. */
 function linkFacts(kernel: Kernel, fd: number): LinkFacts {
   const info = readLinkInfo(kernel, fd);
   if (typeof info === "number") {
@@ -66,7 +66,7 @@ function linkTable(facts: readonly LinkFacts[], colour: boolean): string {
   );
 }
 
-/** `skep link list`. */
+/** The `skep link list` command. */
 export const list: Command = {
   name: "link list",
   summary: "Lists the links in the kernel",
@@ -80,7 +80,7 @@ export const list: Command = {
   },
 };
 
-/** `skep link show`. */
+/** The `skep link show` command. */
 export const show: Command = {
   name: "link show",
   summary: "Shows one link",

@@ -1,5 +1,5 @@
 /**
- * `skep map`: maps in the kernel. JSON names are bpftool's.
+ * `skep map`: maps in the kernel. JSON names are those of bpftool.
  *
  * @module
  */
@@ -15,33 +15,33 @@ import { table } from "./table.ts";
 import { elementFacts } from "./map_dump.ts";
 import { cell } from "./values.ts";
 
-/** A map as bpftool's JSON has it. */
+/** A map in bpftool's JSON. */
 export interface MapFacts {
-  /** The id. */
+  /** Map id. */
   readonly id: number;
   /** The kernel's name of the type. */
   readonly type: string;
-  /** At most 15 characters. */
+  /** Name, at most 15 characters. */
   readonly name?: string | undefined;
-  /** BPF_F_… */
+  /** Map flags (BPF_F_…). */
   readonly flags: number;
-  /** Bytes. */
+  /** Size of a key in bytes. */
   readonly bytes_key: number;
-  /** Bytes. */
+  /** Size of a value in bytes. */
   readonly bytes_value: number;
-  /** Most elements. */
+  /** Maximum number of elements. */
   readonly max_entries: number;
-  /** Bytes of memory. */
+  /** Memory in bytes. */
   readonly bytes_memlock?: number | undefined;
-  /** Type of the programs of a prog array. */
+  /** Program type of a prog array. */
   readonly owner_prog_type?: string | undefined;
-  /** 1 when programs may write it and bpf(2) may not. */
+  /** 1 when bpf(2) may no longer write it (BPF_MAP_FREEZE). */
   readonly frozen: number;
-  /** Its BTF. */
+  /** BTF id. */
   readonly btf_id?: number | undefined;
 }
 
-/** Asks the kernel about one map. */
+/** Reads the facts of one map. */
 function mapFacts(kernel: Kernel, fd: number): MapFacts {
   const info = mapInfo(kernel, fd, "map");
   const more = descriptorInfo(kernel, fd);
@@ -90,7 +90,7 @@ function mapTable(facts: readonly MapFacts[], colour: boolean): string {
   );
 }
 
-/** `skep map list`. */
+/** The `skep map list` command. */
 export const list: Command = {
   name: "map list",
   summary: "Lists the maps in the kernel",
@@ -104,7 +104,7 @@ export const list: Command = {
   },
 };
 
-/** `skep map show`. */
+/** The `skep map show` command. */
 export const show: Command = {
   name: "map show",
   summary: "Shows one map",
@@ -119,14 +119,14 @@ export const show: Command = {
   },
 };
 
-/** `skep map dump`. */
+/** The `skep map dump` command. */
 export const dump: Command = {
   name: "map dump",
   summary: "Prints the elements of a map",
   usage: "ID | PATH | NAME",
   options: [jsonOption],
   details:
-    "Keys and values are decoded where the map has BTF, and are bytes where it has none. The JSON\nhas the bytes, and what is decoded as `formatted`, as bpftool has them.",
+    "Keys and values are decoded when the map has BTF, and printed as bytes otherwise. As in bpftool,\nthe JSON has the bytes, with decoded values in `formatted`.",
   run(parsed, io): number {
     const kernel = linuxKernel();
     using opened = openOne(kernel, "map", parsed, mapNames(kernel));

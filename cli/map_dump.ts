@@ -1,5 +1,5 @@
 /**
- * A map's elements as bpftool's JSON has them: bytes, and beside them what BTF makes of them.
+ * A map's elements in bpftool's JSON: bytes, and values decoded by BTF.
  *
  * @module
  */
@@ -9,32 +9,32 @@ import type { AnyMap } from "../loader/mod.ts";
 
 /** One element. */
 export interface ElementFacts {
-  /** The key's bytes, hexadecimal. */
+  /** Bytes of the key in hexadecimal. */
   readonly key: readonly string[];
-  /** The value's bytes. */
+  /** Bytes of the value. */
   readonly value?: readonly string[] | undefined;
-  /** Where each CPU has its own: the bytes of each. */
+  /** Bytes of the value per CPU, for per-CPU maps. */
   readonly values?: readonly CpuFacts[] | undefined;
-  /** By BTF, where the map has it. */
+  /** Key and value decoded by BTF. */
   readonly formatted?: {
     /** The key. */
     readonly key?: unknown;
     /** The value. */
     readonly value?: unknown;
-    /** The values of all CPUs. */
+    /** The value of each CPU. */
     readonly values?: readonly CpuFacts[] | undefined;
   } | undefined;
 }
 
-/** One CPU's value. */
+/** The value of one CPU. */
 export interface CpuFacts {
-  /** The CPU. */
+  /** CPU number. */
   readonly cpu: number;
-  /** Its value. */
+  /** The value. */
   readonly value: unknown;
 }
 
-/** The elements of a map that was opened by its id, one by one. */
+/** Yields the elements of a map that was opened by id. */
 export function* elementFacts(map: AnyMap): Generator<ElementFacts> {
   const { keySize, valueSize, typeIds, btf } = map;
   const perCpu = String(map.type).includes("percpu");
@@ -65,7 +65,7 @@ export function* elementFacts(map: AnyMap): Generator<ElementFacts> {
   }
 }
 
-/** Reads bytes by a BTF type; undefined where there is none. */
+/** Returns a decoder for a BTF type; undefined without a type. */
 function decoder(
   btf: Btf | undefined,
   typeId: number,
@@ -81,7 +81,7 @@ function decoder(
   };
 }
 
-/** A section's variables are a list of objects with one member each. */
+/** Splits a section's variables into objects with one member each, as bpftool prints them. */
 function apart(value: unknown): unknown[] {
   return Object.entries(value as object).map(([name, member]) => ({ [name]: member as unknown }));
 }

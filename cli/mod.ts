@@ -1,12 +1,12 @@
 /**
  * The `skep` command.
  *
- *     skep run FILE            load, attach, and print events as they come
- *     skep inspect FILE        what is in a compiled object
- *     skep plan FILE           which delegation it needs
- *     skep verify FILE…        load and unload, tell what the kernel says
+ *     skep run FILE            load, attach, and print events
+ *     skep inspect FILE        show a compiled object
+ *     skep plan FILE           compute the delegation that it needs
+ *     skep verify FILE…        load and unload, and report the verdicts
  *
- * Each command stands in a file of its own and is read when it is called.
+ * Each command is a module that is loaded on use.
  *
  * @example Run a command and read what it prints
  * ```ts ignore
@@ -27,7 +27,7 @@ import { guardedIo, type Io, OutputClosed, processIo } from "./io.ts";
 import { parseOptions, UsageError } from "./options.ts";
 import { stringify } from "./json.ts";
 
-/** A word of the command line: a command, or a noun with verbs. */
+/** An entry of the command line: a command, or a noun with verbs. */
 interface Entry {
   readonly summary: string;
   readonly load?: (() => Promise<Command>) | undefined;
@@ -43,19 +43,19 @@ const entries: { readonly [word: string]: Entry } = {
     load: async () => (await import("./run.ts")).run,
   },
   inspect: {
-    summary: "Show what is in a compiled object",
+    summary: "Show a compiled object",
     load: async () => (await import("./inspect.ts")).inspect,
   },
   plan: {
-    summary: "Tell which delegation objects need",
+    summary: "Compute the delegation that objects need",
     load: async () => (await import("./plan.ts")).plan,
   },
   verify: {
-    summary: "Load and unload objects, tell what the kernel says",
+    summary: "Load and unload objects, and report the verdicts",
     load: async () => (await import("./verify.ts")).verify,
   },
   doctor: {
-    summary: "Tell what this process can do with BPF, and why not more",
+    summary: "Examine what this process may do with BPF",
     load: async () => (await import("./doctor.ts")).doctor,
   },
   types: {
@@ -63,11 +63,11 @@ const entries: { readonly [word: string]: Entry } = {
     load: async () => (await import("./types.ts")).types,
   },
   sandbox: {
-    summary: "Run a command without privileges, with a delegation",
+    summary: "Run a command as an unprivileged user with a delegation",
     load: async () => (await import("./sandbox.ts")).sandbox,
   },
   broker: {
-    summary: "Hand out tokens over a socket, by a policy",
+    summary: "Issue tokens over a socket by a policy",
     load: async () => (await import("./broker.ts")).broker,
   },
   prog: {
@@ -97,7 +97,7 @@ const entries: { readonly [word: string]: Entry } = {
     },
   },
   btf: {
-    summary: "Type information in the kernel and in files",
+    summary: "BTF in the kernel and in files",
     verbs: {
       list: { summary: list, load: async () => (await import("./btf.ts")).list },
       show: { summary: show, load: async () => (await import("./btf.ts")).show },
@@ -118,7 +118,7 @@ const entries: { readonly [word: string]: Entry } = {
 
 export type { Io } from "./io.ts";
 
-/** Runs one command line; prints to `io` (this process's, unless told) and answers the exit status. */
+/** Runs one command line with `io`, or else that of this process; returns the exit status. */
 export async function main(args: readonly string[], io?: Io): Promise<number> {
   if (io !== undefined) return await dispatch(args, guardedIo(io));
   using own = processIo();
@@ -134,7 +134,7 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
   }
 }
 
-/** Commands that look at what is there find out here that it was a seccomp filter which refused. */
+/** Explains errors that a seccomp filter caused, for commands that read the kernel. */
 async function explained(error: unknown): Promise<unknown> {
   if (!(error instanceof KernelError) || error.name !== "KernelError") return error;
   const { explainSeccomp } = await import("../token/explain/seccomp.ts");
@@ -153,7 +153,7 @@ async function route(
     const asked = word === "help" && before === "" ? rest.filter((word) => word !== "--help") : [];
     if (asked.length > 0) return await route(before, table, [...asked, "--help"], io);
     const text = overview(before, table, io.colour);
-    // Nothing asked is a wrong question: scripts that lose their argument must notice.
+    // No command is wrong usage, so that scripts notice a lost argument.
     if (word === undefined) io.error(text);
     else io.out(text);
     return word === undefined ? exitStatus.usage : exitStatus.ok;
@@ -168,8 +168,8 @@ async function route(
   if (entry?.load === undefined) {
     throw new UsageError(
       before === "" ? "skep" : `skep ${before}`,
-      `there is no command "${word}"`,
-      `it knows ${Object.keys(table).join(", ")}`,
+      `unknown command "${word}"`,
+      `use one of ${Object.keys(table).join(", ")}`,
     );
   }
   const command = await entry.load();
@@ -201,7 +201,7 @@ function overview(
   }\n\nskep help COMMAND tells more.\n`;
 }
 
-/** One line for people; everything else with SKEP_DEBUG. */
+/** Prints an error as one line; with SKEP_DEBUG, all of it. */
 function report(error: unknown, io: Io): number {
   const label = io.errorColour ? red("error:") : "error:";
   const debug = (io.environment("SKEP_DEBUG") ?? "") !== "";

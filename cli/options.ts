@@ -1,5 +1,5 @@
 /**
- * Options of a command: declared once, used for parsing and for help.
+ * Options of a command, declared once for parsing and for help.
  *
  * @module
  */
@@ -9,38 +9,38 @@ import { SkepError } from "../errors/skep_error.ts";
 
 /** One option of a command. */
 export interface Option {
-  /** The long name, without dashes. */
+  /** Long name, without dashes. */
   readonly name: string;
-  /** One letter. */
+  /** One-letter name. */
   readonly short?: string | undefined;
-  /** `flag` takes no value, `value` takes one, `list` may be given several times. */
+  /** `flag` takes no value, `value` takes one, `list` can be repeated. */
   readonly kind: "flag" | "value" | "list";
-  /** What stands for the value in the help, in capitals. */
+  /** Placeholder of the value in the help, in capitals. */
   readonly placeholder?: string | undefined;
   /** One line for the help. */
   readonly help: string;
 }
 
-/** What was given on the command line. */
+/** A parsed command line. */
 export interface Parsed {
-  /** Whether a flag was given. */
+  /** Returns whether a flag was given. */
   has(name: string): boolean;
-  /** The value of an option, the last one when it was given twice. */
+  /** Returns the value of an option; the last one when it was repeated. */
   value(name: string): string | undefined;
-  /** All values of a list option. */
+  /** Returns all values of a list option. */
   list(name: string): readonly string[];
-  /** What is not an option. */
+  /** Arguments that are no options. */
   readonly operands: readonly string[];
-  /** What stands after `--`. */
+  /** Arguments after `--`. */
   readonly after: readonly string[];
 }
 
-/** The command line was wrong: exit status 2. */
+/** Wrong usage of the command line: exit status 2. */
 export class UsageError extends SkepError {
-  /** The class's name. */
+  /** Name of the class, preserved in minified code. */
   override readonly name: string = "UsageError";
 
-  /** Makes the error: `why` is the complaint, `fix` what to write instead. */
+  /** Creates the error: `why` is the complaint, `fix` what to write instead. */
   constructor(subject: string, why: string, fix?: string) {
     super({
       doing: "run",
@@ -52,12 +52,12 @@ export class UsageError extends SkepError {
   }
 }
 
-/** Every command has these. */
+/** Options of every command. */
 export const commonOptions: readonly Option[] = [
   { name: "help", short: "h", kind: "flag", help: "Show this help" },
 ];
 
-/** `--json`, for every command that prints facts. */
+/** `--json`, for commands that print facts. */
 export const jsonOption: Option = {
   name: "json",
   short: "j",
@@ -65,7 +65,11 @@ export const jsonOption: Option = {
   help: "Print JSON instead of a table",
 };
 
-/** Parses arguments by the options that a command declares; anything else is a {@linkcode UsageError}. */
+/**
+ * Parses arguments by a command's options.
+ *
+ * @throws {UsageError} for anything that these do not allow.
+ */
 export function parseOptions(
   command: string,
   declared: readonly Option[],
@@ -75,7 +79,7 @@ export function parseOptions(
   const named = (kind: Option["kind"]): string[] =>
     options.filter((option) => option.kind === kind).map((option) => option.name);
   const values = [...named("value"), ...named("list")];
-  // parse-args would take the next option, or nothing, for a missing value: look before it does.
+  // parse-args would take the next option as a missing value, so check first.
   checkValues(command, options, args);
   let unknown: string | undefined;
   const parsed = parseArgs([...args], {
@@ -95,7 +99,7 @@ export function parseOptions(
     const shown = unknown.startsWith("-") ? unknown : `--${unknown}`;
     throw new UsageError(
       `skep ${command}`,
-      `there is no option ${shown}`,
+      `unknown option ${shown}`,
       nearest(shown.replace(/^-+|=.*$/g, ""), options) ?? `see skep ${command} --help`,
     );
   }
@@ -140,30 +144,30 @@ function nearest(name: string, options: readonly Option[]): string | undefined {
   return near === undefined ? undefined : `did you mean --${near.name}?`;
 }
 
-/** Milliseconds of `"5"` and `"5s"` (seconds), `"500ms"`, `"2m"`, `"1h"`. */
+/** Parses a duration to milliseconds: `"5"` and `"5s"` (seconds), `"500ms"`, `"2m"`, `"1h"`. */
 export function parseDuration(command: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
   const factor = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? "s"];
   const milliseconds = Number(match?.[1]) * (factor ?? Number.NaN);
-  // setTimeout counts in 32 bits; 24 days is more than anybody means.
+  // setTimeout takes 31 bits, or 24 days.
   if (!(milliseconds > 0 && milliseconds < 2 ** 31)) {
     throw new UsageError(
       `skep ${command}`,
-      `"${text}" is no duration`,
+      `"${text}" is not a duration`,
       "write seconds (5, 0.5) or a number with ms, s, m or h",
     );
   }
   return milliseconds;
 }
 
-/** A whole number of at least `least`. */
+/** Parses an integer of at least `least`. */
 export function parseCount(command: string, option: string, text: string, least = 1): number {
   const count = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count < least) {
     throw new UsageError(
       `skep ${command}`,
       `--${option} is "${text}"`,
-      `write a whole number from ${least}`,
+      `write an integer of at least ${least}`,
     );
   }
   return count;

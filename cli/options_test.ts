@@ -33,7 +33,7 @@ Deno.test("parseOptions() keeps a file name that looks like a number as it is", 
 
 Deno.test("parseOptions() refuses an unknown option and names a near one", () => {
   const error = assertThrows(() => parseOptions("run", declared, ["--jso"]), UsageError);
-  assertEquals(error.message, "run skep run: there is no option --jso; did you mean --json?");
+  assertEquals(error.message, "run skep run: unknown option --jso; did you mean --json?");
 });
 
 Deno.test("parseOptions() refuses an option whose value is missing", () => {
@@ -61,8 +61,8 @@ Deno.test("parseDuration() takes seconds by default and knows ms, s, m and h", (
   ]);
 });
 
-Deno.test("parseDuration() refuses what is no duration, and what no timer can count", () => {
+Deno.test("parseDuration() refuses what is not a duration, and what no timer can count", () => {
   for (const text of ["", "x", "-1", "0", "5d", "1e9", "30000000"]) {
-    assertThrows(() => parseDuration("run", text), UsageError, `"${text}" is no duration`);
+    assertThrows(() => parseDuration("run", text), UsageError, `"${text}" is not a duration`);
   }
 });

@@ -1,5 +1,5 @@
 /**
- * The files that this command itself is made of: what a sandbox must show so that `skep` runs inside.
+ * Finds the files of this command, which a sandbox must mount so that `skep` runs inside.
  *
  * @module
  */
@@ -7,18 +7,23 @@
 import type { Kernel } from "../kernel/mod.ts";
 import deno from "../deno.json" with { type: "json" };
 
-/** What a sandbox shows of the installation. */
+/** What a sandbox mounts of the installation. */
 export interface OwnFiles {
-  /** Files and directories to show read-only. */
+  /** Files and directories to mount read-only. */
   readonly readable: readonly string[];
-  /** Directories that are empty and writable inside: Deno's cache, with the packages of this command in it. */
+  /**
+   * Directories to replace by an empty, writable one: Deno's cache, with this command's packages in
+   * it.
+   */
   readonly scratch: readonly string[];
 }
 
 /**
- * Deno's program, the modules of this package, its dependencies, and, for a command that `deno install`
- * wrote, its script and configuration. Deno's cache itself stays hidden: it also holds other programs'
- * storage and private packages.
+ * Finds Deno's executable, the modules of this package, its dependencies, and the script and
+ * configuration of a `deno install`.
+ *
+ * Deno's cache itself is not mounted, because it also holds other programs' storage and private
+ * packages.
  */
 export function ownFiles(kernel: Kernel, program: string | undefined): OwnFiles {
   const cache = denoDirectory();
@@ -36,7 +41,7 @@ export function ownFiles(kernel: Kernel, program: string | undefined): OwnFiles 
   };
 }
 
-/** The files and folders of the package where it is a checkout: those that are published. */
+/** Returns the published files and directories of the package, for a checkout. */
 function packageFiles(): string[] {
   const root = new URL("../", import.meta.url);
   if (root.protocol !== "file:") return [];
@@ -45,8 +50,8 @@ function packageFiles(): string[] {
 }
 
 /**
- * The folders of the packages in deno.lock: Deno refuses to run while one of them is not in its cache. They
- * lie in the cache's folder of the registry, or, for an installed command, beside its configuration.
+ * Returns the directories of the packages in deno.lock, since Deno refuses to run without them: in
+ * the cache's registry directory, or for an installed command next to its configuration.
  */
 function dependencies(kernel: Kernel, cache: string | undefined): string[] {
   const root = new URL("../", import.meta.url);
@@ -57,7 +62,7 @@ function dependencies(kernel: Kernel, cache: string | undefined): string[] {
   if (result < 0) return [];
   const lock = JSON.parse(new TextDecoder().decode(bytes)) as { readonly npm?: object };
   return Object.keys(lock.npm ?? {}).flatMap((id) => {
-    // NAME@VERSION, and after a `_` the peers that it was resolved with.
+    // NAME@VERSION, with resolved peer dependencies after a `_`.
     const [, name, version] = /^(@?[^@]+)@([^_]+)/.exec(id) ?? [];
     if (name === undefined || version === undefined) return [];
     const folder = `${cache}/npm/registry.npmjs.org/${name}`;
@@ -66,10 +71,12 @@ function dependencies(kernel: Kernel, cache: string | undefined): string[] {
 }
 
 /**
- * The script that `deno install --global` wrote, and the folder `.NAME` that it put beside it.
+ * Returns the script that `deno install --global` wrote, and the directory `.NAME` that it created
+ * next to it.
  *
- * A command in the sandbox is not trusted, and its file is not either: nothing that its text says is shown.
- * So the script counts only where PATH finds it, and the folder's name follows from the script's.
+ * The contents of the script are not trusted, since a command in the sandbox may have changed them.
+ * The script counts only where PATH finds it, and the directory's name is derived from the
+ * script's.
  */
 function installation(kernel: Kernel, program: string): string[] {
   if (program === "") return [];
@@ -86,13 +93,13 @@ function installation(kernel: Kernel, program: string): string[] {
   return isLink ? [path] : [path, folder];
 }
 
-/** Where a program is found in PATH: the first place, if any. */
+/** Returns the first match of a program in PATH, if any. */
 function inPath(kernel: Kernel, program: string): string[] {
   return (Deno.env.get("PATH") ?? "").split(":").map((folder) => `${folder}/${program}`)
     .filter((candidate) => kernel.stat(candidate).result >= 0).slice(0, 1);
 }
 
-/** Where Deno keeps what it has downloaded. */
+/** Returns Deno's cache directory. */
 function denoDirectory(): string | undefined {
   const { DENO_DIR: directory, XDG_CACHE_HOME: cache, HOME: home } = Deno.env.toObject();
   if (directory !== undefined && directory !== "") return directory;

@@ -1,5 +1,5 @@
 /**
- * `skep pin`: what is pinned in a BPF filesystem.
+ * `skep pin`: pins in a BPF file system.
  *
  * @module
  */
@@ -13,18 +13,18 @@ import { table } from "./table.ts";
 import { BPF_FS_MAGIC, S_IFDIR, S_IFMT } from "../uapi/files.ts";
 
 const defaultMount = "/sys/fs/bpf";
-/** A BPF filesystem may hold directories in directories; nobody pins deeper than this. */
+/** Depth limit for directories in a BPF file system. */
 const deepest = 16;
 
 /** One pin. */
 export interface PinFacts {
-  /** Where it is. */
+  /** Path of the pin. */
   readonly pinned: string;
-  /** What it is, by the link that procfs shows for an open one. */
+  /** Kind of the object, from the descriptor's link in procfs. */
   readonly type: string;
 }
 
-/** All pins below a directory of a BPF filesystem, depth first. */
+/** Yields all pins below a directory of a BPF file system, depth first. */
 function* pins(kernel: Kernel, directory: string, depth: number = 0): Generator<PinFacts> {
   const names = depth < deepest ? kernel.readDirectory(directory) ?? [] : [];
   for (const name of [...names].sort()) {
@@ -49,22 +49,22 @@ function pinType(kernel: Kernel, path: string): string {
 
 function checkMount(kernel: Kernel, path: string): void {
   const magic = kernel.filesystemType(path);
-  check(magic, { doing: "look at", subject: path, command: "statfs" });
+  check(magic, { doing: "examine", subject: path, command: "statfs" });
   if (magic !== BPF_FS_MAGIC) {
     throw new SkepError({
       doing: "list pins in",
       subject: path,
       errno: "EINVAL",
-      why: "it is not a BPF filesystem",
+      why: "the directory is not on a BPF filesystem",
       fix: `mount one: mount -t bpf bpf ${path}`,
     });
   }
 }
 
-/** `skep pin list`. */
+/** The `skep pin list` command. */
 export const list: Command = {
   name: "pin list",
-  summary: "Lists what is pinned in a BPF filesystem",
+  summary: "Lists the pins in a BPF filesystem",
   usage: `[DIRECTORY, default ${defaultMount}]`,
   options: [jsonOption],
   run(parsed, io): number {
@@ -83,19 +83,19 @@ export const list: Command = {
   },
 };
 
-/** `skep pin remove`. */
+/** The `skep pin remove` command. */
 export const remove: Command = {
   name: "pin remove",
-  summary: "Removes pins; what nothing else holds is gone with them",
+  summary: "Removes pins; an object without other references is freed",
   usage: "PATH…",
   options: [],
   run(parsed): number {
     if (parsed.operands.length === 0) {
-      throw new UsageError("skep pin remove", "no path is named", "see skep pin list");
+      throw new UsageError("skep pin remove", "no path is given", "see skep pin list");
     }
     const kernel = linuxKernel();
     for (const path of parsed.operands) {
-      // Only pins: this command must not be able to delete a user's file.
+      // Only pins: this command must never delete another file.
       checkMount(kernel, path);
       check(kernel.unlink(path), { doing: "remove", subject: path, command: "unlink" });
     }

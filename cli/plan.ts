@@ -1,5 +1,5 @@
 /**
- * `skep plan`: which delegation objects need.
+ * `skep plan`: computes the delegation that objects need.
  *
  * @module
  */
@@ -26,10 +26,10 @@ const forms: { readonly [form: string]: (plan: Plan) => string } = {
   json: (plan) => stringify(plan, 2),
 };
 
-/** The command. */
+/** The `skep plan` command. */
 export const plan: Command = {
   name: "plan",
-  summary: "Tells which delegation objects need, before anything is loaded",
+  summary: "Computes the delegation that objects need, without loading them",
   usage: "FILE… [options]",
   options: [
     {
@@ -44,18 +44,18 @@ export const plan: Command = {
       kind: "value",
       placeholder: "skep|libbpf",
       help:
-        "Who will load: skep (exactly what the kernel checks) or libbpf (and what its probes need)",
+        "Loader to plan for: skep (exactly what the kernel checks) or libbpf (and what its probes need)",
     },
     {
       name: "rewrite",
       kind: "value",
       placeholder: "for-token|never",
       help:
-        "Plan programs in the form that a token can attach (for-token), or as their sections say",
+        "Plan programs in a form that a token can attach (for-token, default), or as written (never)",
     },
     jsonOption,
   ],
-  details: `No privilege and no kernel is needed. Several objects make one plan.
+  details: `Needs no privileges and no BPF in the kernel. Several objects make one plan.
 
 Examples:
   skep plan execsnoop.bpf.o
@@ -63,7 +63,7 @@ Examples:
   skep plan --format systemd a.bpf.o b.bpf.o > /etc/systemd/system/x.service.d/bpf.conf`,
   async run(parsed, io): Promise<number> {
     if (parsed.operands.length === 0) {
-      throw new UsageError("skep plan", "no file is named", "write skep plan FILE…");
+      throw new UsageError("skep plan", "no file is given", "write skep plan FILE…");
     }
     const profile = profileOf("plan", parsed.value("profile"));
     const form = parsed.has("json") ? "json" : parsed.value("format") ?? "table";
@@ -71,7 +71,7 @@ Examples:
     if (print === null) {
       throw new UsageError(
         "skep plan",
-        `there is no format "${form}"`,
+        `unknown format "${form}"`,
         `write one of table, ${Object.keys(forms).join(", ")}`,
       );
     }
@@ -85,10 +85,10 @@ Examples:
   },
 };
 
-/** Notes whose facts the table shows as what a holder can do. */
+/** Subjects of notes whose facts the table shows as the holder's access. */
 const HOLDER_NOTES: ReadonlySet<string> = new Set(["reads", "attaches"]);
 
-/** A line whose words up to the colon stand out. */
+/** Highlights a line up to its colon. */
 function heading(line: string, colour: boolean): string {
   const end = line.indexOf(":") + 1;
   return `${colour ? bold(line.slice(0, end)) : line.slice(0, end)}${
@@ -96,7 +96,7 @@ function heading(line: string, colour: boolean): string {
   }`;
 }
 
-/** A plan for people. */
+/** Formats a plan as a table. */
 function planTable(plan: Plan, colour: boolean): string {
   const words = plan.reasons.map(({ word, because }) => {
     const shown = because.slice(0, 3).join(", ");
@@ -127,5 +127,9 @@ function planTable(plan: Plan, colour: boolean): string {
 
 function rewriteOf(word: string | undefined): Rewrite {
   if (word === undefined || word === "for-token" || word === "never") return word ?? "for-token";
-  throw new UsageError("skep plan", `there is no rewrite "${word}"`, "write for-token or never");
+  throw new UsageError(
+    "skep plan",
+    `unknown value "${word}" of --rewrite`,
+    "write for-token or never",
+  );
 }

@@ -1,5 +1,5 @@
 /**
- * Plans for files, as `skep plan` and `skep sandbox` make them.
+ * Plans for files, for `skep plan` and `skep sandbox`.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { kernelBtf, openObject } from "../loader/mod.ts";
 import { type Plan, plan, type PlanProfile, type Rewrite } from "../plan/mod.ts";
 import { UsageError } from "./options.ts";
 
-/** Opens the files and plans for all of them together. */
+/** Opens the files and makes one plan for all of them. */
 export async function planFiles(
   files: readonly string[],
   profile: PlanProfile,
@@ -25,8 +25,8 @@ export async function planFiles(
 }
 
 /**
- * The kernel's types, for objects whose plan hangs on them: the attach word of a struct_ops program is
- * its member's number in the kernel's own struct. Without them the plan says so in a note.
+ * Returns the kernel BTF when the plan depends on it: the attach type bit of a struct_ops program
+ * is its member's index in the kernel's struct. Without BTF, the plan has a note about it.
  */
 function typesFor(specs: readonly ObjectSpec[]): Btf | undefined {
   if (!specs.some(({ maps }) => [...maps].some(({ origin }) => origin === "struct_ops"))) {
@@ -40,8 +40,8 @@ function typesFor(specs: readonly ObjectSpec[]): Btf | undefined {
   }
 }
 
-/** `--profile`, checked. */
+/** Parses `--profile`. */
 export function profileOf(command: string, text: string = "skep"): PlanProfile {
   if (text === "skep" || text === "libbpf") return text;
-  throw new UsageError(`skep ${command}`, `there is no profile "${text}"`, "write skep or libbpf");
+  throw new UsageError(`skep ${command}`, `unknown profile "${text}"`, "write skep or libbpf");
 }

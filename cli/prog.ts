@@ -1,5 +1,5 @@
 /**
- * `skep prog`: programs in the kernel. JSON names are bpftool's.
+ * `skep prog`: programs in the kernel. JSON names are those of bpftool.
  *
  * @module
  */
@@ -14,43 +14,43 @@ import { jsonOption } from "./options.ts";
 import { instructionFacts } from "./prog_dump.ts";
 import { table } from "./table.ts";
 
-/** A program as bpftool's JSON has it. */
+/** A program in bpftool's JSON. */
 export interface ProgramFacts {
-  /** The id. */
+  /** Program id. */
   readonly id: number;
   /** The kernel's name of the type. */
   readonly type: string;
-  /** At most 15 characters. */
+  /** Name, at most 15 characters. */
   readonly name?: string | undefined;
-  /** The hash of the instructions. */
+  /** Hash of the instructions. */
   readonly tag: string;
-  /** Whether the license is compatible with the GPL. */
+  /** Whether the license is GPL-compatible. */
   readonly gpl_compatible: boolean;
-  /** Nanoseconds it ran, where statistics are kept. */
+  /** Run time in nanoseconds, when statistics are enabled. */
   readonly run_time_ns?: bigint | undefined;
-  /** How often it ran. */
+  /** Number of runs, when statistics are enabled. */
   readonly run_cnt?: bigint | undefined;
-  /** Runs left out because it was running already. */
+  /** Number of runs skipped because the program was already running. */
   readonly recursion_misses?: bigint | undefined;
-  /** When it was loaded, in seconds since 1970. */
+  /** Load time in seconds since 1970. */
   readonly loaded_at: number;
-  /** Who loaded it. */
+  /** Uid that loaded it. */
   readonly uid: number;
-  /** Bytes of the translated instructions. */
+  /** Size of the translated instructions in bytes. */
   readonly bytes_xlated: number;
-  /** Whether there is machine code. */
+  /** Whether it is JIT-compiled. */
   readonly jited: boolean;
-  /** Bytes of machine code. */
+  /** Size of the machine code in bytes. */
   readonly bytes_jited?: number | undefined;
-  /** Bytes of memory. */
+  /** Memory in bytes. */
   readonly bytes_memlock?: number | undefined;
-  /** The maps it uses. */
+  /** Ids of the maps that it uses. */
   readonly map_ids?: readonly number[] | undefined;
-  /** Its BTF. */
+  /** BTF id. */
   readonly btf_id?: number | undefined;
 }
 
-/** Asks the kernel about one program. */
+/** Reads the facts of one program. */
 function programFacts(kernel: Kernel, fd: number, bootTime: number): ProgramFacts {
   const info = decodeProgramInfo(kernel.programInfo(fd, { mapIds: true }));
   const memory = infoNumber(descriptorInfo(kernel, fd), "memlock");
@@ -74,7 +74,7 @@ function programFacts(kernel: Kernel, fd: number, bootTime: number): ProgramFact
   };
 }
 
-/** Seconds since 1970 at which the machine started. */
+/** Returns the boot time in seconds since 1970. */
 function bootTime(kernel: Kernel): number {
   const text = new TextDecoder().decode(kernel.readFile("/proc/uptime").bytes);
   return Date.now() / 1000 - Number(text.split(" ")[0]);
@@ -115,7 +115,7 @@ function programTable(facts: readonly ProgramFacts[], colour: boolean): string {
   );
 }
 
-/** `skep prog list`. */
+/** The `skep prog list` command. */
 export const list: Command = {
   name: "prog list",
   summary: "Lists the programs in the kernel",
@@ -133,7 +133,7 @@ export const list: Command = {
   },
 };
 
-/** `skep prog show`. */
+/** The `skep prog show` command. */
 export const show: Command = {
   name: "prog show",
   summary: "Shows one program",
@@ -148,10 +148,10 @@ export const show: Command = {
   },
 };
 
-/** `skep prog dump`. */
+/** The `skep prog dump` command. */
 export const dump: Command = {
   name: "prog dump",
-  summary: "Prints a program's instructions as the kernel holds them",
+  summary: "Prints a program's translated instructions",
   usage: "ID | PATH | NAME | tag TAG",
   options: [
     { name: "raw", kind: "flag", help: "Write the bytes of the instructions" },

@@ -1,5 +1,5 @@
 /**
- * A program's instructions as bpftool's JSON has them: the code, and the C line that it comes from.
+ * A program's instructions in bpftool's JSON: the code, and the C line that it comes from.
  *
  * @module
  */
@@ -15,15 +15,15 @@ import { viewOf } from "../uapi/fields.ts";
 export interface InstructionFacts {
   /** The C line that begins here. */
   readonly src?: string | undefined;
-  /** The opcode and what it does. */
+  /** The disassembled instruction with its opcode. */
   readonly disasm: string;
 }
 
 const INSTRUCTION = 8;
-/** BPF_LD | BPF_IMM | BPF_DW: takes two places. */
+/** BPF_LD | BPF_IMM | BPF_DW, which takes two slots. */
 const LOAD_64 = 0x18;
 
-/** The translated instructions of a program. */
+/** Yields the translated instructions of a program. */
 export function* instructionFacts(kernel: Kernel, fd: number): Generator<InstructionFacts> {
   const answer = kernel.programInfo(fd, { xlated: true, lineInfo: true });
   const { btfId, lineInfoCount } = decodeProgramInfo(answer);
@@ -31,7 +31,7 @@ export function* instructionFacts(kernel: Kernel, fd: number): Generator<Instruc
   const { xlated } = answer;
   for (let index = 0; index * INSTRUCTION < xlated.length; index++) {
     const opcode = xlated[index * INSTRUCTION] as number;
-    // What stands for a map in translated code is its id.
+    // Translated code refers to maps by id.
     const text = printInstruction(xlated, index).replace("map[fd ", "map[id:");
     const src = lines.get(index);
     const disasm = `(${opcode.toString(16).padStart(2, "0")}) ${text}`;
@@ -40,7 +40,7 @@ export function* instructionFacts(kernel: Kernel, fd: number): Generator<Instruc
   }
 }
 
-/** The C lines by the index of their first instruction. */
+/** Returns the C lines by the index of their first instruction. */
 function sourceLines(
   kernel: Kernel,
   btfId: number,

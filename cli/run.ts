@@ -1,5 +1,5 @@
 /**
- * `skep run`: load an object, attach its programs, print what they send.
+ * `skep run`: loads an object, attaches its programs, and prints their events.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { table } from "./table.ts";
 import { tokenOf, tokenOption } from "./token_option.ts";
 import { cell, parseVariable } from "./values.ts";
 
-/** The command. */
+/** The `skep run` command. */
 export const run: Command = {
   name: "run",
   summary: "Loads an object, attaches its programs and prints the events of its ring buffers",
@@ -38,11 +38,11 @@ export const run: Command = {
       short: "d",
       kind: "value",
       placeholder: "TIME",
-      help: "End after this time: 5 (seconds), 500ms, 2m",
+      help: "Exit after this time: 5 (seconds), 500ms, 2m",
     },
     { name: "quiet", short: "q", kind: "flag", help: "Print events only" },
   ],
-  details: `Ends on Ctrl-C, and then prints the object's variables when it has no ring buffer.
+  details: `Exits on Ctrl-C. An object without ring buffers then has its variables printed.
 
 Examples:
   skep run execsnoop.bpf.o
@@ -50,7 +50,7 @@ Examples:
   async run(parsed, io): Promise<number> {
     const [file, ...rest] = parsed.operands;
     if (file === undefined || rest.length > 0) {
-      throw new UsageError("skep run", "it takes one file", "write skep run FILE");
+      throw new UsageError("skep run", "exactly one file is needed", "write skep run FILE");
     }
     const duration = parsed.value("duration");
     const milliseconds = duration === undefined ? undefined : parseDuration("run", duration);
@@ -67,13 +67,13 @@ function setVariables(spec: ObjectSpec, assignments: readonly string[]): void {
     try {
       variable.set(value);
     } catch (error) {
-      // 123 is a number, and text for an array of characters.
+      // A JSON number such as 123 is also valid text for a character array.
       if (typeof value === "string" || !fits(variable, text)) throw error;
     }
   }
 }
 
-/** Sets a variable, if it can have the value. */
+/** Sets a variable; returns whether the value fits. */
 function fits(variable: VariableSpec, value: unknown): boolean {
   try {
     variable.set(value);
@@ -103,7 +103,7 @@ async function runSpec(
   for (const { name, reason } of links.skipped) {
     say(`${name} is not attached: ${reason}`, true);
   }
-  if (attached.length === 0) say("nothing is attached: no section names its target", true);
+  if (attached.length === 0) say("nothing is attached: no section has a target", true);
   const how = object.token === undefined ? "" : `, with the token of ${object.token.source}`;
   const streams = [...object.maps].filter(({ type }) =>
     type === "ringbuf" || type === "perf_event_array"
@@ -122,7 +122,7 @@ async function runSpec(
       named: streams.length > 1,
       closed: stop,
     });
-    // One stream that breaks ends the others: half of the events would look like all of them.
+    // A stream that fails ends the others, because half of the events would look complete.
     await Promise.all(streams.map(async (map) => {
       try {
         for await (const event of map.records({ signal: ending.signal })) {

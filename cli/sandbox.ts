@@ -1,5 +1,5 @@
 /**
- * `skep sandbox`: a command without privileges, with a delegation.
+ * `skep sandbox`: runs a command as an unprivileged user with a delegation.
  *
  * @module
  */
@@ -27,15 +27,15 @@ const wordOptions: readonly Option[] = Object.values(DELEGATION_OPTIONS).map((op
   name: option.replace("_", "-"),
   kind: "list",
   placeholder: "WORD[:WORD…]",
-  help: `Words of ${option}, or a hexadecimal mask, or any`,
+  help: `Values of ${option} by name, a hexadecimal mask, or any`,
 }));
 
-/** Exit status when the user ended it before the command ran: as the shell says of SIGTERM. */
+/** Exit status when interrupted before the command ran: 128 + SIGTERM, as in a shell. */
 const INTERRUPTED = 143;
-/** The highest id that a user namespace can map: the one above means "no user". */
+/** The highest uid that a user namespace can map; 0xffffffff means "no user". */
 const HIGHEST_ID = 0xfffffffe;
 
-/** The command. */
+/** The `skep sandbox` command. */
 export const sandbox: Command = {
   name: "sandbox",
   summary: "Runs a command as an unprivileged user with exactly the delegation that it needs",
@@ -46,55 +46,55 @@ export const sandbox: Command = {
       short: "f",
       kind: "list",
       placeholder: "FILE",
-      help: "Delegate what this object needs; may be given several times",
+      help: "Delegate what this object needs; can be repeated",
     },
     ...wordOptions,
     {
       name: "profile",
       kind: "value",
       placeholder: "skep|libbpf",
-      help: "With --for: who will load (default skep; libbpf needs more)",
+      help: "With --for: loader to plan for, skep (default) or libbpf (needs more)",
     },
     {
       name: "user",
       short: "u",
       kind: "value",
       placeholder: "UID[:GID]",
-      help: "The user outside; root inside (default: a uid of the range that no other process has)",
+      help: "Unprivileged user outside, who is root inside (default: an unused uid of the range)",
     },
     {
       name: "user-range",
       kind: "value",
       placeholder: "FIRST-LAST",
-      help: "Uids that sandboxes may take (default 1879048192-1879113727)",
+      help: "Range of uids for sandboxes (default 1879048192-1879113727)",
     },
     {
       name: "capabilities",
       kind: "value",
       placeholder: "NAME,…",
       help:
-        "The capabilities inside (default: those that the plan names or that may be needed); bpf is always one",
+        "Capabilities inside (default: those that the plan needs or may need); always includes bpf",
     },
     {
       name: "net",
       kind: "value",
       placeholder: "new|keep",
-      help: "A network namespace of its own (default), or that of the caller",
+      help: "Network namespace: new (default), or keep the caller's",
     },
     {
       name: "readable",
       kind: "list",
       placeholder: "PATH",
-      help: "Show this path to the command, although the user may not read it",
+      help: "Make this path readable for the command although its user may not read it",
     },
-    { name: "verbose", short: "v", kind: "flag", help: "Tell what is delegated" },
+    { name: "verbose", short: "v", kind: "flag", help: "Print what is delegated" },
   ],
   details:
-    `Needs root and Linux 6.9. The command finds the delegated BPF filesystem at /sys/fs/bpf and in
+    `Needs root and Linux 6.9. The delegated BPF filesystem is mounted at /sys/fs/bpf, and named by
 LIBBPF_BPF_TOKEN_PATH; it may be skep, bpftool, or any program
-with libbpf 1.5 or later (earlier ones know no tokens). Exit status, signals, terminal
-and working directory pass through. On a terminal the command gets one of its own. When it ends, or skep
-does, every process that it has started is killed. It sees skep's own files and those of --for, read-only.
+with libbpf 1.5 or later (earlier ones do not support tokens). Exit status, signals
+and working directory pass through; on a terminal the command gets a new one. When it or skep ends, the
+kernel kills every process that it started. skep's files and those of --for are readable for it.
 
 Examples:
   skep sandbox --for execsnoop.bpf.o -- skep run execsnoop.bpf.o
@@ -103,7 +103,7 @@ Examples:
   async run(parsed, io): Promise<number> {
     const command = [...parsed.operands, ...parsed.after];
     if (command.length === 0) {
-      throw new UsageError("skep sandbox", "no command is named", "write -- COMMAND…");
+      throw new UsageError("skep sandbox", "no command is given", "write -- COMMAND…");
     }
     const { delegation, plan, more } = await delegationOf(parsed);
     const capabilities = capabilitiesOf(parsed.value("capabilities")) ??
@@ -126,7 +126,7 @@ Examples:
       ];
       for (const line of lines) io.error(`${io.errorColour ? dim(line) : line}\n`);
     }
-    // A signal that came while files were read: from here on they are the command's.
+    // Signals during the setup end skep; later ones are forwarded to the command.
     if (io.signal.aborted) return INTERRUPTED;
     const own = ownFiles(linuxKernel(), command[0]);
     const { code } = await runInSandbox({
@@ -144,7 +144,7 @@ Examples:
   },
 };
 
-/** What is delegated: what the plan of the objects needs, and more that was named. */
+/** Returns the delegation: what the objects' plan needs, and what the options add. */
 async function delegationOf(
   parsed: Parsed,
 ): Promise<{ delegation: Delegation; plan?: Plan | undefined; more: Delegation }> {
@@ -157,7 +157,7 @@ async function delegationOf(
     throw new UsageError(
       "skep sandbox",
       "nothing is delegated",
-      "write --for FILE, or --delegate-cmds and its like",
+      "write --for FILE, or --delegate-cmds and the other --delegate options",
     );
   }
   const words = Delegation.parse(options.join(","));
@@ -175,7 +175,7 @@ function capabilitiesOf(text: string | undefined): BpfCapability[] | undefined {
     if (found !== undefined) return found;
     throw new UsageError(
       "skep sandbox",
-      `--capabilities has "${name}"`,
+      `unknown capability "${name}" in --capabilities`,
       `write some of ${BPF_CAPABILITIES.join(",")}`,
     );
   });
@@ -186,12 +186,12 @@ function rangeOf(text: string | undefined): UserRange | undefined {
   const [, low, high] = /^(\d+)-(\d+)$/.exec(text) ?? [];
   const [first, last] = [Number(low), Number(high)];
   if (first > 0 && last >= first && last <= HIGHEST_ID) return { first, count: last - first + 1 };
-  throw new UsageError("skep sandbox", `--user-range is "${text}"`, "write FIRST-LAST");
+  throw new UsageError("skep sandbox", `invalid --user-range "${text}"`, "write FIRST-LAST");
 }
 
 function networkOf(text: string): "new" | "keep" {
   if (text === "new" || text === "keep") return text;
-  throw new UsageError("skep sandbox", `--net is "${text}"`, "write new or keep");
+  throw new UsageError("skep sandbox", `invalid --net "${text}"`, "write new or keep");
 }
 
 function userOf(text: string | undefined): Pick<SandboxOptions, "user"> {
@@ -202,13 +202,13 @@ function userOf(text: string | undefined): Pick<SandboxOptions, "user"> {
     number,
   ];
   if (more.length > 0 || Math.max(uid, gid) > HIGHEST_ID) {
-    throw new UsageError("skep sandbox", `--user is "${text}"`, "write UID or UID:GID");
+    throw new UsageError("skep sandbox", `invalid --user "${text}"`, "write UID or UID:GID");
   }
   if (uid === 0 || gid === 0) {
     throw new UsageError(
       "skep sandbox",
-      "--user is root",
-      "name a user without privileges: root's files would be the command's to change",
+      "--user must not be root",
+      "choose an unprivileged user: as uid 0 the command could change root's files",
     );
   }
   return { user: { uid, gid } };

@@ -1,6 +1,5 @@
 /**
- * Tables for a terminal: aligned by what characters take on the screen, safe against what names from
- * hostile files could do to it.
+ * Tables for a terminal: aligned by display width, with control characters escaped.
  *
  * @module
  */
@@ -8,11 +7,11 @@
 import { terminalText } from "../errors/escape.ts";
 import { bold } from "@std/fmt/colors";
 
-/** A column: its head, and to which side its cells lean. */
+/** A column. */
 export interface Column {
-  /** The head. */
+  /** The heading. */
   readonly head: string;
-  /** Numbers lean right. */
+  /** Alignment of the cells; numbers use `right`. */
   readonly align?: "left" | "right" | undefined;
 }
 
@@ -20,7 +19,10 @@ const wide =
   /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u;
 const zeroWidth = /[\p{M}\u200b-\u200d\ufe00-\ufe0f]/u;
 
-/** Columns that text takes on a terminal: East Asian characters and emoji take two, marks none. */
+/**
+ * Returns the display width of text: two columns for East Asian characters and emoji, none for
+ * combining marks.
+ */
 export function displayWidth(text: string): number {
   // deno-lint-ignore no-control-regex
   if (/^[\x00-\x7f]*$/.test(text)) return text.length;
@@ -31,7 +33,9 @@ export function displayWidth(text: string): number {
   return width;
 }
 
-/** Lays out rows under their heads; every line ends with a newline. `style` paints the heads. */
+/**
+ * Formats rows under their headings; every line ends with a newline. `style` colours the headings.
+ */
 export function table(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
@@ -43,17 +47,14 @@ export function table(
   return writer.head() + cells.map((row) => writer.row(row)).join("");
 }
 
-/**
- * Writes a table whose rows come one by one. A column that turns out to be too narrow grows, and
- * stays wide for the rows that follow.
- */
+/** Formats a table row by row. A column that is too narrow grows, and stays wide for later rows. */
 export class TableWriter {
   readonly #columns: readonly Column[];
   readonly #widths: number[];
   readonly #colour: boolean;
   readonly #indent: string;
 
-  /** Makes a writer; `widths` are the least widths of the columns. */
+  /** Creates a writer; `widths` are minimum widths of the columns. */
   constructor(
     columns: readonly Column[],
     options: {
@@ -70,7 +71,7 @@ export class TableWriter {
     );
   }
 
-  /** Makes the columns wide enough for these rows. */
+  /** Widens the columns to fit these rows. */
   reserve(rows: readonly (readonly string[])[]): void {
     for (const row of rows) {
       for (const [index, cell] of row.entries()) this.#grow(index, displayWidth(cell));
@@ -83,13 +84,13 @@ export class TableWriter {
     return Math.max(known, width);
   }
 
-  /** The line of heads. */
+  /** Returns the line of headings. */
   head(): string {
     const line = this.#line(this.#columns.map((column) => column.head));
     return `${this.#colour ? bold(line) : line}\n`;
   }
 
-  /** One row. Cells are escaped. */
+  /** Returns one row, with escaped cells. */
   row(cells: readonly string[]): string {
     return `${this.#line(cells.map(terminalText))}\n`;
   }

@@ -1,5 +1,5 @@
 /**
- * `--token`, as all commands that load take it.
+ * `--token`, for all commands that load.
  *
  * @module
  */
@@ -7,15 +7,15 @@
 import type { TokenOption } from "../token/mod.ts";
 import type { Option, Parsed } from "./options.ts";
 
-/** The option's declaration. */
+/** Declaration of the option. */
 export const tokenOption: Option = {
   name: "token",
   kind: "value",
   placeholder: "auto|PATH|none",
-  help: "Token to use: found (default), of a BPF filesystem's path, or none",
+  help: "Token to use: auto (default), the path of a BPF filesystem, or none",
 };
 
-/** What `--token` says, in the loader's words. */
+/** Converts `--token` to the loader's `token` option. */
 export function tokenOf(parsed: Parsed): TokenOption {
   const text = parsed.value("token") ?? "auto";
   return text === "none" ? false : text;

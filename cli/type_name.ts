@@ -1,15 +1,15 @@
 /**
- * Types of BTF in few words, for a cell of a table.
+ * Short names of BTF types, for table cells.
  *
  * @module
  */
 
 import type { Btf } from "../btf/mod.ts";
 
-/** BTF from a file may point in circles; no sensible type nests deeper. */
+/** Depth limit: BTF in a file may be circular. */
 const deepest = 32;
 
-/** A type as C would write it, without a name: `struct event *`, `const int`, `char[16]`. */
+/** Formats a type as in C, without a variable name: `struct event *`, `const int`, `char[16]`. */
 export function typeName(btf: Btf, id: number, depth: number = 0): string {
   if (id === 0) return "void";
   if (depth > deepest) return "…";
@@ -39,7 +39,7 @@ export function typeName(btf: Btf, id: number, depth: number = 0): string {
     case "var":
       return typeName(btf, type.type, depth + 1);
     case "array": {
-      // The outer bound is written first: int[2][3] is two arrays of three.
+      // The outer bound comes first: int[2][3] is two arrays of three.
       const element = typeName(btf, type.type, depth + 1);
       const bound = `[${type.length === 0 ? "" : type.length}]`;
       const at = element.indexOf("[");

@@ -1,5 +1,5 @@
 /**
- * `skep types`: an object's maps, variables and events as TypeScript.
+ * `skep types`: prints an object's maps, variables and events as TypeScript.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { type Command, exitStatus } from "./command.ts";
 import { UsageError } from "./options.ts";
 import { BPF_F_MMAPABLE, BPF_F_STACK_BUILD_ID } from "../uapi/bpf_flags.ts";
 
-/** The command. */
+/** The `skep types` command. */
 export const types: Command = {
   name: "types",
   summary: "Prints TypeScript types of an object's maps, variables and events",
@@ -28,7 +28,7 @@ export const types: Command = {
       name: "module",
       kind: "value",
       placeholder: "NAME",
-      help: "Where skep is imported from (default @skep/skep)",
+      help: "Module specifier of skep (default @skep/skep)",
     },
   ],
   details: `Example:
@@ -40,7 +40,7 @@ export const types: Command = {
   async run(parsed, io): Promise<number> {
     const [path, ...more] = parsed.operands;
     if (path === undefined || more.length > 0) {
-      throw new UsageError("skep types", "one object must be named", "write skep types FILE");
+      throw new UsageError("skep types", "exactly one file is needed", "write skep types FILE");
     }
     const spec = await openObject(path);
     io.out(objectTypes(spec, parsed.value("module") ?? "@skep/skep"));
@@ -48,7 +48,7 @@ export const types: Command = {
   },
 };
 
-/** The TypeScript module of an object. */
+/** Returns the TypeScript module for an object. */
 export function objectTypes(spec: ObjectSpec, module: string): string {
   const events = eventTypes(spec);
   const maps = [...spec.maps].filter((map) => originTraits[map.origin].declared);
@@ -69,7 +69,7 @@ export function objectTypes(spec: ObjectSpec, module: string): string {
   const variableLines = properties(
     variables.map(({ name, typeId, size }) => [name, typed(typeId) ?? bySize(size)] as const),
   );
-  // Through a namespace: no struct of the object can have its name.
+  // A namespace import, so that no struct of the object can have the same name.
   const from = maps.length > 0 ? `import type * as skep from ${stringLiteral(module)};\n\n` : "";
   const declarations = printed === undefined || printed.declarations === ""
     ? ""
@@ -81,7 +81,7 @@ export function objectTypes(spec: ObjectSpec, module: string): string {
     `${variableLines}  };\n};\n`;
 }
 
-/** Properties of an object type; several of one name are one of all their types. */
+/** Formats properties of an object type; several with one name get a union type. */
 function properties(all: readonly (readonly [name: string, type: string])[]): string {
   const types = new Map<string, Set<string>>();
   for (const [name, type] of all) {
@@ -94,15 +94,15 @@ function properties(all: readonly (readonly [name: string, type: string])[]): st
   return text;
 }
 
-/** The types of a map and of the maps in it. */
+/** Returns the types of a map and of its inner maps. */
 function typeIds({ keyTypeId, valueTypeId, inner }: MapSpec): number[] {
   return [keyTypeId, valueTypeId, ...(inner === undefined ? [] : typeIds(inner))];
 }
 
-/** The expression of a type of the object's BTF; undefined for 0. */
+/** Formats a type of the object's BTF; undefined for id 0. */
 type Typed = (id: number) => string | undefined;
 
-/** The class of a live map, with its types. */
+/** Returns the class of a loaded map, with its type arguments. */
 function mapClass(map: MapSpec, typed: Typed, event: string | undefined): string {
   const key = (): string => keyType(map, typed);
   const value = (): string => valueType(map, typed);
@@ -148,7 +148,7 @@ function keyType(map: MapSpec, typed: Typed): string {
   return bySize(map.keySize);
 }
 
-/** A value, of one CPU where each has its own. */
+/** Returns the type of a value: an array for per-CPU maps. */
 function valueType(map: MapSpec, typed: Typed): string {
   const { value } = mapTypeTraits(map.type);
   if (value === "kernel-struct") return BYTES;
@@ -165,12 +165,12 @@ function valueType(map: MapSpec, typed: Typed): string {
 
 const BYTES = "Uint8Array<ArrayBuffer>";
 
-/** What a value without BTF is. */
+/** Returns the type of a value without BTF. */
 function bySize(size: number): string {
   return size === 4 ? "number" : size === 8 ? "bigint" : BYTES;
 }
 
-/** `tcp-connections.bpf.o` as `TcpConnectionsObject`. */
+/** Converts `tcp-connections.bpf.o` to `TcpConnectionsObject`. */
 function typeName(file: string): string {
   return `${pascalCase(file.replace(/(\.bpf)?\.o$/, "").replace(/[-. ]+/g, "_"))}Object`;
 }

@@ -1,5 +1,5 @@
 /**
- * Values of variables and events: from the command line, and to a table.
+ * Values of variables and events, from the command line and in table cells.
  *
  * @module
  */
@@ -8,8 +8,8 @@ import { stringify } from "./json.ts";
 import { UsageError } from "./options.ts";
 
 /**
- * `NAME=VALUE` of the command line. The value is JSON where it is any (`7`, `true`, `[1,2]`), a
- * hexadecimal number, or else text. Integers too large for a JS number become bigint.
+ * Parses `NAME=VALUE`. The value is JSON if valid (`7`, `true`, `[1,2]`), a hexadecimal number, or
+ * else text. Integers beyond the safe range become bigint.
  */
 export function parseVariable(
   assignment: string,
@@ -41,7 +41,7 @@ function parseValue(text: string): unknown {
   }
 }
 
-/** A value in one cell of a table: text as it is, bytes as hexadecimal, the rest as JSON. */
+/** Formats a value for a table cell: text unchanged, bytes in hexadecimal, others as JSON. */
 export function cell(value: unknown): string {
   if (value === undefined || value === null) return "";
   if (typeof value === "string") return value;

@@ -1,5 +1,6 @@
 /**
- * `skep verify`: loads and unloads, never attaches. Its JSON lines are a contract.
+ * `skep verify`: loads and unloads objects, and never attaches. Its JSON lines are a stable
+ * interface.
  *
  * @module
  */
@@ -13,10 +14,10 @@ import { terminalText } from "../errors/escape.ts";
 import { table } from "./table.ts";
 import { tokenOf, tokenOption } from "./token_option.ts";
 
-/** The command. */
+/** The `skep verify` command. */
 export const verify: Command = {
   name: "verify",
-  summary: "Loads and unloads objects, and tells what the kernel says of each program",
+  summary: "Loads and unloads objects, and reports the verdict for each program",
   usage: "FILE… [options]",
   options: [
     jsonOption,
@@ -25,11 +26,10 @@ export const verify: Command = {
       name: "jobs",
       kind: "value",
       placeholder: "N",
-      help: "Files and programs worked on at the same time (default: one per CPU)",
+      help: "Files and programs to process in parallel (default: one per CPU)",
     },
   ],
-  details:
-    `Nothing is attached. Each program is also tried alone, those too that are off by default.
+  details: `Attaches nothing. Each program is also loaded alone, including those with autoload off.
 
 With --json, one line per file:
   {"object":"x.bpf.o","open":{"ok":true},"load":{"ok":false,"errno":"EACCES","stage":"program","error":"…"},
@@ -37,10 +37,10 @@ With --json, one line per file:
    "programs":[{"name":"handle","section":"tp_btf/sched_switch","type":"tracing","ok":true,
                 "tag":"8c18a8eb365f37b8","instructions":120,"verified":340}]}
 
-The exit status is 0 when everything loaded, 1 when something did not, 2 for wrong usage.`,
+The exit status is 0 when everything loaded, 1 when something failed, 2 for wrong usage.`,
   async run(parsed, io): Promise<number> {
     if (parsed.operands.length === 0) {
-      throw new UsageError("skep verify", "no file is named", "write skep verify FILE…");
+      throw new UsageError("skep verify", "no file is given", "write skep verify FILE…");
     }
     const jobs = parsed.value("jobs");
     const reports = verifyFiles(parsed.operands, {
@@ -55,7 +55,7 @@ The exit status is 0 when everything loaded, 1 when something did not, 2 for wro
         io.out(parsed.has("json") ? `${stringify(report)}\n` : verdictTable(report, io.colour));
       }
     } catch (error) {
-      // Ctrl-C: what was told so far is right, and the rest was not tried.
+      // After Ctrl-C the printed verdicts are valid; the rest was not tried.
       if (!io.signal.aborted) throw error;
       return exitStatus.failed;
     }

@@ -1,14 +1,14 @@
 /**
- * Compiles every `.bpf.c` of the examples and of the tests with clang, and keeps the objects in the
- * tree, so that nobody needs a compiler to use them.
+ * Compiles every `.bpf.c` of the examples and tests with clang. The objects are committed, so that using
+ * them needs no compiler.
  *
- *     deno task build:bpf           # build what is there
- *     deno task build:bpf --check   # only tell which objects differ from their sources
+ *     deno task build:bpf           # builds all objects
+ *     deno task build:bpf --check   # only lists objects that differ from their sources
  *
- * clang 19 builds the object beside its source (`$CLANG` overrides it). The examples are also built with
- * the other versions that are installed (14, 22), into `tests/fixtures/clang14/` and so on: one source,
- * several compilers, and the tests load them all. Sources of tests name their variants themselves, and
- * may have big-endian ones, or ones for the fourth instruction set (`clang22_v4`).
+ * clang 19 builds each object next to its source (`$CLANG` overrides it). The examples are also built with
+ * the other installed versions (14, 22), into `tests/fixtures/clang14/` and so on, and the tests load
+ * them all. Sources of tests list their variants, which can be big-endian, or use version 4 of the
+ * instruction set (`clang22_v4`).
  *
  * @module
  */
@@ -23,7 +23,7 @@ const quietFlags = [
   "-Wno-unknown-attributes",
 ];
 
-/** Runs a program and answers whether it ended well; its messages go to the terminal. */
+/** Runs a program and returns whether it succeeded; its output goes to the terminal. */
 async function run(command: string, args: readonly string[], quiet = false): Promise<boolean> {
   try {
     const output = quiet ? "null" : "inherit";
@@ -47,7 +47,7 @@ async function firstThatRuns(candidates: readonly string[]): Promise<string | un
   return undefined;
 }
 
-/** Paths below the root, for every source. */
+/** Yields the paths of all sources, relative to the repository. */
 async function* sources(directory: string): AsyncGenerator<string> {
   let entries: Deno.DirEntry[];
   try {
@@ -63,7 +63,9 @@ async function* sources(directory: string): AsyncGenerator<string> {
   }
 }
 
-/** Compiles and drops DWARF, which no loader reads; BTF stays. Paths in the object are relative. */
+/**
+ * Compiles and strips DWARF, which no loader reads; BTF stays. Paths in the object are relative.
+ */
 async function build(
   clang: string,
   strip: string | undefined,
@@ -102,7 +104,7 @@ async function sameBytes(first: string, second: string): Promise<boolean> {
   }
 }
 
-/** One object to be made of a source. */
+/** One object to build from a source. */
 interface Job {
   readonly compiler: string;
   readonly object: string;
@@ -111,8 +113,8 @@ interface Job {
 }
 
 /**
- * Which other objects to make of a source: those of the examples for every compiler, those of the tests
- * as a line `// variants: big_endian clang14 clang22` in the source says.
+ * Returns the other compiler variants of a source: all of them for examples; for tests, those of a
+ * line `// variants: big_endian clang14 clang22`.
  */
 async function variantsOf(source: string): Promise<readonly string[]> {
   if (source.startsWith("examples/")) return variantVersions.map((version) => `clang${version}`);
@@ -130,7 +132,7 @@ async function jobsOf(source: string, clang: string): Promise<readonly Job[]> {
     const [version = "", cpu] = variant.replace("clang", "clang-").split("_");
     const compiler = big ? clang : await firstThatRuns([version]);
     if (compiler === undefined) {
-      console.log(`skipped  ${object}: its compiler is not here`);
+      console.log(`skipped  ${object}: its compiler is not installed`);
       continue;
     }
     await Deno.mkdir(new URL(`tests/fixtures/${variant}/`, root), { recursive: true });

@@ -1,12 +1,12 @@
 /**
- * The main job, end to end: an unprivileged process loads a compiled BPF object with a token that was
- * delegated to it, and shows its events.
+ * Demonstrates skep end to end: an unprivileged process loads a compiled BPF object with a delegated
+ * token, and shows its events.
  *
  *     npx -y deno@2.9.6 task demo
  *
- * As root on Linux 6.9 or newer it computes what `execsnoop.bpf.o` needs, makes a user namespace with
- * exactly that delegated, and runs the example in it as an ordinary user. Where tokens can't be had it
- * loads as root and says why; without root it does all that needs no privilege.
+ * As root on Linux 6.9 or newer it computes what `execsnoop.bpf.o` needs, creates a user namespace with
+ * exactly that delegation, and runs the example in it as an unprivileged user. Where tokens are
+ * unavailable, it loads as root and prints why; without root it runs the steps that need no privilege.
  *
  * @module
  */
@@ -29,9 +29,9 @@ const object = new URL("execsnoop/execsnoop.bpf.o", import.meta.url);
 const example = new URL("execsnoop/main.ts", import.meta.url);
 const root = new URL("../", import.meta.url);
 
-/** nobody: the user outside. */
+/** nobody: the unprivileged user outside the namespace. */
 const user = 65534;
-/** The demo ends after so many events, or so many seconds. */
+/** Limits of the demo in events and seconds. */
 const events = 12;
 const seconds = 6;
 
@@ -41,21 +41,21 @@ function step(text: string): void {
   console.log(`[${++steps}] ${text}`);
 }
 
-/** Whether this process can load at all, and if it can't delegate, why. */
+/** Returns whether this process can load at all, and why it cannot use a token. */
 function situation(): { readonly privileged: boolean; readonly whyNoToken: string | undefined } {
   const { release, tokensSupported, process, settings } = doctor();
   const initial = process.initialUserNamespace !== false;
   return {
     privileged: initial && process.capabilities.includes("sys_admin"),
     whyNoToken: !tokensSupported
-      ? `Linux ${release} has no BPF tokens, they came with 6.9`
+      ? `Linux ${release} has no BPF tokens (Linux 6.9)`
       : settings.maxUserNamespaces === 0
-      ? "user namespaces are switched off (/proc/sys/user/max_user_namespaces is 0)"
+      ? "user namespaces are disabled (/proc/sys/user/max_user_namespaces is 0)"
       : undefined,
   };
 }
 
-/** A few programs for the table, started while `work` goes on. */
+/** Starts a few programs for the table while `work` runs. */
 async function startPrograms(work: Promise<unknown>): Promise<void> {
   const commands = [["uname", "-r"], ["id", "-un"], ["date"], ["ls", "/"], ["true"], ["hostname"]];
   let over = false;
@@ -71,7 +71,7 @@ async function startPrograms(work: Promise<unknown>): Promise<void> {
   }
 }
 
-/** Runs the example as an ordinary user in a namespace of its own. Answers its exit status. */
+/** Runs the example as an unprivileged user in a new user namespace. Returns its exit status. */
 async function runDelegated(delegation: Delegation): Promise<number> {
   const cache = await Deno.makeTempDir();
   try {
@@ -80,7 +80,7 @@ async function runDelegated(delegation: Delegation): Promise<number> {
     const running = runInSandbox({
       delegation,
       user,
-      // These two are all that the example needs: no --allow-all, no --allow-run.
+      // The example needs only these two: no --allow-all, no --allow-run.
       command: [
         ...[Deno.execPath(), "run", "--no-prompt", "--no-lock", "--allow-ffi", "--allow-read"],
         ...[file ?? "", "--count", String(events), "--seconds", String(seconds)],
@@ -106,9 +106,9 @@ async function runAsRoot(why: string): Promise<number> {
   return 0;
 }
 
-/** Relocates the program against this kernel's types: reading those needs no privilege. */
+/** Relocates the program against the kernel BTF, which every user can read. */
 function showRelocations(spec: ObjectSpec): void {
-  step("relocating it against the types of this kernel");
+  step("relocating it against the BTF of this kernel");
   const { programs, decisions } = relocate(spec, [...spec.programs], {
     core: kernelCoreTargets(linuxKernel()),
   });
@@ -123,7 +123,7 @@ function showRelocations(spec: ObjectSpec): void {
   }
 }
 
-/** Runs the demo; answers its exit status. `withoutToken` is a reason not to use a token. */
+/** Runs the demo and returns its exit status. `withoutToken` is a reason not to use a token. */
 export async function demo(
   options: { readonly withoutToken?: string | undefined } = {},
 ): Promise<number> {
@@ -136,7 +136,7 @@ export async function demo(
     `    maps: ${[...spec.maps].map(({ name, type }) => `${name} (${type})`).join(", ")}`,
   );
 
-  step("planning the least delegation that it loads with");
+  step("computing the least delegation that loads it");
   const need = plan(spec);
   for (const option of need.toMountOptions().split(",")) console.log(`    ${option}`);
 
@@ -144,21 +144,25 @@ export async function demo(
   if (!privileged) {
     showRelocations(spec);
     const npm = Deno.execPath().includes("node_modules");
-    step("this user may not load or delegate, so nothing is loaded. This does the rest:");
+    step("this user may neither load nor delegate, so nothing is loaded. Run it as root:");
     console.log(`    sudo ${npm ? `npx -y deno@${Deno.version.deno}` : "deno"} task demo`);
     return 0;
   }
   const why = options.withoutToken ?? whyNoToken;
   if (why !== undefined) return await runAsRoot(why);
   step(
-    `making a user namespace with exactly that delegated; the example runs in it as uid ${user}`,
+    `creating a user namespace with exactly that delegation; the example runs in it as uid ${user}`,
   );
   try {
     const code = await runDelegated(need.delegation);
-    step(code === 0 ? "done: the namespace and all it loaded are gone" : `it ended with ${code}`);
+    step(
+      code === 0
+        ? "done: the namespace and everything loaded in it are gone"
+        : `it ended with ${code}`,
+    );
     return code;
   } catch (error) {
-    // Security modules and container runtimes have more ways to refuse than can be looked up before.
+    // Security modules and container runtimes can refuse in ways that cannot be checked before.
     if (error instanceof SkepError) return await runAsRoot(error.message);
     throw error;
   }

@@ -1,4 +1,4 @@
-// Every example runs as its first lines say, on the real kernel, and leaves nothing behind.
+// Runs every example on the real kernel as its header describes, and checks that nothing is left.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { openObject, verifyFiles } from "@skep/skep";
@@ -9,7 +9,7 @@ import * as tour from "./tour.ts";
 
 const root = new URL("../", import.meta.url);
 
-/** Runs a file of the examples with the permissions that it asks for. */
+/** Runs an example with the permissions that its header lists. */
 async function runExample(
   args: readonly string[],
   options: { readonly milliseconds?: number | undefined } = {},
@@ -28,7 +28,7 @@ async function runExample(
   return { code, out: decoder.decode(stdout), error: decoder.decode(stderr) };
 }
 
-/** Does something again and again while an example runs. */
+/** Repeats an action while an example runs. */
 async function meanwhile<T>(work: Promise<T>, act: () => Promise<unknown>): Promise<T> {
   let over = false;
   const done = work.finally(() => over = true);

@@ -1,5 +1,5 @@
 /**
- * A tour of the API in small steps: the pages in `docs/` show them, and `tour_test.ts` runs them.
+ * A tour of the API in small steps, shown in `docs/` and run by `examples_test.ts`.
  *
  *     sudo deno run --allow-ffi --allow-read examples/tour.ts
  *
@@ -27,13 +27,13 @@ import { attachXdp } from "@skep/skep/attach";
 const execsnoop = new URL("execsnoop/execsnoop.bpf.o", import.meta.url);
 const xdpCount = new URL("xdp_count/xdp_count.bpf.o", import.meta.url);
 
-/** `struct counter` of xdp_count.bpf.c. */
+/** `struct counter` of xdp_count.bpf.c, decoded. */
 interface Counter {
   readonly packets: bigint;
   readonly bytes: bigint;
 }
 
-/** A spec is plain data: parsed without a system call, edited freely. */
+/** Edits a spec, which is plain data, parsed without a system call. */
 export async function editSpec(): Promise<ObjectSpec> {
   // #region spec
   const spec = await openObject(execsnoop);
@@ -46,7 +46,7 @@ export async function editSpec(): Promise<ObjectSpec> {
   return spec;
 }
 
-/** The bytes can come from anywhere: parsing needs no file, no kernel, no permission. */
+/** Parses bytes from any source: no file, no kernel, no permission needed. */
 export async function parseBytes(): Promise<ObjectSpec> {
   const bytes = await Deno.readFile(xdpCount);
   // #region bytes
@@ -57,7 +57,7 @@ export async function parseBytes(): Promise<ObjectSpec> {
   return spec;
 }
 
-/** Which delegation does an object need? */
+/** Computes the delegation that an object needs. */
 export async function planIt(): Promise<string> {
   // #region plan
   const need = plan(await openObject(execsnoop));
@@ -72,21 +72,21 @@ export async function planIt(): Promise<string> {
   return options;
 }
 
-/** How is each program attached when a token is all there is? */
+/** Shows how each program is attached with a token. */
 export function planAttachments(spec: ObjectSpec): string[] {
   // #region attach-plan
   const { attachDecisions } = plan(spec);
   // unlink: SEC("kprobe/do_unlinkat") is attached as kprobe.multi/do_unlinkat
   const lines = attachDecisions.map(attachmentText);
   for (const decision of attachDecisions) {
-    // Without this, loading with a token throws an error that names the section to use instead.
+    // Without this, loading with a token throws an error that names the sections to use instead.
     if (decision.outcome === "refused") spec.programs.get(decision.program).autoload = false;
   }
   // #endregion attach-plan
   return lines;
 }
 
-/** Loads with options, and looks at what was loaded. */
+/** Loads with options, and reads facts of the loaded program. */
 export async function loadIt(): Promise<string> {
   // #region load
   using object = await BpfObject.load(xdpCount, {
@@ -100,7 +100,7 @@ export async function loadIt(): Promise<string> {
   return tag;
 }
 
-/** Runs a program without attaching it, and reads what it counted. */
+/** Runs a program without attaching it, and reads its counters. */
 export async function runIt(): Promise<bigint> {
   // #region run
   using object = await BpfObject.load(xdpCount);
@@ -115,7 +115,7 @@ export async function runIt(): Promise<bigint> {
   return packets;
 }
 
-/** Keys and values are JS values, checked and converted by their BTF types. */
+/** Uses a map: keys and values are JS values, checked and converted by their BTF types. */
 export async function useMap(): Promise<number> {
   // #region map
   using object = await BpfObject.load(xdpCount);
@@ -128,7 +128,7 @@ export async function useMap(): Promise<number> {
   return [...counters.keys()].length;
 }
 
-/** Global variables are read and written live, through memory that the programs share. */
+/** Reads and writes global variables through memory shared with the programs. */
 export async function useVariable(): Promise<bigint> {
   // #region variable
   using object = await BpfObject.load(execsnoop);
@@ -139,7 +139,7 @@ export async function useVariable(): Promise<bigint> {
   return now;
 }
 
-/** Reads events until a signal. */
+/** Reads events until the signal aborts. */
 export async function readEvents(signal: AbortSignal): Promise<number> {
   let seen = 0;
   // #region events
@@ -155,7 +155,7 @@ export async function readEvents(signal: AbortSignal): Promise<number> {
   return seen;
 }
 
-/** Attaches one program to one place. */
+/** Attaches one program to one interface. */
 export async function attachTo(name: string): Promise<string> {
   // #region attach
   using object = await BpfObject.load(xdpCount);
@@ -165,7 +165,7 @@ export async function attachTo(name: string): Promise<string> {
   return link.kind;
 }
 
-/** Attaches by the function of the kind: its options alone compile. */
+/** Attaches with the function of one hook kind, whose options are type-checked. */
 export async function attachByKind(name: string): Promise<string> {
   // #region attach-kind
   using object = await BpfObject.load(xdpCount);
@@ -174,7 +174,7 @@ export async function attachByKind(name: string): Promise<string> {
   return link.target;
 }
 
-/** Which BPF filesystems here delegate something, and can it be used? */
+/** Lists the bpffs mounts that delegate, and whether this process can use them. */
 export async function findTokens(): Promise<number> {
   // #region discover
   const need = plan(await openObject(execsnoop));
@@ -186,7 +186,7 @@ export async function findTokens(): Promise<number> {
   return candidates.length;
 }
 
-/** Runs a command as an ordinary user with exactly what an object needs. */
+/** Runs a command as an unprivileged user with exactly what an object needs. */
 export async function sandboxIt(command: string[]): Promise<number> {
   // #region sandbox
   const { code } = await runInSandbox({
@@ -199,7 +199,7 @@ export async function sandboxIt(command: string[]): Promise<number> {
   return code;
 }
 
-/** Every error is typed data with one line for people. */
+/** Handles errors, which are typed data with a one-line message. */
 export async function handleErrors(path: string): Promise<string> {
   // #region errors
   try {
@@ -218,7 +218,7 @@ export async function handleErrors(path: string): Promise<string> {
   // #endregion errors
 }
 
-/** The object's own types, as C and as TypeScript. */
+/** Prints the object's types as C and as TypeScript. */
 export async function printTypes(): Promise<string> {
   // #region types
   const { btf } = await openObject(execsnoop);

@@ -1,5 +1,5 @@
 /**
- * What the attach planner decides about a program, and what it decides by.
+ * Types of the attach planner: its options, and its decision for one program.
  *
  * @module
  */
@@ -9,81 +9,94 @@ import type { ProgramSpec } from "../object/spec/spec.ts";
 import type { AttachTypeName, ProgramTypeName } from "../uapi/enums.ts";
 
 /**
- * Whether programs are changed to what can be attached with a token (`token-safe`), or left as their
- * sections say (`"never"`): for programs that somebody with more privileges attaches.
+ * Whether to rewrite programs to a form that can be attached with a token (`"for-token"`), or to
+ * leave them as their sections specify (`"never"`), for programs that a more privileged process
+ * attaches.
  */
 export type Rewrite = "for-token" | "never";
 
-/** Why a program cannot be attached with a token, one word per cause. */
+/** Why a program cannot be attached with a token. */
 export type AttachRefusalCause =
-  /** The probe is not at the beginning of a function. */
+  /** The kprobe has an offset: kprobe.multi attaches to function entries only. */
   | "offset"
-  /** The program looks at the tracepoint's fields, which only a perf event lays out. */
+  /** The program reads its context, whose layout only a perf event provides. */
   | "reads-context"
-  /** The event is no tracepoint of the kernel's code: it exists for perf and tracefs alone. */
+  /** The event has no BPF-attachable tracepoint: it exists in perf and tracefs only. */
   | "no-kernel-tracepoint"
-  /** The kernel is built without the form that would do. */
+  /** This kernel is built without the link type that the rewrite needs. */
   | "not-built";
 
-/** What every decision says. */
+/** Fields of every decision. */
 export interface AttachDecisionBase {
-  /** The program. */
+  /** Name of the program. */
   readonly program: string;
-  /** Its section as written. */
+  /** Section name as written in the object. */
   readonly section: string;
-  /** What to know about it. */
+  /** Remarks for the user, one sentence each. */
   readonly notes: readonly string[];
 }
 
-/** It is attached as its section says. */
+/** The program is attached as its section specifies. */
 export interface AttachAsIs extends AttachDecisionBase {
-  /** Tells the decision. */
+  /** Discriminates the union. */
   readonly outcome: "as-is";
 }
 
-/** It is loaded and attached in another form. */
+/** The program is loaded and attached in another form. */
 export interface AttachRewritten extends AttachDecisionBase {
-  /** Tells the decision. */
+  /** Discriminates the union. */
   readonly outcome: "rewritten";
-  /** The form, as a section's name would say it: `kprobe.multi/do_unlinkat`. */
+  /** The form as a section name, for example `kprobe.multi/do_unlinkat`. */
   readonly form: string;
-  /** The program type that it is loaded as. */
+  /** Program type to load it as. */
   readonly type: ProgramTypeName;
-  /** The expected attach type that it is loaded with; undefined is 0. */
+  /** Expected attach type to load it with; undefined means 0. */
   readonly expectedAttachType: AttachTypeName | undefined;
 }
 
-/** It cannot be attached with a token. */
+/** The program cannot be attached with a token. */
 export interface AttachRefused extends AttachDecisionBase {
-  /** Tells the decision. */
+  /** Discriminates the union. */
   readonly outcome: "refused";
-  /** The cause, for programs. */
+  /** The cause, for code. */
   readonly reason: AttachRefusalCause;
-  /** The cause in the words of a person. */
+  /** The cause as a sentence, for people. */
   readonly why: string;
-  /** Names of sections that do the same with a token. */
+  /** Section names whose programs do the same with a token. */
   readonly instead: readonly string[];
-  /** The first line of a program for the first of them, where the kernel's types are known. */
+  /**
+   * First line of a program for the first of these sections; present when the kernel BTF has its
+   * types.
+   */
   readonly prototype?: string | undefined;
 }
 
-/** What becomes of one program, told apart by `outcome`. */
+/** The attach planner's decision for one program, discriminated by `outcome`. */
 export type AttachDecision = AttachAsIs | AttachRewritten | AttachRefused;
 
-/** What is known of where programs will be attached. */
+/** Options of the attach planner. */
 export interface RewriteOptions {
-  /** Whether they are loaded with a token; without one everything stays as it is. Default: true. */
+  /**
+   * Whether the programs are loaded with a token. Without one, no program is rewritten.
+   *
+   * @default {true}
+   */
   readonly token?: boolean | undefined;
   /**
-   * The types of the kernel, or how to get them: asked for only when a decision hangs on them. They
-   * tell which forms the kernel is built with. Without them, all that Linux 6.9 can have is there.
+   * The kernel's BTF, or a function that returns it; called only when a decision depends on it. It
+   * shows which link types the kernel is built with. Without it, every form that Linux 6.9 can have
+   * is assumed to exist.
    */
   readonly kernelBtf?: Btf | (() => Btf | undefined) | undefined;
-  /** The machine as uname(2) calls it, for the names of system calls' functions. Default: `x86_64`. */
+  /**
+   * Machine name as in uname(2), for the names of system call functions.
+   *
+   * @default {"x86_64"}
+   */
   readonly machine?: string | undefined;
 }
 
-/** The part of a program that a decision looks at. */
+/** The fields of a program that a decision reads. */
 export type AttachablePart = Pick<
   ProgramSpec,
   "name" | "section" | "type" | "expectedAttachType" | "attach" | "instructions"

@@ -1,5 +1,5 @@
 /**
- * For each kind of hook, the form that a BPF token can attach.
+ * For each kind of attach target, the form that can be attached with a BPF token.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import type {
 import { contextUse } from "./context_use.ts";
 import { hasTracepoint, tracepointPrototype } from "./tracepoint_types.ts";
 
-/** A program that is decided about. */
+/** Input of one decision. */
 interface Asked<Kind extends AttachKind> {
   readonly base: AttachDecisionBase;
   readonly program: AttachablePart;
@@ -27,15 +27,15 @@ interface Asked<Kind extends AttachKind> {
   readonly options: RewriteOptions;
 }
 
-/** How programs of a kind are attached with a token. */
+/** How programs of one kind are attached with a token. */
 interface TokenForm<Kind extends AttachKind> {
-  /** Names of sections that do with a token what this kind does by a perf event. */
+  /** Returns the section names that do with a token what this kind does through a perf event. */
   sections(spec: AttachSpecOf<Kind>): readonly string[];
-  /** Decides about one program; undefined where it is attached as it is. */
+  /** Decides about one program; undefined means attached as written. */
   decide(asked: Asked<Kind>): AttachDecision | undefined;
 }
 
-/** Attached by a link of its own or by a command that takes no token: nothing to change. */
+/** Attached through bpf_link, or by a command that takes no token: no rewrite needed. */
 const AS_IS = undefined;
 
 const forms: { readonly [Kind in AttachKind]: TokenForm<Kind> | undefined } = {
@@ -103,7 +103,10 @@ const forms: { readonly [Kind in AttachKind]: TokenForm<Kind> | undefined } = {
   syscall: AS_IS,
 };
 
-/** Sections that do with a token what a hook does by a perf event; empty for hooks that need none. */
+/**
+ * Returns the section names that do with a token what a section does through a perf event; empty
+ * when no perf event is involved.
+ */
 export function sectionsForToken<Kind extends AttachKind>(
   spec: AttachSpecOf<Kind>,
 ): readonly string[] {
@@ -111,7 +114,7 @@ export function sectionsForToken<Kind extends AttachKind>(
   return form?.sections(spec) ?? [];
 }
 
-/** What becomes of a program with a token. */
+/** Decides how one program is attached with a token. */
 export function decideForToken<Kind extends AttachKind>(
   program: AttachablePart,
   spec: AttachSpecOf<Kind>,
@@ -122,16 +125,18 @@ export function decideForToken<Kind extends AttachKind>(
   return form?.decide({ base, program, spec, options }) ?? { ...base, outcome: "as-is" };
 }
 
-/** A probe whose expected attach type was set by the user is loaded with that. */
+/** Keeps a probe whose expected attach type the user has set. */
 function asWritten({ base, program }: Asked<AttachKind>): AttachAsIs | undefined {
   return program.expectedAttachType === undefined ? undefined : { ...base, outcome: "as-is" };
 }
 
-/** The kernel's struct behind each kind of link: only there when the kernel is built with it. */
+/**
+ * The kernel struct of each multi link type; present in BTF only when the kernel is built with it.
+ */
 const KPROBE_MULTI = { struct: "bpf_kprobe_multi_link", built: "CONFIG_FPROBE" };
 const UPROBE_MULTI = { struct: "bpf_uprobe_multi_link", built: "CONFIG_UPROBES" };
 
-/** Categories of events that are no tracepoints in the kernel's code. */
+/** Event categories without a BPF-attachable tracepoint. */
 const MADE_EVENTS: ReadonlySet<string> = new Set([
   "syscalls",
   "kprobes",
@@ -143,14 +148,17 @@ const MADE_EVENTS: ReadonlySet<string> = new Set([
 ]);
 
 const OWN_EVENTS =
-  "with a token it attaches only to events that the process may open itself: of its own " +
-  "processes, without what the kernel does for them, and where perf_event_paranoid is 2 at most";
+  "with a token it attaches only to perf events that this process may open itself: events of its " +
+  "own processes, without kernel mode, and only where perf_event_paranoid is 2 or less";
 
 function kernelTypes({ kernelBtf }: RewriteOptions): Btf | undefined {
   return typeof kernelBtf === "function" ? kernelBtf() : kernelBtf;
 }
 
-/** The refusal when the kernel lacks a form; undefined when it has it, or when nothing is known. */
+/**
+ * Returns the refusal when the kernel lacks a form; undefined when it has it, or without kernel
+ * BTF.
+ */
 function notBuilt(
   base: AttachDecisionBase,
   btf: Btf | undefined,
@@ -163,7 +171,7 @@ function notBuilt(
     ...base,
     outcome: "refused",
     reason: "not-built",
-    why: `a token needs ${form} for it, and this kernel is built without (${built})`,
+    why: `with a token it must attach as ${form}, and this kernel is built without ${built}`,
     instead,
   };
 }
@@ -176,8 +184,8 @@ function kprobe({ base, program: { type }, spec, options }: Asked<"kprobe">): At
       ...base,
       outcome: "refused",
       reason: "offset",
-      why: `it probes ${name ?? "a function"} at byte ${offset}, and kprobe.multi, the form that ` +
-        "needs no perf event, probes the beginning of functions only",
+      why: `it probes ${name ?? "a function"} at byte ${offset}, and kprobe.multi, which ` +
+        "needs no perf event, attaches to function entries only",
       instead: [target(form, name)],
     };
   }
@@ -195,7 +203,7 @@ function ksyscall({ base, program: { type }, spec, options }: Asked<"ksyscall">)
     rewritten(base, type, place, "trace_kprobe_multi", []);
 }
 
-/** The kernel's function for a system call. */
+/** Returns the name of the kernel function that implements a system call. */
 function functionOf(syscall: string, { machine }: RewriteOptions): string {
   return `${machine === "aarch64" ? "__arm64" : "__x64"}_sys_${syscall}`;
 }
@@ -226,8 +234,8 @@ function tracepoint({ base, program, spec, options }: Asked<"tracepoint">): Atta
       ...base,
       outcome: "refused",
       reason: "reads-context",
-      why: `it ${use.text} (instruction ${use.instruction}), and only perf_event_open gives it ` +
-        "the one that it expects",
+      why: `it ${use.text} (instruction ${use.instruction}), and only a perf ` +
+        "event provides the context that it expects",
       instead: [target("tp_btf", name), target("raw_tp", name)],
       prototype,
     };
@@ -238,7 +246,9 @@ function tracepoint({ base, program, spec, options }: Asked<"tracepoint">): Atta
     "raw_tracepoint",
     target("raw_tp", name),
     undefined,
-    unknown ? [`the kernel's types have no tracepoint ${name}: unless a module has it`] : [],
+    unknown
+      ? [`the kernel BTF has no tracepoint ${name}; attaching works only if a module defines it`]
+      : [],
   );
 }
 
@@ -252,14 +262,16 @@ function madeEvent(
     ...base,
     outcome: "refused",
     reason: "no-kernel-tracepoint",
-    why:
-      `${category}/${name ?? "…"} is an event that the kernel makes up for perf and tracefs: no ` +
-      "other way leads to it",
+    why: `${category}/${name ?? "…"} exists in perf and tracefs only: it has no ` +
+      "tracepoint that BPF can attach to",
     instead: madeInstead(category, name, options),
   };
 }
 
-/** What comes near an event that the kernel makes up: a system call's own function, or all of them. */
+/**
+ * Suggests replacements for an event without a tracepoint: the function of the system call, or the
+ * tracepoints of all system calls.
+ */
 function madeInstead(
   category: string,
   name: string | undefined,

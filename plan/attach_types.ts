@@ -1,8 +1,8 @@
 /**
  * For each attach type, the program type that is loaded with it.
  *
- * Source: `bpf_prog_load_check_attach` and `attach_type_to_prog_type` in kernel/bpf/syscall.c; the test
- * compares it with libbpf's table of sections.
+ * Source: `bpf_prog_load_check_attach` and `attach_type_to_prog_type` in kernel/bpf/syscall.c; the
+ * test compares the table with libbpf's section table.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import type { AttachPlace } from "./bpf_capability.ts";
 /** Facts of an attach type. */
 export interface AttachTypeFacts {
   /**
-   * The program type whose programs are loaded with it as their expected attach type; undefined for those
-   * that BPF_LINK_CREATE alone takes.
+   * Program type whose programs are loaded with this expected attach type; undefined for attach
+   * types that only BPF_LINK_CREATE takes.
    */
   readonly loadedAs: ProgramTypeName | undefined;
-  /** Where its programs attach, where that is narrower than for their type. */
+  /** Where its programs attach, when narrower than for their program type. */
   readonly attaches?: AttachPlace | undefined;
 }
 
-/** The facts of each attach type. */
+/** Facts of each attach type. */
 export const ATTACH_TYPES: { readonly [name in AttachTypeName]: AttachTypeFacts } = {
   cgroup_inet_ingress: { loadedAs: "cgroup_skb" },
   cgroup_inet_egress: { loadedAs: "cgroup_skb" },
@@ -87,12 +87,15 @@ export const ATTACH_TYPES: { readonly [name in AttachTypeName]: AttachTypeFacts 
   trace_fsession_multi: { loadedAs: "tracing" },
 };
 
-/** Where programs of an attach type attach; undefined where that is as for their program type. */
+/**
+ * Returns where programs of an attach type attach; undefined when it is the same as for their
+ * program type.
+ */
 export function attachTypePlace(name: AttachTypeName): AttachPlace | undefined {
   return ATTACH_TYPES[name].attaches;
 }
 
-/** The attach types that programs of a type are loaded with, by their numbers. */
+/** Returns the attach types that programs of a type are loaded with, in numeric order. */
 export function attachTypesOf(type: ProgramTypeName): AttachTypeName[] {
   return (Object.keys(ATTACH_TYPES) as AttachTypeName[])
     .filter((name) => ATTACH_TYPES[name].loadedAs === type);

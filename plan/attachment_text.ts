@@ -1,5 +1,5 @@
 /**
- * Decisions of the attach planner in words: one line for people, plain JSON for programs.
+ * Formats decisions of the attach planner: one line for people, plain JSON for programs.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { sectionPlan } from "../object/section/table.ts";
 import type { AttachDecision, AttachRefused, RewriteOptions } from "./attach_decision.ts";
 import { planAttachment } from "./attachments.ts";
 
-/** What becomes of a section's programs with a token, in short: `kprobe.multi`, or why nothing. */
+/** Summarizes how programs of a section attach with a token: `kprobe.multi`, or why they cannot. */
 export function sectionAttachment(section: string, options: RewriteOptions = {}): string {
   const { type, attach, expectedAttachType } = sectionPlan(section);
   const decision = planAttachment({
@@ -25,31 +25,31 @@ export function sectionAttachment(section: string, options: RewriteOptions = {})
       return section;
     case "rewritten":
       return attach.kind === "tracepoint"
-        ? `${decision.form}, when the program does not look at its context`
+        ? `${decision.form}, if the program does not read its context`
         : decision.form;
     case "refused":
       return `no: ${decision.why}`;
   }
 }
 
-/** Names of sections as they stand in C: `SEC("a") or SEC("b")`. */
+/** Formats section names as in C: `SEC("a") or SEC("b")`. */
 export function sectionsText(sections: readonly string[]): string {
   return sections.map((section) => `SEC("${section}")`).join(" or ");
 }
 
-/** What to do about a refused program. */
+/** Returns what to do about a refused program. */
 export function attachmentFix({ instead, prototype }: AttachRefused): string {
-  const use = instead.length === 0 ? "attach it in another way" : `use ${sectionsText(instead)}`;
+  const use = instead.length === 0 ? "attach it another way" : `use ${sectionsText(instead)}`;
   return `${use}${prototype === undefined ? "" : `: ${prototype}`}; or load with rewrite: ` +
     '"never" when somebody with CAP_PERFMON attaches it';
 }
 
-/** A decision as one line. */
+/** Formats a decision as one line. */
 export function attachmentText(decision: AttachDecision): string {
   const { program, section } = decision;
   switch (decision.outcome) {
     case "as-is":
-      return `${program}: SEC("${section}") as it is`;
+      return `${program}: SEC("${section}") is attached as written`;
     case "rewritten":
       return `${program}: SEC("${section}") is attached as ${decision.form}`;
     case "refused":
@@ -59,7 +59,7 @@ export function attachmentText(decision: AttachDecision): string {
   }
 }
 
-/** A decision as plain JSON. */
+/** Converts a decision to plain JSON. */
 export function attachmentJson(decision: AttachDecision): { readonly [key: string]: JsonValue } {
   return JSON.parse(JSON.stringify(decision));
 }

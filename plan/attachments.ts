@@ -1,9 +1,10 @@
 /**
- * The attach planner: how each program is attached when a token is all that there is.
+ * The attach planner: decides how each program is attached when the process has a token and no
+ * other privilege.
  *
- * Probes and tracepoints of the old kind attach through perf_event_open(2), which asks for CAP_PERFMON
- * in the initial user namespace and knows no tokens. Most of them can be attached in another form, by
- * a link of the kernel's own; some cannot, and then it is better to hear so before loading.
+ * Kprobes, uprobes and tracepoints attach through perf_event_open(2), which requires CAP_PERFMON in
+ * the initial user namespace and takes no token. Most can attach through a multi link or a raw
+ * tracepoint link instead. The rest are refused before anything is loaded.
  *
  * @module
  */
@@ -14,18 +15,19 @@ import type { AttachablePart, AttachDecision, RewriteOptions } from "./attach_de
 import { decideForToken, sectionsForToken } from "./attach_forms.ts";
 
 /**
- * Names of sections that do with a token what a section does by a perf event: those that the planner
- * rewrites to, or that the program has to be written for. Empty for sections that need no perf event.
+ * Returns the section names that do with a token what a section does through a perf event: forms
+ * that the planner rewrites to, or that the program must be written for. Empty for sections that
+ * need no perf event.
  */
 export function tokenSections(section: string): readonly string[] {
   return sectionsForToken(sectionPlan(section).attach);
 }
 
 /**
- * Decides about one program.
+ * Decides how one program is attached.
  *
- * kprobe and ksyscall become kprobe.multi; uprobe and USDT become uprobe.multi; a tracepoint program
- * that does not look at its context becomes raw_tp. Cookies are kept in every form.
+ * kprobe and ksyscall become kprobe.multi; uprobe and USDT become uprobe.multi; a tracepoint
+ * program that does not read its context becomes raw_tp. Every form keeps attach cookies.
  *
  * @example
  * ```ts
@@ -53,14 +55,14 @@ export function planAttachment(
   options: RewriteOptions = {},
 ): AttachDecision {
   const { name, section, attach } = program;
-  // What is wrong with the target's text, attach() says with or without a token.
+  // attach() reports a malformed target, with and without a token.
   if (options.token === false || attach.problem !== undefined) {
     return { program: name, section, notes: [], outcome: "as-is" };
   }
   return decideForToken(program, attach, options);
 }
 
-/** A program as it is loaded after a decision: the same object, unless it is rewritten. */
+/** Returns the program to load after a decision: the same object, unless it is rewritten. */
 export function applyAttachment(program: ProgramSpec, decision: AttachDecision): ProgramSpec {
   if (decision.outcome !== "rewritten") return program;
   const { type, expectedAttachType } = decision;

@@ -191,7 +191,7 @@ Deno.test("programs that need no perf event stay as they are, and nobody asks fo
   }
   assertStringIncludes(
     decide("perf_event").notes.join(),
-    "only to events that the process may open",
+    "only to perf events that this process may open itself",
   );
 });
 
@@ -230,11 +230,11 @@ Deno.test("a decision is one line for people, and plain JSON", () => {
 
 Deno.test("sectionAttachment() says in short what becomes of a section", () => {
   assertEquals(sectionAttachment("kretprobe"), "kretprobe.multi");
-  assertEquals(sectionAttachment("tp"), "raw_tp, when the program does not look at its context");
+  assertEquals(sectionAttachment("tp"), "raw_tp, if the program does not read its context");
   assertEquals(sectionAttachment("xdp"), "xdp");
   assertStringIncludes(
     sectionAttachment("kprobe", { kernelBtf: typesWith() }),
-    "no: a token needs",
+    "no: with a token it must attach as kprobe.multi",
   );
 });
 

@@ -1,5 +1,6 @@
 /**
- * Capabilities that BPF checks in the token's user namespace, and the kinds of places that programs attach to.
+ * Capabilities that BPF checks in the token's user namespace, and the kinds of targets that
+ * programs attach to.
  *
  * @module
  */
@@ -8,10 +9,13 @@ import { mapTypeTraits } from "../object/spec/map_traits.ts";
 import type { MapTypeName } from "../uapi/enums.ts";
 import { CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN } from "../uapi/processes.ts";
 
-/** A capability that is looked for in the token's user namespace. CAP_SYS_ADMIN there stands for the first three. */
+/**
+ * A capability that BPF checks in the token's user namespace. CAP_SYS_ADMIN there implies the other
+ * three.
+ */
 export type BpfCapability = "bpf" | "net_admin" | "perfmon" | "sys_admin";
 
-/** In the order in which they are listed. */
+/** All of them, in listing order. */
 export const BPF_CAPABILITIES: readonly BpfCapability[] = [
   "bpf",
   "net_admin",
@@ -19,7 +23,7 @@ export const BPF_CAPABILITIES: readonly BpfCapability[] = [
   "sys_admin",
 ];
 
-/** The number of each capability, as `/proc/self/status` has it in CapEff. */
+/** The number of each capability: its bit in CapEff of `/proc/self/status`. */
 export const CAPABILITY_NUMBERS: { readonly [name in BpfCapability]: number } = {
   net_admin: CAP_NET_ADMIN,
   sys_admin: CAP_SYS_ADMIN,
@@ -30,13 +34,15 @@ export const CAPABILITY_NUMBERS: { readonly [name in BpfCapability]: number } = 
 /**
  * Where programs attach.
  *
- * `none`: nowhere, they are run by hand. `sockets`: to sockets and maps whose descriptors their holder has.
- * `network-namespaces`: to interfaces and hooks of network namespaces. `cgroups`: to cgroups. `host`: to
- * functions and events of the whole machine.
+ * - `none`: nowhere; they run through BPF_PROG_RUN.
+ * - `sockets`: to sockets and maps whose descriptors the holder has.
+ * - `network-namespaces`: to interfaces and hooks of network namespaces.
+ * - `cgroups`: to cgroups.
+ * - `host`: to functions and events of the whole machine.
  */
 export type AttachPlace = "none" | "sockets" | "network-namespaces" | "cgroups" | "host";
 
-/** What creating a map of the type needs, beside `bpf`. */
+/** Returns the capabilities that creating a map of the type needs, in addition to `bpf`. */
 export function mapTypeCapabilities(type: MapTypeName | number): readonly BpfCapability[] {
   return mapTypeTraits(type).netAdmin === true ? ["net_admin"] : [];
 }

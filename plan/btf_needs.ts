@@ -1,5 +1,6 @@
 /**
- * Whether an object's BTF must be loaded, may be loaded, or has to be fetched from the kernel by id.
+ * Finds out whether an object's BTF must be loaded, and whether BTF must be fetched from the kernel
+ * by id.
  *
  * @module
  */
@@ -12,17 +13,20 @@ import type { Btf } from "../btf/btf.ts";
 import type { Plannable } from "./plannable.ts";
 import { POINTER_TAGS, SPECIAL_STRUCTS } from "./special_fields.ts";
 
-/** What {@linkcode btfNeeds} found. */
+/** Result of {@linkcode btfNeeds}. */
 export interface BtfNeeds {
-  /** The object has BTF that a loader loads. */
+  /** Whether the object has BTF that a loader loads. */
   readonly load: boolean;
   /** Why the kernel refuses the object without its BTF; empty when it does not. */
   readonly required: readonly string[];
-  /** Why the BTF of a program or module must be fetched by id (with CAP_SYS_ADMIN in the user namespace). */
+  /**
+   * Why the BTF of a program or module must be fetched by id, which needs CAP_SYS_ADMIN in the user
+   * namespace.
+   */
   readonly byId: readonly string[];
 }
 
-/** Helpers that work on such fields. */
+/** Helpers that work on special fields. */
 const FIELD_HELPERS: ReadonlySet<number> = new Set([
   Helper.spin_lock,
   Helper.spin_unlock,
@@ -33,7 +37,10 @@ const FIELD_HELPERS: ReadonlySet<number> = new Set([
   Helper.kptr_xchg,
 ]);
 
-/** Looks through the maps and programs that will be loaded; `helpers` are those called, with by whom. */
+/**
+ * Finds what the given maps and programs need of BTF. `helpers` maps each called helper to its
+ * caller.
+ */
 export function btfNeeds(
   object: Plannable,
   maps: readonly MapSpec[],
@@ -62,16 +69,16 @@ export function btfNeeds(
   }
   for (const [helper, by] of helpers) {
     if (helperTakesCallback(helper)) {
-      required.push(`${by} gives ${helperText(helper)} a function`);
+      required.push(`${by} passes a callback to ${helperText(helper)}`);
     }
   }
   for (const { name, instructions } of programs.length > 0 ? object.subprograms ?? [] : []) {
     if (scanInstructions(instructions).abnormalReturn) {
-      required.push(`function ${name} makes a tail call or an old packet load`);
+      required.push(`function ${name} makes a tail call or uses BPF_LD_ABS or BPF_LD_IND`);
     }
   }
   const loads = maps.length + programs.length > 0;
-  // A special field is only missed by a program that uses it.
+  // The kernel needs BTF for a special field only when a program uses the field.
   const uses = [...helpers.keys()].some((helper) => FIELD_HELPERS.has(helper)) ||
     callsKernelFunctions(object, programs);
   if (uses && object.btf !== undefined) {
@@ -82,7 +89,7 @@ export function btfNeeds(
   return { load: loads && object.btf !== undefined, required, byId };
 }
 
-/** Whether a program that is loaded, or a function that it may call, calls a kernel function. */
+/** Returns whether one of the programs, or a function that it may call, calls a kernel function. */
 function callsKernelFunctions(object: Plannable, programs: readonly ProgramSpec[]): boolean {
   if (programs.length === 0) return false;
   const names = new Set([

@@ -1,5 +1,5 @@
 /**
- * Collects the words and capabilities of a plan, with who needs each.
+ * Collects the delegated values and capabilities of a plan, with the reason for each.
  *
  * @module
  */
@@ -7,33 +7,33 @@
 import { Delegation, type DelegationSet, wordOf } from "./delegation.ts";
 import { BPF_CAPABILITIES, type BpfCapability } from "./bpf_capability.ts";
 
-/** Why a word or a capability is in the plan. */
+/** Why an option value or a capability is in the plan. */
 export interface PlanReason {
-  /** `delegate_progs=xdp`, or `CAP_NET_ADMIN`. */
+  /** The option value or capability: `delegate_progs=xdp`, `CAP_NET_ADMIN`. */
   readonly word: string;
-  /** What asks for it: `program count_packets`, `map .rodata`. */
+  /** What needs it: `program count_packets`, `map .rodata`. */
   readonly because: readonly string[];
 }
 
-/** A capability that may be needed. */
+/** A capability that the verifier may require. */
 export interface MaybeCapability {
-  /** Which. */
+  /** Name of the capability. */
   readonly capability: BpfCapability;
-  /** What may ask for it. */
+  /** What may need it. */
   readonly because: readonly string[];
 }
 
-/** The highest number that a mask has a bit for. */
+/** The highest bit of a mask. */
 export const LAST_BIT: number = 63;
 
-/** Collects words with who asked for them. */
+/** Collects delegated values and capabilities with what needs them. */
 export class PlanBuilder {
   readonly #masks = { commands: 0n, maps: 0n, programs: 0n, attachments: 0n };
   readonly #reasons: Map<string, Set<string>> = new Map();
   readonly #capabilities: Set<BpfCapability> = new Set();
   readonly #maybe: Map<BpfCapability, Set<string>> = new Map();
 
-  /** Adds a word. What has no bit in a mask of 64 cannot be delegated, and is passed over. */
+  /** Adds a command or type. Numbers beyond bit 63 cannot be delegated and are ignored. */
   add(set: DelegationSet, number: number, because: string): void {
     if (number > LAST_BIT) return;
     this.#masks[set] |= 1n << BigInt(number);
@@ -41,30 +41,30 @@ export class PlanBuilder {
     this.#because(`${word.option}=${word.word}`, because);
   }
 
-  /** Adds a capability inside the user namespace. */
+  /** Adds a capability that is needed in the user namespace. */
   need(capability: BpfCapability, because: string): void {
     this.#capabilities.add(capability);
     this.#because(`CAP_${capability.toUpperCase()}`, because);
   }
 
-  /** Adds a capability that may be needed inside the user namespace. */
+  /** Adds a capability that may be needed in the user namespace. */
   mayNeed(capability: BpfCapability, because: string): void {
     const reasons = this.#maybe.get(capability);
     if (reasons === undefined) this.#maybe.set(capability, new Set([because]));
     else reasons.add(because);
   }
 
-  /** What has been added. */
+  /** The values added so far. */
   get delegation(): Delegation {
     return new Delegation(this.#masks);
   }
 
-  /** The capabilities, in a fixed order. */
+  /** The capabilities added so far, in the order of {@linkcode BPF_CAPABILITIES}. */
   get capabilities(): BpfCapability[] {
     return BPF_CAPABILITIES.filter((name) => this.#capabilities.has(name));
   }
 
-  /** Those that may be needed, without those that are, and without what CAP_SYS_ADMIN stands for. */
+  /** Capabilities that may be needed, without those that are needed or implied by CAP_SYS_ADMIN. */
   get maybe(): MaybeCapability[] {
     const has = this.#capabilities;
     return BPF_CAPABILITIES.filter((name) => !has.has(name) && !has.has("sys_admin"))
@@ -74,7 +74,7 @@ export class PlanBuilder {
       });
   }
 
-  /** Why, in the order in which the words were asked for. */
+  /** The reasons, in the order in which values were added. */
   get reasons(): PlanReason[] {
     return [...this.#reasons].map(([word, because]) => ({ word, because: [...because] }));
   }

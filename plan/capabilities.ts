@@ -1,5 +1,5 @@
 /**
- * The capabilities that the holder of a delegation can need, where there is no object to look at.
+ * Capabilities that the holder of a delegation can need, without an object to examine.
  *
  * @module
  */
@@ -10,8 +10,10 @@ import { BPF_CAPABILITIES, type BpfCapability, mapTypeCapabilities } from "./bpf
 import { MapType, ProgramType } from "../uapi/enums.ts";
 
 /**
- * The capabilities that loading and attaching what is delegated can need: an upper bound, since only the
- * instructions of a program decide whether it needs CAP_PERFMON. A plan names fewer.
+ * Returns the capabilities that loading and attaching the delegated types can need.
+ *
+ * This is an upper bound, since only a program's instructions decide whether it needs CAP_PERFMON.
+ * A plan names fewer.
  *
  * @example
  * ```ts
@@ -27,7 +29,7 @@ export function delegationCapabilities(delegation: Delegation): readonly BpfCapa
   const has = (set: "maps" | "programs", number: number): boolean =>
     ((delegation[set] >> BigInt(number)) & 1n) === 1n;
   if (delegation.has("commands", "prog_load")) {
-    // The verifier allows some instructions to holders of CAP_PERFMON alone, whatever the type.
+    // The verifier allows some instructions only with CAP_PERFMON, in every program type.
     found.add("perfmon");
     for (const type of names(ProgramType)) {
       if (!has("programs", ProgramType[type])) continue;

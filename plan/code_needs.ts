@@ -1,6 +1,5 @@
 /**
- * What the instructions of programs need: helpers and kernel functions that they call, and what the verifier
- * allows only to holders of CAP_PERFMON.
+ * Finds what the instructions of programs need: helpers, kernel functions, and CAP_PERFMON.
  *
  * @module
  */
@@ -16,7 +15,7 @@ import type { Plannable } from "./plannable.ts";
 import { programTypeFacts } from "./program_types.ts";
 import { helperCapability, helperText, scanInstructions } from "./scan.ts";
 
-/** Adds what the code of programs needs; `helpers` becomes the helpers called, with by whom. */
+/** Adds what the code of programs needs. Fills `helpers` with each called helper and its caller. */
 export function addCode(
   builder: PlanBuilder,
   object: Plannable,
@@ -40,7 +39,7 @@ export function addCode(
       called.add(`${one === main ? "program" : "function"} ${one.name}`, one, program.type);
     }
     if (program.type === "unspec") continue;
-    // A type that needs it anyway says so itself.
+    // Program types that always need CAP_PERFMON add it themselves.
     if (programTypeFacts(program.type).capabilities.includes("perfmon")) continue;
     for (const use of perfmonUse(program, functions, facts, effort)) {
       const because = `${
@@ -59,12 +58,12 @@ export function addCode(
     notes.push({
       level: "warning",
       text:
-        "probe_write_user writes the memory of any process; kernel lockdown forbids it whatever is delegated",
+        "probe_write_user writes the memory of any process; kernel lockdown forbids it regardless of the delegation",
     });
   }
 }
 
-/** The helpers that functions call; each function counts once for each program type. */
+/** Adds the helpers that functions call, each function once per program type. */
 class Calls {
   readonly #builder: PlanBuilder;
   readonly #helpers: Map<number, string>;

@@ -1,5 +1,5 @@
 /**
- * Which fields of a program's context hold pointers.
+ * Fields of each program type's context that hold pointers.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import {
   type Value,
 } from "./value.ts";
 
-/** Pointers in a context, by their offset. Offsets are those of linux/bpf.h. */
+/** Pointer fields of a context by offset in bytes, as in linux/bpf.h. */
 type Fields = { readonly [offset: number]: Value };
 
 const SOCKET_OR_NULL: Value = { ...SOCKET, nullable: -1 };
@@ -52,12 +52,12 @@ const FIELDS: { readonly [type in ProgramTypeName]?: Fields } = {
   netfilter: { 0: OBJECT, 8: OBJECT },
 };
 
-/** What a load of `size` bytes from a context gives. */
+/** Returns the value of a load of `size` bytes from a context. */
 export function contextField(type: ProgramTypeName, offset: number, size: number): Value {
   return FIELDS[type]?.[offset] ?? bytesOf(size);
 }
 
-/** A number of some bytes that is not known. */
+/** Returns an unknown number of `size` bytes. */
 export function bytesOf(size: number): Value {
   return size < 8 ? range(0, 2 ** (8 * size) - 1) : NUMBER;
 }

@@ -1,6 +1,6 @@
 /**
- * Whether a program looks at what its context holds: one that does not can run where the context is
- * another.
+ * Finds out whether a program reads its context. One that does not can attach where the context
+ * differs.
  *
  * @module
  */
@@ -10,17 +10,17 @@ import type { Instruction } from "../object/code/instruction.ts";
 import { Helper } from "../uapi/enums.ts";
 import { helperText } from "./scan.ts";
 
-/** Where a program depends on what its context holds. */
+/** A place where a program depends on the contents of its context. */
 export interface ContextUse {
-  /** The instruction, counted from the program's start. */
+  /** Index of the instruction from the start of the program. */
   readonly instruction: number;
-  /** What it does, with the program as subject: `reads 8 bytes of its context at offset 16`. */
+  /** What it does, as a predicate: `reads 8 bytes of its context`. */
   readonly text: string;
 }
 
 /**
- * Helpers that are given the context as a handle and do not show what it holds: the same for
- * tracepoints, raw tracepoints and probes.
+ * Helpers that take the context as an opaque handle, in tracepoints, raw tracepoints and probes
+ * alike.
  */
 const HANDLE_HELPERS: ReadonlySet<number> = new Set([
   Helper.perf_event_output,
@@ -29,7 +29,7 @@ const HANDLE_HELPERS: ReadonlySet<number> = new Set([
   Helper.get_attach_cookie,
 ]);
 
-/** Helpers without arguments: what the registers hold is left over. */
+/** Helpers without arguments: registers 1 to 5 may still hold earlier values. */
 const BARE_HELPERS: ReadonlySet<number> = new Set([
   Helper.ktime_get_ns,
   Helper.ktime_get_boot_ns,
@@ -46,52 +46,56 @@ const BARE_HELPERS: ReadonlySet<number> = new Set([
   Helper.get_current_cgroup_id,
 ]);
 
-/** More instructions than this are not followed: real programs have a tenth of it. */
+/** The analysis gives up above this number of instructions; real programs have a tenth of it. */
 const LONGEST = 1 << 16;
-/** Bytes of the stack, and of one of its slots. */
+/** Size of the stack and of one slot, in bytes. */
 const STACK = 512;
 const SLOT = 8;
-/** Register 10: the stack's end. */
+/** Register 10, the frame pointer. */
 const FRAME = 10;
-/** The mode bits of an atomic store. */
+/** Mode bits of an opcode that mark an atomic store. */
 const MODE = 0xe0;
 const ATOMIC = 0xc0;
-/** Bytes of a load or store by the size bits of its opcode. */
+/** Access size in bytes by the size bits of the opcode. */
 const SIZES: { readonly [bits: number]: number } = { 0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8 };
-/** ALU operations. */
+/** ALU operation bits of an opcode. */
 const OPERATION = 0xf0;
 const ADD = 0x00;
 const MOVE = 0xb0;
 const SOURCE_REGISTER = 0x08;
 
-/** What a register may hold: any of the flags. The offset counts for a stack address alone. */
+/** What a register may hold. `stack` is meaningful for stack addresses only. */
 interface Value {
-  /** An address made from the context's. */
+  /** Whether it may be derived from the context's address. */
   readonly context: boolean;
-  /** An address on the stack: bytes from its end; `"somewhere"` when not known; false for none. */
+  /**
+   * Offset of a stack address from the frame pointer in bytes; `"somewhere"` when unknown; false
+   * when it is no stack address.
+   */
   readonly stack: number | "somewhere" | false;
 }
 
 const OTHER: Value = { context: false, stack: false };
 const CONTEXT: Value = { context: true, stack: false };
 
-/** What is known before an instruction. */
+/** Abstract state before an instruction. */
 interface State {
   readonly registers: readonly Value[];
-  /** Slots of the stack, counted from its end, that may hold the context's address. */
+  /** Stack slots that may hold the context's address, counted from the lowest address. */
   readonly slots: ReadonlySet<number>;
 }
 
 /**
- * Where a program reads, writes or hands on what its context holds; undefined when it never does.
+ * Returns the first place where a program reads, writes or passes on the contents of its context;
+ * undefined when it never does.
  *
- * `code` are the instructions of the program's own function before linking. The answer is on the safe
- * side: an address that can no longer be followed counts as used.
+ * `code` is the program's main function before linking. The analysis is conservative: an address
+ * that it cannot follow counts as used.
  */
 export function contextUse(code: Uint8Array): ContextUse | undefined {
   const count = Math.floor(code.length / 8);
   if (count > LONGEST) {
-    return { instruction: 0, text: "is too long to tell whether it uses its context" };
+    return { instruction: 0, text: "is too long to analyze whether it reads its context" };
   }
   const instructions = Array.from({ length: count }, (_, at) => decodeInstruction(code, at));
   const states: (State | undefined)[] = Array.from({ length: count });
@@ -131,7 +135,7 @@ function successors({ opcode, offset, immediate }: Instruction, at: number): num
   return [at + 1, at + 1 + offset];
 }
 
-/** The state after an instruction, or what it does with the context. */
+/** Returns the state after an instruction, or a description of how it uses the context. */
 function step(instruction: Instruction, state: State): State | string {
   const { opcode, destination, source, offset } = instruction;
   const to = state.registers[destination] ?? OTHER;
@@ -149,7 +153,7 @@ function step(instruction: Instruction, state: State): State | string {
       if ((opcode & MODE) === ATOMIC && from.context) return "keeps the address of its context";
       return stored(state, instruction, to, from);
     case InstructionClass.alu:
-      // The upper half is lost: what remains is no address.
+      // A 32-bit operation truncates: the result is no address.
       return set(state, destination, OTHER);
     case InstructionClass.alu64:
       return set(state, destination, computed(instruction, to, from));
@@ -179,7 +183,7 @@ function computed({ opcode, immediate }: Instruction, to: Value, from: Value): V
 
 function loaded({ stack }: Value, offset: number, { slots }: State): Value {
   if (stack === false || slots.size === 0) return OTHER;
-  // At an unknown place, it may be the slot with the context.
+  // An unknown stack offset may be the slot that holds the context.
   return stack === "somewhere" || slots.has(slotOf(stack + offset)) ? CONTEXT : OTHER;
 }
 
@@ -193,7 +197,7 @@ function stored(
     return from.context ? "keeps the address of its context" : state;
   }
   const slot = slotOf(to.stack + offset);
-  // What is not on the stack the verifier refuses.
+  // The verifier refuses accesses outside the stack.
   if (from.context && (slot < 0 || slot >= STACK / SLOT)) return "keeps the address of its context";
   if (from.context) return { ...state, slots: new Set([...state.slots, slot]) };
   if (!state.slots.has(slot) || (SIZES[opcode & 0x18] ?? 0) < SLOT) return state;
@@ -211,12 +215,12 @@ function called({ source, immediate }: Instruction, state: State): State | strin
   for (let argument = 1; argument <= count; argument++) {
     const { context, stack } = state.registers[argument] ?? OTHER;
     const handle = argument === 1 && helper !== undefined && HANDLE_HELPERS.has(helper);
-    if (context && !handle) return `hands its context to ${callee}`;
+    if (context && !handle) return `passes its context to ${callee}`;
     if (stack === false || state.slots.size === 0) continue;
-    // A helper reads upwards from the address; another function may read all of the stack.
+    // A helper reads upward from the address; another function may read the whole stack.
     const passesBy = helper !== undefined && typeof stack === "number" &&
       [...state.slots].every((slot) => slot < slotOf(stack));
-    if (!passesBy) return `hands memory with the address of its context to ${callee}`;
+    if (!passesBy) return `passes memory that holds the address of its context to ${callee}`;
   }
   const registers = state.registers.map((value, index) => index <= 5 ? OTHER : value);
   return { ...state, registers };
@@ -227,7 +231,7 @@ function slotOf(offset: number): number {
 }
 
 function set(state: State, register: number, value: Value): State {
-  // There are eleven; code that names another is refused by the verifier.
+  // The verifier refuses register numbers above 10.
   if (register > FRAME) return state;
   const registers = [...state.registers];
   registers[register] = value;

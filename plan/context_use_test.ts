@@ -87,11 +87,11 @@ Deno.test("contextUse() allows helpers that take the context as a handle", () =>
 Deno.test("contextUse() takes any other helper and function that is given the context for a reader", () => {
   assertEquals(
     use(move(R3, R1), number(R1, 0), call(Helper.probe_read_kernel), exit),
-    "2: hands its context to probe_read_kernel",
+    "2: passes its context to probe_read_kernel",
   );
-  assertEquals(use(call(Helper.tail_call), exit), "0: hands its context to tail_call");
-  assertEquals(use(call(-1, 1), exit), "0: hands its context to another function");
-  assertEquals(use(call(5, 2), exit), "0: hands its context to a kernel function");
+  assertEquals(use(call(Helper.tail_call), exit), "0: passes its context to tail_call");
+  assertEquals(use(call(-1, 1), exit), "0: passes its context to another function");
+  assertEquals(use(call(5, 2), exit), "0: passes its context to a kernel function");
 });
 
 Deno.test("contextUse() follows the context through the stack", () => {
@@ -112,11 +112,11 @@ Deno.test("contextUse() sees the context leave by way of memory", () => {
   const give = [move(R1, FRAME), add(R1, -16)];
   assertEquals(
     use(keep, ...give, call(-1, 1), exit),
-    "3: hands memory with the address of its context to another function",
+    "3: passes memory that holds the address of its context to another function",
   );
   assertEquals(
     use(keep, ...give, call(Helper.probe_read_kernel), exit),
-    "3: hands memory with the address of its context to probe_read_kernel",
+    "3: passes memory that holds the address of its context to probe_read_kernel",
   );
   // Above the slot there is nothing of it for a helper to see.
   const above = [number(R1, 0), move(R2, FRAME), add(R2, -8)];
@@ -156,7 +156,7 @@ Deno.test("contextUse() ends soon whatever the code is", () => {
   assertEquals(use(...stores, branch(R2, -16_001), exit), undefined);
   assertEquals(
     use(...Array.from({ length: 65_537 }, () => exit)),
-    "0: is too long to tell whether it uses its context",
+    "0: is too long to analyze whether it reads its context",
   );
   assertEquals(use(store(FRAME, -520, R1), exit), "0: keeps the address of its context");
 });

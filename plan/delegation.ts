@@ -1,5 +1,5 @@
 /**
- * What a bpffs mount hands out: four sets of words, one per `delegate_*` option.
+ * The delegation of a bpffs mount: four sets, one per `delegate_*` mount option.
  *
  * @module
  */
@@ -18,13 +18,15 @@ import { SkepError } from "../errors/skep_error.ts";
 import { structs, structSizes } from "../uapi/layouts.ts";
 import { StructReader } from "../uapi/fields.ts";
 
-/** The four sets, in the order in which the kernel prints them. */
+/** The four sets, in the kernel's order (`bpf_show_options`). */
 export const DELEGATION_SETS = ["commands", "maps", "programs", "attachments"] as const;
 
-/** One of the four sets. */
+/** Name of one of the four sets. */
 export type DelegationSet = typeof DELEGATION_SETS[number];
 
-/** The mount option of each set: `delegate_cmds`, `delegate_maps`, `delegate_progs`, `delegate_attachs`. */
+/**
+ * Mount option of each set: `delegate_cmds`, `delegate_maps`, `delegate_progs`, `delegate_attachs`.
+ */
 export const DELEGATION_OPTIONS: { readonly [set in DelegationSet]: string } = {
   commands: "delegate_cmds",
   maps: "delegate_maps",
@@ -32,10 +34,10 @@ export const DELEGATION_OPTIONS: { readonly [set in DelegationSet]: string } = {
   attachments: "delegate_attachs",
 };
 
-/** Every bit of one set. */
+/** A set with all 64 bits. */
 const ALL = (1n << 64n) - 1n;
 
-/** Most characters of one option's value: fsconfig(2) refuses more with EINVAL. */
+/** Longest value of one option in characters: fsconfig(2) refuses longer strings with EINVAL. */
 const LONGEST_VALUE = 255;
 
 const NUMBERS: { readonly [set in DelegationSet]: { readonly [name: string]: number } } = {
@@ -52,39 +54,41 @@ const NAMES: { readonly [set in DelegationSet]: (number: number) => string | und
   attachments: attachTypeName,
 };
 
-/** A word of one set: what is missing, or what a need is made of. */
+/** One member of a delegation: a command, map type, program type or attach type. */
 export interface DelegationWord {
-  /** Which of the four sets. */
+  /** The set that it belongs to. */
   readonly set: DelegationSet;
-  /** The mount option: `delegate_progs`. */
+  /** Mount option of the set, for example `delegate_progs`. */
   readonly option: string;
-  /** The kernel's name in lower case (`xdp`), or the number in hex as a mask where it has none. */
+  /**
+   * The kernel's name in lower case (`xdp`), or the bit's mask in hexadecimal when it has no name.
+   */
   readonly word: string;
-  /** The number of the bit. */
+  /** Number of the bit. */
   readonly number: number;
 }
 
-/** The four sets as masks. */
+/** The four sets as bit masks. */
 export interface DelegationMasks {
-  /** Bit n: command n of bpf(2). */
+  /** Bit n allows command n of bpf(2). */
   readonly commands: bigint;
-  /** Bit n: map type n. */
+  /** Bit n allows map type n. */
   readonly maps: bigint;
-  /** Bit n: program type n. */
+  /** Bit n allows program type n. */
   readonly programs: bigint;
-  /** Bit n: attach type n. */
+  /** Bit n allows attach type n. */
   readonly attachments: bigint;
 }
 
-/** The four sets as words, for {@linkcode Delegation.of}. */
+/** The four sets by names or numbers, for {@linkcode Delegation.of}. */
 export type DelegationWords = {
   readonly [set in DelegationSet]?: "any" | bigint | Iterable<string | number>;
 };
 
 /**
- * Four sets of words: what a mount delegates, what a token allows, or what an object needs.
+ * Four sets of commands and types: what a mount delegates, a token allows, or an object needs.
  *
- * It is immutable and compares by its masks.
+ * Immutable; {@linkcode Delegation.equals} compares the masks.
  *
  * @example
  * ```ts
@@ -99,9 +103,9 @@ export type DelegationWords = {
  * ```
  */
 export class Delegation implements DelegationMasks {
-  /** Nothing at all. */
+  /** The empty delegation. */
   static readonly none: Delegation = new Delegation({});
-  /** Everything, also what later kernels add. */
+  /** All 64 bits of every set, which includes commands and types that later kernels add. */
   static readonly any: Delegation = new Delegation({
     commands: ALL,
     maps: ALL,
@@ -109,16 +113,16 @@ export class Delegation implements DelegationMasks {
     attachments: ALL,
   });
 
-  /** Bit n: command n of bpf(2). */
+  /** Bit n allows command n of bpf(2). */
   readonly commands: bigint;
-  /** Bit n: map type n. */
+  /** Bit n allows map type n. */
   readonly maps: bigint;
-  /** Bit n: program type n. */
+  /** Bit n allows program type n. */
   readonly programs: bigint;
-  /** Bit n: attach type n. */
+  /** Bit n allows attach type n. */
   readonly attachments: bigint;
 
-  /** Takes masks; those left out are empty, and bits over the 64th are cut off. */
+  /** Creates a delegation from masks. Omitted sets are empty; bits above 63 are dropped. */
   constructor(masks: Partial<DelegationMasks>) {
     this.commands = BigInt.asUintN(64, masks.commands ?? 0n);
     this.maps = BigInt.asUintN(64, masks.maps ?? 0n);
@@ -126,7 +130,11 @@ export class Delegation implements DelegationMasks {
     this.attachments = BigInt.asUintN(64, masks.attachments ?? 0n);
   }
 
-  /** From words, numbers or `"any"`; throws a {@linkcode SkepError} for a word that no kernel known here has. */
+  /**
+   * Creates a delegation from names, numbers or `"any"`.
+   *
+   * @throws {SkepError} when a name is unknown to this version.
+   */
   static of(words: DelegationWords): Delegation {
     const masks: { [set in DelegationSet]?: bigint } = {};
     for (const set of DELEGATION_SETS) masks[set] = maskOf(set, words[set]);
@@ -134,9 +142,11 @@ export class Delegation implements DelegationMasks {
   }
 
   /**
-   * From mount options as `/proc/self/mountinfo` prints them or as they are given to mount: other
-   * options are passed over. Within one value, the kernel's rules hold: any case, numbers in C's
-   * notation, and *a number replaces what stands before it*.
+   * Parses mount options, as `/proc/self/mountinfo` shows them or as mount(8) takes them. Ignores
+   * other options.
+   *
+   * A value follows the kernel's rules: names in any case, numbers in C notation, and *a number
+   * replaces everything before it*.
    */
   static parse(options: string): Delegation {
     const masks: { [set in DelegationSet]?: bigint } = {};
@@ -152,7 +162,7 @@ export class Delegation implements DelegationMasks {
     return new Delegation(masks);
   }
 
-  /** From the bytes of a token's `struct bpf_token_info`, in the machine's byte order. */
+  /** Decodes the bytes of a `struct bpf_token_info`, in the machine's byte order. */
   static fromInfo(info: Uint8Array): Delegation {
     const read = new StructReader(info, structSizes.bpf_token_info);
     const field = structs.bpf_token_info;
@@ -164,7 +174,7 @@ export class Delegation implements DelegationMasks {
     });
   }
 
-  /** From the `allowed_*` lines of a token's fdinfo; undefined when the text has none. */
+  /** Parses the `allowed_*` lines of a token's fdinfo; undefined when the text has none. */
   static fromFdinfo(text: string): Delegation | undefined {
     const masks: { [set in DelegationSet]?: bigint } = {};
     const keys = { commands: "cmds", maps: "maps", programs: "progs", attachments: "attachs" };
@@ -178,18 +188,18 @@ export class Delegation implements DelegationMasks {
     return new Delegation(masks);
   }
 
-  /** Whether no set has a word: the kernel makes no token of such a mount. */
+  /** Whether all sets are empty: the kernel creates no token from such a mount. */
   get empty(): boolean {
     return (this.commands | this.maps | this.programs | this.attachments) === 0n;
   }
 
-  /** Whether the bit is in the set. */
+  /** Returns whether a set has a bit. */
   has(set: DelegationSet, word: string | number): boolean {
     const number = typeof word === "number" ? word : numberOf(set, word);
     return (this[set] >> BigInt(number) & 1n) === 1n;
   }
 
-  /** The words of `need` that are not here, in the kernel's order. */
+  /** Returns the members of `need` that are absent here, in the kernel's order. */
   missing(need: DelegationMasks): DelegationWord[] {
     const words: DelegationWord[] = [];
     for (const set of DELEGATION_SETS) {
@@ -198,12 +208,12 @@ export class Delegation implements DelegationMasks {
     return words;
   }
 
-  /** Whether nothing of `need` is missing. */
+  /** Returns whether no member of `need` is absent here. */
   covers(need: DelegationMasks): boolean {
     return DELEGATION_SETS.every((set) => (need[set] & ~this[set]) === 0n);
   }
 
-  /** What is here or there. */
+  /** Returns the union with another delegation. */
   union(other: DelegationMasks): Delegation {
     return new Delegation({
       commands: this.commands | other.commands,
@@ -213,7 +223,7 @@ export class Delegation implements DelegationMasks {
     });
   }
 
-  /** What is here but not there. */
+  /** Returns this delegation without the members of another. */
   without(other: DelegationMasks): Delegation {
     return new Delegation({
       commands: this.commands & ~other.commands,
@@ -223,26 +233,29 @@ export class Delegation implements DelegationMasks {
     });
   }
 
-  /** Whether both have the same words. */
+  /** Returns whether both have the same masks. */
   equals(other: DelegationMasks): boolean {
     return DELEGATION_SETS.every((set) => this[set] === other[set]);
   }
 
-  /** One set as words: `["any"]` when it has every bit; masks in hex for bits without a name. */
+  /**
+   * Returns one set as names: `["any"]` when it has every bit; hexadecimal masks for bits without a
+   * name.
+   */
   names(set: DelegationSet): string[] {
     if (this[set] === ALL) return ["any"];
     return bits(this[set]).map((number) => wordOf(set, number).word);
   }
 
-  /** All words. */
+  /** Returns all members. */
   words(): DelegationWord[] {
     return Delegation.none.missing(this);
   }
 
   /**
-   * The value of one option, as fsconfig(2) takes it: names joined by `:`, `any`, or one number in
-   * hex where the names are too long or a bit has none (a number and names cannot be mixed).
-   * Undefined for an empty set.
+   * Returns the value of one option for fsconfig(2): names joined by `:`, `any`, or one hexadecimal
+   * number where the names are too long or a bit has none (the kernel does not take both in one
+   * value). Undefined for an empty set.
    */
   optionValue(set: DelegationSet): string | undefined {
     const mask = this[set];
@@ -253,26 +266,31 @@ export class Delegation implements DelegationMasks {
     return nameless || value.length > LONGEST_VALUE ? hex(mask) : value;
   }
 
-  /** Mount options: `delegate_cmds=map_create:prog_load,delegate_maps=…`; empty sets are left out. */
+  /**
+   * Formats as mount options: `delegate_cmds=map_create:prog_load,delegate_maps=…`. Omits empty
+   * sets.
+   */
   toMountOptions(): string {
     return this.#join((set) => this.optionValue(set));
   }
 
-  /** Mount options in hex: also right for a kernel that has no BTF or lacks a name. */
+  /**
+   * Formats as mount options in hexadecimal, for kernels without BTF or without one of the names.
+   */
   toHex(): string {
     return this.#join((set) => this[set] === 0n ? undefined : hex(this[set]));
   }
 
   /**
-   * The calls fsconfig(fd, FSCONFIG_SET_STRING, key, value, 0), one per option, each value one number:
-   * the one form that no kernel reads differently.
+   * Returns the arguments of fsconfig(fd, FSCONFIG_SET_STRING, key, value, 0), one call per option.
+   * Values are numbers, which every kernel parses alike.
    */
   toFsconfig(): { readonly key: string; readonly value: string }[] {
     return DELEGATION_SETS.filter((set) => this[set] !== 0n)
       .map((set) => ({ key: DELEGATION_OPTIONS[set], value: hex(this[set]) }));
   }
 
-  /** The words, for `JSON.stringify`. */
+  /** Returns the names of each set, for `JSON.stringify`. */
   toJSON(): { readonly [set in DelegationSet]: string[] } {
     return {
       commands: this.names("commands"),
@@ -282,7 +300,7 @@ export class Delegation implements DelegationMasks {
     };
   }
 
-  /** As mount options; `none` when it is empty. */
+  /** Formats as mount options; `none` when empty. */
   toString(): string {
     return this.empty ? "none" : this.toMountOptions();
   }
@@ -295,13 +313,13 @@ export class Delegation implements DelegationMasks {
   }
 }
 
-/** The word of a bit. */
+/** Returns the member for a bit of a set. */
 export function wordOf(set: DelegationSet, number: number): DelegationWord {
   const word = NAMES[set](number) ?? hex(1n << BigInt(number));
   return { set, option: DELEGATION_OPTIONS[set], word, number };
 }
 
-/** Words as the text that would delegate them: `delegate_progs=xdp, delegate_attachs=xdp`. */
+/** Formats members as mount options: `delegate_progs=xdp, delegate_attachs=xdp`. */
 export function wordsText(words: readonly DelegationWord[]): string {
   const masks: { [set in DelegationSet]?: bigint } = {};
   for (const word of words) masks[word.set] = (masks[word.set] ?? 0n) | 1n << BigInt(word.number);
@@ -340,7 +358,7 @@ function numberOf(set: DelegationSet, word: string): number {
   throw new SkepError({
     doing: "read",
     subject: `${DELEGATION_OPTIONS[set]}=${word}`,
-    why: `no kernel known to this version has the word "${word}"`,
+    why: `"${word}" is no value of ${DELEGATION_OPTIONS[set]} that this version of skep supports`,
     fix: `use one of ${Object.keys(table).join(", ")}`,
     errno: "EINVAL",
     stage: "token",

@@ -17,10 +17,10 @@ Deno.test("Delegation.of takes names in any case, numbers, masks and any", () =>
   assertEquals(delegation.attachments, ALL);
 });
 
-Deno.test("Delegation.of refuses a word that no kernel has, and lists those that there are", () => {
+Deno.test("Delegation.of refuses an unknown name and lists the known ones", () => {
   const error = assertThrows(() => Delegation.of({ programs: ["xpd"] }), SkepError);
   assert(
-    error.message.startsWith("read delegate_progs=xpd: EINVAL: no kernel known"),
+    error.message.startsWith('read delegate_progs=xpd: EINVAL: "xpd" is no value of'),
     error.message,
   );
   assert(error.message.includes("sched_cls"));

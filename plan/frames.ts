@@ -1,5 +1,5 @@
 /**
- * The state of a program before an instruction: frames with registers and a stack.
+ * The abstract state of a program before an instruction: frames with registers and a stack.
  *
  * @module
  */
@@ -17,29 +17,29 @@ import {
   type Value,
 } from "./value.ts";
 
-/** Bytes of the stack. */
+/** Size of the stack in bytes. */
 export const STACK: number = 512;
-/** Bytes of a slot that holds a register. */
+/** Size of a stack slot in bytes. */
 const SLOT = 8;
-/** Register 10: the end of the stack. */
+/** Register 10, the frame pointer. */
 const FRAME_REGISTER = 10;
 
-/** What is known of a byte of the stack. */
+/** What is known about a byte of the stack. */
 const BYTE = { unset: 0, written: 1, maybe: 2, zero: 3 } as const;
 
-/** A register that was stored at the start of a slot, whole or in part. */
+/** A register spilled at the start of a slot, whole or in part. */
 interface Stored {
   readonly value: Value;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
 }
 
-/** The stack of a frame; it does not change. Offsets count from its end, and are negative. */
+/** The stack of one frame; immutable. Offsets are negative, relative to the frame pointer. */
 export class Stack {
-  /** One without a byte written. */
+  /** A stack without written bytes. */
   static readonly empty: Stack = new Stack(new Uint8Array(STACK), new Map());
   readonly #bytes: Uint8Array;
-  /** What was stored at the start of a slot, by slot. */
+  /** Spilled registers by slot. */
   readonly #slots: ReadonlyMap<number, Stored>;
 
   private constructor(bytes: Uint8Array, slots: ReadonlyMap<number, Stored>) {
@@ -47,7 +47,7 @@ export class Stack {
     this.#slots = slots;
   }
 
-  /** Stores `size` bytes. */
+  /** Stores a value of `size` bytes. */
   store(offset: number, size: number, value: Value): Stack {
     const at = offset + STACK;
     if (at < 0 || at + size > STACK) return this;
@@ -71,7 +71,7 @@ export class Stack {
     return new Stack(bytes, this.#without(at, end - at));
   }
 
-  /** Marks what was not written from an offset on as perhaps written; what was stored is kept. */
+  /** Marks unwritten bytes from an offset on as perhaps written; keeps spilled registers. */
   mayFill(offset: number): Stack {
     const at = Math.max(0, Number.isFinite(offset) ? offset + STACK : 0);
     if (this.#bytes.indexOf(BYTE.unset, at) < 0) return this;
@@ -81,7 +81,7 @@ export class Stack {
     return new Stack(bytes, this.#slots);
   }
 
-  /** What a load gives, where what was stored there is known; of a pointer only the whole. */
+  /** Returns what a load reads, where the spilled value is known; a pointer only as a whole. */
   load(offset: number, size: number): Value | undefined {
     const at = offset + STACK;
     const stored = at % SLOT === 0 ? this.#slots.get(at / SLOT) : undefined;
@@ -98,7 +98,7 @@ export class Stack {
       : undefined;
   }
 
-  /** How much of some bytes was written. */
+  /** Returns how much of a range was written. */
   written(offset: number, size: number): "all" | "perhaps" | "no" {
     const at = offset + STACK;
     if (at < 0 || at + size > STACK) return "perhaps";
@@ -110,7 +110,7 @@ export class Stack {
     return perhaps ? "perhaps" : "all";
   }
 
-  /** The register that was stored where these bytes are, if it is a pointer. */
+  /** Returns whether a spilled pointer overlaps a range. */
   pointerIn(offset: number, size: number): boolean {
     const first = Math.floor((offset + STACK) / SLOT);
     const last = Math.floor((offset + STACK + size - 1) / SLOT);
@@ -121,7 +121,7 @@ export class Stack {
     return false;
   }
 
-  /** Applies a function to every register that was stored. */
+  /** Applies a function to every spilled register. */
   map(change: (value: Value) => Value): Stack {
     let changed = false;
     const slots = new Map<number, Stored>();
@@ -133,7 +133,7 @@ export class Stack {
     return changed ? new Stack(this.#bytes, slots) : this;
   }
 
-  /** What holds for both. */
+  /** Returns the facts that hold for both stacks. */
   join(other: Stack, wide: boolean): Stack {
     if (this === other) return this;
     const bytes = this.#bytes.map((byte, index) => joinBytes(byte, other.#bytes[index] ?? 0));
@@ -149,7 +149,7 @@ export class Stack {
     return new Stack(bytes, slots);
   }
 
-  /** Whether they hold the same. */
+  /** Returns whether both stacks are equal. */
   same(other: Stack): boolean {
     if (this === other) return true;
     if (this.#slots.size !== other.#slots.size) return false;
@@ -178,26 +178,26 @@ function joinBytes(left: number, right: number): number {
   return written(left) && written(right) ? BYTE.written : BYTE.maybe;
 }
 
-/** A function that runs. */
+/** One active function call. */
 export interface Frame {
-  /** Which. */
+  /** The function. */
   readonly function: CodeFunction;
-  /** Eleven. */
+  /** The eleven registers. */
   readonly registers: readonly Value[];
-  /** Its stack. */
+  /** The stack. */
   readonly stack: Stack;
-  /** Where its caller goes on. */
+  /** Index of the caller's instruction to return to. */
   readonly returnTo: number;
-  /** Tells ways to get here apart: the calls. */
+  /** Identifies the chain of calls that leads here. */
   readonly chain: number;
-  /** Whether a helper calls it: once (`async`), or again and again. */
+  /** Whether a helper calls the function: once later (`async`), or repeatedly. */
   readonly callback?: "repeated" | "async" | undefined;
 }
 
-/** Every frame, the running one last. */
+/** All frames; the last one is running. */
 export type Frames = readonly Frame[];
 
-/** A frame before the first instruction of a function. */
+/** Creates the frame before the first instruction of a function. */
 export function newFrame(
   one: CodeFunction,
   values: readonly Value[],
@@ -210,22 +210,22 @@ export function newFrame(
   return { function: one, registers, stack: Stack.empty, ...call };
 }
 
-/** The frames with the running one changed. */
+/** Returns the frames with fields of the running one replaced. */
 function withTop(frames: Frames, change: Partial<Frame>): Frames {
   const top = frames[frames.length - 1] as Frame;
   return [...frames.slice(0, -1), { ...top, ...change }];
 }
 
-/** The frames with a register of the running one set. */
+/** Returns the frames with a register of the running one set. */
 export function withRegister(frames: Frames, register: number, value: Value): Frames {
-  // There are eleven; code that names another is refused by the verifier.
+  // The frame pointer is read-only, and the verifier refuses numbers above 10.
   if (register >= FRAME_REGISTER) return frames;
   const registers = [...(frames[frames.length - 1] as Frame).registers];
   registers[register] = value;
   return withTop(frames, { registers });
 }
 
-/** The frames with one stack changed. */
+/** Returns the frames with one stack replaced. */
 export function withStack(frames: Frames, index: number, stack: Stack): Frames {
   const frame = frames[index];
   if (frame === undefined || frame.stack === stack) return frames;
@@ -241,7 +241,7 @@ export function mapValues(frames: Frames, change: (value: Value) => Value): Fram
   }));
 }
 
-/** What holds for both, of the same functions. */
+/** Returns the facts that hold in both states, which must have the same functions. */
 export function joinFrames(left: Frames, right: Frames, wide: boolean): Frames {
   return left.map((frame, index) => {
     const other = right[index] ?? frame;
@@ -255,7 +255,7 @@ export function joinFrames(left: Frames, right: Frames, wide: boolean): Frames {
   });
 }
 
-/** Whether two states are the same. */
+/** Returns whether two states are equal. */
 export function sameFrames(left: Frames, right: Frames): boolean {
   return left.length === right.length && left.every((frame, index) => {
     const other = right[index];

@@ -1,5 +1,5 @@
 /**
- * The functions of an object before they are linked, and what each of their instructions refers to.
+ * The functions of an object before linking, and what each of their instructions refers to.
  *
  * @module
  */
@@ -25,7 +25,10 @@ export type InstructionTarget =
 
 type Relocation = NonNullable<Plannable["relocations"]> extends Iterable<infer One> ? One : never;
 
-/** What CO-RE sets to numbers of the kernel's types, for which the object's own will do. */
+/**
+ * CO-RE kinds that patch in sizes and offsets, for which the object's own values are a good
+ * estimate.
+ */
 const LIKELY: ReadonlySet<CoreKind> = new Set<CoreKind>([
   "byte_offset",
   "byte_size",
@@ -34,29 +37,29 @@ const LIKELY: ReadonlySet<CoreKind> = new Set<CoreKind>([
 
 const UNKNOWN: InstructionTarget = { kind: "unknown" };
 
-/** More functions and references than this are not looked at for all programs together. */
+/** Limit of functions and references to follow, for all programs together. */
 const MOST_FOLLOWED = 1_000_000;
 
-/** `gotol`: its distance is in the immediate. */
+/** `gotol`, whose distance is in the immediate. */
 const LONG_JUMP = 0x06;
 
-/** Where a function's code is from. */
+/** Where the code of a function comes from. */
 interface Origin {
   readonly name: string;
   readonly code: Uint8Array;
   readonly global: boolean;
   readonly section: string;
-  /** Its first instruction, counted from the section's start. */
+  /** First instruction, counted from the start of the section. */
   readonly start: number;
 }
 
-/** One function, decoded when it is first looked at. */
+/** One function; its instructions are decoded on first access. */
 export class CodeFunction {
-  /** Its name. */
+  /** Name of the function. */
   readonly name: string;
-  /** Whether the verifier checks it on its own, by its types alone. */
+  /** Whether it is a global function, which the verifier checks separately from its callers. */
   readonly global: boolean;
-  /** Eight bytes for each instruction. */
+  /** Its instructions, eight bytes each. */
   readonly code: Uint8Array;
   readonly #origin: Origin;
   readonly #functions: Functions;
@@ -65,7 +68,7 @@ export class CodeFunction {
   #targets: ReadonlyMap<number, InstructionTarget> | undefined;
   #relocated: ReadonlySet<number> | undefined;
 
-  /** Takes a function of an object. */
+  /** Creates a function of an object. */
   constructor(origin: Origin, functions: Functions) {
     this.name = origin.name;
     this.global = origin.global;
@@ -74,7 +77,7 @@ export class CodeFunction {
     this.#functions = functions;
   }
 
-  /** Its instructions. */
+  /** Its decoded instructions. */
   get instructions(): readonly Instruction[] {
     const count = Math.floor(this.code.length / 8);
     return this.#instructions ??= Array.from(
@@ -83,12 +86,12 @@ export class CodeFunction {
     );
   }
 
-  /** Whether an instruction is between a jump backwards and where it leads. */
+  /** Returns whether an instruction lies in a loop: between a backward jump and its destination. */
   loops(at: number): boolean {
     return (this.#loops ??= loopsOf(this.instructions))[at] === 1;
   }
 
-  /** What instructions refer to, by their index. */
+  /** What instructions refer to, by index. */
   get targets(): ReadonlyMap<number, InstructionTarget> {
     return this.#targets ??= this.#functions.targets(
       this,
@@ -97,7 +100,7 @@ export class CodeFunction {
     );
   }
 
-  /** Instructions that CO-RE changes at load to what is not known before. */
+  /** Instructions that CO-RE patches at load with values that are unknown before. */
   get relocated(): ReadonlySet<number> {
     const { section, start } = this.#origin;
     return this.#relocated ??= this.#functions.relocated(section, start, this.instructions.length);
@@ -106,7 +109,7 @@ export class CodeFunction {
 
 function loopsOf(instructions: readonly Instruction[]): Uint8Array {
   const within = new Uint8Array(instructions.length);
-  // From the end: where the furthest jump backwards of those that follow leads.
+  // From the end: the lowest destination of all later backward jumps.
   let from = instructions.length;
   for (let at = instructions.length - 1; at >= 0; at--) {
     const { opcode, offset, immediate } = instructions[at] as Instruction;
@@ -120,23 +123,23 @@ function loopsOf(instructions: readonly Instruction[]): Uint8Array {
   return within;
 }
 
-/** The functions of an object. */
+/** All functions of an object. */
 export class Functions {
   readonly #maps = new Map<string, MapSpec>();
-  /** Those of `.text`, by their first instruction. */
+  /** Functions of `.text` by their first instruction. */
   readonly #starts = new Map<number, CodeFunction>();
   readonly #programs = new Map<string, CodeFunction>();
-  /** Functions and references that were looked at for all programs together. */
+  /** Functions and references followed so far, for all programs together. */
   #followed = 0;
-  /** Whether it is known of every function where it is. */
+  /** Whether the position of every function is known. */
   #placed = true;
-  /** How many functions have the name. */
+  /** How many functions share a name. */
   readonly #names = new Map<string, number>();
   readonly #relocations = new Map<string, Relocation[]>();
-  /** Instructions with CO-RE relocations whose result is not known, by section. */
+  /** Instructions with CO-RE relocations of unknown result, by section. */
   readonly #core = new Map<string, number[]>();
 
-  /** Looks through an object. */
+  /** Indexes the functions and relocations of an object. */
   constructor(object: Plannable) {
     for (const map of object.maps) this.#maps.set(map.name, map);
     for (const relocation of object.relocations ?? []) {
@@ -162,7 +165,7 @@ export class Functions {
     }
   }
 
-  /** The function of a program. */
+  /** Returns the main function of a program. */
   program({ name, instructions, section, sectionOffset }: ProgramSpec): CodeFunction {
     let known = this.#programs.get(name);
     if (known === undefined) {
@@ -174,9 +177,11 @@ export class Functions {
   }
 
   /**
-   * A program's function and those that it may call, each once; undefined where it is not clear which: for
-   * calls that lead nowhere, functions of one name, and exceptions, whose callback nothing refers to; and in an
-   * object that has very many programs that call very many functions.
+   * Returns a program's function and those that it may call, each once.
+   *
+   * Returns undefined when they cannot be determined: a call has no known target, functions share a
+   * name, bpf_throw() is called, whose exception callback no instruction refers to, or the limit of
+   * followed functions is reached.
    */
   reachable(program: ProgramSpec): CodeFunction[] | undefined {
     const found = new Set([this.program(program)]);
@@ -196,7 +201,7 @@ export class Functions {
   targets(one: CodeFunction, section: string, start: number): Map<number, InstructionTarget> {
     const found = new Map<number, InstructionTarget>();
     const { instructions } = one;
-    // Of two functions of one name it is not said whose relocations these are.
+    // Relocations name their function: when two share the name, it is unclear whose they are.
     const certain = this.#names.get(one.name) === 1;
     const relocations = this.#relocations.get(one.name) ?? [];
     for (const relocation of relocations) {

@@ -1,5 +1,5 @@
 /**
- * A delegation in the words of those who grant it: systemd, Incus, LXD.
+ * Formats a delegation as settings of systemd, Incus and LXD.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { type Delegation, DELEGATION_SETS, type DelegationSet } from "./delegation.ts";
 import type { HolderAccess } from "./holder.ts";
 
-/** systemd's setting of each set, and the prefix of its words. */
+/** systemd's setting of each set, and the prefix of its values. */
 const SYSTEMD: { readonly [set in DelegationSet]: readonly [setting: string, prefix: string] } = {
   commands: ["BPFDelegateCommands", "BPF"],
   maps: ["BPFDelegateMaps", "BPFMapType"],
@@ -30,10 +30,10 @@ const LXD: { readonly [set in DelegationSet]: string } = {
 };
 
 /**
- * A drop-in for a service (systemd 258 and later).
+ * Formats a drop-in for a systemd service (systemd 258 and later).
  *
- * systemd takes names alone; a word that has none stands as a comment. Where the programs attach to
- * network namespaces, the unit gets a network namespace of its own.
+ * systemd accepts names only; values without a name are written as comments. When programs attach
+ * to network namespaces, the unit gets a private one.
  */
 export function toSystemd(
   plan: { readonly delegation: Delegation; readonly holder: HolderAccess },
@@ -64,12 +64,12 @@ export function toSystemd(
   return lines.join("\n") + "\n";
 }
 
-/** Incus instance keys, for `incus config set INSTANCE`; names joined by commas. */
+/** Formats Incus instance keys for `incus config set INSTANCE`; names are joined by commas. */
 export function toIncus(delegation: Delegation): string {
   return lines(delegation, INCUS, ",");
 }
 
-/** LXD instance keys, for `lxc config set INSTANCE`; names joined by colons. */
+/** Formats LXD instance keys for `lxc config set INSTANCE`; names are joined by colons. */
 export function toLxd(delegation: Delegation): string {
   return "security.delegate_bpf=true\n" + lines(delegation, LXD, ":");
 }
@@ -85,7 +85,7 @@ function lines(
   }).join("");
 }
 
-/** `map_create` → `MapCreate`. */
+/** Converts `map_create` to `MapCreate`. */
 function camelCase(name: string): string {
   return name.split("_").map((part) => part.slice(0, 1).toUpperCase() + part.slice(1)).join("");
 }

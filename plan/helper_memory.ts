@@ -1,8 +1,8 @@
 /**
- * What helpers read and write in memory that a program hands them, and what they give back.
+ * Which program memory each helper reads and writes, and what it returns.
  *
- * The facts are those of the helpers' `bpf_func_proto` in the kernel: `ARG_PTR_TO_MEM` must be written before,
- * `ARG_PTR_TO_UNINIT_MEM` need not.
+ * Source: the helpers' `bpf_func_proto` in the kernel. `ARG_PTR_TO_MEM` must be initialized before
+ * the call, `ARG_PTR_TO_UNINIT_MEM` need not be.
  *
  * @module
  */
@@ -10,13 +10,15 @@
 import { Helper } from "../uapi/enums.ts";
 import { MEMORY, NUMBER, OBJECT, pointer, SOCKET, type Value } from "./value.ts";
 
-/** Memory that a helper is handed. */
+/** A memory argument of a helper. */
 export interface HelperMemory {
-  /** The register with its address. */
+  /** Number of the register that holds the address. */
   readonly address: number;
-  /** Bytes, the register that has their number, or what the map in register 1 says. */
+  /**
+   * Size in bytes, the register that holds it, or the key or value size of the map in register 1.
+   */
   readonly size: number | { readonly register: number } | "key" | "value";
-  /** Whether it must be written before. */
+  /** Whether the helper reads it, so that it must be initialized. */
   readonly reads: boolean;
 }
 
@@ -110,13 +112,13 @@ const MEMORY_ARGUMENTS: ReadonlyMap<number, readonly HelperMemory[]> = new Map<
   [Helper.kallsyms_lookup_name, [reads(1, 2), writes(4, 8)]],
   [Helper.btf_find_by_name_kind, [reads(1, 2)]],
   [Helper.sys_bpf, [reads(2, 3)]],
-  // These take a stack address that they only hand on.
+  // These pass a stack address through to their callback.
   [Helper.loop, []],
   [Helper.for_each_map_elem, []],
   [Helper.user_ringbuf_drain, []],
 ]);
 
-/** Memory that a helper is handed; undefined for one that is not known to take any. */
+/** Returns the memory arguments of a helper; undefined when none are known. */
 export function helperMemory(helper: number): readonly HelperMemory[] | undefined {
   return MEMORY_ARGUMENTS.get(helper);
 }
@@ -151,7 +153,7 @@ const VALUE_RESULTS: ReadonlySet<number> = new Set([
   Helper.cgrp_storage_get,
 ]);
 
-/** What a helper gives back; `map` is register 1, and `id` tells calls apart. */
+/** Returns the result of a helper; `map` is register 1, and `id` distinguishes calls. */
 export function helperResult(helper: number, map: Value, id: number): Value {
   if (VALUE_RESULTS.has(helper)) {
     const inner = map.map?.inner;
@@ -170,7 +172,7 @@ export function helperResult(helper: number, map: Value, id: number): Value {
   return NUMBER;
 }
 
-/** Helpers after which pointers into the packet are no longer valid (`bpf_helper_changes_pkt_data`). */
+/** Helpers that invalidate packet pointers (`bpf_helper_changes_pkt_data`). */
 const PACKET_CHANGERS: ReadonlySet<number> = new Set([
   Helper.skb_vlan_push,
   Helper.skb_vlan_pop,
@@ -197,7 +199,7 @@ const PACKET_CHANGERS: ReadonlySet<number> = new Set([
   Helper.reserve_hdr_opt,
 ]);
 
-/** Whether a helper makes pointers into the packet invalid. */
+/** Returns whether a helper invalidates packet pointers. */
 export function changesPacket(helper: number): boolean {
   return PACKET_CHANGERS.has(helper);
 }

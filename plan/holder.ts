@@ -1,9 +1,9 @@
 /**
- * What the holder of a delegation can do with it: which memory it can read, and where it can attach.
+ * What the holder of a delegation can do with it: which memory it can read, and where it can
+ * attach.
  *
- * A delegation names commands and types. It does not limit what a program of an allowed type reads, nor
- * where its descriptor is used: both were measured on Linux 6.12, 6.18 and 7.2, and both are told here as
- * they are.
+ * A delegation lists commands and types. It limits neither what a program of an allowed type reads
+ * nor where its descriptor is used. Both were measured on Linux 6.12, 6.18 and 7.2.
  *
  * @module
  */
@@ -15,36 +15,39 @@ import type { DelegationMasks } from "./delegation.ts";
 import { programAttaches } from "./program_types.ts";
 import { type AttachPlace, BPF_CAPABILITIES, type BpfCapability } from "./bpf_capability.ts";
 
-/** Memory that a holder can read: of its own maps alone, or all of the host's. */
+/** Memory that a holder can read: only its maps (`own`), or all of the host kernel's (`host`). */
 export type ReadableMemory = "own" | "host";
 
 /**
- * A way by which a program reads kernel memory.
+ * A way for a program to read kernel memory.
  *
- * `helpers`: bpf_probe_read_kernel() and its kin, in programs of nearly every type, with CAP_PERFMON.
- * `rdonly-cast`: bpf_rdonly_cast(address, 0) and a load, with CAP_BPF alone.
+ * - `helpers`: bpf_probe_read_kernel() and similar helpers, in nearly every program type, with
+ *   CAP_PERFMON.
+ * - `rdonly-cast`: bpf_rdonly_cast(address, 0) and a load, with CAP_BPF alone.
  */
 export type ReadWay = "helpers" | "rdonly-cast";
 
 /** What a holder can read. */
 export interface HolderReads {
-  /** The memory. */
+  /** The memory it can read. */
   readonly memory: ReadableMemory;
-  /** The ways that are open, or that may be: without the kernel's types it is not known. */
+  /** The ways that are open, or may be open where kernel BTF is missing. */
   readonly ways: readonly ReadWay[];
-  /** One sentence for people. */
+  /** The same as one sentence. */
   readonly text: string;
 }
 
 /** Where a holder can attach programs of some types. */
 export interface HolderAttaches {
-  /** The kind of place. */
+  /** The kind of target. */
   readonly place: AttachPlace;
   /** The delegated program types that attach there. */
   readonly types: readonly ProgramTypeName[];
-  /** What limits it while it uses its descriptors in its own namespaces. */
+  /** The limit while it uses descriptors in its own namespaces. */
   readonly inside: string;
-  /** What limits it after a descriptor has left them: by fork, a second thread, or a socket. */
+  /**
+   * The limit once a descriptor has left them, by fork, through a second thread, or over a socket.
+   */
   readonly outside: string;
 }
 
@@ -52,30 +55,30 @@ export interface HolderAttaches {
 export interface HolderAccess {
   /** What it can read. */
   readonly reads: HolderReads;
-  /** Where it can attach, the narrowest place first; empty without `prog_load`. */
+  /** Where it can attach, the narrowest kind first; empty without `prog_load`. */
   readonly attaches: readonly HolderAttaches[];
 }
 
 /** Facts that narrow what a holder can do. */
 export interface HolderFacts {
   /**
-   * The capabilities that *every* process of the token's user namespace is limited to. Only who makes the
-   * namespace can enforce that, as `skep sandbox` does.
+   * The capabilities that *every* process of the token's user namespace is limited to. Only the
+   * creator of the namespace can enforce the limit, as `skep sandbox` does.
    *
-   * @default All: root of the namespace has them.
+   * @default {["bpf", "net_admin", "perfmon", "sys_admin"]} which root of the namespace has.
    */
   readonly capabilities?: readonly BpfCapability[] | undefined;
-  /** The types of the kernel: they tell whether bpf_rdonly_cast() takes void there. */
+  /** The kernel's BTF, which shows whether bpf_rdonly_cast() accepts void. */
   readonly kernelBtf?: Btf | undefined;
 }
 
 /**
- * Whether bpf_rdonly_cast() takes the type 0 (void), so that a program without CAP_PERFMON can read any
- * kernel address: Linux 6.17 ("bpf: allow void* cast using bpf_rdonly_cast()"). Undefined where it is not
- * known.
+ * Returns whether bpf_rdonly_cast() accepts type 0 (void), with which a program without CAP_PERFMON
+ * can read any kernel address (Linux 6.17, "bpf: allow void* cast using bpf_rdonly_cast()").
+ * Undefined when unknown.
  *
- * The prototype is the same before and after. What is looked for came in the same version: the command
- * BPF_PROG_STREAM_READ_BY_FD.
+ * The function's prototype did not change, so the check is for BPF_PROG_STREAM_READ_BY_FD, a
+ * command of the same version.
  */
 function rdonlyCastTakesVoid(kernelBtf: Btf | undefined): boolean | undefined {
   if (kernelBtf === undefined) return undefined;
@@ -88,7 +91,7 @@ function rdonlyCastTakesVoid(kernelBtf: Btf | undefined): boolean | undefined {
 }
 
 /**
- * What the holder of a delegation can read and where it can attach.
+ * Returns what the holder of a delegation can read and where it can attach.
  *
  * @example
  * ```ts
@@ -113,7 +116,7 @@ export function holderAccess(delegation: DelegationMasks, facts: HolderFacts = {
 const OWN_MEMORY: HolderReads = {
   memory: "own",
   ways: [],
-  text: "without prog_load its holder loads no program, and sees its own maps only",
+  text: "without prog_load its holder cannot load programs, and reads its own maps only",
 };
 
 function reads({ capabilities = BPF_CAPABILITIES, kernelBtf }: HolderFacts): HolderReads {
@@ -146,22 +149,20 @@ function reads({ capabilities = BPF_CAPABILITIES, kernelBtf }: HolderFacts): Hol
 
 const PLACES: { readonly [place in AttachPlace]: Omit<HolderAttaches, "place" | "types"> } = {
   none: {
-    inside: "they are run by hand and attach to nothing",
-    outside: "they are run by hand and attach to nothing",
+    inside: "through BPF_PROG_RUN only: they attach to nothing",
+    outside: "through BPF_PROG_RUN only: they attach to nothing",
   },
   sockets: {
     inside: "to sockets and maps whose descriptors it has",
     outside: "to sockets and maps whose descriptors it has",
   },
   "network-namespaces": {
-    inside: "in the network namespace that it runs in",
-    outside:
-      "in every network namespace in which a process runs that has the descriptor, owned or not",
+    inside: "in the network namespace of its process",
+    outside: "in the network namespace of every process that has the descriptor, owned or not",
   },
   cgroups: {
-    inside:
-      "to every cgroup whose directory it can open, the root included where its mounts show it",
-    outside: "to every cgroup whose directory a process can open that has the descriptor",
+    inside: "to every cgroup whose directory it can open, including the root where it is mounted",
+    outside: "to every cgroup whose directory any process with the descriptor can open",
   },
   host: {
     inside: "on the whole host: these programs see the events of every process",
@@ -174,7 +175,7 @@ function attaches(delegation: DelegationMasks): HolderAttaches[] {
   for (const [type, number] of Object.entries(ProgramType)) {
     if (!has(delegation.programs, number)) continue;
     const name = type as ProgramTypeName;
-    // The one attach type whose programs are narrower than their program type.
+    // The only attach type that narrows where programs of its type attach.
     const narrower = name === "lsm" && !has(delegation.attachments, AttachType.lsm_mac);
     const place = programAttaches(name, narrower ? "lsm_cgroup" : undefined);
     byPlace.set(place, [...byPlace.get(place) ?? [], name]);
@@ -193,18 +194,20 @@ function has(mask: bigint, number: number): boolean {
   return (mask >> BigInt(number) & 1n) === 1n;
 }
 
-/** What a holder can do, in lines for people: what it reads, then where it attaches. */
+/** Formats what a holder can do as lines: what it reads, then where it attaches. */
 export function holderText({ reads, attaches }: HolderAccess): string[] {
   return [
     `reads: ${reads.text}`,
     ...attaches.map(({ place, types, inside, outside }) =>
       `attaches (${types.length === 0 ? "unknown types" : types.join(", ")}): ${inside}` +
-      (outside === inside || place === "host" ? "" : `; a descriptor that leaves: ${outside}`)
+      (outside === inside || place === "host"
+        ? ""
+        : `; once a descriptor has left its namespaces: ${outside}`)
     ),
   ];
 }
 
-/** As plain JSON. */
+/** Converts to plain JSON. */
 export function holderJson({ reads, attaches }: HolderAccess): JsonValue {
   return {
     reads: { ...reads, ways: [...reads.ways] },

@@ -1,5 +1,5 @@
 /**
- * What the object's own types say of kernel functions and of its global functions.
+ * Reads the prototypes of kernel functions and global functions from the object's BTF.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { ExternSpec } from "../object/spec/spec.ts";
 import { ANY, CONTEXT, isConstant, MEMORY, OBJECT, type Value } from "./value.ts";
 import { unknownNumber } from "./number_range.ts";
 
-/** Structs that a program's context can be. */
+/** Struct names of program contexts. */
 const CONTEXTS: ReadonlySet<string> = new Set([
   "__sk_buff",
   "xdp_md",
@@ -26,15 +26,15 @@ const CONTEXTS: ReadonlySet<string> = new Set([
   "bpf_nf_ctx",
 ]);
 
-/** An argument that is the address of something of a known size. */
+/** A pointer argument whose target has a known size. */
 export interface PointerArgument {
-  /** Its register. */
+  /** Number of the register that holds it. */
   readonly address: number;
-  /** Bytes. */
+  /** Size of the target in bytes. */
   readonly size: number;
 }
 
-/** What a kernel function gives back; `second` is its second argument. */
+/** Returns the result of a kernel function; `second` is its second argument. */
 export function kfuncResult(
   btf: Btf | undefined,
   extern: ExternSpec | undefined,
@@ -52,14 +52,14 @@ export function kfuncResult(
   if (to?.kind === "struct" || to?.kind === "union" || to?.kind === "fwd") {
     return { ...OBJECT, nullable: id };
   }
-  // Program-allocated objects are `void *` in their prototypes.
+  // The prototypes of allocation functions return `void *`.
   if (name.startsWith("bpf_obj_new") || name.startsWith("bpf_percpu_obj_new")) {
     return { ...OBJECT, nullable: id };
   }
   return name.startsWith("bpf_arena_") ? ANY : { ...MEMORY, nullable: id };
 }
 
-/** The addresses that a kernel function is given. */
+/** Returns the pointer arguments of a kernel function. */
 export function kfuncMemory(
   btf: Btf | undefined,
   extern: ExternSpec | undefined,
@@ -70,7 +70,7 @@ export function kfuncMemory(
     : pointerArguments(btf, proto.parameters.map(({ type }) => type));
 }
 
-/** What a global function is given when the verifier checks it on its own. */
+/** Returns the arguments that the verifier assumes when it checks a global function separately. */
 export function globalArguments(btf: Btf | undefined, name: string, id: number): Value[] {
   const proto = functionPrototype(btf, name);
   if (btf === undefined || proto === undefined) return [ANY, ANY, ANY, ANY, ANY];
@@ -84,7 +84,7 @@ export function globalArguments(btf: Btf | undefined, name: string, id: number):
   });
 }
 
-/** The memory that a global function is given by its caller. */
+/** Returns the pointer arguments of a global function. */
 export function globalMemory(btf: Btf | undefined, name: string): PointerArgument[] {
   const proto = functionPrototype(btf, name);
   if (btf === undefined || proto === undefined) return [];
@@ -123,7 +123,7 @@ function pointerArguments(btf: Btf, types: readonly number[]): PointerArgument[]
   });
 }
 
-/** A type without qualifiers and names; undefined for one that cannot be read. */
+/** Returns a type without qualifiers and typedefs; undefined when it cannot be resolved. */
 function typeAt(btf: Btf, id: number): BtfType | undefined {
   try {
     return btf.type(btf.resolve(id));

@@ -1,8 +1,9 @@
 /**
- * What libbpf's own feature probes need on top of an object's need.
+ * What libbpf's feature probes need beyond the object itself.
  *
- * libbpf up to 1.7 loads small programs and maps to learn what the kernel can do, and takes a refusal
- * for a missing feature. Without these words it drops global data, attach types and helpers.
+ * libbpf up to 1.7 loads small programs and maps to detect kernel features, and treats every
+ * refusal as a missing feature. Without the values added here it gives up global data, attach types
+ * and helpers.
  *
  * @module
  */
@@ -13,10 +14,10 @@ import { AttachType, Command, Helper, MapType, ProgramType } from "../uapi/enums
 import type { PlanBuilder } from "./builder.ts";
 import type { Plannable } from "./plannable.ts";
 
-/** Helpers that libbpf rewrites when it takes probe_read_kernel for missing. */
+/** Helpers that libbpf rewrites when it believes probe_read_kernel to be missing. */
 const PROBE_READ: readonly number[] = [Helper.probe_read_kernel, Helper.probe_read_kernel_str];
 
-/** Adds the words of libbpf's probes that this object triggers. */
+/** Adds what the libbpf probes triggered by this object need. */
 export function addLibbpf(
   builder: PlanBuilder,
   object: Plannable,
@@ -30,7 +31,7 @@ export function addLibbpf(
     builder.add("programs", ProgramType[type], why);
     builder.add("attachments", AttachType[attach], why);
   };
-  load("socket_filter", "cgroup_inet_ingress", "libbpf probes whether anything can be loaded");
+  load("socket_filter", "cgroup_inet_ingress", "libbpf probes whether it can load a program");
   if (programs.some((program) => program.expectedAttachType !== undefined)) {
     load("cgroup_sock", "cgroup_inet_sock_create", "libbpf probes expected_attach_type");
     builder.need("net_admin", "libbpf probes expected_attach_type");

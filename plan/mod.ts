@@ -1,5 +1,5 @@
 /**
- * Planning a delegation, and how programs attach with a token: pure, the same in a browser.
+ * Plans delegations, and decides how programs attach with a token. Pure: no kernel access.
  *
  * Imports: uapi, errors, btf, object.
  *

@@ -1,5 +1,5 @@
 /**
- * What a person should know about a delegation before granting it.
+ * Remarks on a delegation that its granter should read first.
  *
  * @module
  */
@@ -14,17 +14,17 @@ import type { AttachDecision } from "./attach_decision.ts";
 import { planAttachment, tokenSections } from "./attachments.ts";
 import { helperReadsMemory, helperText, scanInstructions } from "./scan.ts";
 
-/** A remark. */
+/** One remark. */
 export interface PlanNote {
-  /** `warning`: the grant is wider than it looks, or will not do what is wanted. */
+  /** `warning`: the grant is wider than it appears, or does not do what is intended. */
   readonly level: "note" | "warning";
-  /** The program, map or word that it is about. */
+  /** The program, map or option value that it concerns. */
   readonly subject?: string;
-  /** What to know, as a sentence without capital and full stop. */
+  /** The remark, as a sentence without initial capital and full stop. */
   readonly text: string;
 }
 
-/** What becomes of a program's attachment, where it is not as written. */
+/** Returns remarks on a program that is not attached as written. */
 export function attachNotes(decision: AttachDecision): PlanNote[] {
   const { program, section, notes } = decision;
   const remarks = notes.map((text): PlanNote => ({ level: "note", subject: program, text }));
@@ -47,7 +47,10 @@ export function attachNotes(decision: AttachDecision): PlanNote[] {
   }
 }
 
-/** Remarks on one program; `forToken` when {@linkcode attachNotes} tells how it is attached. */
+/**
+ * Returns remarks on one program; pass `forToken` when {@linkcode attachNotes} covers its
+ * attachment.
+ */
 export function programNotes(program: ProgramSpec, forToken: boolean = false): PlanNote[] {
   const notes: PlanNote[] = [];
   const { attachTypeChecked } = programTypeFacts(program.type);
@@ -55,9 +58,8 @@ export function programNotes(program: ProgramSpec, forToken: boolean = false): P
     notes.push({
       level: "warning",
       subject: `delegate_attachs=${program.expectedAttachType}`,
-      text:
-        `the kernel does not compare the attach type of ${program.type} programs with where they ` +
-        "attach: any delegated attach word lets them load, so this word constrains nothing",
+      text: `the kernel does not compare the attach type of ${program.type} programs with where ` +
+        "they attach: any delegated attach type lets them load, so this one restricts nothing",
     });
   }
   const instead = forToken ? [] : tokenSections(program.section);
@@ -83,7 +85,7 @@ export function programNotes(program: ProgramSpec, forToken: boolean = false): P
   return notes;
 }
 
-/** What a capability that may be needed means. */
+/** Returns the remark on a capability that may be needed. */
 export function maybeNote({ capability, because }: MaybeCapability): PlanNote {
   const name = `CAP_${capability.toUpperCase()}`;
   const [first = "", ...others] = because;
@@ -91,11 +93,11 @@ export function maybeNote({ capability, because }: MaybeCapability): PlanNote {
   return {
     level: "note",
     subject: name,
-    text: `it may be needed inside too: ${first}${more}; only loading without it decides`,
+    text: `may be needed in the user namespace: ${first}${more}; only a load without it shows`,
   };
 }
 
-/** Remarks on the set as a whole. */
+/** Returns remarks on the delegation as a whole. */
 export function setNotes(
   delegation: Delegation,
   holder: HolderAccess,

@@ -1,15 +1,15 @@
 /**
- * Arithmetic and comparisons on numbers that are known within bounds.
+ * Arithmetic and comparisons on numbers known within bounds.
  *
- * Bounds are those of signed 64-bit numbers, as far as JavaScript's integers are exact; beyond, a bound is
- * given up.
+ * Bounds are signed 64-bit numbers, as far as JavaScript integers are exact; beyond that a bound
+ * becomes infinite.
  *
  * @module
  */
 
 import { constant, isConstant, NUMBER, range, type Value } from "./value.ts";
 
-/** Operations, as in the upper four bits of an opcode. */
+/** ALU operations: the upper four bits of an opcode. */
 export const Alu = {
   add: 0x00,
   subtract: 0x10,
@@ -27,7 +27,7 @@ export const Alu = {
   end: 0xd0,
 } as const;
 
-/** Comparisons, as in the upper four bits of an opcode. */
+/** Comparisons: the upper four bits of an opcode. */
 export const Compare = {
   equal: 0x10,
   above: 0x20,
@@ -44,19 +44,19 @@ export const Compare = {
 
 const MOST_32 = 0xffffffff;
 
-/** A fresh number that is not known: values are told apart by identity. */
+/** Returns a new unknown number. Values are compared by identity. */
 export function unknownNumber(): Value {
   return { ...NUMBER };
 }
 
-/** The lower half of a number. */
+/** Returns the lower 32 bits of a number. */
 export function lowerHalf(value: Value): Value {
   if (value.low >= 0 && value.high <= MOST_32) return value;
   if (isConstant(value)) return constant(Number(BigInt.asUintN(32, BigInt(value.low))));
   return range(0, MOST_32, value.joined);
 }
 
-/** What an operation on two numbers gives. */
+/** Returns the result of an operation on two numbers. */
 export function calculate(operation: number, left: Value, right: Value, half: boolean): Value {
   const one = half ? lowerHalf(left) : left;
   const other = half ? lowerHalf(right) : right;
@@ -130,12 +130,12 @@ function exact(value: number, left: Value, right: Value): Bounds {
   return small ? { low: value, high: value } : { low: Math.min(0, value), high: Infinity };
 }
 
-/** The least number of only ones that is not less. */
+/** Returns the smallest number 2^n - 1 that is not less than `value`. */
 function ones(value: number): number {
   return Number.isFinite(value) ? 2 ** Math.ceil(Math.log2(value + 1)) - 1 : Infinity;
 }
 
-/** Whether a comparison holds; undefined when it may and may not. */
+/** Returns whether a comparison holds; undefined when it may or may not. */
 export function compare(
   operation: number,
   left: Value,
@@ -145,7 +145,8 @@ export function compare(
   const one = half ? lowerHalf(left) : left;
   const other = half ? lowerHalf(right) : right;
   const signed = SIGNED.has(operation);
-  // Signed comparisons of halves see other numbers from 2^31 on; unsigned ones of negative numbers.
+  // 32-bit signed comparisons read values from 2^31 on as negative; unsigned ones read negatives as
+  // large.
   if (signed && half && (one.high > 0x7fffffff || other.high > 0x7fffffff)) return undefined;
   if (
     !signed && operation !== Compare.equal && operation !== Compare.notEqual &&
@@ -188,7 +189,7 @@ const SIGNED: ReadonlySet<number> = new Set([
   Compare.lessOrEqual,
 ]);
 
-/** The comparison that holds when another does not. */
+/** The negation of each comparison. */
 const OPPOSITE: ReadonlyMap<number, number> = new Map([
   [Compare.equal, Compare.notEqual],
   [Compare.notEqual, Compare.equal],
@@ -202,7 +203,7 @@ const OPPOSITE: ReadonlyMap<number, number> = new Map([
   [Compare.less, Compare.greaterOrEqual],
 ]);
 
-/** What is known of a number after it was compared with another. */
+/** Narrows a number by the outcome of a comparison. */
 export function refine(
   operation: number,
   left: Value,
@@ -216,7 +217,7 @@ export function refine(
   const other = half ? lowerHalf(right) : right;
   if (half && SIGNED.has(known) && left.high > 0x7fffffff) return left;
   let { low, high } = left;
-  // An unsigned number that is not greater than a small one is not negative.
+  // An unsigned number below a small bound is not negative.
   const natural = low >= 0;
   switch (known) {
     case Compare.equal:

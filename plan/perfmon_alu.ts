@@ -1,6 +1,6 @@
 /**
- * Arithmetic on pointers, which the verifier limits without CAP_PERFMON
- * (`adjust_reg_min_max_vals`, `adjust_ptr_min_max_vals` and `sanitize_ptr_alu` of kernel/bpf/verifier.c).
+ * Pointer arithmetic, which the verifier restricts without CAP_PERFMON (`adjust_reg_min_max_vals`,
+ * `adjust_ptr_min_max_vals` and `sanitize_ptr_alu` in kernel/bpf/verifier.c).
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { ANY, ARENA, constant, isConstant, isPointer, range, type Value } from "
 const SOURCE_REGISTER = 0x08;
 const OPERATION = 0xf0;
 
-/** The state after an ALU instruction. */
+/** Returns the state after an ALU instruction. */
 export function aluStep(site: Site): Frames {
   const { instruction, frames } = site;
   return withRegister(frames, instruction.destination, aluValue(site));
@@ -34,7 +34,7 @@ function aluValue(site: Site): Value {
   const given = site.relocated ? unknownNumber() : constant(immediate);
   const from = bySource ? register(site, source) : given;
   if (from.kind === "stale" || (to.kind === "stale" && operation !== Alu.move)) {
-    site.report("uses a pointer that a call before has made invalid", true);
+    site.report("uses a pointer that an earlier call invalidated", true);
     return unknownNumber();
   }
   if (operation === Alu.move) return moved(site, from, half, bySource ? offset : 0);
@@ -44,7 +44,7 @@ function aluValue(site: Site): Value {
     if (bySource && !half && (operation === Alu.add || operation === Alu.subtract)) {
       if (!site.masked("numbers")) mixed(site);
     }
-    // A register minus itself, or exclusive-or with itself, is zero.
+    // A register minus itself, or xor itself, is zero.
     if (bySource && source === destination) {
       if (operation === Alu.xor || operation === Alu.subtract) return constant(0);
     }
@@ -59,7 +59,7 @@ function unary(site: Site, value: Value, what: string): Value {
 }
 
 function moved(site: Site, from: Value, half: boolean, offset: number): Value {
-  // An address-space cast.
+  // `addr_space_cast`.
   if (!half && offset === 1) return site.instruction.immediate === 1 ? ARENA : unknownNumber();
   if (!half && offset === 0) return from;
   if (isPointer(from) && from.kind !== "arena") {
@@ -115,7 +115,10 @@ function shifted(pointer: Value, number: Value, operation: number): Value {
   };
 }
 
-/** What speculation could add is masked: by one limit for each instruction. */
+/**
+ * Checks that every path masks the addition with the same limit, as speculation sanitation
+ * requires.
+ */
 function checkMask(site: Site, pointer: Value, number: Value, operation: number): void {
   const known = isConstant(number);
   if (!known && number.low < 0 && number.high >= 0) {
@@ -134,28 +137,28 @@ function checkMask(site: Site, pointer: Value, number: Value, operation: number)
 }
 
 function mixed(site: Site): void {
-  // Where the verifier takes a second state for the first, it does not get to see the second number.
+  // The verifier may prune the second state as equal to the first, and then never sees its number.
   site.report(
-    "adds different numbers at one instruction, each of which would be masked otherwise",
+    "adds numbers with different speculation masks at one instruction",
     false,
   );
 }
 
-/** Without CAP_PERFMON a pointer must stay within what it points to. */
+/** Reports pointers that may leave their object, which the verifier refuses without CAP_PERFMON. */
 function checkBounds(site: Site, result: Value): void {
   const { kind, low, high, joined, map } = result;
   const fixed = low === high;
   if (kind === "stack") {
     if (!fixed) {
-      site.report("has an address on its stack that depends on a number", !joined);
+      site.report("computes a stack address with a variable offset", !joined);
     } else if (low >= 0 || low < -STACK) {
-      site.report("has an address beyond its stack", true);
+      site.report("computes an address outside its stack", true);
     }
     return;
   }
   if (kind !== "map-value" || map === undefined || map.valueSize === 0) return;
   if (low < 0 || high >= map.valueSize) {
-    const text = "has a pointer beyond a map's value";
+    const text = "computes a pointer outside a map's value";
     if (fixed || low >= map.valueSize || high < 0) site.report(text, true);
     else if (!joined) site.report(text, false);
     return;
@@ -164,6 +167,6 @@ function checkBounds(site: Site, result: Value): void {
     low < offset + size && offset <= high
   );
   if (special !== undefined) {
-    site.report(`has a pointer to the ${special.name} in a map's value`, fixed);
+    site.report(`computes a pointer to the ${special.name} in a map's value`, fixed);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Conditional jumps: which ways the verifier follows, what it learns, and the comparisons of pointers that it
- * allows to holders of CAP_PERFMON alone (`check_cond_jmp_op` of kernel/bpf/verifier.c).
+ * Conditional jumps: which branches the verifier follows, what it infers, and the pointer
+ * comparisons that it allows only with CAP_PERFMON (`check_cond_jmp_op` in kernel/bpf/verifier.c).
  *
  * @module
  */
@@ -11,19 +11,19 @@ import { Compare, compare, refine, unknownNumber } from "./number_range.ts";
 import { register, type Site, valueText } from "./perfmon_site.ts";
 import { constant, isConstant, isPointer, type Value } from "./value.ts";
 
-/** The state on each of the two ways; undefined for one that is not taken. */
+/** The state on both branches; undefined for one that is never taken. */
 export interface Branches {
   /** When the comparison holds. */
   readonly jump: Frames | undefined;
-  /** When it does not. */
+  /** When it does not hold. */
   readonly next: Frames | undefined;
-  /** Whether one way was ruled out by numbers that are known. */
+  /** Whether known numbers ruled one branch out. */
   readonly decided: boolean;
 }
 
 const SOURCE_REGISTER = 0x08;
 const OPERATION = 0xf0;
-/** Comparisons of a packet pointer with the packet's end that the verifier learns from. */
+/** Comparisons of a packet pointer with the packet's end from which the verifier infers a range. */
 const ORDERS: ReadonlySet<number> = new Set([
   Compare.above,
   Compare.aboveOrEqual,
@@ -31,7 +31,10 @@ const ORDERS: ReadonlySet<number> = new Set([
   Compare.belowOrEqual,
 ]);
 
-/** What the verifier knows not to be null (`reg_not_null`): the context and the stack are not among them. */
+/**
+ * Pointers that the verifier knows not to be null (`reg_not_null`); context and stack are not among
+ * them.
+ */
 const NEVER_NULL: ReadonlySet<Value["kind"]> = new Set(["map", "map-value", "socket"]);
 
 /** Follows a conditional jump. */
@@ -49,7 +52,7 @@ export function branchStep(site: Site): Branches {
   const { frames } = site;
   const both: Branches = { jump: frames, next: frames, decided: false };
   if (left.kind === "stale" || right.kind === "stale") {
-    site.report("uses a pointer that a call before has made invalid", true);
+    site.report("uses a pointer that an earlier call invalidated", true);
     return both;
   }
   if (left.kind === "any" || right.kind === "any") return both;
@@ -77,7 +80,7 @@ function learned(
   holds: boolean,
 ): Frames {
   const after = refine(operation, left, right, half, holds);
-  // Copies of a number are the same object.
+  // Copies of a number are the same JavaScript object.
   let state = after === left ? frames : mapValues(frames, (one) => one === left ? after : one);
   const mirrored = MIRROR.get(operation);
   if (mirrored !== undefined && !isConstant(right)) {
@@ -87,7 +90,7 @@ function learned(
   return state;
 }
 
-/** The comparison with both sides exchanged. */
+/** Each comparison with its operands swapped. */
 const MIRROR: ReadonlyMap<number, number> = new Map([
   [Compare.equal, Compare.equal],
   [Compare.notEqual, Compare.notEqual],
@@ -122,7 +125,8 @@ function pointers(
       );
       return { jump: isNull ? empty : full, next: isNull ? full : empty, decided: false };
     }
-    // With one that is never null there is nothing to compare. Of kernel objects and memory not all is known.
+    // A pointer that is never null decides the comparison. For kernel objects and memory, that is
+    // not tracked.
     if (left.kind === "object" || left.kind === "memory") return both;
     if (left.nullable === 0 && NEVER_NULL.has(left.kind)) {
       return {
@@ -145,7 +149,7 @@ function pointers(
   return both;
 }
 
-/** Whether the verifier learns from comparing these: how much of the packet, or of its metadata, is there. */
+/** Returns whether the verifier infers a packet or metadata range from comparing the two. */
 function inPacket(one: Value, end: Value): boolean {
   return one.kind === "packet" && end.kind === "packet-end" ||
     one.kind === "packet-meta" && end.kind === "packet" && end.low === 0 && end.high === 0;

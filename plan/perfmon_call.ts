@@ -1,6 +1,6 @@
 /**
- * Calls of helpers and kernel functions: what they read of the stack, what they give back, and which
- * functions of the program they call.
+ * Calls of helpers and kernel functions: what they read from the stack, what they return, and which
+ * callbacks they call.
  *
  * @module
  */
@@ -16,25 +16,25 @@ import { unknownNumber } from "./number_range.ts";
 import { helperText } from "./scan.ts";
 import { kfuncMemory, kfuncResult } from "./kfunc_types.ts";
 
-/** A function of the program that a helper calls, with what it is given. */
+/** A callback of a helper, with its arguments. */
 export interface Callback {
-  /** Which. */
+  /** The function. */
   readonly function: CodeFunction;
   /** Its arguments. */
   readonly values: readonly Value[];
-  /** `repeated`: before the call returns. `async`: some time later. */
+  /** `repeated`: called before the helper returns. `async`: called later. */
   readonly kind: "repeated" | "async";
 }
 
-/** What a call leads to. */
+/** Result of a call. */
 export interface CallResult {
   /** The state after it. */
   readonly frames: Frames;
-  /** The function that is called first, if any. */
+  /** The callback that runs first, if any. */
   readonly callback?: Callback | undefined;
 }
 
-/** Follows a call of a helper. */
+/** Follows a helper call. */
 export function helperStep(site: Site, helper: number): CallResult {
   let { frames } = site;
   const map = register(site, 1);
@@ -71,14 +71,14 @@ export function kfuncStep(site: Site, name: string): CallResult {
   };
 }
 
-/** Registers after a call: 1 to 5 are lost. */
+/** Returns the state after a call, which clobbers registers 1 to 5. */
 export function afterCall(frames: Frames, result: Value): Frames {
   let state = withRegister(frames, 0, { ...result });
   for (let number = 1; number <= 5; number++) state = withRegister(state, number, UNSET);
   return state;
 }
 
-/** Pointers into the packet are no longer valid. */
+/** Invalidates packet pointers. */
 function withoutPackets(frames: Frames): Frames {
   return mapValues(frames, (value) => PACKETS.has(value.kind) ? STALE : value);
 }
@@ -102,7 +102,7 @@ function useMemory(site: Site, memory: HelperMemory, map: Value, name: string): 
     least = most = (size === "key" ? map.map?.keySize : map.map?.valueSize) ?? 0;
   }
   if (memory.reads) {
-    // The verifier wants the longest of all to be written.
+    // The verifier requires the longest possible range to be initialized.
     const length = Math.min(most, -value.low);
     if (length > 0) {
       readStack(site, value.frame ?? -1, value.low, length, `hands ${name}`);
@@ -115,7 +115,7 @@ function useMemory(site: Site, memory: HelperMemory, map: Value, name: string): 
   return withStack(frames, value.frame ?? -1, after);
 }
 
-/** What is not known to be written may be, where its address was handed on. */
+/** Marks stack ranges whose address was passed as perhaps written. */
 function mayWrite(site: Site): Frames {
   let { frames } = site;
   for (let number = 1; number <= 5; number++) {
@@ -155,7 +155,7 @@ function callbackOf(site: Site, helper: number): Callback | undefined {
   }
 }
 
-/** Whether a value that a program returns is a pointer. */
+/** Returns the pointer that a program returns; undefined when it returns a number. */
 export function returnsPointer(frames: Frames): Value | undefined {
   const value = top(frames).registers[0] ?? UNSET;
   return isPointer(value) && value.kind !== "arena" ? value : undefined;

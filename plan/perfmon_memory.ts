@@ -1,7 +1,7 @@
 /**
- * Loads and stores, which the verifier limits without CAP_PERFMON: pointers must not get where their numbers
- * could be read, and the stack is read only where it was written (`check_mem_access`,
- * `check_stack_read` and `check_stack_write` of kernel/bpf/verifier.c).
+ * Loads and stores, which the verifier restricts without CAP_PERFMON: pointers must not be stored
+ * where they can be read as numbers, and only initialized stack can be read (`check_mem_access`,
+ * `check_stack_read` and `check_stack_write` in kernel/bpf/verifier.c).
  *
  * @module
  */
@@ -14,18 +14,18 @@ import { register, type Site, valueText } from "./perfmon_site.ts";
 import { ANY, constant, isPointer, type Value } from "./value.ts";
 import { unknownNumber } from "./number_range.ts";
 
-/** Bytes of a load or store by the size bits of its opcode. */
+/** Access size in bytes by the size bits of the opcode. */
 const SIZES: { readonly [bits: number]: number } = { 0x00: 4, 0x08: 2, 0x10: 1, 0x18: 8 };
 const MODE = 0xe0;
 const MODE_ATOMIC = 0xc0;
 const MODE_SIGNED = 0x80;
-/** Atomic operations, in the immediate. */
+/** Atomic operations, as encoded in the immediate. */
 const FETCH = 0x01;
 const COMPARE_EXCHANGE = 0xf1;
 const LOAD_ACQUIRE = 0x100;
 const STORE_RELEASE = 0x110;
 
-/** Where a pointer that is stored could be read as a number. */
+/** Targets where a stored pointer could be read as a number. */
 const READABLE: ReadonlySet<Value["kind"]> = new Set([
   "context",
   "packet",
@@ -35,7 +35,7 @@ const READABLE: ReadonlySet<Value["kind"]> = new Set([
   "memory",
 ]);
 
-/** The state after a load. */
+/** Returns the state after a load. */
 export function loadStep(site: Site): Frames {
   const { opcode, destination, source, offset } = site.instruction;
   const value = loaded(site, register(site, source), offset, SIZES[opcode & 0x18] ?? 8);
@@ -43,7 +43,7 @@ export function loadStep(site: Site): Frames {
   return withRegister(site.frames, destination, signed ? unknownNumber() : value);
 }
 
-/** The state after a store, or an atomic operation. */
+/** Returns the state after a store or an atomic operation. */
 export function storeStep(site: Site): Frames {
   const { opcode, destination, source, offset, immediate } = site.instruction;
   const size = SIZES[opcode & 0x18] ?? 8;
@@ -58,7 +58,7 @@ export function storeStep(site: Site): Frames {
   }
   if (immediate === STORE_RELEASE) return stored(site, to, offset, size, from);
   if (isPointer(from) && from.kind !== "arena") {
-    site.report(`gives ${valueText(from)} to an atomic operation`, true);
+    site.report(`passes ${valueText(from)} to an atomic operation`, true);
   }
   const before = loaded(site, to, offset, size);
   if (isPointer(before)) site.report(`changes ${valueText(before)} on its stack`, true);
@@ -77,13 +77,13 @@ function loaded(site: Site, from: Value, offset: number, size: number): Value {
     case "stack":
       return fromStack(site, from, at, size);
     case "object":
-      site.report("reads a kernel object by its type", true);
+      site.report("reads a kernel object by its BTF type", true);
       return ANY;
     case "map":
-      site.report("reads the kernel's struct of a map", true);
+      site.report("reads a map's struct bpf_map", true);
       return ANY;
     case "stale":
-      site.report("uses a pointer that a call before has made invalid", true);
+      site.report("uses a pointer that an earlier call invalidated", true);
       return unknownNumber();
     case "map-value":
       return from.low === from.high && !from.joined
@@ -97,7 +97,7 @@ function loaded(site: Site, from: Value, offset: number, size: number): Value {
   }
 }
 
-/** Constants: the verifier knows what is in a map that nobody can write any more. */
+/** Returns a constant from a frozen read-only map, whose contents the verifier knows. */
 function fromMap(map: MapSpec | undefined, offset: number, size: number): Value | undefined {
   if (map?.origin !== "rodata" || map.contents === undefined || size > 4) return undefined;
   const { contents } = map;
@@ -111,7 +111,7 @@ function fromStack(site: Site, from: Value, at: number, size: number): Value {
   const frame = site.frames[from.frame ?? -1];
   if (frame === undefined) return { ...ANY };
   if (from.low !== from.high) {
-    // It was reported where the address was made.
+    // The computation of the address was reported already.
     return from.joined ? { ...ANY } : { ...bytesOf(size) };
   }
   const whole = frame.stack.load(at, size);
@@ -120,7 +120,7 @@ function fromStack(site: Site, from: Value, at: number, size: number): Value {
   return { ...bytesOf(size) };
 }
 
-/** Tells of stack that is read although nothing was written there. */
+/** Reports a read of stack that was not initialized. */
 export function readStack(
   site: Site,
   frame: number,
@@ -130,20 +130,20 @@ export function readStack(
 ): void {
   const written = site.frames[frame]?.stack.written(at, size) ?? "all";
   if (written === "all") return;
-  site.report(`${verb} ${size} bytes of its stack that it has not written`, written === "no");
+  site.report(`${verb} ${size} bytes of uninitialized stack`, written === "no");
 }
 
 function stored(site: Site, to: Value, offset: number, size: number, value: Value): Frames {
   const { frames } = site;
   if (value.kind === "stale") {
-    site.report("uses a pointer that a call before has made invalid", true);
+    site.report("uses a pointer that an earlier call invalidated", true);
   }
   if (to.kind !== "stack") {
     if (isPointer(value) && value.kind !== "arena" && READABLE.has(to.kind)) {
       const where = to.kind === "map-value" ? "a map's value" : to.kind;
       site.report(`stores ${valueText(value)} in ${where.replace("-", " ")}`, true);
     }
-    if (to.kind === "object") site.report("writes to a kernel object by its type", true);
+    if (to.kind === "object") site.report("writes to a kernel object by its BTF type", true);
     return frames;
   }
   const index = to.frame ?? -1;
@@ -156,7 +156,7 @@ function stored(site: Site, to: Value, offset: number, size: number, value: Valu
     return withStack(frames, index, stack.fill(Math.max(to.low, -512) + offset, length, false));
   }
   if (size < 8 && stack.pointerIn(at, size)) {
-    site.report("writes over a part of a pointer on its stack", true);
+    site.report("overwrites part of a pointer on its stack", true);
   }
   return withStack(frames, index, stack.store(at, size, value));
 }

@@ -1,5 +1,5 @@
 /**
- * What the rules about CAP_PERFMON are given with each instruction, and how they answer.
+ * The interface between the walk over a program and the CAP_PERFMON rules.
  *
  * @module
  */
@@ -12,23 +12,23 @@ import type { Frame, Frames } from "./frames.ts";
 import type { InstructionTarget } from "./functions.ts";
 import { UNSET, type Value } from "./value.ts";
 
-/** What of an object the rules look at. */
+/** What the rules read of an object. */
 export interface ObjectFacts {
-  /** Its types. */
+  /** The object's BTF. */
   readonly btf: Btf | undefined;
   /** Its externs by name. */
   readonly externs: ReadonlyMap<string, ExternSpec>;
 }
 
-/** How much may be followed of all programs of an object together. */
+/** Budget of the analysis for all programs of an object together. */
 export interface Effort {
-  /** Instructions. */
+  /** Instructions left to follow. */
   steps: number;
 }
 
-/** An instruction in a state. */
+/** An instruction with the state before it. */
 export interface Site {
-  /** The program's type. */
+  /** Program type. */
   readonly type: ProgramTypeName;
   /** The object. */
   readonly object: ObjectFacts;
@@ -38,24 +38,30 @@ export interface Site {
   readonly at: number;
   /** What it refers to. */
   readonly target: InstructionTarget | undefined;
-  /** Whether CO-RE changes it at load. */
+  /** Whether CO-RE patches it at load. */
   readonly relocated: boolean;
-  /** What is known before it. */
+  /** The state before it. */
   readonly frames: Frames;
-  /** Tells this instruction, on this way to it, from all others. */
+  /** Identifies the instruction on this path. */
   readonly id: number;
-  /** Says that the verifier refuses this without CAP_PERFMON. `certain` is false where it may or may not. */
+  /**
+   * Reports a use that the verifier refuses without CAP_PERFMON; `certain` is false when it may
+   * allow it.
+   */
   report(text: string, certain: boolean): void;
-  /** Notes how the verifier would mask an addition here. False when it was another way before. */
+  /**
+   * Records the speculation mask of an addition. Returns false when an earlier path had another
+   * mask.
+   */
   masked(key: string): boolean;
 }
 
-/** The running frame. */
+/** Returns the running frame. */
 export function top(frames: Frames): Frame {
   return frames[frames.length - 1] as Frame;
 }
 
-/** A register of the running frame. */
+/** Returns a register of the running frame. */
 export function register({ frames }: Pick<Site, "frames">, number: number): Value {
   return top(frames).registers[number] ?? UNSET;
 }
@@ -75,7 +81,7 @@ const NAMES: { readonly [kind in Value["kind"]]?: string } = {
   "flow-keys": "a pointer to flow keys",
 };
 
-/** A value in words. */
+/** Describes a value in an error text. */
 export function valueText({ kind }: Value): string {
   return NAMES[kind] ?? "a pointer";
 }

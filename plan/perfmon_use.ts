@@ -1,10 +1,10 @@
 /**
- * What a program does that the verifier allows only to holders of CAP_PERFMON.
+ * Finds what a program does that the verifier allows only with CAP_PERFMON.
  *
- * It follows the program as the verifier does: every way, with registers and stacks, calls within. The
- * effort is bounded, so that it is no verifier: numbers are known within bounds, and where too many states
- * meet at an instruction they become one. What is refused of that which is known exactly is needed for
- * certain; of the rest it is said that it may be.
+ * Follows the program as the verifier does: all paths, with registers, stacks and calls. The effort
+ * is bounded: numbers are tracked as ranges, and states are joined where too many meet at one
+ * instruction. A use that is certain on exactly known values is reported as needed; others as
+ * possible.
  *
  * @module
  */
@@ -38,37 +38,38 @@ import {
 } from "./perfmon_site.ts";
 import { ANY, ARENA, constant, CONTEXT, pointer, UNSET, type Value } from "./value.ts";
 
-/** What a program does. */
+/** One use of CAP_PERFMON. */
 export interface PerfmonUse {
-  /** The function that does it. */
+  /** Name of the function that contains it. */
   readonly function: string;
-  /** The instruction, counted from the function's start. */
+  /** Index of the instruction in the function. */
   readonly instruction: number;
-  /** What it does, with the function as subject. */
+  /** What it does, as a predicate. */
   readonly text: string;
-  /** Whether the verifier refuses it without CAP_PERFMON for certain. */
+  /** Whether the verifier certainly refuses it without CAP_PERFMON. */
   readonly certain: boolean;
 }
 
-/** States that are kept apart at an instruction, before they are joined. */
+/** States kept apart per instruction before they are joined. */
 const APART = 12;
-/** Joins at an instruction, before bounds that grow are given up. */
+/** Joins per instruction before growing bounds become infinite. */
 const JOINS = 4;
-/** Instructions that are followed, for each that there is, and in all. */
+/** Limit of followed instructions: per instruction of the program, at least, and at most. */
 const STEPS_EACH = 64;
 const STEPS_LEAST = 4096;
 const STEPS_MOST = 150_000;
-/** Instructions that are followed for all programs of an object together, if not said otherwise. */
+/** Default limit of followed instructions for all programs of an object together. */
 export const MOST_STEPS = 500_000;
-/** Frames that the kernel allows. */
+/** Call depth that the kernel allows (MAX_CALL_FRAMES). */
 const DEEPEST = 8;
-/** Room for the instructions of a function, in the numbers of places. */
+/** Multiplier of call chains in place numbers; larger than any function. */
 const PLACES = 2 ** 21;
 
 /**
- * What a program does that needs CAP_PERFMON: the first that is certain, or all that may.
+ * Returns what a program does that needs CAP_PERFMON: the first certain use, or else all possible
+ * ones.
  *
- * `effort` is what may still be spent; it is lessened.
+ * The followed instructions are subtracted from `effort`.
  */
 export function perfmonUse(
   program: ProgramSpec,
@@ -80,9 +81,9 @@ export function perfmonUse(
 }
 
 interface Place {
-  /** States that are kept apart. */
+  /** States kept apart. */
   readonly states: Frames[];
-  /** All of them in one. */
+  /** All of them joined. */
   joined: Frames | undefined;
   joins: number;
 }
@@ -118,7 +119,7 @@ class Walk {
       if (this.#certain !== undefined) return [this.#certain];
       effort.steps--;
       if (steps-- <= 0) {
-        this.#add(main, 0, "is too long to be followed to its end", false);
+        this.#add(main, 0, "is too long to analyze to its end", false);
         break;
       }
       this.#step(...next);
@@ -206,7 +207,7 @@ class Walk {
         return this.#reach(at + 1, storeStep(site));
       case InstructionClass.ld:
         if (opcode !== Opcode.loadImmediate64) {
-          // A packet load of the old kind: registers 1 to 5 are lost.
+          // BPF_LD_ABS and BPF_LD_IND clobber registers 1 to 5.
           return this.#reach(at + 1, afterCall(frames, unknownNumber()));
         }
         return this.#reach(
@@ -223,12 +224,12 @@ class Walk {
       return this.#reach(at + 1 + offset, frames);
     }
     if (opcode === INDIRECT_JUMP) {
-      return site.report("jumps by a table, which is not followed", false);
+      return site.report("jumps through a table, which this analysis does not follow", false);
     }
     const { jump, next, decided } = branchStep(site);
     if (decided && one.loops(at)) {
       site.report(
-        "counts a loop with numbers that are known, which speculation may not end",
+        "counts a loop with known numbers, which a speculative path may not leave",
         false,
       );
     }
@@ -271,7 +272,7 @@ class Walk {
       ? helperStep(site, immediate)
       : undefined;
     if (known === undefined) {
-      site.report("calls a function that is not followed", false);
+      site.report("calls a function that this analysis cannot resolve", false);
       return this.#reach(at + 1, afterCall(frames, { ...ANY }));
     }
     this.#reach(at + 1, known.frames);
@@ -319,7 +320,7 @@ class Walk {
     }
     const before = frames.slice(0, -1);
     if (frame.callback !== undefined) {
-      // It was entered with the state after the call: that holds on, but for what it wrote.
+      // The callback was entered with the state after the call; continue with that and its writes.
       this.#reach(frame.returnTo, before);
       const again = newFrame(frame.function, this.#again(frame), before.length, frame);
       return this.#reach(0, [...before, again]);
@@ -328,14 +329,14 @@ class Walk {
     this.#reach(frame.returnTo, afterCall(before, result));
   }
 
-  /** What a callback is given the next time: as the first. */
+  /** Returns a callback's arguments for the next call: the same as for the first. */
   #again({ chain }: Frame): readonly Value[] {
     const first = this.#places.get(chain * PLACES)?.states[0];
     return first === undefined ? [] : top(first).registers.slice(1, 6);
   }
 }
 
-/** `gotox`: to an instruction whose address a register has. */
+/** `gotox`, an indirect jump through a register. */
 const INDIRECT_JUMP = 0x0d;
 /** `may_goto`. */
 const MAY_GOTO = 0xe5;

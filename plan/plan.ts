@@ -1,7 +1,7 @@
 /**
- * Least privilege from an object: which words must be delegated before it can be loaded.
+ * Computes the least delegation that loads an object.
  *
- * It is pure: no kernel, no permission, and the same answer in a browser tab.
+ * Pure: no kernel access, no permission, and the same result in a browser.
  *
  * @module
  */
@@ -26,57 +26,73 @@ import { LAST_BIT, type MaybeCapability, PlanBuilder, type PlanReason } from "./
 import { addLibbpf } from "./libbpf.ts";
 import type { Plannable } from "./plannable.ts";
 
-/** Who will load the object. `skep` needs exactly what the kernel checks; `libbpf` (up to 1.7) needs its probes to pass as well. */
+/**
+ * The loader to plan for. `skep` needs exactly what the kernel checks; `libbpf` (up to 1.7) also
+ * needs its feature probes to succeed.
+ */
 export type PlanProfile = "skep" | "libbpf";
 
-/** How to plan. */
+/** Options of {@linkcode plan}. */
 export interface PlanOptions {
-  /** Who will load; default `"skep"`. */
+  /**
+   * The loader to plan for.
+   *
+   * @default {"skep"}
+   */
   readonly profile?: PlanProfile | undefined;
   /**
-   * The types of the kernel that it will be loaded into. The attach word of struct_ops programs is the
-   * number of a member of the kernel's struct: without it, the object's own struct is taken. And it
-   * tells which forms of attaching the kernel is built with.
+   * BTF of the kernel that will load the object.
+   *
+   * The attach type bit of a struct_ops program is the index of a member of the kernel's struct;
+   * without this BTF, the object's own struct is used. It also shows which link types the kernel is
+   * built with.
    */
   readonly kernelBtf?: Btf | undefined;
   /**
-   * Whether programs are planned as they are loaded with a token (the default), where a kprobe becomes a
-   * kprobe.multi, or as written. The profile `libbpf` is always as written.
+   * Whether to plan for programs rewritten to token forms, such as a kprobe as kprobe.multi, or as
+   * written. The profile `libbpf` always plans as written.
+   *
+   * @default {"for-token"}
    */
   readonly rewrite?: Rewrite | undefined;
 }
 
-/** What a {@linkcode Plan} is made of. */
+/** The facts of a {@linkcode Plan}. */
 export interface PlanFacts {
-  /** Who will load. */
+  /** The loader that the plan is for. */
   readonly profile: PlanProfile;
-  /** The words. */
+  /** The delegated commands and types. */
   readonly delegation: Delegation;
-  /** Words that the objects load without. */
+  /** Delegated values that the objects can load without. */
   readonly optional: readonly DelegationWord[];
-  /** Capabilities inside the user namespace. */
+  /** Capabilities needed in the user namespace. */
   readonly capabilities: readonly BpfCapability[];
-  /** Capabilities that may be needed too: the instructions alone do not decide it. */
+  /** Capabilities that the verifier may require, which the instructions alone do not decide. */
   readonly maybe: readonly MaybeCapability[];
-  /** What its holder can read, and where it can attach. */
+  /** What the holder can read, and where it can attach. */
   readonly holder: HolderAccess;
-  /** Who asks for what. */
+  /** What needs each value and capability. */
   readonly reasons: readonly PlanReason[];
-  /** What a person should know. */
+  /** Remarks for the granter. */
   readonly notes: readonly PlanNote[];
-  /** How each program that is loaded will be attached; empty when planned as written. */
+  /** How each loaded program will be attached; empty when planned as written. */
   readonly attachDecisions: readonly AttachDecision[];
 }
 
-/** A delegation that some objects need, with reasons, and in every form in which it can be granted. */
+/**
+ * The delegation that some objects need, with reasons, in every format in which it can be granted.
+ */
 export class Plan implements PlanFacts {
-  /** Who will load. */
+  /** The loader that the plan is for. */
   readonly profile: PlanProfile;
-  /** The four sets of words. */
+  /** The delegated commands and types. */
   readonly delegation: Delegation;
-  /** Those of the words that the objects load without, losing something that the notes name. */
+  /** Delegated values that the objects can load without, at the loss that a note describes. */
   readonly optional: readonly DelegationWord[];
-  /** Capabilities that the loading process needs *inside* its user namespace (`CAP_` left out, lower case). */
+  /**
+   * Capabilities that the loading process needs *in* its user namespace, in lower case without
+   * `CAP_`.
+   */
   readonly capabilities: readonly BpfCapability[];
   /**
    * Capabilities that the loading process may need beside those. Only the kernel's verifier decides it: what it finds
@@ -86,19 +102,19 @@ export class Plan implements PlanFacts {
    */
   readonly maybe: readonly MaybeCapability[];
   /**
-   * What whoever holds this delegation can read, and where it can attach: not what these programs do, but
-   * what any program of their types could.
+   * What the holder of this delegation can read, and where it can attach: not what these programs
+   * do, but what any program of their types could.
    */
   readonly holder: HolderAccess;
-  /** Who asks for what. */
+  /** What needs each value and capability. */
   readonly reasons: readonly PlanReason[];
-  /** What a person should know before granting it. */
+  /** Remarks to read before granting it. */
   readonly notes: readonly PlanNote[];
-  /** How each program that is loaded will be attached; empty when planned as written. */
+  /** How each loaded program will be attached; empty when planned as written. */
   readonly attachDecisions: readonly AttachDecision[];
 
   /**
-   * Takes over the facts.
+   * Copies the facts.
    *
    * @internal
    */
@@ -114,57 +130,57 @@ export class Plan implements PlanFacts {
     this.attachDecisions = facts.attachDecisions;
   }
 
-  /** Commands of bpf(2) by name. */
+  /** Names of the delegated commands of bpf(2). */
   get commands(): string[] {
     return this.delegation.names("commands");
   }
 
-  /** Map types by name. */
+  /** Names of the delegated map types. */
   get maps(): string[] {
     return this.delegation.names("maps");
   }
 
-  /** Program types by name. */
+  /** Names of the delegated program types. */
   get programs(): string[] {
     return this.delegation.names("programs");
   }
 
-  /** Attach types by name. */
+  /** Names of the delegated attach types. */
   get attachments(): string[] {
     return this.delegation.names("attachments");
   }
 
-  /** Mount options with names: `delegate_cmds=map_create:prog_load,delegate_maps=…`. */
+  /** Formats as mount options with names: `delegate_cmds=map_create:prog_load,delegate_maps=…`. */
   toMountOptions(): string {
     return this.delegation.toMountOptions();
   }
 
-  /** Mount options with numbers, which every kernel reads alike. */
+  /** Formats as mount options with numbers, which every kernel parses alike. */
   toHex(): string {
     return this.delegation.toHex();
   }
 
-  /** The fsconfig(2) calls. */
+  /** Returns the arguments of the fsconfig(2) calls. */
   toFsconfig(): { readonly key: string; readonly value: string }[] {
     return this.delegation.toFsconfig();
   }
 
-  /** A drop-in for a systemd service (systemd 258). */
+  /** Formats a drop-in for a systemd service (systemd 258). */
   toSystemd(): string {
     return toSystemd(this);
   }
 
-  /** Incus instance keys, one `key=value` a line. */
+  /** Formats Incus instance keys, one `key=value` per line. */
   toIncus(): string {
     return toIncus(this.delegation);
   }
 
-  /** LXD instance keys, one `key=value` a line. */
+  /** Formats LXD instance keys, one `key=value` per line. */
   toLxd(): string {
     return toLxd(this.delegation);
   }
 
-  /** Everything, stable from run to run. */
+  /** Converts to plain JSON, in a stable order. */
   toJSON(): { readonly [key: string]: JsonValue } {
     return {
       profile: this.profile,
@@ -182,10 +198,9 @@ export class Plan implements PlanFacts {
 }
 
 /**
- * The delegation that one or several objects need, exactly.
+ * Computes exactly the delegation that one or several objects need.
  *
- * Maps that are not created (`autocreate`) and programs that are not loaded (`autoload`) do not count:
- * decide about them first.
+ * Maps with `autocreate` off and programs with `autoload` off do not count: set these first.
  *
  * @example
  * ```ts ignore
@@ -265,7 +280,7 @@ function addMap(builder: PlanBuilder, map: MapSpec, notes: PlanNote[]): void {
       notes.push({
         level: "warning",
         subject: map.name,
-        text: `no kernel has a map type ${number}: it cannot be delegated`,
+        text: `map type ${number} has no bit in delegate_maps: it cannot be delegated`,
       });
     }
     for (const capability of mapTypeCapabilities(type)) builder.need(capability, reason);
@@ -274,12 +289,15 @@ function addMap(builder: PlanBuilder, map: MapSpec, notes: PlanNote[]): void {
     notes.push({
       level: "note",
       subject: map.name,
-      text: "the map is pinned by name: where the pin exists, map_create is not needed for it",
+      text: "the map is pinned by name: if the pin exists, map_create is not needed for it",
     });
   }
 }
 
-/** Jump tables become maps when their programs are linked: the object's own maps do not show them. */
+/**
+ * Adds the maps of jump tables, which are created when programs are linked and are not in the
+ * object's maps.
+ */
 function addJumpTables(
   builder: PlanBuilder,
   object: Plannable,
@@ -299,13 +317,13 @@ function addJumpTables(
       builder.need(capability, because);
     }
     if (profile === "libbpf") {
-      const text = "libbpf up to 1.7 creates jump tables without the token: it cannot load them";
+      const text = "libbpf up to 1.7 creates jump tables without a token, so it cannot load them";
       notes.push({ level: "warning", subject: name, text });
     }
   }
 }
 
-/** The types of a map and of the maps within it, to any depth, with who asks. */
+/** Yields the types of a map and its inner maps, to any depth, each with its reason. */
 function* mapTypes(map: MapSpec): Generator<[MapSpec["type"], string]> {
   let reason = `map ${map.name}`;
   for (let current: MapSpec | undefined = map; current !== undefined; current = current.inner) {
@@ -327,14 +345,14 @@ function addProgram(
       level: "warning",
       subject: program.name,
       text:
-        `the section "${program.section}" tells no program type, so no delegation can be planned for it`,
+        `the section "${program.section}" implies no program type, so no delegation can be planned for it`,
     });
     return;
   }
   const { capabilities, attachCapabilities, attachWord } = programTypeFacts(program.type);
   builder.add("commands", Command.prog_load, because);
   builder.add("programs", ProgramType[program.type], because);
-  // Where there are tokens there is uprobe.multi, and libbpf too loads USDT probes for it.
+  // Every kernel with tokens has uprobe.multi, and libbpf loads USDT programs for it too.
   const attachType = program.attach.kind === "usdt"
     ? AttachType.trace_uprobe_multi
     : attachWord === "member"
@@ -353,8 +371,8 @@ function addProgram(
       level: "warning",
       subject: program.name,
       text:
-        `its attach word is the number of ${member.name} in the kernel's struct ${member.struct}, and ` +
-        "was planned by the object's own: plan on the machine that it is for",
+        `its attach type is the index of ${member.name} in the kernel's struct ${member.struct}, and ` +
+        "was planned from the object's struct: pass the BTF of the target kernel",
     });
   }
   for (const capability of attachCapabilities) {

@@ -153,7 +153,7 @@ Deno.test("plan says that CAP_PERFMON may be needed for a loop that speculation 
     object([], [program("a", "socket_filter", {}, [...start, ...loop, ...RETURN])]),
   );
   const because =
-    "program a counts a loop with numbers that are known, which speculation may not end (instruction 2)";
+    "program a counts a loop with known numbers, which a speculative path may not leave (instruction 2)";
   assertEquals(need.capabilities, ["bpf"]);
   assertEquals(need.maybe, [{ capability: "perfmon", because: [because] }]);
   assertEquals(need.toJSON()["maybe"], [{ capability: "perfmon", because: [because] }]);
@@ -198,13 +198,13 @@ Deno.test("plan names CAP_PERFMON where the verifier allows an instruction to it
   ]);
 });
 
-Deno.test("plan says which words constrain nothing", () => {
+Deno.test("plan warns about attach types that restrict nothing", () => {
   const warnings = (spec: ProgramSpec): string[] =>
     plan(object([], [spec])).notes
       .filter(({ level, subject }) => level === "warning" && subject !== "reads")
       .map(({ text }) => text);
   assert(
-    warnings(program("a", "xdp", { expectedAttachType: "xdp" }))[0]?.includes("constrains nothing"),
+    warnings(program("a", "xdp", { expectedAttachType: "xdp" }))[0]?.includes("restricts nothing"),
   );
   assertEquals(warnings(program("a", "sk_lookup", { expectedAttachType: "sk_lookup" })), []);
 });

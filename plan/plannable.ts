@@ -8,45 +8,45 @@ import type { Btf } from "../btf/btf.ts";
 import type { BtfExt } from "../btf/ext.ts";
 import type { ExternSpec, MapSpec, ProgramSpec } from "../object/spec/spec.ts";
 
-/** The part of an object that a plan looks at. `ObjectSpec` has it. */
+/** The part of an object that a plan reads; `ObjectSpec` has it. */
 export interface Plannable {
-  /** The object's name, for reasons. */
+  /** Name of the object, for reasons. */
   readonly name: string;
-  /** Maps, with the hidden ones. */
+  /** Its maps, internal ones included. */
   readonly maps: Iterable<MapSpec>;
-  /** Programs. */
+  /** Its programs. */
   readonly programs: Iterable<ProgramSpec>;
-  /** Kernel symbols and kernel functions that it refers to. */
+  /** The kernel symbols and kernel functions that it refers to. */
   readonly externs?: Iterable<ExternSpec> | undefined;
-  /** Functions that programs call. */
+  /** The functions that its programs call. */
   readonly subprograms?:
     | Iterable<{
-      /** Its name; static functions of several source files may share one. */
+      /** Name of the function; static functions of several source files may share one. */
       readonly name: string;
-      /** Eight bytes each. */
+      /** Its instructions, eight bytes each. */
       readonly instructions: Uint8Array;
-      /** Bytes from the start of `.text`: without it no call is followed to it. */
+      /** Offset in `.text` in bytes; without it, calls of the function are not followed. */
       readonly sectionOffset?: number | undefined;
-      /** Whether the verifier checks it on its own, by its types. */
+      /** Whether it is a global function, which the verifier checks separately. */
       readonly global?: boolean | undefined;
     }>
     | undefined;
-  /** What its functions refer to. */
+  /** The relocations of its functions. */
   readonly relocations?:
     | Iterable<{
-      /** The function. */
+      /** Name of the function. */
       readonly function: string;
-      /** `extern-call` for kernel functions. */
+      /** Kind of the relocation; `extern-call` for kernel functions. */
       readonly kind: string;
-      /** The name of what it refers to. */
+      /** Name of the target. */
       readonly target: string;
-      /** Counted from the function's start. */
+      /** Index of the instruction in the function. */
       readonly instruction?: number | undefined;
-      /** Bytes from the start of the target. */
+      /** Offset in the target in bytes. */
       readonly offset?: number | undefined;
     }>
     | undefined;
-  /** Its BTF, if it has any. */
+  /** Its BTF, if any. */
   readonly btf?: Btf | undefined;
   /** Its CO-RE relocations. */
   readonly btfExt?: Pick<BtfExt, "core"> | undefined;

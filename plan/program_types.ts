@@ -1,8 +1,8 @@
 /**
  * What each program type needs of a token and of capabilities, and where it attaches.
  *
- * Measured on Linux 6.12, 6.18 and 7.2 with a token that allows everything, one capability taken
- * away at a time.
+ * Measured on Linux 6.12, 6.18 and 7.2 with a token that allows everything, dropping one capability
+ * at a time.
  *
  * @module
  */
@@ -13,21 +13,24 @@ import type { AttachPlace, BpfCapability } from "./bpf_capability.ts";
 
 /** Facts of a program type. */
 export interface ProgramTypeFacts {
-  /** Needed for the load, beside `bpf`, which always is. */
+  /** Capabilities to load it, in addition to `bpf`, which is always needed. */
   readonly capabilities: readonly BpfCapability[];
-  /** Needed to attach it, beside those. */
+  /** Capabilities to attach it, in addition to those. */
   readonly attachCapabilities: readonly BpfCapability[];
   /** Where its programs attach. */
   readonly attaches: AttachPlace;
-  /** Whether the kernel checks at load that the expected attach type fits: where not, the attach word constrains nothing. */
+  /**
+   * Whether the kernel checks the expected attach type at load. If not, the delegated attach type
+   * restricts nothing.
+   */
   readonly attachTypeChecked: boolean;
-  /** Whether it is also loaded without an attach type, although some attach types are for it. */
+  /** Whether it also loads without an attach type, although it has some. */
   readonly loadsPlain: boolean;
-  /** What the kernel takes for attach type 0 (`bpf_prog_load_fixup_attach_type`). */
+  /** The attach type that the kernel substitutes for 0 (`bpf_prog_load_fixup_attach_type`). */
   readonly defaultAttachType: AttachTypeName | undefined;
   /**
-   * What the kernel compares with `delegate_attachs` at load: the expected attach type, or for struct_ops
-   * the number of the member, which is sent in its place.
+   * What the kernel compares with `delegate_attachs` at load: the expected attach type, or for
+   * struct_ops the index of the member, which is passed in the same field.
    */
   readonly attachWord: "attach-type" | "member";
 }
@@ -36,7 +39,7 @@ const NET: readonly BpfCapability[] = ["net_admin"];
 const PERF: readonly BpfCapability[] = ["perfmon"];
 const BOTH: readonly BpfCapability[] = ["net_admin", "perfmon"];
 
-/** What most types have. */
+/** Facts that most types share. */
 const USUAL = {
   capabilities: [],
   attachCapabilities: [],
@@ -93,16 +96,16 @@ const PROGRAM_TYPES: { readonly [type in ProgramTypeName]: Row } = {
   netfilter: { capabilities: NET, attaches: "network-namespaces", attachTypeChecked: true },
 };
 
-/** The facts of a program type; of one that this version does not know, the worst is assumed. */
+/** Returns the facts of a program type; for an unknown type, the most demanding ones. */
 export function programTypeFacts(type: ProgramTypeName | undefined): ProgramTypeFacts {
   return { ...USUAL, ...PROGRAM_TYPES[type ?? "unspec"] };
 }
 
 /**
- * The attach type that the kernel compares with `delegate_attachs` at load.
+ * Returns the attach type that the kernel compares with `delegate_attachs` at load.
  *
- * 0 is no "none": it is `cgroup_inet_ingress`, and programs that have no attach type need that word.
- * Two program types are fixed up first (`bpf_prog_load_fixup_attach_type`).
+ * 0 does not mean none: it is `cgroup_inet_ingress`, which programs without an attach type need.
+ * The kernel substitutes it for two program types first (`bpf_prog_load_fixup_attach_type`).
  *
  * @example
  * ```ts
@@ -121,13 +124,13 @@ export function comparedAttachType(
   return comparedAttachNumber(type, expected === undefined ? 0 : AttachType[expected]);
 }
 
-/** {@linkcode comparedAttachType} for the number of an expected attach type. */
+/** Returns {@linkcode comparedAttachType} for the number of an expected attach type. */
 export function comparedAttachNumber(type: ProgramTypeName | undefined, number: number): number {
   const { defaultAttachType } = programTypeFacts(type);
   return number === 0 && defaultAttachType !== undefined ? AttachType[defaultAttachType] : number;
 }
 
-/** Where a program attaches: as its type does, unless its attach type is narrower. */
+/** Returns where a program attaches: as its type does, unless its attach type is narrower. */
 export function programAttaches(
   type: ProgramTypeName,
   expected: AttachTypeName | undefined,

@@ -1,5 +1,6 @@
 /**
- * What a program's instructions say about the privileges that it needs: its helper calls and loops.
+ * Scans a program's instructions for helper calls and loops, which decide the privileges that it
+ * needs.
  *
  * @module
  */
@@ -7,17 +8,17 @@
 import { Helper, type HelperName, helperName, type ProgramTypeName } from "../uapi/enums.ts";
 import type { BpfCapability } from "./bpf_capability.ts";
 
-/** Bytes of an instruction. */
+/** Size of an instruction in bytes. */
 const INSTRUCTION = 8;
 /** `call`. */
 const CALL = 0x85;
 /** `exit`. */
 const EXIT = 0x95;
-/** `gotol`: its distance stands in imm. */
+/** `gotol`, whose distance is in the immediate. */
 const LONG_JUMP = 0x06;
-/** Load of 64 bits, which takes two slots. */
+/** `lddw`, which takes two instruction slots. */
 const LOAD_64 = 0x18;
-/** The class of loads that are no memory access of C, their mode bits, and the modes that read a packet. */
+/** Class BPF_LD, its mode bits, and its modes that read a packet. */
 const CLASS_LOAD = 0x00;
 const MODE = 0xe0;
 const PACKET_MODES: ReadonlySet<number> = new Set([0x20, 0x40]);
@@ -26,9 +27,11 @@ const CLASS_JUMP = 0x05;
 const CLASS_JUMP_32 = 0x06;
 
 /**
- * Helpers that the kernel gives only to a holder of CAP_PERFMON, in programs whose type does not need it
- * anyway. Measured on Linux 6.18 over all helpers and 14 program types: the same for all but syscall
- * programs, which may turn sockets into one another (`skc_to_…`) without.
+ * Helpers that the kernel gives only to holders of CAP_PERFMON, in program types that do not need
+ * it anyway.
+ *
+ * Measured on Linux 6.18 for all helpers and 14 program types. Only syscall programs differ: they
+ * may call `skc_to_…` without it.
  */
 const PERFMON_HELPERS: ReadonlySet<number> = new Set(
   [
@@ -64,7 +67,7 @@ const PERFMON_HELPERS: ReadonlySet<number> = new Set(
   ] as readonly number[],
 );
 
-/** Helpers that take the address of a function of the program: the kernel wants its BTF and func_info then. */
+/** Helpers that take a callback, for which the kernel requires BTF and func_info. */
 const CALLBACK_HELPERS: ReadonlySet<number> = new Set([
   Helper.for_each_map_elem,
   Helper.timer_set_callback,
@@ -73,7 +76,7 @@ const CALLBACK_HELPERS: ReadonlySet<number> = new Set([
   Helper.user_ringbuf_drain,
 ]);
 
-/** Helpers that read the memory of any process or of the kernel. */
+/** Helpers that read memory of other processes or of the kernel. */
 const READING_HELPERS: ReadonlySet<number> = new Set([
   Helper.probe_read,
   Helper.probe_read_str,
@@ -85,24 +88,24 @@ const READING_HELPERS: ReadonlySet<number> = new Set([
   Helper.copy_from_user_task,
 ]);
 
-/** What {@linkcode scanInstructions} found. */
+/** Result of {@linkcode scanInstructions}. */
 export interface InstructionScan {
-  /** Numbers of the helpers called, in ascending order. */
+  /** Numbers of the called helpers, in ascending order. */
   readonly helpers: readonly number[];
-  /** Whether a jump goes backwards: a loop that the verifier walks through. */
+  /** Whether a jump goes backward: a loop, which the verifier unrolls. */
   readonly loops: boolean;
   /**
-   * Whether it may leave a function other than by its end: a tail call, or a packet load of the old kind.
-   * In a function that another calls, the kernel allows it only with BTF (`check_abnormal_return`).
+   * Whether a function may be left other than by its exit: by a tail call, BPF_LD_ABS or
+   * BPF_LD_IND. In a called function, the kernel allows this only with BTF
+   * (`check_abnormal_return`).
    */
   readonly abnormalReturn: boolean;
 }
 
 /**
- * Finds the helper calls and backward jumps of instructions (eight bytes each, little-endian).
+ * Finds helper calls and backward jumps in instructions of eight bytes, little-endian.
  *
- * Bytes that are no whole instruction are left alone: saying what is wrong with them is the verifier's
- * part.
+ * Ignores a trailing incomplete instruction, which the verifier reports.
  */
 export function scanInstructions(code: Uint8Array): InstructionScan {
   const view = new DataView(code.buffer, code.byteOffset, code.byteLength);
@@ -117,7 +120,7 @@ export function scanInstructions(code: Uint8Array): InstructionScan {
     }
     if (opcode === CALL) {
       const source = view.getUint8(at + 1) >> 4;
-      // A call with source 0 is a helper's; 1 is a function of the program, 2 a kernel function.
+      // Source 0 marks a helper call, 1 a call of a program function, 2 a kernel function.
       if (source === 0) helpers.add(view.getInt32(at + 4, true));
       continue;
     }
@@ -133,14 +136,14 @@ export function scanInstructions(code: Uint8Array): InstructionScan {
   return { helpers: [...helpers].sort((left, right) => left - right), loops, abnormalReturn };
 }
 
-/** A helper by name, or by number where this version has no name. */
+/** Returns the name of a helper; `#number` when this version has no name for it. */
 export function helperText(number: number): HelperName | `#${number}` {
   return helperName(number) ?? `#${number}`;
 }
 
 /**
- * The capability that a helper needs inside the user namespace beside CAP_BPF, if any; without `type`, what
- * it needs in most.
+ * Returns the capability that a helper needs in the user namespace in addition to CAP_BPF, if any;
+ * without `type`, what it needs in most program types.
  */
 export function helperCapability(
   number: number,
@@ -151,12 +154,12 @@ export function helperCapability(
   return PERFMON_HELPERS.has(number) ? "perfmon" : undefined;
 }
 
-/** Whether a helper takes a function of the program. */
+/** Returns whether a helper takes a callback. */
 export function helperTakesCallback(number: number): boolean {
   return CALLBACK_HELPERS.has(number);
 }
 
-/** Whether a helper reads memory of other processes or of the kernel. */
+/** Returns whether a helper reads memory of other processes or of the kernel. */
 export function helperReadsMemory(number: number): boolean {
   return READING_HELPERS.has(number);
 }

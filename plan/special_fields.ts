@@ -1,5 +1,5 @@
 /**
- * The fields of a map's value that only their own helpers may touch: locks, timers, kernel pointers.
+ * Finds fields of a map's value that only helpers may access: locks, timers, kernel pointers.
  *
  * @module
  */
@@ -7,17 +7,17 @@
 import type { Btf } from "../btf/btf.ts";
 import type { MapSpec } from "../object/spec/spec.ts";
 
-/** One field. */
+/** A special field. */
 export interface SpecialField {
-  /** Its type: `bpf_spin_lock`, `kptr`. */
+  /** Its type, for example `bpf_spin_lock` or `kptr`. */
   readonly name: string;
-  /** Bytes from the start of the value. */
+  /** Offset in the value in bytes. */
   readonly offset: number;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
 }
 
-/** Structs that the kernel looks for in a map's value: without BTF it does not see them. */
+/** Structs that the kernel recognizes in a map's value, by BTF. */
 export const SPECIAL_STRUCTS: ReadonlySet<string> = new Set([
   "bpf_spin_lock",
   "bpf_res_spin_lock",
@@ -39,15 +39,15 @@ export const POINTER_TAGS: ReadonlySet<string> = new Set([
   "uptr",
 ]);
 
-/** Deeper than this no kernel looks. */
+/** Nesting depth; the kernel searches no deeper. */
 const DEEPEST = 8;
-/** More elements of an array of such structs than this are not listed. */
+/** Listed elements per array of such structs. */
 const MOST_ELEMENTS = 64;
 const POINTER_SIZE = 8;
 
 const known = new WeakMap<MapSpec, readonly SpecialField[]>();
 
-/** The special fields of a map's value, by its BTF. */
+/** Returns the special fields of a map's value, found in its BTF. */
 export function specialFields(btf: Btf | undefined, map: MapSpec): readonly SpecialField[] {
   if (btf === undefined || map.valueTypeId === 0) return [];
   let fields = known.get(map);
@@ -56,7 +56,7 @@ export function specialFields(btf: Btf | undefined, map: MapSpec): readonly Spec
     try {
       collect(btf, map.valueTypeId, 0, 0, found);
     } catch {
-      // Types that cannot be read: the kernel refuses them too.
+      // The kernel refuses invalid types too.
     }
     known.set(map, fields = found);
   }

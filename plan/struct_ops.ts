@@ -1,6 +1,6 @@
 /**
- * Which member of a struct each struct_ops program implements: the kernel compares its number with
- * `delegate_attachs`.
+ * Finds the struct member that each struct_ops program implements; the kernel compares its index
+ * with `delegate_attachs`.
  *
  * @module
  */
@@ -11,19 +11,19 @@ import type { CompositeType } from "../btf/types.ts";
 import type { MapSpec } from "../object/spec/spec.ts";
 import type { Plannable } from "./plannable.ts";
 
-/** A member. */
+/** A member of a struct_ops struct. */
 export interface StructOpsMember {
-  /** Its number in the struct. */
+  /** Its index in the struct. */
   readonly index: number;
-  /** The struct's name. */
+  /** Name of the struct. */
   readonly struct: string;
-  /** Its name. */
+  /** Name of the member. */
   readonly name: string;
-  /** Whether the kernel's own struct was looked at. */
+  /** Whether the index is from the kernel's struct rather than the object's. */
   readonly certain: boolean;
 }
 
-/** The members by the names of the programs that implement them. */
+/** Returns the members by the names of the programs that implement them. */
 export function structOpsMembers(
   object: Plannable,
   maps: readonly MapSpec[],
@@ -41,7 +41,7 @@ export function structOpsMembers(
     const kernel = theirs ?? own;
     for (const { member, program } of map.structOps.programs()) {
       const index = kernel.members.findIndex(({ name }) => name === member);
-      // A member that the kernel does not have: its program is not loaded.
+      // Without the member in the kernel, the program is not loaded.
       if (index >= 0) {
         members.set(program, { index, struct, name: member, certain: theirs !== undefined });
       }

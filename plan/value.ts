@@ -1,5 +1,5 @@
 /**
- * What a register or a slot of the stack may hold, as the verifier sees it.
+ * What a register or a stack slot may hold, as the verifier sees it.
  *
  * @module
  */
@@ -8,9 +8,13 @@ import type { MapSpec } from "../object/spec/spec.ts";
 import type { CodeFunction } from "./functions.ts";
 
 /**
- * What kind of thing it is. `unset`: nothing was written there. `stale`: a pointer into a packet or slice
- * that a call has made invalid. `object`: a kernel object by its BTF. `memory`: bytes that are no map's.
- * `any`: not followed.
+ * Kind of a value.
+ *
+ * - `unset`: never written.
+ * - `stale`: a packet or slice pointer that a call invalidated.
+ * - `object`: a kernel object with BTF.
+ * - `memory`: bytes outside maps.
+ * - `any`: not tracked.
  */
 export type ValueKind =
   | "unset"
@@ -33,21 +37,23 @@ export type ValueKind =
 
 /** One value. */
 export interface Value {
-  /** What it is. */
+  /** Its kind. */
   readonly kind: ValueKind;
-  /** The least number, or offset of a pointer. */
+  /** Lower bound of the number or pointer offset. */
   readonly low: number;
-  /** The greatest. */
+  /** Upper bound of the number or pointer offset. */
   readonly high: number;
-  /** Whether the range is that of several paths, on each of which it may be one number. */
+  /** Whether the range joins several paths, on each of which it may be one number. */
   readonly joined: boolean;
-  /** Where a pointer that may be null is from: copies share it. 0 for one that is not null. */
+  /**
+   * Identifies the origin of a pointer that may be null; copies share it. 0 when it is not null.
+   */
   readonly nullable: number;
-  /** The map, of `map` and `map-value`. */
+  /** The map, for `map` and `map-value`. */
   readonly map?: MapSpec | undefined;
-  /** The frame, of `stack`. */
+  /** The frame, for `stack`. */
   readonly frame?: number | undefined;
-  /** The function, of `function`. */
+  /** The function, for `function`. */
   readonly function?: CodeFunction | undefined;
 }
 
@@ -55,7 +61,7 @@ function plain(kind: ValueKind): Value {
   return { kind, low: 0, high: 0, joined: false, nullable: 0 };
 }
 
-/** Values without more to them. */
+/** Values without further facts. */
 export const UNSET: Value = plain("unset");
 export const STALE: Value = plain("stale");
 export const ANY: Value = plain("any");
@@ -67,15 +73,15 @@ export const OBJECT: Value = plain("object");
 export const SOCKET: Value = plain("socket");
 export const MEMORY: Value = plain("memory");
 export const ARENA: Value = plain("arena");
-/** Any number at all. */
+/** Any number. */
 export const NUMBER: Value = { ...plain("number"), low: -Infinity, high: Infinity };
 
-/** A number that is known. */
+/** Returns a known number. */
 export function constant(value: number): Value {
   return range(value, value);
 }
 
-/** A number within bounds. */
+/** Returns a number within bounds. */
 export function range(low: number, high: number, joined: boolean = false): Value {
   const safe = Number.isSafeInteger(low) && Number.isSafeInteger(high);
   if (safe) return { kind: "number", low, high, joined, nullable: 0 };
@@ -88,22 +94,22 @@ export function range(low: number, high: number, joined: boolean = false): Value
   };
 }
 
-/** A pointer of a kind. */
+/** Returns a pointer of a kind. */
 export function pointer(kind: ValueKind, more: Partial<Value> = {}): Value {
   return { ...plain(kind), ...more };
 }
 
-/** Whether it is one number. */
+/** Returns whether the value is one known number. */
 export function isConstant({ kind, low, high }: Value): boolean {
   return kind === "number" && low === high;
 }
 
-/** Whether it is a pointer for certain: also one that may be null. */
+/** Returns whether the value is certainly a pointer, which may still be null. */
 export function isPointer({ kind }: Value): boolean {
   return kind !== "number" && kind !== "unset" && kind !== "stale" && kind !== "any";
 }
 
-/** Whether two values are the same. */
+/** Returns whether two values are equal. */
 export function sameValue(left: Value, right: Value): boolean {
   return left === right ||
     left.kind === right.kind && left.low === right.low && left.high === right.high &&
@@ -111,7 +117,7 @@ export function sameValue(left: Value, right: Value): boolean {
       left.map === right.map && left.frame === right.frame && left.function === right.function;
 }
 
-/** What holds for both. `wide` gives up bounds that grow. */
+/** Returns the facts that hold for both values; `wide` makes growing bounds infinite. */
 export function joinValues(left: Value, right: Value, wide: boolean): Value {
   if (left === right) return left;
   if (

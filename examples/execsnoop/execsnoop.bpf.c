@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tells who starts which program, the moment the kernel has switched to it.
+// Reports every program execution, after the kernel has switched to the new program.
 #include "bpf.h"
 
 struct task_struct {
@@ -26,10 +26,10 @@ struct {
 } events SEC(".maps") EVENT_TYPE(event);
 // #endregion map
 
-/* Settable before load: report this user only. -1 is everybody. */
+/* Settable before load: report this uid only; -1 reports all. */
 const volatile int target_uid = -1;
 
-/* Events that found the ring buffer full. */
+/* Events lost because the ring buffer was full. */
 __u64 dropped;
 
 static __noinline void describe(struct event *event, struct task_struct *task, const char *file)

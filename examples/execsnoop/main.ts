@@ -38,7 +38,7 @@ export async function execsnoop(options: ExecsnoopOptions = {}): Promise<number>
   if (options.uid !== undefined) spec.variables.get("target_uid").set(options.uid);
   using object = await BpfObject.load(spec);
   const { token } = object;
-  if (token === undefined) console.log("    no token is used: loaded with this user's own rights");
+  if (token === undefined) console.log("    no token is used: loaded with this user's privileges");
   else console.log(`    token found: ${token.source}`);
   const program = object.programs.get("handle_exec");
   console.log(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Counts how many programs were started.
+// Counts program executions.
 #include "bpf.h"
 
 __u64 started;

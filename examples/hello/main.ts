@@ -1,4 +1,4 @@
-// Counts the programs that start anywhere on this machine, for five seconds.
+// Counts the programs started on this machine for five seconds.
 //
 //     sudo deno run --allow-ffi --allow-read examples/hello/main.ts
 import { BpfObject } from "@skep/skep";

@@ -1,5 +1,5 @@
 /**
- * Shows TCP connections as they open and close, read from the kernel's own `struct sock` with CO-RE.
+ * Shows TCP connections as they open and close, read from the kernel's `struct sock` with CO-RE.
  *
  *     sudo deno run --allow-ffi --allow-read examples/tcp_connections/main.ts
  *
@@ -10,7 +10,7 @@
 
 import { BpfObject } from "@skep/skep";
 
-/** `struct event` of tcp_connections.bpf.c, as it is decoded: enumerations by name, bytes as bytes. */
+/** `struct event` of tcp_connections.bpf.c, decoded: enumerations by name, addresses as bytes. */
 interface StateEvent {
   readonly pid: number;
   readonly from: string;
@@ -25,7 +25,9 @@ interface StateEvent {
 
 const inet = 2;
 
-/** Loads, attaches, and prints events until it is time to end; answers how many there were. */
+/**
+ * Loads and attaches the program, and prints events until a limit is reached; returns their number.
+ */
 export async function tcpConnections(
   options: {
     readonly count?: number | undefined;
@@ -48,7 +50,7 @@ export async function tcpConnections(
     console.log(`${pid}  ${event.comm.padEnd(16)}  ${change}  ${local} → ${remote}`);
     if (++seen === options.count) break;
   }
-  console.log(`\n${seen} changes of state`);
+  console.log(`\n${seen} state changes`);
   return seen;
 }
 
@@ -58,7 +60,7 @@ function endpoint(family: number, address: Uint8Array, port: number): string {
     { length: 8 },
     (_, index) => address.subarray(index * 2, index * 2 + 2).toHex().replace(/^0{1,3}/, ""),
   );
-  // The first run of zero groups, as people write it.
+  // Shortens the first run of zero groups (RFC 5952).
   return `[${groups.join(":").replace(/(?:^|:)0(?::0)+(?::|$)/, "::")}]:${port}`;
 }
 

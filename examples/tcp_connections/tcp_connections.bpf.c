@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tells of every TCP connection that opens or closes, read from the kernel's own struct sock.
+// Reports every TCP connection that opens or closes, read from the kernel's struct sock.
 #include "bpf.h"
 
 #define AF_INET 2
@@ -71,7 +71,7 @@ static __noinline void describe(struct event *event, struct sock_common *common)
 		*(__be32 *)event->local_address = common->skc_rcv_saddr;
 		*(__be32 *)event->remote_address = common->skc_daddr;
 	} else if (event->family == AF_INET6 && bpf_core_field_exists(common->skc_v6_daddr)) {
-		/* A kernel without IPv6 has no such fields: the branch is dead there. */
+		/* Without IPv6 in the kernel these fields are missing, and CO-RE removes the branch. */
 		for (int i = 0; i < 16; i++) {
 			event->local_address[i] = common->skc_v6_rcv_saddr.in6_u.u6_addr8[i];
 			event->remote_address[i] = common->skc_v6_daddr.in6_u.u6_addr8[i];

@@ -1,12 +1,11 @@
 /**
- * Counts packets with XDP, in a network namespace of its own: nothing of this machine's network is
- * touched.
+ * Counts packets with XDP in a new network namespace, so that this machine's network is not affected.
  *
  *     sudo deno run -A examples/xdp_count/main.ts
  *
- * Started by root, it starts itself again in a sandbox: a new network namespace, an ordinary user, and
- * a token that allows what the plan says. There it attaches to the loopback interface, sends itself
- * packets, and reads a counter per CPU.
+ * As root, it restarts itself in a sandbox: with a new network namespace, an unprivileged user, and a
+ * token for the planned delegation. There it attaches to the loopback interface, sends packets to
+ * itself, and reads per-CPU counters.
  *
  * @module
  */
@@ -16,13 +15,13 @@ import { BpfObject, openObject, type PerCpuMap, plan, runInSandbox } from "@skep
 const object = new URL("xdp_count.bpf.o", import.meta.url);
 const packets = 100;
 
-/** `struct counter` of xdp_count.bpf.c. */
+/** `struct counter` of xdp_count.bpf.c, decoded. */
 interface Counter {
   readonly packets: bigint;
   readonly bytes: bigint;
 }
 
-/** Attaches to the loopback interface, sends packets to it, prints what was counted. */
+/** Attaches to the loopback interface, sends packets to it, and prints the counters. */
 async function count(): Promise<void> {
   using loaded = await BpfObject.load(object);
   using _link = loaded.programs.get("count").attach({ interface: "lo" });
@@ -44,7 +43,7 @@ async function count(): Promise<void> {
   }
 }
 
-/** UDP datagrams to a socket of our own; each passes the loopback interface once. */
+/** Sends UDP datagrams to a local socket; each passes the loopback interface once. */
 async function sendPackets(): Promise<void> {
   const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
   for (let i = 0; i < packets; i++) {
@@ -54,7 +53,7 @@ async function sendPackets(): Promise<void> {
   socket.close();
 }
 
-/** Starts this file again as an ordinary user in a namespace of its own. */
+/** Restarts this file as an unprivileged user in a sandbox. */
 async function start(): Promise<number> {
   const need = plan(await openObject(object));
   console.log(`delegated: ${need.toMountOptions()}`);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Counts packets and bytes by Ethernet protocol, one counter per CPU, so that none waits for another.
+// Counts packets and bytes by Ethernet protocol, with one counter per CPU to avoid contention.
 #include "bpf.h"
 
 #define ETH_P_IP 0x0800

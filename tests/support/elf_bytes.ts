@@ -1,5 +1,5 @@
 /**
- * ELF files made by hand, for tests of what no compiler here writes.
+ * Builds ELF files byte by byte, for tests of files that no compiler here produces.
  *
  * @module
  */
@@ -9,7 +9,7 @@ export interface SectionBytes {
   readonly name: string;
   readonly type: number;
   readonly data?: Uint8Array | undefined;
-  /** `sh_size` where it is not the data's. */
+  /** `sh_size`, when it differs from the size of the data. */
   readonly size?: number | undefined;
   readonly flags?: number | undefined;
   readonly link?: number | undefined;
@@ -27,16 +27,16 @@ export interface SymbolBytes {
   readonly size?: number | undefined;
 }
 
-/** What {@linkcode elfBytes} puts into the header. */
+/** Header fields of {@linkcode elfBytes}. */
 export interface ElfHeaderBytes {
   readonly littleEndian?: boolean | undefined;
   readonly type?: number | undefined;
   readonly machine?: number | undefined;
-  /** Writes `e_shnum` and `e_shstrndx` as a file with more than 0xfeff sections does. */
+  /** Writes `e_shnum` and `e_shstrndx` as in a file with more than 0xfeff sections. */
   readonly extended?: boolean | undefined;
 }
 
-/** A relocatable object with these sections; section 0 and the table of names are added. */
+/** Returns a relocatable object with these sections; adds section 0 and the section name table. */
 export function elfBytes(
   sections: readonly SectionBytes[],
   header: ElfHeaderBytes = {},
@@ -88,7 +88,7 @@ export function elfBytes(
   return bytes;
 }
 
-/** The contents of a symbol table; the empty first symbol is added. */
+/** Returns the contents of a symbol table; adds the null symbol. */
 export function symbolBytes(
   symbols: readonly SymbolBytes[],
   littleEndian = true,

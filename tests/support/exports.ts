@@ -1,5 +1,5 @@
 /**
- * Finds exports that nobody uses, by reading the source.
+ * Finds unused exports by reading the sources.
  *
  * @module
  */
@@ -8,18 +8,18 @@
 interface Uses {
   /** `path#name`: the files that import it. */
   readonly imported: Map<string, Set<string>>;
-  /** `path#name`: the `mod.ts` files that export it again by its name. */
+  /** `path#name`: the `mod.ts` files that re-export it by name. */
   readonly named: Map<string, Set<string>>;
-  /** `mod.ts` files and what they export again whole. */
+  /** `mod.ts` files and the files that they re-export completely. */
   readonly whole: readonly (readonly [from: string, to: string])[];
 }
 
-/** The source without comments. */
+/** Returns the source without comments. */
 function withoutComments(source: string): string {
   return source.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/[^\n]*/gm, " ");
 }
 
-/** The path below the root that a specifier means in a file. */
+/** Resolves a specifier in a file to a path relative to the root. */
 function target(from: string, specifier: string): string {
   const own = /^@skep\/skep\/?(.*)$/.exec(specifier);
   if (own !== null) return own[1] === "" ? "mod.ts" : `${own[1]}/mod.ts`;
@@ -28,7 +28,7 @@ function target(from: string, specifier: string): string {
     : specifier;
 }
 
-/** The names in the braces of an import or export statement. */
+/** Returns the names in the braces of an import or export statement. */
 function names(list: string): string[] {
   return list.split(",").map((each) =>
     each.trim().replace(/^type\s+/, "").replace(/\s+as\s[\s\S]*$/, "")
@@ -71,7 +71,7 @@ function usesOf(files: ReadonlyMap<string, string>): Uses {
     for (const [, specifier = ""] of code.matchAll(/^export (?:type )?\* from "([^"]+)"/gm)) {
       whole.push([from, target(from, specifier)]);
     }
-    // Examples in comments are users too: they import from entry points.
+    // Examples in comments import from entry points, and count as users.
     const examples = /\bimport\s+(?:type\s+)?\{([^{}]*)\}\s*from\s*"(@skep\/skep[^"]*)"/g;
     for (const [, list = "", specifier = ""] of source.matchAll(examples)) {
       for (const name of names(list.replaceAll("*", ""))) {
@@ -82,7 +82,7 @@ function usesOf(files: ReadonlyMap<string, string>): Uses {
   return { imported, named, whole };
 }
 
-/** Whether a file is there for tests, or shows how the library is used. */
+/** Returns whether a file belongs to tests or examples. */
 function isOutside(path: string): boolean {
   return path.endsWith("_test.ts") || /^(tests|bench|examples)\/|\/testdata\//.test(path);
 }
@@ -99,7 +99,7 @@ export function deadExports(files: ReadonlyMap<string, string>): string[] {
   const { imported, named, whole } = usesOf(files);
   const users = (path: string, name: string): string[] => {
     const found = [...imported.get(`${path}#${name}`) ?? []];
-    // Whoever imports it from a mod.ts that passes it on.
+    // Files that import it from a mod.ts that re-exports it.
     for (const mod of named.get(`${path}#${name}`) ?? []) found.push(...users(mod, name));
     for (const [mod, from] of whole) if (from === path) found.push(...users(mod, name));
     return found;

@@ -1,22 +1,22 @@
 /**
- * Fields of a struct of a BTF with those of the structs within it, as `uapi/` has them.
+ * Flattens the fields of a BTF struct and its nested structs, as `uapi/` lists them.
  *
  * @module
  */
 
 import type { Btf } from "../../btf/mod.ts";
 
-/** A field of a struct, or of one within it. */
+/** A field of a struct or of a nested one. */
 export interface FlatField {
-  /** Its name with those of the structs around it: `link_create_attach_type`. */
+  /** Its name, joined with those of the outer members: `link_create_attach_type`. */
   readonly name: string;
-  /** The same as C writes it: `link_create.attach_type`. */
+  /** Its path in C: `link_create.attach_type`. */
   readonly path: string;
-  /** As in the layouts. */
+  /** The field as in the layouts. */
   readonly field: readonly number[];
 }
 
-/** The fields of a struct or union, those of nested ones under `outer_inner`. */
+/** Returns the fields of a struct or union; those of nested ones as `outer_inner`. */
 export function flatFields(
   btf: Btf,
   id: number,
@@ -30,14 +30,14 @@ export function flatFields(
     const { kind } = btf.type(btf.resolve(member.type));
     const path = member.name === "" ? outer : [...outer, member.name];
     if (kind === "struct" || kind === "union") return flatFields(btf, member.type, at, path);
-    // What is reserved shrinks from version to version; so does a struct sockaddr's data.
+    // Reserved fields shrink from version to version, and so does the data of struct sockaddr.
     if (member.name === "" || /^_.*(spare|reserved|pad|__res)|^sa_data$/.test(member.name)) {
       return [];
     }
     const size = btf.size(member.type);
     const field = member.bitSize === 0
       ? [at / 8, size]
-      // The word that holds the bits, aligned to its size.
+      // The storage unit of the bitfield, aligned to its size.
       : [Math.floor(at / (size * 8)) * size, size, at % (size * 8), member.bitSize];
     return [{ name: path.join("_"), path: path.join("."), field }];
   });

@@ -58,8 +58,8 @@ const members = [
 ] as const;
 
 /**
- * The structs of each generated file, and the C header that defines them; `undefined` where none does.
- * `kernel=header` for a struct with another name in the header.
+ * The structs of each generated file, and the C header that defines them; `undefined` when none
+ * does. `kernel=header` when the header has another name.
  */
 export const structFiles: readonly {
   readonly file: string;

@@ -177,7 +177,7 @@ async function errnoText(root: string): Promise<string> {
     numbers.push([name, Number(number)]);
   }
   const seen = new Set<number>();
-  // Of two names of a number (EAGAIN and EWOULDBLOCK) the first is the common one.
+  // Of two names of a number (EAGAIN and EWOULDBLOCK), the first is the usual one.
   const unique = numbers.sort(([, a], [, b]) => a - b).filter(([, number]) => {
     if (seen.has(number)) return false;
     seen.add(number);

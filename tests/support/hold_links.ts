@@ -1,6 +1,6 @@
 /**
- * A child for lifetime tests: attaches many kinds, tells their ids, and ends as it is told: by waiting to
- * be killed, by an error that nobody catches, or by leaving its scope.
+ * A child process for lifetime tests: attaches programs of many kinds, prints their ids, and ends
+ * as requested: by waiting to be killed, by an uncaught error, or by leaving its scope.
  *
  * @module
  */
@@ -14,11 +14,11 @@ const kernel = linuxKernel();
 
 /** What the child prints. */
 export interface HeldLinks {
-  /** Ids of links. */
+  /** Ids of its links. */
   readonly links: readonly number[];
-  /** Ids of programs. */
+  /** Ids of its programs. */
   readonly programs: readonly number[];
-  /** Ids of maps. */
+  /** Ids of its maps. */
   readonly maps: readonly number[];
 }
 

@@ -1,5 +1,5 @@
 /**
- * Hooks for tests: the fixture with one program per kind, and places of the test's own to attach it to.
+ * Support for hook tests: the fixture with one program per kind, and targets created for the test.
  *
  * @module
  */
@@ -28,41 +28,41 @@ const kernel = linuxKernel();
 const ARM = kernel.machine.machine === "aarch64";
 
 /**
- * The token by which tests of hooks load: none, or, in the process that `tests/token/hooks_test.ts`
- * starts, the one that it finds.
+ * The token option of hook tests: none, or "auto" in the process that `tests/token/hooks_test.ts`
+ * starts.
  */
 export const hookToken: "auto" | false =
   Deno.build.os === "linux" && Deno.env.has("SKEP_HOOKS_WITH_TOKEN") ? "auto" : false;
 
-/** The number of getpgid(2): a system call that nothing else here makes. */
+/** Number of getpgid(2), which nothing else in the tests calls. */
 export const GETPGID: number = systemCalls.getpgid;
 const { O_DIRECTORY } = architectures[Deno.build.arch];
 
-/** The pid of this process as BPF programs see it: in a sandbox not the one of its pid namespace. */
+/** Returns this process's pid in the initial pid namespace, as BPF programs see it. */
 export function outerPid(): number {
   return Number(Deno.env.get("SKEP_SANDBOX_PID") ?? Deno.pid);
 }
 
-/** Makes the system call that tracing programs look for; answers what the kernel answered. */
+/** Calls getpgid(2), which tracing programs count, and returns its result. */
 export function callGetpgid(): number {
   return kernel.call(GETPGID, Deno.pid);
 }
 
 /** A loaded program of `hooks.bpf.c`. */
 export interface Hook extends Disposable {
-  /** Its object. */
+  /** The object. */
   readonly object: BpfObject;
   /** The program. */
   readonly program: Program;
-  /** How often it ran, for whom it looks. */
+  /** Number of runs for the watched process. */
   readonly hits: number;
-  /** What it saw last. */
+  /** The last value that it recorded. */
   readonly value: bigint;
-  /** Sets what it answers. */
+  /** Sets the program's return value. */
   verdict(number: number): void;
 }
 
-/** Loads one program of the fixture, and others beside it. */
+/** Loads one program of the fixture, and optionally others. */
 export async function loadHook(
   name: string,
   options: {
@@ -75,7 +75,7 @@ export async function loadHook(
   for (const program of [name, ...options.also ?? []]) {
     const wanted = spec.programs.get(program);
     wanted.autoload = true;
-    // The fixture names the functions of x86-64.
+    // The fixture has the function names of x86-64.
     const plan = wanted.attach as { function?: string | undefined; pattern?: string | undefined };
     if (ARM && plan.function !== undefined) plan.function = plan.function.replace("x64", "arm64");
     if (ARM && plan.pattern !== undefined) plan.pattern = plan.pattern.replace("x64", "arm64");
@@ -100,8 +100,8 @@ export async function loadHook(
 }
 
 /**
- * Ids of all links of the machine that belong to one of these programs; of a process that has nothing
- * but a token, of all links that it holds.
+ * Returns the ids of all links to these programs; in a process with only a token, of all links that
+ * it holds.
  */
 export function linksOf(programIds: readonly number[]): number[] {
   const found: number[] = [];
@@ -126,9 +126,9 @@ export function linksOf(programIds: readonly number[]): number[] {
   return found;
 }
 
-/** A network namespace of the test's own, with `lo` up; disposing of it goes back. */
+/** Enters a new network namespace with `lo` up; disposal returns to the previous one. */
 export function enterNetworkNamespace(): Disposable {
-  // The thread's, not the process's: unshare(2) moves the calling thread alone, and JS stays on it.
+  // unshare(2) moves only the calling thread, which is the one that JavaScript runs on.
   const before = kernel.open("/proc/thread-self/ns/net");
   if (before < 0) throw new Error(`cannot open the network namespace: ${before}`);
   const back = {
@@ -146,13 +146,13 @@ export function enterNetworkNamespace(): Disposable {
   return back;
 }
 
-/** Runs a function in a network namespace of its own, with `lo` up; leaves it behind. */
+/** Runs a function in a new network namespace with `lo` up, and returns to the previous one. */
 export async function inNetworkNamespace<T>(body: () => T | Promise<T>): Promise<T> {
   using _namespace = enterNetworkNamespace();
   return await body();
 }
 
-/** Switches a network interface on. */
+/** Sets a network interface up. */
 export function setInterfaceUp(index: number): void {
   const message = new NetlinkMessage(RTM_NEWLINK, REQUEST_ACK)
     .u8(0, 0).u16(0).u32(index, IFF_UP, IFF_UP).build();
@@ -160,7 +160,10 @@ export function setInterfaceUp(index: number): void {
   if (result < 0) throw new Error(`cannot switch on interface ${index}: ${result}`);
 }
 
-/** Makes a network interface of a kind (`veth`, `dummy`, `netkit`) with so many queues to send; answers zero or `-errno`. */
+/**
+ * Creates a network interface of a kind (`veth`, `dummy`, `netkit`) with a number of transmit
+ * queues; returns 0 or `-errno`.
+ */
 export function addInterface(name: string, kind: string, queues: number = 1): number {
   const message = new NetlinkMessage(RTM_NEWLINK, REQUEST_ACK | NLM_F_CREATE | NLM_F_EXCL)
     .u8(0, 0).u16(0).u32(0, 0, 0)
@@ -171,21 +174,21 @@ export function addInterface(name: string, kind: string, queues: number = 1): nu
   return kernel.netlink(message.build()).result;
 }
 
-/** Names of the network interfaces of this thread's namespace, `lo` left out. */
+/** Returns the interface names of this thread's network namespace, without `lo`. */
 export function interfaces(): string[] {
   const { bytes } = kernel.readFile("/proc/thread-self/net/dev");
   return [...new TextDecoder().decode(bytes).matchAll(/^\s*([^\s:]+):/gm)]
     .map(([, name = ""]) => name).filter((name) => name !== "lo");
 }
 
-/** Where cgroup version 2 is mounted. */
+/** Returns the mount point of cgroup version 2. */
 export function cgroupRoot(): string | undefined {
   const mounts = new TextDecoder().decode(kernel.readFile("/proc/self/mounts").bytes);
   return mounts.split("\n").map((line) => line.split(" ")).find(([, , type]) => type === "cgroup2")
     ?.[1];
 }
 
-/** Runs a function with this process in a cgroup of its own, and takes the cgroup away. */
+/** Runs a function with this process in a new cgroup, and removes the cgroup. */
 export async function inCgroup<T>(body: (path: string) => T | Promise<T>): Promise<T> {
   const root = cgroupRoot();
   if (root === undefined) throw new Error("cgroup version 2 is not mounted");
@@ -212,12 +215,16 @@ function enter(cgroup: string): void {
   if (result < 0) throw new Error(`cannot enter the cgroup ${cgroup}: ${result}`);
 }
 
-/** A descriptor of a directory, to be closed by the caller. */
+/** Opens a directory; the caller closes the descriptor. */
 export function openDirectory(path: string): number {
   return kernel.open(path, O_DIRECTORY);
 }
 
-/** Calls back until the condition holds, or throws after some time. */
+/**
+ * Polls until the condition holds.
+ *
+ * @throws {Error} after a timeout.
+ */
 export async function until(condition: () => boolean, what: string): Promise<void> {
   const end = performance.now() + 60_000;
   while (!condition()) {
@@ -226,7 +233,7 @@ export async function until(condition: () => boolean, what: string): Promise<voi
   }
 }
 
-/** A TCP socket that is bound to nothing, to be closed by the caller. */
+/** Creates an unbound TCP socket; the caller closes it. */
 export function openSocket(): number {
   return kernel.call(systemCalls.socket, AF_INET, SOCK_STREAM, 0);
 }

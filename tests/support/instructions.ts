@@ -1,12 +1,12 @@
 /**
- * Instructions for tests, field by field.
+ * Encodes instructions field by field.
  *
  * @module
  */
 
 import { type Instruction, INSTRUCTION_SIZE } from "../../object/code/instruction.ts";
 
-/** An instruction's eight bytes; fields are cut to their widths. */
+/** Returns an instruction's eight bytes; fields are truncated to their widths. */
 export function encodeInstruction(instruction: Instruction): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(INSTRUCTION_SIZE);
   const view = new DataView(bytes.buffer);

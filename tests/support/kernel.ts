@@ -1,6 +1,6 @@
 /**
- * Tests that need a kernel: skipped where it cannot be used, with the reason in the name, and checked
- * for descriptors left open.
+ * Registers tests on the real kernel: skipped with a reason where they cannot run, and checked for
+ * leaked descriptors.
  *
  * @module
  */
@@ -18,35 +18,35 @@ import {
 import { inTracefs, whyNoTracefs } from "./tracefs.ts";
 import { CAP_BPF, CAP_SYS_ADMIN } from "../../uapi/processes.ts";
 
-/** What a test needs besides CAP_BPF. */
+/** What a test needs in addition to CAP_BPF. */
 export interface KernelNeeds {
-  /** Effective user 0. */
+  /** Effective uid 0. */
   readonly root?: boolean | undefined;
   /**
-   * What the kernel has to have, by kind and name in `loader/requirements.ts`: `["hook", "tcx"]`. The
-   * test is skipped on a kernel that is older than the table says, or built without; on any other it
-   * runs, and fails when the feature is not there.
+   * A feature, by kind and name in `loader/requirements.ts`: `["hook", "tcx"]`. The test is skipped
+   * on a kernel that is too old or built without it; on any other it runs, and fails when the
+   * feature is missing.
    */
   readonly feature?: readonly [RequirementKind, string] | undefined;
-  /** Options that the kernel has to be built with, for what is not the subject of the test. */
+  /** Kernel configuration options that are not the subject of the test. */
   readonly built?: readonly string[] | undefined;
-  /** Further such features. */
+  /** Further features. */
   readonly features?: readonly (readonly [RequirementKind, string])[] | undefined;
   /** Further capabilities by number, CAP_… of `linux/capability.h`. */
   readonly capabilities?: readonly number[] | undefined;
-  /** tracefs: the URL of the test's file, which is run again where it is mounted. */
+  /** tracefs: the URL of the test's file, which is run again in a process with tracefs mounted. */
   readonly tracefs?: string | undefined;
-  /** The tests' own condition: the reason why not, or `undefined`. */
+  /** A condition of the test: returns the reason to skip, or undefined. */
   readonly unless?: (() => string | undefined) | undefined;
 }
 
-/** How a test runs. */
+/** Options of a kernel test. */
 export interface KernelTestOptions {
-  /** What it needs besides CAP_BPF. */
+  /** What it needs in addition to CAP_BPF. */
   readonly needs?: KernelNeeds | undefined;
-  /** Does without CAP_BPF too: libc alone is enough. */
+  /** Whether it also runs without CAP_BPF, with libc alone. */
   readonly unprivileged?: boolean | undefined;
-  /** Does not compare the number of blocks of kernel-facing memory. */
+  /** Whether to skip the check for leaked kernel memory blocks. */
   readonly keepsMemory?: boolean | undefined;
 }
 
@@ -58,17 +58,17 @@ function effectiveCapabilities(): bigint {
   return capabilities = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
 }
 
-/** Whether this process has a capability in its own user namespace. */
+/** Returns whether this process has a capability in its user namespace. */
 export function hasCapability(capability: number): boolean {
   return (effectiveCapabilities() >> BigInt(capability) & 1n) === 1n;
 }
 
-/** Whether the running kernel is at least `version`. */
+/** Returns whether the running kernel is at least `version`. */
 export function kernelAtLeast(version: LinuxVersion): boolean {
   return isAtLeast(linuxKernel().machine.release, version);
 }
 
-/** Why a kernel test cannot run here, or `undefined` when it can. */
+/** Returns why a kernel test cannot run here; undefined when it can. */
 export function reasonToSkip(options: KernelTestOptions = {}): string | undefined {
   if (Deno.build.os !== "linux") return "this is not Linux";
   if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return "needs --allow-ffi";
@@ -97,7 +97,10 @@ export function reasonToSkip(options: KernelTestOptions = {}): string | undefine
   return needs.unless?.() ?? (needs.tracefs === undefined ? undefined : whyNoTracefs());
 }
 
-/** Why this kernel does not have a feature of `loader/requirements.ts`, or `undefined` when it has to. */
+/**
+ * Returns why this kernel may lack a feature of `loader/requirements.ts`; undefined when it must
+ * have it.
+ */
 export function missingFeature(kind: RequirementKind, name: string): string | undefined {
   if (requirementOf(kind, name) === undefined) {
     throw new TypeError(`loader/requirements.ts has no ${kind} "${name}"`);
@@ -110,13 +113,13 @@ export function missingFeature(kind: RequirementKind, name: string): string | un
     : `needs ${found.option}, without which this kernel is built`;
 }
 
-/** The descriptors that this process has open, with what they lead to. */
+/** Returns the open descriptors of this process with their targets. */
 export function openDescriptors(): Map<number, string> {
   const kernel = linuxKernel();
   const found = new Map<number, string>();
   for (const name of kernel.readDirectory("/proc/self/fd") ?? []) {
     const target = kernel.readLink(`/proc/self/fd/${name}`);
-    // The one by which the directory was read is gone by now.
+    // The descriptor of the directory itself is closed by now.
     if (target !== undefined) found.set(Number(name), target);
   }
   return found;
@@ -124,7 +127,10 @@ export function openDescriptors(): Map<number, string> {
 
 let warm: Promise<void> | undefined;
 
-/** Opens what stays open for the life of the process, so that no test is charged for it. */
+/**
+ * Opens descriptors that stay open for the life of the process, so that no test reports them as
+ * leaks.
+ */
 async function warmUp(): Promise<void> {
   const kernel = linuxKernel();
   const pipe = kernel.open("/proc/self/mounts");
@@ -133,10 +139,10 @@ async function warmUp(): Promise<void> {
 }
 
 /**
- * A test on the real kernel.
+ * Registers a test on the real kernel.
  *
- * Where it cannot run it is an ignored test, whose name ends in the reason. Where it runs, it fails
- * when it leaves a descriptor open, or kernel-facing memory unfreed.
+ * Where it cannot run, it is an ignored test whose name ends in the reason. It fails when it leaks
+ * a descriptor or a kernel memory block.
  */
 export function kernelTest(
   name: string,

@@ -1,5 +1,5 @@
 /**
- * An {@linkcode Io} that keeps what a command prints.
+ * An {@linkcode Io} that records what a command prints.
  *
  * @module
  */

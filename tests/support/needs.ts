@@ -1,6 +1,6 @@
 /**
- * Tests that need more than an ordinary user may do: they run where they can, and are skipped with
- * the reason in their name where they cannot.
+ * Registers tests that need privileges: they run where possible, and are otherwise skipped with the
+ * reason in their name.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { CAP_BPF, CAP_SYS_ADMIN } from "../../uapi/processes.ts";
 /** What a test can need of the machine. */
 export type Need = "bpf" | "root" | "user namespaces" | "tokens" | "corpus" | "whole corpus";
 
-/** Why this process can't have what a test needs, or `undefined` when it can. */
+/** Returns why this process lacks what a test needs; undefined when it has it. */
 export function missing(need: Need): string | undefined {
   switch (need) {
     case "bpf": {
@@ -45,7 +45,7 @@ export function missing(need: Need): string | undefined {
   }
 }
 
-/** Registers a test that runs where everything that it needs is there, and else is skipped with the reason. */
+/** Registers a test that runs when all needs are met, and is otherwise skipped with the reason. */
 export function testWith(
   needs: Need | readonly Need[],
   name: string,

@@ -136,7 +136,7 @@ export const PERFMON_PROGRAMS: readonly PerfmonProgram[] = [
   ]),
   needed(
     "a register added to a stack address",
-    "has an address on its stack that depends on a number",
+    "computes a stack address with a variable offset",
     [
       ...small,
       storeNumber(R10, -8, 0),
@@ -146,11 +146,11 @@ export const PERFMON_PROGRAMS: readonly PerfmonProgram[] = [
       addRegister(R2, R4),
     ],
   ),
-  needed("an address above the stack", "has an address beyond its stack", [
+  needed("an address above the stack", "computes an address outside its stack", [
     move(R2, R10),
     add(R2, 8),
   ]),
-  needed("the end of a map's value", "has a pointer beyond a map's value", [
+  needed("the end of a map's value", "computes a pointer outside a map's value", [
     ...reference(R2, value(0)),
     add(R2, VALUE_SIZE),
   ]),
@@ -192,7 +192,7 @@ export const PERFMON_PROGRAMS: readonly PerfmonProgram[] = [
   ]),
   needed(
     "a pointer in an atomic addition",
-    "gives the address of its context to an atomic operation",
+    "passes the address of its context to an atomic operation",
     [
       ...reference(R2, value(0)),
       one(0xdb, R2, R1, 0, 0),
@@ -203,42 +203,42 @@ export const PERFMON_PROGRAMS: readonly PerfmonProgram[] = [
   needed("the bytes of a pointer swapped", "swaps the bytes of the address of its context", [
     one(0xdc, R1, 0, 0, 64),
   ]),
-  needed("stack that was not written", "reads 8 bytes of its stack that it has not written", [
+  needed("stack that was not written", "reads 8 bytes of uninitialized stack", [
     load(R2, R10, -8),
   ]),
   needed(
     "a key that was not written",
-    "hands map_lookup_elem 4 bytes of its stack that it has not written",
+    "hands map_lookup_elem 4 bytes of uninitialized stack",
     [...reference(R1, map), move(R2, R10), add(R2, -4), call(Helper.map_lookup_elem)],
   ),
-  needed("a pointer half overwritten", "writes over a part of a pointer on its stack", [
+  needed("a pointer half overwritten", "overwrites part of a pointer on its stack", [
     store(R10, -8, R1),
     one(0x62, R10, 0, -8, 0),
   ]),
   needed(
     "a packet pointer after the packet has moved",
-    "uses a pointer that a call before has made invalid",
+    "uses a pointer that an earlier call invalidated",
     [load32(R6, R1, 0), number(R2, 0), call(Helper.xdp_adjust_head), move(R2, R6)],
   ),
   needed("an arena", "uses an arena", [...reference(R2, arena)]),
-  needed("a field of a kernel object", "reads a kernel object by its type", [
+  needed("a field of a kernel object", "reads a kernel object by its BTF type", [
     load(R2, R1, 8),
     load32(R3, R2, 0x70),
   ], "netfilter"),
-  needed("a field of a map", "reads the kernel's struct of a map", [
+  needed("a field of a map", "reads a map's struct bpf_map", [
     ...reference(R1, map),
     load(R2, R1, 0),
   ]),
   program(
     "a loop that counts up to a number",
     "maybe",
-    "counts a loop with numbers that are known, which speculation may not end",
+    "counts a loop with known numbers, which a speculative path may not leave",
     [number(R6, 0), add(R6, 1), one(0xa5, R6, 0, -2, 4)],
   ),
   program(
     "different numbers added at one instruction",
     "maybe",
-    "adds different numbers at one instruction, each of which would be masked otherwise",
+    "adds numbers with different speculation masks at one instruction",
     [
       ...small,
       number(R3, 1),

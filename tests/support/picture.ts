@@ -14,7 +14,7 @@ function escape(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-/** Lines no longer than the picture is wide, broken after commas and spaces. */
+/** Wraps a line to the width of the picture, after commas and spaces. */
 function wrap(line: string): string[] {
   if (line.length <= longest) return [line];
   const at = Math.max(line.lastIndexOf(",", longest), line.lastIndexOf(" ", longest));
@@ -30,7 +30,7 @@ function colourOf(line: string): string {
   return "#c0caf5";
 }
 
-/** A terminal with these lines in it. */
+/** Returns an SVG terminal that shows these lines. */
 export function drawing(command: string, output: string): string {
   const lines = [`$ ${command}`, ...output.trimEnd().split("\n")].flatMap(wrap);
   const width = Math.ceil(longest * characterWidth + 2 * margin);

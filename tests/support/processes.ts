@@ -1,5 +1,5 @@
 /**
- * The commands of `Processes` that tests use most, with a refusal as an error.
+ * The commands of `Processes` that tests use most, with errors thrown.
  *
  * @module
  */
@@ -9,17 +9,17 @@ import { KernelError } from "../../errors/kernel_error.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import type { Message } from "../../kernel/processes.ts";
 
-/** Two connected sockets. */
+/** Creates two connected sockets. */
 export function socketPair(): readonly [number, number] {
   return checked(linuxKernel().processes.sockets.pair(), "socketpair");
 }
 
-/** The end of a pipe to read from, and the one to write to. */
+/** Creates a pipe. */
 export function openPipe(): readonly [reading: number, writing: number] {
   return checked(linuxKernel().processes.children.pipe(), "pipe2");
 }
 
-/** Waits for a message and receives it; undefined when `timeout` milliseconds are over. */
+/** Waits for a message and receives it; undefined after `timeout` milliseconds. */
 export async function waitForMessage(
   socket: number,
   size: number,

@@ -8,7 +8,11 @@ import type { ObjectSpec } from "../../object/object_spec.ts";
 import { relocate, type RelocateOptions } from "../../object/relocate/relocate.ts";
 import type { ProgramSpec, RelocatedProgram } from "../../object/spec/spec.ts";
 
-/** The program's code; throws the error of one that cannot be relocated. */
+/**
+ * Returns the relocated code.
+ *
+ * @throws {Error} when the program cannot be relocated.
+ */
 export function relocateOne(
   spec: ObjectSpec,
   program: ProgramSpec,

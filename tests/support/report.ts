@@ -19,17 +19,17 @@ const root = new URL("../../", import.meta.url);
 interface Group {
   readonly name: string;
   readonly permissions: readonly string[];
-  /** Folders or files, below the root. */
+  /** Returns directories or files, relative to the root. */
   paths(): Promise<string[]>;
   /** Whether `paths` are sources whose examples are the tests. */
   readonly examples?: boolean | undefined;
 }
 
-/** The layers that may do nothing but compute. */
+/** The pure layers. */
 const pureFolders = ["uapi", "errors", "elf", "btf", "object", "plan", "explain"];
-/** The layers that have something to do with this machine. */
+/** The layers that use this machine. */
 const otherFolders = ["kernel", "token", "loader", "cli", "examples", "tests", "bench"];
-/** Suites with a task of their own: they boot kernels. */
+/** Suites with a separate task, because they boot kernels. */
 const ownTask = /^tests\/vm\//;
 /** Hostile clients, holders, objects and calls. */
 const attacks = /^tests\/attacks\//;
@@ -104,13 +104,13 @@ async function files(
   return found;
 }
 
-/** What a group's run came to. */
+/** Result of a group's run. */
 export interface Count {
-  /** Tests that passed. */
+  /** Number of passed tests. */
   passed: number;
-  /** Names of those that failed. */
+  /** Names of failed tests. */
   failed: string[];
-  /** Names of those that did not run. */
+  /** Names of skipped tests. */
   skipped: string[];
 }
 
@@ -126,17 +126,17 @@ function unescapeXml(text: string): string {
   return text.replace(/&(?:amp|lt|gt|quot|apos);/g, (entity) => entities[entity] ?? entity);
 }
 
-/** One test of a JUnit report. */
+/** One test case of a JUnit report. */
 export interface Case {
-  /** Its name. */
+  /** Name of the test. */
   readonly name: string;
-  /** How it ended. */
+  /** Its outcome. */
   readonly outcome: "passed" | "failed" | "skipped";
-  /** What it says, when it failed. */
+  /** Message of the failure. */
   readonly failure?: string | undefined;
 }
 
-/** The test cases of a JUnit report. Steps of a test are cases too. */
+/** Returns the test cases of a JUnit report. Steps of a test are cases too. */
 export function cases(junit: string): Case[] {
   const found: Case[] = [];
   for (
@@ -169,7 +169,7 @@ export function countCases(junit: string): Count {
   };
 }
 
-/** A test that hangs must not hang everything: no group takes a fraction of this. */
+/** Timeout of a group, which normally takes a fraction of it. */
 const longestMinutes = 12;
 
 async function runGroup(
@@ -205,7 +205,7 @@ async function runGroup(
   return count;
 }
 
-/** The reason in a name like `"loads a program [skipped: needs CAP_BPF]"`. */
+/** Returns the reason in a name such as `"loads a program [skipped: needs CAP_BPF]"`. */
 export function skipReason(name: string): string {
   return /[[(]skipped: (.*)[\])]$/.exec(name)?.[1] ?? `no reason given: ${name}`;
 }
@@ -219,7 +219,7 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     for (const group of groups) {
       if (wanted.length > 0 && !wanted.includes(group.name)) continue;
-      // The examples in a file's comments are asked for by the group's name.
+      // Examples in a file's comments run only when the group is named.
       if (within.length > 0 && group.examples === true && wanted.length === 0) continue;
       const count = await runGroup(group, within, scratch);
       total.passed += count.passed;

@@ -1,12 +1,12 @@
 /**
- * The sections that are known, for tests that go over all of them.
+ * The known sections, for tests that iterate over all of them.
  *
  * @module
  */
 
 import { knownEntries } from "../../object/section/table.ts";
 
-/** Every section name, with a closing `+` where a `/target` may follow. */
+/** Returns every section name, with a trailing `+` where a `/target` may follow. */
 export function knownSections(): string[] {
   return knownEntries.map(({ name, open }) => open ? `${name}+` : name);
 }

@@ -16,7 +16,7 @@
 const root = new URL("../../", import.meta.url);
 const pattern = /(<!-- snippet: (\S+?)(?:#(\S+))? -->\n+```(\w*)\n)([\s\S]*?)(```)/g;
 
-/** README.md and the pages of docs/, below the root. */
+/** Returns README.md and the pages of docs/, relative to the root. */
 export async function pages(): Promise<string[]> {
   const found = ["README.md"];
   for await (const entry of Deno.readDir(new URL("docs/", root))) {
@@ -25,7 +25,9 @@ export async function pages(): Promise<string[]> {
   return found.sort();
 }
 
-/** The lines of a region, without the indentation that they share. Region marks within are left out. */
+/**
+ * Returns the lines of a region without their common indentation and without nested region marks.
+ */
 export function region(source: string, name: string | undefined): string | undefined {
   const lines = source.trimEnd().split("\n");
   let from = 0;
@@ -41,7 +43,7 @@ export function region(source: string, name: string | undefined): string | undef
   return `${kept.map((line) => line.slice(indent)).join("\n").trim()}\n`;
 }
 
-/** A page with its snippets as the files have them. */
+/** Returns a page with its snippets taken from the files. */
 export async function withSnippets(page: string, text: string): Promise<string> {
   let result = "";
   let end = 0;
@@ -56,7 +58,7 @@ export async function withSnippets(page: string, text: string): Promise<string> 
   return result + text.slice(end);
 }
 
-/** Code blocks of TypeScript or C that come from no file: nobody would notice when they go wrong. */
+/** Returns TypeScript and C blocks that come from no file, which no test would check. */
 export function loneBlocks(text: string): string[] {
   const taken = text.replace(pattern, "");
   return Array.from(

@@ -1,5 +1,5 @@
 /**
- * Tests that need tracefs, on machines that have not mounted one.
+ * Runs tests that need tracefs on machines where it is not mounted.
  *
  * @module
  */
@@ -7,11 +7,11 @@
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { tracefs } from "../../loader/attach/target/nearest.ts";
 
-/** Set in the child that has mounted one. */
+/** Set in the child process that has mounted tracefs. */
 const MOUNTED = "SKEP_TEST_TRACEFS";
 const MOUNT = 'mount -t tracefs tracefs /sys/kernel/tracing && exec "$@"';
 
-/** A command line in a mount namespace of its own, where tracefs is mounted. */
+/** Returns a command line that runs in a new mount namespace with tracefs. */
 function withTracefs(command: readonly string[]): Deno.Command {
   return new Deno.Command("unshare", {
     args: ["--mount", "--propagation", "private", "sh", "-c", MOUNT, "sh", ...command],
@@ -24,7 +24,7 @@ function withTracefs(command: readonly string[]): Deno.Command {
 
 let mountable: string | true | undefined;
 
-/** Why there is no tracefs, and none can be mounted for a child; undefined when there is. */
+/** Returns why tracefs is neither mounted nor mountable; undefined when it is available. */
 export function whyNoTracefs(): string | undefined {
   if (tracefs(linuxKernel()) !== undefined) return undefined;
   if (Deno.env.get(MOUNTED) !== undefined) return "tracefs was mounted, and is not seen";
@@ -64,7 +64,7 @@ export async function inTracefs(
     new URL(file).pathname,
   ]).output();
   const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-  // A test that the child skips, or does not find, has not passed.
+  // The child skipped or did not find the test.
   if (!success || !/^ok \| 1 passed \| 0 failed/m.test(said)) {
     throw new Error(`in a process with tracefs:\n${said}`);
   }

@@ -1,5 +1,5 @@
 /**
- * Trampolines: what fentry, fexit, fmod_ret, LSM and freplace are attached by.
+ * Checks for trampolines, by which fentry, fexit, fmod_ret, LSM and freplace attach.
  *
  * @module
  */
@@ -13,15 +13,16 @@ import { Errno, failed } from "../../uapi/errno.ts";
 const RETURN_ZERO = new Uint8Array([0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]);
 
 /**
- * Why trampolines are not to be had although the kernel is built with them: a rule of the machine that
- * refuses them to a process with all capabilities too, before the verifier looks at anything.
+ * Returns why this machine refuses trampolines although the kernel is built with them: a local
+ * policy that refuses them even with all capabilities, before the verifier runs.
  */
 export function refusedByPolicy(): string | undefined {
   if (Deno.build.os !== "linux" || !hasCapability(CAP_BPF)) return undefined;
-  // Below a token everything without it is refused: who started this process knows.
+  // With only a token, the probe below would be refused anyway; the parent process passes the
+  // answer.
   if (hookToken !== false) return Deno.env.get("SKEP_NO_TRAMPOLINES");
   const kernel = linuxKernel();
-  // Type 1 is no function: a kernel without such a rule answers EINVAL.
+  // BTF type 1 is no function: a kernel without such a policy returns EINVAL.
   const result = kernel.programLoadSync({
     type: 26,
     expectedAttachType: 24,
@@ -35,13 +36,13 @@ export function refusedByPolicy(): string | undefined {
     : undefined;
 }
 
-/** What tests with trampolines need. */
+/** Needs of tests with trampolines. */
 export const trampolines: KernelNeeds = {
   feature: ["hook", "fentry"],
   unless: refusedByPolicy,
 };
 
-/** The needs of a kind of trampoline of its own, by its name in `loader/requirements.ts`. */
+/** Needs of one kind of trampoline, by its name in `loader/requirements.ts`. */
 export function trampolinesFor(
   hook: "fmod_ret" | "fsession" | "freplace" | "lsm" | "lsm_cgroup",
 ): KernelNeeds {

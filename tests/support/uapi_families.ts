@@ -27,7 +27,7 @@ export interface Family {
   readonly headers: readonly HeaderNames[];
 }
 
-/** Every generated file of constants. */
+/** All generated files of constants. */
 export const families: readonly Family[] = [
   {
     file: "bpf_flags",
@@ -210,7 +210,7 @@ export const families: readonly Family[] = [
   },
 ];
 
-/** The system calls that skep and its tests make: `__NR_…` of `asm/unistd.h`. */
+/** The system calls that skep and its tests use: `__NR_…` of `asm/unistd.h`. */
 export const systemCallNames: readonly string[] =
   `accept4 bind bpf capset chdir clone3 close close_range connect dup3 epoll_create1 epoll_ctl
   epoll_pwait eventfd2 execve exit_group fchdir fchmodat fchown fchownat fcntl flock fsconfig

@@ -144,7 +144,7 @@ testWith("tokens", "a broker leaves alone what stands at its path and is no sock
     await assertRejects(
       () => serveBroker({ socket, policy: policyFile, audit: () => {} }),
       Error,
-      "there is something that is no socket",
+      "the path exists and is no socket",
     );
     assertEquals(await Deno.readTextFile(socket), "kept");
   } finally {
@@ -168,7 +168,7 @@ testWith("tokens", "a broker refuses words that no rule gives", async () => {
 testWith("tokens", "a broker refuses peers that no rule names", async () => {
   await withBroker(policy, async ({ socket }) => {
     const { refused } = await ask(socket, undefined, { user: 12345 });
-    assertEquals(refused, "the broker refused: no rule is for this peer");
+    assertEquals(refused, "the broker refused: no rule matches this peer");
   });
 });
 
@@ -177,7 +177,7 @@ testWith("tokens", "a broker refuses a network namespace that the peer does not 
   await withBroker({ version: 2, rules }, async ({ socket }) => {
     assertStringIncludes(
       `${(await ask(socket, xdp, { network: "keep" }))["refused"]}`,
-      "does not own the network namespace",
+      "does not own its network namespace",
     );
     assertEquals((await ask(socket, xdp))["map"], true);
   });

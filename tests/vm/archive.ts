@@ -1,5 +1,5 @@
 /**
- * The archive that a kernel unpacks before it has any disk: cpio, in the form that Linux calls newc.
+ * Writes the initramfs archive: cpio in the newc format.
  *
  * @module
  */
@@ -7,23 +7,23 @@
 const FILE = 0o100000;
 const FOLDER = 0o040000;
 
-/** Collects files and folders. */
+/** Collects files and directories. */
 export class Archive {
   readonly #parts: Uint8Array<ArrayBuffer>[] = [];
   #inode = 1;
 
-  /** Adds an empty folder. */
+  /** Adds an empty directory. */
   folder(name: string): this {
     return this.#add(name, FOLDER | 0o755, new Uint8Array(0));
   }
 
-  /** Adds a file that can be run. */
+  /** Adds an executable file. */
   file(name: string, content: Uint8Array | string): this {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     return this.#add(name, FILE | 0o755, bytes);
   }
 
-  /** The whole archive. */
+  /** Returns the whole archive. */
   bytes(): Blob {
     this.#add("TRAILER!!!", 0, new Uint8Array(0));
     return new Blob(this.#parts);
@@ -52,7 +52,7 @@ export class Archive {
   }
 }
 
-/** Pieces one after the other, filled up to a multiple of four. */
+/** Joins pieces and pads them to a multiple of four bytes. */
 function padded(...pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   const bytes = new Uint8Array((length + 3) & ~3);

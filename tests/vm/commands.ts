@@ -1,18 +1,22 @@
 /**
- * Programs that are run for the machines.
+ * Runs programs for the machines.
  *
  * @module
  */
 
-/** Where and with what a program runs. */
+/** Options of a program run. */
 export interface CommandOptions {
-  /** Added to the environment. */
+  /** Variables to add to the environment. */
   readonly environment?: Record<string, string> | undefined;
-  /** The folder that it starts in. */
+  /** Working directory. */
   readonly folder?: string | undefined;
 }
 
-/** Runs a program whose messages go to standard error; throws unless it ends well. */
+/**
+ * Runs a program with its output on standard error.
+ *
+ * @throws {Error} when it fails.
+ */
 export async function run(
   command: string,
   args: readonly string[],
@@ -21,7 +25,11 @@ export async function run(
   await output(command, args, options);
 }
 
-/** What a program writes; throws unless it ends well. */
+/**
+ * Returns a program's output.
+ *
+ * @throws {Error} when it fails.
+ */
 export async function output(
   command: string,
   args: readonly string[],
@@ -56,7 +64,7 @@ export async function needPrograms(
   await run("apt-get", ["-qq", "-y", "install", "--no-install-recommends", ...missing], options);
 }
 
-/** Where a program lies, or `undefined`. */
+/** Returns the path of a program; undefined when it is not installed. */
 export async function programPath(program: string): Promise<string | undefined> {
   for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
     const path = `${folder}/${program}`;

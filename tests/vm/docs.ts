@@ -1,6 +1,6 @@
 /**
- * Writes `docs/kernels.md` from the results that are kept and from `loader/requirements.ts`:
- * `deno task docs:kernels`.
+ * Generates `docs/kernels.md` from the stored results and `loader/requirements.ts`: `deno task
+ * docs:kernels`.
  *
  * @module
  */
@@ -26,7 +26,11 @@ const TITLES: { readonly [kind in RequirementKind]: string } = {
   ability: "Everything else",
 };
 
-/** The page's text. Throws when a result is missing: there are no empty cells. */
+/**
+ * Returns the text of the page.
+ *
+ * @throws {Error} when a result is missing.
+ */
 export function pageText(results: ReadonlyMap<string, KernelResults>): string {
   const kernels = [...results.values()].sort(inOrder);
   const notes = new Notes();
@@ -66,7 +70,7 @@ ${(Object.keys(TITLES) as RequirementKind[]).map(requirementTable).join("\n\n")}
 `;
 }
 
-/** Guests by release, then the machine. */
+/** Sorts guests by release, and this machine last. */
 function inOrder(one: KernelResults, other: KernelResults): number {
   if (one.guest !== other.guest) return one.guest ? -1 : 1;
   return one.release.localeCompare(other.release, "en", { numeric: true });
@@ -86,11 +90,11 @@ function heading({ release, guest }: KernelResults): string {
   return guest ? short : `build machine, ${short}`;
 }
 
-/** Reasons below the table, each with a number. */
+/** Numbered reasons below the table. */
 class Notes {
   readonly #notes: string[] = [];
 
-  /** The mark of a reason. */
+  /** Returns the mark of a reason. */
   mark(reason: string): string {
     let index = this.#notes.indexOf(reason);
     if (index < 0) index = this.#notes.push(reason) - 1;
@@ -122,7 +126,7 @@ const TOKEN_TEST = "every hook sees its event with a token, or is refused as pla
 
 function tokenOutcome(kernel: KernelResults, test: string): Outcome | undefined {
   const asRoot = kernel.tests[test];
-  // What the kernel does not have, a token does not give.
+  // A feature that the kernel lacks counts as missing with a token too.
   if (asRoot?.startsWith("skipped: ")) return asRoot;
   const whole = kernel.tests[TOKEN_TEST];
   return whole?.startsWith("skipped: ") ? whole : kernel.withToken[test];
@@ -157,7 +161,7 @@ function requirementTable(kind: RequirementKind): string {
   return lines.join("\n");
 }
 
-/** Kinds that the table does not show and does not explain. */
+/** Returns hook kinds that the table neither shows nor explains. */
 export function forgottenHooks(): HookName[] {
   const shown = new Set<string>(hookRows.map(({ hook }) => hook));
   return (Object.keys(requirements.hook) as HookName[])

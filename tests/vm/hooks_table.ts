@@ -1,5 +1,5 @@
 /**
- * The rows of the table of hooks in `docs/kernels.md`: which test shows that a hook sees its event.
+ * The rows of the hook table in `docs/kernels.md`: which test shows that a hook sees its event.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import type { HookName } from "../../loader/features/requirements.ts";
 
 /** A way to attach. */
 export interface HookRow {
-  /** What it is called: the section's word, and the way where there are several. */
+  /** Title: the section prefix, and the form where there are several. */
   readonly title: string;
-  /** Its kind. */
+  /** Kind of the hook. */
   readonly hook: HookName;
-  /** The name of the test that shows it. */
+  /** Name of the test that covers it. */
   readonly test: string;
 }
 
@@ -113,7 +113,7 @@ export const hookRows: readonly HookRow[] = [
   row("syscall", "syscall (run by hand)", "a syscall program is run by hand and not attached"),
 ];
 
-/** Kinds without a row, with why. */
+/** Kinds without a row, with the reason. */
 export const hooksWithoutRow: { readonly [hook in HookName]?: string } = {
   tracing_multi: "one link to many trampolines (Linux 7.2) is not made yet: use kprobe.multi",
   lwt: "is set up by a route, not by a program's loader",

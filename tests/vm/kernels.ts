@@ -9,29 +9,29 @@
 
 import { needPrograms, output, run } from "./commands.ts";
 
-/** The suites that have the oldest supported kernel, the current one and the newest. */
+/** Debian suites with the oldest supported kernel, the current one and the newest. */
 const SUITES = ["bookworm", "trixie", "sid"];
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
-/** What the machine needs before it sees any file. */
+/** Modules that the guest needs before it can read files. */
 const FIRST = ["virtio_pci", "9pnet_virtio", "9p", "overlay"];
 
-/** A kernel that can be booted. */
+/** A bootable kernel. */
 export interface BootableKernel {
-  /** As `uname -r` will say it. */
+  /** Version as in `uname -r`. */
   readonly version: string;
-  /** Its folder. */
+  /** Its directory. */
   readonly folder: string;
 }
 
-/** Where kernels are kept: `$VMTEST_CACHE`, else in the user's cache. */
+/** Returns the cache directory: `$VMTEST_CACHE`, or a directory in the user's cache. */
 export function cacheFolder(): string {
   return Deno.env.get("VMTEST_CACHE") ??
     `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/vmtest`;
 }
 
 /**
- * The kernel for a word: a version's beginning (`6.1`, `6.12`), or `auto` for the newest. What is kept
- * is used as it is; else the newest that fits is brought from Debian.
+ * Returns the kernel for a version prefix (`6.1`, `6.12`), or `auto` for the newest. Uses a cached
+ * one, or downloads the newest match from Debian.
  */
 export async function obtainKernel(word: string): Promise<BootableKernel> {
   if (!/^(auto|\d[\w.+-]*)$/.test(word)) throw new Error(`"${word}" names no kernel`);
@@ -41,7 +41,7 @@ export async function obtainKernel(word: string): Promise<BootableKernel> {
   return kept ?? await bringKernel(cache, word);
 }
 
-/** Whether a version begins with a word: `6.1` fits `6.1.0-50-amd64`, and not `6.12`. */
+/** Returns whether a version matches a prefix: `6.1` matches `6.1.0-50-amd64` but not `6.12`. */
 function fits(version: string, word: string): boolean {
   return version === word || version.startsWith(`${word}.`) || version.startsWith(`${word}-`) ||
     version.startsWith(`${word}+`);
@@ -49,7 +49,7 @@ function fits(version: string, word: string): boolean {
 
 async function keptKernel(cache: string, word: string): Promise<BootableKernel | undefined> {
   if (word === "auto") {
-    // What was brought as the newest stays that until it is deleted: runs are to be compared.
+    // A cached newest kernel stays the newest until it is deleted, so that runs can be compared.
     const marked = await Deno.readTextFile(`${cache}/newest`).catch(() => undefined);
     return marked === undefined ? undefined : await keptKernel(cache, marked);
   }
@@ -87,7 +87,10 @@ async function bringKernel(cache: string, word: string): Promise<BootableKernel>
   return { version, folder };
 }
 
-/** apt with its own lists and sources: the machine's own are not touched, and root is not needed. */
+/**
+ * Returns an environment for apt with separate lists and sources, so that the machine's are
+ * unchanged and root is not needed.
+ */
 async function aptEnvironment(cache: string): Promise<Record<string, string>> {
   const apt = `${cache}/apt`;
   await Deno.mkdir(`${apt}/lists/partial`, { recursive: true });
@@ -117,7 +120,7 @@ async function unpack(
 ): Promise<void> {
   const work = await Deno.makeTempDir({ dir: cache, prefix: "new-" });
   try {
-    // From Linux 7 on the image's package is empty, and its parts have packages of their own.
+    // From Linux 7 on, the image package is empty and depends on packages of its parts.
     const depends = await output("apt-cache", [
       "depends",
       "--recurse",
@@ -163,7 +166,7 @@ async function prepareModules(out: string, version: string): Promise<void> {
   for (const line of (await Deno.readTextFile(`${modules}/modules.dep`)).split("\n")) {
     const [file = "", rest = ""] = line.split(":");
     const name = file.slice(file.lastIndexOf("/") + 1).replace(/\.ko$/, "");
-    // busybox lists what a module needs with the nearest first: loading goes the other way.
+    // busybox lists the nearest dependency first; loading needs the reverse order.
     dependencies.set(name, [file, ...rest.split(" ").filter((text) => text !== "")]);
   }
   const wanted = new Set(FIRST.flatMap((name) => (dependencies.get(name) ?? []).toReversed()));

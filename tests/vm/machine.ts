@@ -11,25 +11,37 @@ import { Archive } from "./archive.ts";
 import { needPrograms, programPath } from "./commands.ts";
 import type { BootableKernel } from "./kernels.ts";
 
-/** How a machine is run. */
+/** Options of {@linkcode runMachine}. */
 export interface MachineOptions {
   /** The command, run as root in `folder` with this process's environment. */
   readonly command: readonly string[];
-  /** Where it starts. */
+  /** Working directory of the command. */
   readonly folder: string;
-  /** Folders that it may change for good. */
+  /** Directories whose changes persist on the host. */
   readonly shared?: readonly string[] | undefined;
-  /** Seconds after which the machine is stopped. @default {900} */
+  /**
+   * Seconds after which the machine is killed.
+   *
+   * @default {900}
+   */
   readonly timeout?: number | undefined;
-  /** Its memory. @default {"2G"} */
+  /**
+   * Memory of the machine.
+   *
+   * @default {"2G"}
+   */
   readonly memory?: string | undefined;
-  /** Gets what the command writes; default is this process's output. */
+  /**
+   * Receives the command's output.
+   *
+   * @default writes to this process's output
+   */
   readonly onOutput?: ((bytes: Uint8Array) => void) | undefined;
 }
 
 const NINE = "trans=virtio,version=9p2000.L,msize=512000";
 
-/** How often a machine is booted that fails before its command says a word. */
+/** Boot attempts for a machine that fails before its command writes anything. */
 const ATTEMPTS = 3;
 
 /**
@@ -59,11 +71,11 @@ export async function runMachine(kernel: BootableKernel, options: MachineOptions
   }
 }
 
-/** What became of one boot. */
+/** Result of one boot. */
 interface Boot {
-  /** The command's exit status, when it came so far. */
+  /** Exit status of the command; undefined when the machine failed first. */
   readonly status: number | undefined;
-  /** Whether the machine was stopped for its time. */
+  /** Whether the machine was killed by the timeout. */
   readonly late: boolean;
   /** Whether the command wrote anything. */
   readonly started: boolean;
@@ -75,7 +87,7 @@ async function boot(
   options: MachineOptions,
 ): Promise<Boot> {
   const status = `${scratch}/status`;
-  // Emulation takes a processor for minutes: others go first.
+  // Emulation uses a processor for minutes; run it at low priority.
   const child = new Deno.Command("nice", {
     args: [
       "qemu-system-x86_64",
@@ -83,7 +95,7 @@ async function boot(
       ...["-smp", "2", "-m", options.memory ?? "2G", "-nodefaults", "-display", "none"],
       ...["-no-reboot", "-kernel", `${kernel.folder}/vmlinuz`, "-initrd", `${scratch}/initrd`],
       ...["-append", "console=ttyS0 quiet panic=-1 oops=panic no_timer_check"],
-      // Three serial ports: what the kernel says, what the command says, how it ended.
+      // Three serial ports: the kernel's console, the command's output, and its exit status.
       ...["-serial", `file:${scratch}/console`, "-serial", "stdio", "-serial", `file:${status}`],
       ...share("root", "/", true),
       ...(options.shared ?? []).flatMap((folder, index) => share(`share${index}`, folder, false)),
@@ -92,7 +104,7 @@ async function boot(
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
-  // Who stops this process stops the machine too, which is no terminal's child.
+  // The machine has no terminal and would outlive this process.
   const stop = (): void => child.kill("SIGKILL");
   Deno.addSignalListener("SIGTERM", stop);
   Deno.addSignalListener("SIGINT", stop);
@@ -115,7 +127,7 @@ async function boot(
   return { status: /^\d+$/.test(text) ? Number(text) : undefined, late, started };
 }
 
-/** A folder of the host as a device. */
+/** Returns arguments that share a host directory as a 9p device. */
 function share(tag: string, path: string, readonly: boolean): string[] {
   const flags = readonly ? ",readonly=on,multidevs=remap" : "";
   return [
@@ -127,8 +139,8 @@ function share(tag: string, path: string, readonly: boolean): string[] {
 }
 
 /**
- * KVM where the processor can, else translation on one thread: with several, a processor may run
- * stale code after the kernel has patched it, which is what probes and trampolines do all the time.
+ * Selects KVM if available, else emulation on one thread: with several, a processor may run stale
+ * code after the kernel has patched it, which probes and trampolines do constantly.
  */
 async function accelerator(): Promise<string[]> {
   const processor = await Deno.readTextFile("/proc/cpuinfo").catch(() => "");
@@ -183,7 +195,10 @@ reboot -f
   );
 }
 
-/** Loads what gives the machine its files, puts its memory over them, and makes the kernel's own file systems. */
+/**
+ * Returns the init script: loads the modules for the file system, mounts an overlay in memory over
+ * it, and mounts the kernel's file systems.
+ */
 function initScript(
   scratch: string,
   kernel: BootableKernel,
@@ -231,7 +246,7 @@ exec switch_root /new ${quote(busybox)} sh ${scratch}/last
 `;
 }
 
-/** A text as one word of a shell. */
+/** Quotes a text as one shell word. */
 function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,36 +1,36 @@
 /**
- * What the tests came to on one kernel: kept in `tests/vm/results/`, from which `docs/kernels.md` is
- * written.
+ * Test results on one kernel, stored in `tests/vm/results/`, from which `docs/kernels.md` is
+ * generated.
  *
  * @module
  */
 
 import { cases, skipReason } from "../support/report.ts";
 
-/** How one test ended. `refused` is for programs that a token cannot attach, as they are known to be. */
+/** Outcome of one test. `refused` is for hooks that are known not to attach with a token. */
 export type Outcome = "passed" | "failed" | `skipped: ${string}` | `refused: ${string}`;
 
-/** What the tests came to on one kernel. */
+/** Test results on one kernel. */
 export interface KernelResults {
-  /** As `uname -r` says it. */
+  /** Release as in `uname -r`. */
   readonly release: string;
-  /** Whether the kernel is a guest's, or this machine's own. */
+  /** Whether the kernel ran in a guest rather than on this machine. */
   readonly guest: boolean;
-  /** Tests by name, run as root. */
+  /** Outcomes of tests run as root, by name. */
   readonly tests: { readonly [name: string]: Outcome };
-  /** Tests of hooks by name, run by a process that has nothing but a token. */
+  /** Outcomes of hook tests run with only a token, by name. */
   readonly withToken: { readonly [name: string]: Outcome };
 }
 
-/** Where results are kept. */
+/** Directory of the stored results. */
 export const resultsFolder: URL = new URL("results/", import.meta.url);
 
-/** A test's name without the reason for which it is skipped. */
+/** Returns a test's name without its skip reason. */
 export function bareName(name: string): string {
   return name.replace(/ [[(]skipped: .*[\])]$/, "");
 }
 
-/** The outcomes that a JUnit report tells. */
+/** Reads the outcomes of a JUnit report. */
 export function readOutcomes(junit: string): { [name: string]: Outcome } {
   const outcomes: { [name: string]: Outcome } = {};
   for (const { name, outcome } of cases(junit)) {
@@ -39,7 +39,7 @@ export function readOutcomes(junit: string): { [name: string]: Outcome } {
   return outcomes;
 }
 
-/** The results as a file's text: names in order, so that two runs can be compared. */
+/** Formats results as a file, sorted by name so that runs can be compared. */
 export function resultsText(results: KernelResults): string {
   const sorted = <T>(record: { readonly [name: string]: T }): { [name: string]: T } =>
     Object.fromEntries(Object.entries(record).sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0));
@@ -49,7 +49,7 @@ export function resultsText(results: KernelResults): string {
   }\n`;
 }
 
-/** All results that are kept, by the name of their file. */
+/** Reads all stored results, by file name. */
 export async function keptResults(): Promise<Map<string, KernelResults>> {
   const found = new Map<string, KernelResults>();
   for await (const { name } of Deno.readDir(resultsFolder)) {
@@ -60,7 +60,7 @@ export async function keptResults(): Promise<Map<string, KernelResults>> {
   return found;
 }
 
-/** The name of the results' file: a guest's release, or `here`. */
+/** Returns the name of the results file: a guest's release, or `here`. */
 export function resultsName({ release, guest }: KernelResults): string {
   return guest ? /^\d+\.\d+/.exec(release)?.[0] ?? release : "here";
 }

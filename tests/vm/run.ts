@@ -27,13 +27,13 @@ import { withoutUndefined } from "../../errors/without_undefined.ts";
 
 const root = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
 
-/** The kernels of a run without arguments: the oldest that is supported, the current one, the newest. */
+/** The kernels of a run without arguments: the oldest supported, the current, and the newest. */
 const KERNELS = ["6.1", "6.12", "auto"];
 
-/** What runs in a guest. The pure layers are the same on every kernel. */
+/** Tests that run in a guest. The pure layers do not depend on the kernel. */
 const TESTS = ["kernel", "loader", "tests/kernel", "tests/token"];
 
-/** A machine emulated without help is twenty to forty times slower. */
+/** An emulated machine without KVM is twenty to forty times slower. */
 const LONGEST_MINUTES = 40;
 
 interface Tally {
@@ -117,7 +117,7 @@ async function testOn(word: string, within: readonly string[], keep: boolean): P
   }
 }
 
-/** Writes what came out to its file; of a part of the tests, into what is kept. */
+/** Writes the results to their file; merges those of a partial run. */
 async function keepResults(results: KernelResults, part: boolean): Promise<void> {
   await Deno.mkdir(resultsFolder, { recursive: true });
   const file = new URL(`${resultsName(results)}.json`, resultsFolder);
@@ -134,12 +134,12 @@ async function keepResults(results: KernelResults, part: boolean): Promise<void>
   );
 }
 
-/** Prints what came out on one kernel, reasons for skips summed up. */
+/** Prints the results on one kernel, with skip reasons summed up. */
 function summarise(results: KernelResults, configuration: string | undefined): Tally {
   const { release, tests } = results;
   const entries = Object.entries(tests);
   const failed = entries.filter(([, outcome]) => outcome === "failed").map(([name]) => name);
-  // What the kernel does not have, a token does not give.
+  // A feature that the kernel lacks counts as missing with a token too.
   const withToken = Object.fromEntries(
     Object.entries(results.withToken)
       .filter(([name]) => tests[name]?.startsWith("skipped: ") !== true),

@@ -1,6 +1,6 @@
 /**
- * Which tests may be skipped in a guest: those for which the kernel is too old or built without, proved
- * by its release and its configuration, and few others.
+ * Checks which tests may be skipped in a guest: those for which the kernel is too old or not built,
+ * by its release and configuration, and a few others.
  *
  * @module
  */
@@ -8,14 +8,14 @@
 import { isAtLeast, type LinuxVersion } from "../../loader/features/requirements.ts";
 import type { Outcome } from "./results.ts";
 
-/** Reasons that are not about the kernel. */
+/** Allowed reasons that do not concern the kernel. */
 const ALLOWED: readonly RegExp[] = [
   /^needs \.\.\/shared\/corpus\b/,
   /^needs the corpus, which is left out in a guest$/,
   /^a short run: /,
 ];
 
-/** Skipped tests whose reason does not hold for the kernel, with what is wrong. */
+/** Returns skipped tests whose reason does not hold for the kernel, with what is wrong. */
 export function unprovedSkips(
   release: string,
   configuration: string,

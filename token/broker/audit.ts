@@ -1,5 +1,5 @@
 /**
- * The audit: a line of JSON for each grant, and refusals summed up.
+ * The audit log: one JSON line per grant, and a summary of refusals.
  *
  * @module
  */
@@ -9,28 +9,31 @@ import type { JsonValue } from "../../errors/skep_error.ts";
 /** The facts of a line. */
 export type AuditFacts = { readonly [key: string]: JsonValue };
 
-/** Takes a line: it is recorded when the call, or the promise, ends without an error. */
+/**
+ * Receives a line. The line counts as recorded when the call, or its promise, ends without an
+ * error.
+ */
 export type AuditSink = (line: string) => void | Promise<void>;
 
-/** Milliseconds over which the refusals of one account are summed up. */
+/** Milliseconds over which refusals of one account are summed up. */
 const WINDOW = 10_000;
-/** Most accounts whose refusals are counted apart in that time. */
+/** Accounts counted separately in that time. */
 const MOST_ACCOUNTS = 64;
-/** Most different reasons that are counted apart. */
+/** Reasons counted separately per account. */
 const MOST_REASONS = 8;
-/** Most lines that wait for the sink. */
+/** Lines that may wait for the sink. */
 const MOST_PENDING = 64;
-/** Of accounts and reasons beyond. */
+/** Key of further accounts and reasons. */
 const OTHERS = "others";
 
-/** Refusals of one account since the last line about them. */
+/** Refusals of one account since its last line. */
 interface Sum {
   count: number;
   readonly since: number;
   readonly why: Map<string, number>;
 }
 
-/** Writes lines one after another, and sums up what clients could make many of. */
+/** Writes lines in order, and sums up events that clients can cause in bulk. */
 export class Audit {
   readonly #sink: AuditSink;
   readonly #now: () => number;
@@ -39,13 +42,13 @@ export class Audit {
   #pending = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Into the sink; `now` in milliseconds. */
+  /** Creates an audit log for a sink; `now` returns milliseconds. */
   constructor(sink: AuditSink, now: () => number = () => performance.now()) {
     this.#sink = sink;
     this.#now = now;
   }
 
-  /** Writes a line: whether it is recorded. Never throws. */
+  /** Writes a line and returns whether it was recorded. Never throws. */
   record(facts: AuditFacts): Promise<boolean> {
     if (this.#pending >= MOST_PENDING) return Promise.resolve(false);
     this.#pending++;
@@ -65,8 +68,8 @@ export class Audit {
   }
 
   /**
-   * A refusal: the first of an account has a line of its own with all its facts, the others of the next ten
-   * seconds become one line with their number and reasons.
+   * Records a refusal. The first of an account gets a line with all facts; those of the next ten
+   * seconds are summed up in one line with their number and reasons.
    */
   refused(account: string, why: string, facts: AuditFacts): void {
     const known = this.#sums.get(account) ??
@@ -80,7 +83,7 @@ export class Audit {
     else this.record({ event: "refused", why, account, ...facts });
   }
 
-  /** Writes what was summed up, and waits until all lines have been taken or refused. */
+  /** Writes the pending sums, and waits for all lines. */
   async end(): Promise<void> {
     clearTimeout(this.#timer);
     do {
@@ -113,7 +116,7 @@ export class Audit {
         seconds: Math.round((now - sum.since) / 1000),
         why: Object.fromEntries(sum.why),
       });
-      // Who goes on is summed up further, without another line of its own.
+      // An account that continues is summed up further, without another line for its first refusal.
       if (!all) this.#sums.set(account, { count: 0, since: now, why: new Map() });
     }
   }

@@ -1,5 +1,5 @@
 /**
- * An audit on a descriptor of this process that never stops it: neither a full pipe nor a closed one.
+ * Writes the audit log to a descriptor without ever blocking the broker on a full or closed pipe.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { KernelError } from "../../errors/kernel_error.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 import { O_NONBLOCK, O_WRONLY, S_IFCHR, S_IFIFO, S_IFMT, S_IFSOCK } from "../../uapi/files.ts";
 
-/** Milliseconds that a line may take. */
+/** Milliseconds to wait for one line. */
 const PATIENCE = 500;
 
 /** Writes lines to a descriptor. */
@@ -18,14 +18,14 @@ export class DescriptorSink implements Disposable {
   readonly #fd: number;
   readonly #reopened: boolean;
   readonly #socket: boolean;
-  /** What of the last line is still to be written, after a part of it was. */
+  /** The unwritten rest of a line that was written in part. */
   #rest: Uint8Array = new Uint8Array(0);
-  /** Whether the last line did not go out in time: the next ones do not wait. */
+  /** Whether the last line timed out; if so, later lines do not wait. */
   #stuck = false;
 
   /**
-   * On descriptor `fd`. A pipe or terminal is opened anew, since not to block is a property of the open file,
-   * which other processes may share.
+   * Uses descriptor `fd`. A pipe or terminal is reopened, because O_NONBLOCK belongs to the open
+   * file description, which other processes may share.
    */
   constructor(kernel: Kernel, fd: number) {
     this.#kernel = kernel;
@@ -38,7 +38,11 @@ export class DescriptorSink implements Disposable {
     this.#socket = type === S_IFSOCK;
   }
 
-  /** Writes a line. Throws a {@linkcode KernelError} when it could not be written, or not in time. */
+  /**
+   * Writes a line.
+   *
+   * @throws {KernelError} when it cannot be written in time.
+   */
   async write(line: string): Promise<void> {
     const end = performance.now() + (this.#stuck ? 0 : PATIENCE);
     const before = this.#rest.length;
@@ -61,7 +65,7 @@ export class DescriptorSink implements Disposable {
       refusal = result;
       break;
     }
-    // A line that was begun has to be finished before the next; one that was not is given up.
+    // A line written in part must be finished before the next; an unwritten one is dropped.
     this.#rest = written === before || written === text.length
       ? new Uint8Array(0)
       : written < before
@@ -74,7 +78,7 @@ export class DescriptorSink implements Disposable {
       subject: "the audit",
       command: "write",
       result: refusal,
-      why: this.#stuck ? "nobody reads it" : undefined,
+      why: this.#stuck ? "no process reads it" : undefined,
     });
   }
 
@@ -84,7 +88,7 @@ export class DescriptorSink implements Disposable {
       : this.#kernel.write(this.#fd, bytes);
   }
 
-  /** Closes what was opened. */
+  /** Closes the reopened descriptor. */
   [Symbol.dispose](): void {
     this.#kernel.poller.forget(this.#fd);
     if (this.#reopened) this.#kernel.close(this.#fd);

@@ -116,10 +116,10 @@ Deno.test("a sink finishes a line that was begun, and gives up one that was not"
   await late;
   assertEquals(kernel.written, "one\ntwo\n");
   kernel.room = 2;
-  await assertRejects(() => sink.write("three"), KernelError, "nobody reads it");
+  await assertRejects(() => sink.write("three"), KernelError, "no process reads it");
   // From now on it does not wait.
   const before = performance.now();
-  await assertRejects(() => sink.write("four"), KernelError, "nobody reads it");
+  await assertRejects(() => sink.write("four"), KernelError, "no process reads it");
   assert(performance.now() - before < 200);
   kernel.room = 100;
   await sink.write("five");

@@ -1,5 +1,5 @@
 /**
- * The socket that a broker listens at.
+ * The listening socket of a broker.
  *
  * @module
  */
@@ -10,24 +10,28 @@ import { isFailedStep } from "../../kernel/processes.ts";
 import { Errno, failed } from "../../uapi/errno.ts";
 import { O_PATH, S_IFMT, S_IFSOCK } from "../../uapi/files.ts";
 
-/** Where a broker listens: at a path, or on a listening socket that it was started with. */
+/** Address of a broker: a path to bind, or an inherited listening socket. */
 export type BrokerAddress = string | { readonly fd: number };
 
-/** Milliseconds that a socket's file may take to be removed. */
+/** Milliseconds to wait for the removal of the socket's file. */
 const PATIENCE = 500;
 
-/** A listening socket, and its file. */
+/** A listening socket and its file. */
 export class BrokerSocket implements AsyncDisposable {
   /** The descriptor. */
   readonly fd: number;
   readonly #kernel: Kernel;
-  /** Where it was bound; a socket that was inherited is somebody else's to remove. */
+  /** The file that was bound; undefined for an inherited socket, whose creator removes it. */
   readonly #file: BoundFile | undefined;
   #remover: number | undefined;
-  /** Kept free, to accept and turn away with when there is no other left. */
+  /** Reserve descriptor, freed to accept and refuse a connection when no other is left. */
   #spare: number;
 
-  /** Listens. Throws a {@linkcode KernelError} where that cannot be. */
+  /**
+   * Binds and listens.
+   *
+   * @throws {KernelError} when that fails.
+   */
   constructor(kernel: Kernel, address: BrokerAddress) {
     this.#kernel = kernel;
     this.fd = typeof address === "string" ? listen(kernel, address) : adopt(kernel, address.fd);
@@ -38,19 +42,22 @@ export class BrokerSocket implements AsyncDisposable {
     this.#spare = kernel.open("/dev/null");
   }
 
-  /** Keeps the right to remove the file, for when this process has given up its own. */
+  /** Keeps a process that may remove the file after this one has dropped its privileges. */
   keepRemover(): void {
     if (this.#file === undefined) return;
     const remover = this.#kernel.processes.children.startRemover(this.#file.path);
     if (!isFailedStep(remover)) this.#remover = remover;
   }
 
-  /** The next connection, or `-errno`: EAGAIN when there is none. */
+  /** Accepts a connection; returns `-errno` on failure, EAGAIN when none waits. */
   accept(): number {
     return this.#kernel.processes.sockets.accept(this.fd);
   }
 
-  /** Accepts a connection when no descriptor is left for it; `-errno` where even that fails. `use` may not keep it. */
+  /**
+   * Accepts a connection with the reserve descriptor; returns `-errno` when that fails. `use` must
+   * not keep the connection.
+   */
   acceptWithSpare(use: (connection: number) => void): number {
     if (this.#spare >= 0) this.#kernel.close(this.#spare);
     const connection = this.accept();
@@ -62,7 +69,7 @@ export class BrokerSocket implements AsyncDisposable {
     return connection;
   }
 
-  /** Closes it, and removes its file if it is still this socket's: a successor's is left alone. */
+  /** Closes the socket, and removes its file unless another broker has replaced it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#removeFile();
     if (this.#spare >= 0) this.#kernel.close(this.#spare);
@@ -90,13 +97,16 @@ export class BrokerSocket implements AsyncDisposable {
 /** The file of a socket. */
 interface BoundFile {
   readonly path: string;
-  /** An O_PATH descriptor of it. */
+  /** An O_PATH descriptor of the file. */
   readonly fd: number;
-  /** Where the kernel said that it was when it was bound. */
+  /** Path of the file when it was bound, from /proc/self/fd. */
   readonly link: string | undefined;
 }
 
-/** Where a file is now, by the kernel's own account: another text once it was renamed, removed or replaced. */
+/**
+ * Returns the current path of a file from /proc/self/fd; it differs once the file is renamed,
+ * removed or replaced.
+ */
 function linkOf(kernel: Kernel, fd: number): string | undefined {
   return fd < 0 ? undefined : kernel.readLink(`/proc/self/fd/${fd}`);
 }
@@ -110,7 +120,7 @@ function adopt(kernel: Kernel, fd: number): number {
     command: "getsockopt",
     result: socket,
     why: failed(socket, Errno.EINVAL)
-      ? "it is no listening socket of AF_UNIX and SOCK_SEQPACKET"
+      ? "the descriptor is no listening AF_UNIX socket of type SOCK_SEQPACKET"
       : undefined,
     fix: failed(socket, Errno.EINVAL) ? "use ListenSequentialPacket= in the unit" : undefined,
     stage: "usage",
@@ -121,11 +131,11 @@ function listen(kernel: Kernel, path: string): number {
   const { sockets } = kernel.processes;
   let socket = sockets.listen(path);
   const isSocket = (kernel.stat(path).mode & S_IFMT) === S_IFSOCK;
-  // What is no socket refuses connections too, and is nobody's to remove.
+  // Connecting to other files fails too; those must not be removed.
   if (failed(socket, Errno.EADDRINUSE) && isSocket) {
     const other = sockets.connect(path);
     if (failed(other, Errno.ECONNREFUSED)) {
-      // Nobody listens: it was left by one that did not end by itself.
+      // No process listens: a broker that was killed left the file.
       kernel.unlink(path);
       socket = sockets.listen(path);
     } else if (other >= 0) kernel.close(other);
@@ -141,12 +151,12 @@ function listen(kernel: Kernel, path: string): number {
         ? undefined
         : isSocket
         ? "another broker listens there"
-        : "there is something that is no socket",
-      fix: taken && !isSocket ? "name another path" : undefined,
+        : "the path exists and is no socket",
+      fix: taken && !isSocket ? "pass another path" : undefined,
       stage: "usage",
     });
   }
-  // Anybody may ask: the policy decides.
+  // Every user may connect; the policy decides.
   sockets.setMode(path, 0o666);
   return socket;
 }

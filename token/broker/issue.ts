@@ -1,5 +1,5 @@
 /**
- * Making a token in somebody else's user namespace.
+ * Creates a token in the user namespace of another process.
  *
  * @module
  */
@@ -15,12 +15,17 @@ import { endOf } from "../../uapi/fields.ts";
 import { Errno } from "../../uapi/errno.ts";
 
 /**
- * A token of a new bpffs in the user namespace, with exactly the words: a descriptor that is the caller's.
+ * Creates a bpffs in a user namespace with exactly the given delegation, and a token from it; the
+ * caller owns the descriptor.
  *
- * The context is opened here, never taken from the peer: of a given one nobody can tell whose it is, what
- * has been set on it, and who else holds it. What the token allows is read back before it is given away.
- * Throws a {@linkcode KernelError} that names the step. The namespace's root can slow, stop and kill the two
- * children that this takes: that costs no more than their deadline.
+ * The file system context is opened here and never taken from the peer: the owner, options and
+ * other holders of a received one cannot be checked. The token's masks are read back before it is
+ * returned.
+ *
+ * Two child processes enter the user namespace, where its root can slow, stop and kill them; that
+ * costs no more than their deadline.
+ *
+ * @throws {KernelError} with the step that failed.
  */
 export async function issueToken(
   kernel: Kernel,
@@ -60,15 +65,15 @@ export async function issueToken(
     command: "BPF_TOKEN_CREATE",
     result: -Errno.EPERM,
     why: `the kernel made a token that allows ${
-      allowed ?? "what cannot be read"
+      allowed ?? "unreadable masks"
     } instead of ${delegation}`,
     stage: "token",
   });
 }
 
 /**
- * Throws where a child in another user namespace could be traced by that namespace's root: a change of
- * credentials sets its dumpable flag to fs.suid_dumpable, and 1 makes it traceable.
+ * Refuses a machine where root of another user namespace could trace the child that enters it: a
+ * change of credentials sets the dumpable flag to fs.suid_dumpable, and 1 allows tracing.
  */
 export function mayEnterNamespaces(kernel: Kernel): void {
   const path = "/proc/sys/fs/suid_dumpable";
@@ -80,14 +85,14 @@ export function mayEnterNamespaces(kernel: Kernel): void {
     command: "setns",
     result: -Errno.EPERM,
     why: value === undefined
-      ? `${path} cannot be read, and with 1 in it the broker's child could be traced there`
-      : `with fs.suid_dumpable=${value} the broker's child could be traced there`,
+      ? `${path} is unreadable; if it is 1, the broker's child can be traced there`
+      : `with fs.suid_dumpable=${value} the broker's child can be traced there`,
     fix: "set fs.suid_dumpable to 0 or 2",
     stage: "token",
   });
 }
 
-/** What a token that was just made here allows. */
+/** Returns what a token created by this process allows. */
 function allowedBy(kernel: Kernel, tokenFd: number): Delegation | undefined {
   const { result, bytes } = kernel.objectInfo(tokenFd, structSizes.bpf_token_info);
   if (result >= 0 && bytes.length >= endOf(structs.bpf_token_info.allowed_attachs)) {

@@ -1,5 +1,5 @@
 /**
- * A daemon that hands out tokens by a policy, and its client.
+ * A daemon that issues tokens by a policy.
  *
  * Imports: uapi, errors, object, plan, kernel, token/facts, token/protocol, token.
  *

@@ -1,8 +1,8 @@
 /**
- * Who is at the other end of a broker's connection.
+ * Identifies the process at the other end of a broker's connection.
  *
- * The kernel is asked through a descriptor of the process, never by its pid: a pid can be another
- * process's by the time it is used.
+ * It is examined through a pidfd, never by its pid, which may belong to another process by the time
+ * it is used.
  *
  * @module
  */
@@ -12,31 +12,33 @@ import type { PeerCredentials } from "../../kernel/processes.ts";
 import { Errno, errnoName, failed } from "../../uapi/errno.ts";
 import type { PeerFacts } from "./policy.ts";
 
-/** More user namespaces in one another than the kernel allows (32). */
+/** Exceeds the kernel's limit of nested user namespaces (32). */
 const DEEPEST = 40;
 
-/** A process that connected. Its descriptors are this process's until disposal. */
+/** A connected process. Its descriptors belong to this object until disposal. */
 export class Peer implements Disposable {
-  /** Its pid, in this process's pid namespace. */
+  /** Its pid in this process's pid namespace. */
   readonly pid: number;
   /** Its uid when it connected. */
   readonly uid: number;
-  /** A descriptor of it. */
+  /** A pidfd of the process. */
   readonly pidfd: number;
-  /** A descriptor of its user namespace: while it is open, no other gets its inode. */
+  /** A descriptor of its user namespace; while it is open, the inode is not reused. */
   readonly userNamespaceFd: number;
   /** Inode of its user namespace. */
   readonly userNamespace: bigint;
-  /** Whether that is this process's own. */
+  /** Whether that is this process's user namespace. */
   readonly initial: boolean;
-  /** Whether that lies in another than this process's own. */
+  /** Whether its user namespace is a child of another one than this process's. */
   readonly nested: boolean;
   /** The uid that owns its user namespace. */
   readonly owner: number;
   /**
-   * For whom its requests count: the owner of the outermost of its user namespaces, since that owner can make as
-   * many namespaces and has as many subordinate uids as it likes. Namespaces that root owns count each for
-   * itself: nobody else can make one, and they belong to different containers.
+   * The account that its requests count for: the owner of its outermost user namespace, who can
+   * create any number of namespaces and use all its subordinate uids.
+   *
+   * Namespaces owned by root count separately: only root can create them, and they belong to
+   * different containers.
    */
   readonly account: string;
   readonly #kernel: Kernel;
@@ -63,7 +65,7 @@ export class Peer implements Disposable {
     this.account = namespaces.initial ? `uid ${credentials.uid}` : namespaces.account;
   }
 
-  /** Identifies the peer of a connection; a text that says why it cannot be, otherwise. */
+  /** Identifies the peer of a connection; returns the reason as text when that fails. */
   static identify(kernel: Kernel, socket: number): Peer | string {
     const { sockets } = kernel.processes;
     const credentials = sockets.peerCredentials(socket);
@@ -77,34 +79,37 @@ export class Peer implements Disposable {
     return namespaces;
   }
 
-  /** The path of its cgroup in the unified hierarchy; without one, of the one that systemd made. */
+  /** Path of its cgroup in the unified hierarchy, or else in systemd's named hierarchy. */
   get cgroup(): string | undefined {
     this.#cgroup ??= { path: cgroupOf(this.#kernel, this.pid) };
     return this.#cgroup.path;
   }
 
-  /** Everything that a policy looks at; a text that says why it is not known, otherwise. */
+  /** Returns everything that a policy examines; the reason as text when that fails. */
   facts(): PeerFacts | string {
     const { pid, uid, cgroup, owner, userNamespace, initial, nested } = this;
-    // Only now, when all has been read by pid, does it count that the pid was its own all the time.
-    // A descriptor of a process that has ended is readable.
-    if (this.#kernel.poller.poll(this.pidfd, 0)) return "its process ended meanwhile";
+    // Must come last: it shows that the pid was not reused while it was read. The pidfd of an ended
+    // process is readable.
+    if (this.#kernel.poller.poll(this.pidfd, 0)) return "its process has ended";
     const ownsNetwork = (): boolean => this.#ownsNetwork ??= !initial && this.#lookAtNetworks();
     return {
       ...{ pid, uid, cgroup, owner, userNamespace, initial, nested },
-      // Only a policy that asks is worth a look at all threads of the machine.
+      // Computed on access only, since it examines all threads of the machine.
       get ownsNetwork(): boolean {
         return ownsNetwork();
       },
     };
   }
 
-  /** What was found out about its network; undefined when nobody asked. */
+  /** The cached result of {@linkcode ownsNetwork}; undefined when it was not computed. */
   get seenNetwork(): boolean | undefined {
     return this.#ownsNetwork;
   }
 
-  /** Whether it and all threads in its user namespace are in network namespaces which that owns. */
+  /**
+   * Returns whether all threads of its user namespace are in network namespaces that this user
+   * namespace owns.
+   */
   #lookAtNetworks(): boolean {
     const network = this.#kernel.processes.namespaces.ofProcess(this.pidfd, "network");
     if (network < 0) return false;
@@ -119,7 +124,7 @@ export class Peer implements Disposable {
   }
 }
 
-/** A process's user namespace and those above it. */
+/** The user namespace of a process and its ancestors. */
 interface UserNamespaces {
   readonly fd: number;
   readonly inode: bigint;
@@ -134,7 +139,7 @@ function userNamespacesOf(kernel: Kernel, pidfd: number): UserNamespaces | strin
   const { namespaces } = kernel.processes;
   const fd = namespaces.ofProcess(pidfd, "user");
   if (failed(fd, Errno.ENOTTY, Errno.EINVAL)) {
-    return "this kernel does not tell the namespaces of a process: it is older than 6.11";
+    return "this kernel has no PIDFD_GET_USER_NAMESPACE (Linux 6.11)";
   }
   if (fd < 0) return because("its user namespace", fd);
   const own = kernel.stat("/proc/self/ns/user");
@@ -144,22 +149,22 @@ function userNamespacesOf(kernel: Kernel, pidfd: number): UserNamespaces | strin
     kernel.close(fd);
     return because(what, result);
   };
-  if (own.result < 0) return refuse("the broker's own user namespace", own.result);
+  if (own.result < 0) return refuse("the broker's user namespace", own.result);
   if (owner < 0) return refuse("the owner of its user namespace", owner);
   const facts = { fd, inode, owner, descriptors: [fd] };
   if (inode === own.inode) return { ...facts, initial: true, nested: false, account: "" };
-  // Up to the one whose parent is the broker's own. Each is held open until the next is.
+  // Walk up to the child of the broker's namespace, holding each open until the next is opened.
   let outer = { fd: kernel.dup(fd), inode, owner };
   try {
     for (let depth = 0; depth < DEEPEST; depth++) {
-      if (outer.fd < 0) return refuse("the user namespaces above its own", outer.fd);
+      if (outer.fd < 0) return refuse("the ancestors of its user namespace", outer.fd);
       const parent = namespaces.parent(outer.fd);
-      // None is above, or it is out of the broker's sight: no namespace below the broker's own.
-      if (parent < 0) return refuse("the user namespaces above its own", parent);
+      // No visible parent: it is not below the broker's namespace.
+      if (parent < 0) return refuse("the ancestors of its user namespace", parent);
       const above = kernel.stat(parent).inode;
       if (above === own.inode) {
         kernel.close(parent);
-        // An inode is given again once its namespace is gone; before Linux 6.18 there is nothing better.
+        // Inodes are reused after a namespace is gone; only Linux 6.18 has namespace ids.
         const id = namespaces.id(outer.fd);
         const account = outer.owner === 0
           ? `namespace ${id < 0 ? outer.inode : id}`
@@ -169,25 +174,25 @@ function userNamespacesOf(kernel: Kernel, pidfd: number): UserNamespaces | strin
       kernel.close(outer.fd);
       outer = { fd: parent, inode: above, owner: namespaces.ownerUid(parent) };
     }
-    return refuse("the user namespaces above its own", -Errno.ELOOP);
+    return refuse("the ancestors of its user namespace", -Errno.ELOOP);
   } finally {
     if (outer.fd >= 0) kernel.close(outer.fd);
   }
 }
 
-/** Why something about a peer is not known. */
+/** Formats why a fact about a peer is unknown. */
 function because(what: string, result: number): string {
   const why = failed(result, Errno.EMFILE, Errno.ENFILE)
     ? "the broker has no file descriptors left"
     : failed(result, Errno.ESRCH)
-    ? "its process is gone"
+    ? "its process has ended"
     : failed(result, Errno.EPERM, Errno.EACCES)
-    ? "the broker is not allowed to see it"
-    : "the kernel did not tell";
-  return `${what} cannot be had: ${why} (${errnoName(-result)})`;
+    ? "the broker lacks permission"
+    : "the kernel refused";
+  return `cannot get ${what}: ${why} (${errnoName(-result)})`;
 }
 
-/** Whether a network namespace belongs to the user namespace. */
+/** Returns whether a network namespace belongs to the user namespace. */
 function ownedBy(kernel: Kernel, networkFd: number, userNamespace: bigint): boolean {
   const owner = kernel.processes.namespaces.owningUserNamespace(networkFd);
   if (owner < 0) return false;
@@ -197,12 +202,11 @@ function ownedBy(kernel: Kernel, networkFd: number, userNamespace: bigint): bool
 }
 
 /**
- * Whether all threads in a user namespace are in network namespaces that it owns: one that is not could use the
- * token there. Threads, since each has a network namespace of its own, and a process goes on when its
- * first thread has ended.
+ * Returns whether all threads of a user namespace are in network namespaces that it owns; others
+ * could use the token in theirs.
  *
- * It tells how things are now: who holds the token can hand it on later. And a process that forks and ends all
- * the time can be missed, since /proc is read one process after another.
+ * The result holds for the moment: the holder can pass the token on later, and a process that forks
+ * and exits continuously can be missed, since /proc is read process by process.
  */
 function allNetworksOwned(kernel: Kernel, userNamespace: bigint): boolean {
   let seen = false;
@@ -213,8 +217,7 @@ function allNetworksOwned(kernel: Kernel, userNamespace: bigint): boolean {
     for (const task of numbersIn(kernel, `/proc/${pid}/task`)) {
       const folder = `/proc/${pid}/task/${task}/ns`;
       const user = kernel.stat(`${folder}/user`);
-      // It ended while we were looking; or it is in a namespace that the broker has no right over, which
-      // is none below its own.
+      // The thread ended, or it is in a namespace not below the broker's.
       if (user.result < 0 || user.inode !== userNamespace) continue;
       const network = kernel.open(`${folder}/net`);
       if (failed(network, Errno.ENOENT, Errno.ESRCH)) continue;
@@ -224,7 +227,7 @@ function allNetworksOwned(kernel: Kernel, userNamespace: bigint): boolean {
       seen = true;
     }
   }
-  // The peer itself is in there: without it, this is not where processes are seen.
+  // The peer itself must have been seen; otherwise /proc does not show the processes.
   return seen;
 }
 
@@ -232,7 +235,7 @@ function numbersIn(kernel: Kernel, folder: string): readonly string[] {
   return (kernel.readDirectory(folder) ?? []).filter((name) => /^\d+$/.test(name));
 }
 
-/** The path in the unified hierarchy; without one, the one that systemd made. */
+/** Returns the path in the unified hierarchy, or else in systemd's named hierarchy. */
 function cgroupOf(kernel: Kernel, pid: number): string | undefined {
   const { result, bytes } = kernel.readFile(`/proc/${pid}/cgroup`, 64 * 1024);
   if (result < 0) return undefined;

@@ -115,13 +115,13 @@ Deno.test("who is in the broker's own namespace counts for its uid", () => {
 const refusals: readonly (readonly [command: string, errno: ErrnoName, says: string])[] = [
   ["pidfd_get_namespace", "EMFILE", "no file descriptors left (EMFILE)"],
   ["pidfd_get_namespace", "ENFILE", "no file descriptors left (ENFILE)"],
-  ["pidfd_get_namespace", "ENOTTY", "older than 6.11"],
-  ["pidfd_get_namespace", "ESRCH", "its process is gone"],
-  ["pidfd_get_namespace", "EPERM", "not allowed to see it"],
+  ["pidfd_get_namespace", "ENOTTY", "this kernel has no PIDFD_GET_USER_NAMESPACE (Linux 6.11)"],
+  ["pidfd_get_namespace", "ESRCH", "its process has ended"],
+  ["pidfd_get_namespace", "EPERM", "the broker lacks permission"],
   ["getsockopt", "EMFILE", "(EMFILE)"],
   ["getsockopt", "ENOPROTOOPT", "credentials"],
   ["ns_get_parent", "EMFILE", "no file descriptors left"],
-  ["ns_get_parent", "EPERM", "not allowed to see it"],
+  ["ns_get_parent", "EPERM", "the broker lacks permission"],
   ["ns_get_owner_uid", "EINVAL", "the owner of its user namespace"],
   ["duplicate", "EMFILE", "no file descriptors left"],
 ];
@@ -162,5 +162,5 @@ Deno.test("what was read by pid does not count when the process has ended meanwh
   assert(typeof peer !== "string", String(peer));
   using identified = peer;
   kernel.poller.ready(identified.pidfd);
-  assertEquals(identified.facts(), "its process ended meanwhile");
+  assertEquals(identified.facts(), "its process has ended");
 });

@@ -1,5 +1,6 @@
 /**
- * Who gets which token from a broker. What no rule gives is refused.
+ * The policy of a broker: which peer gets which token. Requests without a matching rule are
+ * refused.
  *
  * @module
  */
@@ -11,71 +12,83 @@ import { type HolderAccess, holderAccess } from "../../plan/holder.ts";
 import { programAttaches } from "../../plan/program_types.ts";
 import { parsePolicyText } from "./policy_text.ts";
 
-/** Whom a rule is for: everything that is given has to hold. */
+/** Whom a rule applies to: all given conditions must hold. */
 export interface PolicyWho {
-  /** Uids, as the broker sees them, of which one owns the peer's user namespace. The right of the token is theirs too. */
+  /**
+   * Uids, in the broker's user namespace, one of which must own the peer's user namespace. The
+   * owner gains the rights of the token too.
+   */
   readonly owner?: readonly number[] | undefined;
-  /** Uids, as the broker sees them, of which one is the peer's. */
+  /** Uids, in the broker's user namespace, one of which must be the peer's. */
   readonly uid?: readonly number[] | undefined;
-  /** The peer's cgroup: a path, or one that ends in a slash and a star for all below. */
+  /** The peer's cgroup path; one ending in `/*` matches all cgroups below. */
   readonly cgroup?: string | undefined;
 }
 
-/** A rule. */
+/** One rule. */
 export interface PolicyRule {
-  /** For the audit log. */
+  /** Name of the rule, for the audit log. */
   readonly name: string;
-  /** Whom it is for. */
+  /** Whom it applies to. */
   readonly who: PolicyWho;
-  /** The most that it gives. */
+  /** The most that it grants. */
   readonly delegation: Delegation;
-  /** What its holders can read and where they can attach: said in the audit, and trusted by the rule. */
+  /**
+   * What its holders can read and where they can attach: recorded in the audit log, and trusted by
+   * the rule.
+   */
   readonly holder: HolderAccess;
-  /** Whether program types that act on a network are given to a peer whose network namespace its user namespace does not own. */
+  /**
+   * Whether to grant network program types to a peer in a network namespace that its user namespace
+   * does not own.
+   */
   readonly hostNetwork: boolean;
-  /** Whether a user namespace within a user namespace is served. */
+  /** Whether to serve nested user namespaces. */
   readonly nested: boolean;
 }
 
-/** Bounds on what clients can make the broker do. */
+/** Limits on what clients can make the broker do. */
 export interface PolicyLimits {
-  /** Connections at one time. */
+  /** Simultaneous connections. */
   readonly connections: number;
   /** Requests of one account in a minute: of the owner of the outermost user namespace, or, where root owns it, of that namespace. */
   readonly requestsPerMinute: number;
-  /** Seconds that a client may take for its request. */
+  /** Seconds that a client may take to send its request. */
   readonly timeout: number;
 }
 
-/** A policy, as the broker follows it. */
+/** A parsed policy. */
 export interface Policy {
-  /** In the order of the file; the first that fits is taken. */
+  /** The rules in file order; the first match applies. */
   readonly rules: readonly PolicyRule[];
-  /** Bounds. */
+  /** The limits. */
   readonly limits: PolicyLimits;
 }
 
-/** What the broker knows of a peer. */
+/** The facts about a peer that rules examine. */
 export interface PeerFacts {
-  /** Its pid, in the broker's pid namespace. */
+  /** Its pid in the broker's pid namespace. */
   readonly pid: number;
   /** Its uid when it connected, in the broker's user namespace. */
   readonly uid: number;
-  /** Its cgroup's path, when it has one. */
+  /** Path of its cgroup, if any. */
   readonly cgroup: string | undefined;
-  /** Who owns its user namespace, in the broker's. */
+  /** Owner of its user namespace, as a uid in the broker's. */
   readonly owner: number;
   /** Inode of its user namespace. */
   readonly userNamespace: bigint;
-  /** Whether that is the broker's own. */
+  /** Whether that is the broker's user namespace. */
   readonly initial: boolean;
-  /** Whether it lies in another than the broker's. */
+  /** Whether its user namespace is a child of another one than the broker's. */
   readonly nested: boolean;
-  /** Whether every process of its user namespace is in network namespaces that this user namespace owns. */
+  /**
+   * Whether every thread of its user namespace is in a network namespace that this user namespace
+   * owns.
+   */
   readonly ownsNetwork: boolean;
 }
 
-/** What became of a request. */
+/** Result of a request. */
 export type Decision =
   | {
     readonly granted: true;
@@ -84,26 +97,27 @@ export type Decision =
   }
   | { readonly granted: false; readonly why: string };
 
-/** The version of the schema that is read. */
+/** The supported version of the policy schema. */
 export const POLICY_VERSION = 2;
 
 /**
- * The sentence by which a rule trusts its holders. Any delegation with `prog_load` is this trust: the kernel
- * checks CAP_PERFMON in the holder's user namespace, and a token's descriptor can leave that namespace.
+ * The sentence with which a rule acknowledges what `prog_load` allows: the kernel checks
+ * CAP_PERFMON in the holder's user namespace, and a token's descriptor can leave that namespace.
  */
 export const TRUST =
   "read all memory of the host's kernel, and attach the given program types wherever a descriptor gets";
 
 const DEFAULT_LIMITS: PolicyLimits = { connections: 64, requestsPerMinute: 60, timeout: 5 };
 
-/** How objects named in a policy are turned into words: reads the file and plans. */
+/** Reads an object file named in a policy and plans its delegation. */
 export type PlanObject = (path: string) => Delegation;
 
 /**
- * Reads a policy: JSON, comments allowed, by the schema in `token/broker/policy.schema.json`.
+ * Parses a policy: JSON with comments, by the schema in `token/broker/policy.schema.json`.
  *
- * Throws a {@linkcode SkepError} that names the place for anything that the schema does not allow: a
- * mistyped key must not open a door.
+ * Refuses everything that the schema does not allow, so that a misspelled key never widens a rule.
+ *
+ * @throws {SkepError} with the place of the first error.
  */
 export async function parsePolicy(
   text: string,
@@ -124,12 +138,12 @@ export async function parsePolicy(
   return readPolicy(json, file, planObject);
 }
 
-/** As {@linkcode parsePolicy}, of the text's value. */
+/** Reads a policy as {@linkcode parsePolicy} does, from a JSON value. */
 export function readPolicy(json: JsonValue, file: string, planObject: PlanObject): Policy {
   return new PolicyReader(file, planObject).policy(json);
 }
 
-/** Decides about a request: pure, so that it can be looked through and tested. */
+/** Decides a request. Pure, so that it can be reviewed and tested. */
 export function decide(
   policy: Policy,
   peer: PeerFacts,
@@ -140,8 +154,8 @@ export function decide(
   if (peer.initial) {
     return refuse("the peer is in the initial user namespace, where there are no tokens");
   }
-  if (asked?.empty === true) return refuse("nothing was asked for");
-  let why = "no rule is for this peer";
+  if (asked?.empty === true) return refuse("the request is empty");
+  let why = "no rule matches this peer";
   for (const rule of policy.rules) {
     if (!fits(rule.who, peer)) continue;
     const delegation = asked ?? rule.delegation;
@@ -159,16 +173,16 @@ function objection(
 ): string | undefined {
   const missing = rule.delegation.missing(delegation);
   if (missing.length > 0) {
-    return `it does not give ${missing.map(({ option, word }) => `${option}=${word}`).join(", ")}`;
+    return `it does not grant ${missing.map(({ option, word }) => `${option}=${word}`).join(", ")}`;
   }
-  if (peer.nested && !rule.nested) return "the peer's user namespace lies within another";
+  if (peer.nested && !rule.nested) return "the peer's user namespace is nested";
   if (actsOnNetwork(delegation) && !rule.hostNetwork && !peer.ownsNetwork) {
-    return "the peer's user namespace does not own the network namespace that it is in";
+    return "the peer's user namespace does not own its network namespace";
   }
   return undefined;
 }
 
-/** Whether a rule is for a peer, whatever else it asks of it. */
+/** Returns whether a rule's `who` matches a peer. */
 export function isFor(
   rule: PolicyRule,
   peer: Pick<PeerFacts, "owner" | "uid" | "cgroup" | "nested" | "initial">,
@@ -186,7 +200,7 @@ function fits(who: PolicyWho, peer: Pick<PeerFacts, "owner" | "uid" | "cgroup">)
   return peer.cgroup.startsWith(parent) && peer.cgroup.length > parent.length;
 }
 
-/** Whether a program type acts in the network namespace that its holder is in, owned or not. */
+/** Returns whether a program type acts in its holder's network namespace, owned or not. */
 function actsOnNetwork({ programs }: DelegationMasks): boolean {
   for (let number = 0; number < 64; number++) {
     const type = (programs >> BigInt(number) & 1n) === 0n ? "unspec" : programTypeName(number);
@@ -196,7 +210,7 @@ function actsOnNetwork({ programs }: DelegationMasks): boolean {
   return false;
 }
 
-/** Reads what the schema allows and refuses everything else. */
+/** Reads what the schema allows, and refuses everything else. */
 class PolicyReader {
   readonly #file: string;
   readonly #planObject: PlanObject;
@@ -209,7 +223,7 @@ class PolicyReader {
   policy(json: JsonValue): Policy {
     const object = this.#object(json, "the policy", ["$schema", "version", "rules", "limits"]);
     const { $schema = "" } = object;
-    if (typeof $schema !== "string") throw this.#wrong("$schema", "has to be a text");
+    if (typeof $schema !== "string") throw this.#wrong("$schema", "must be a string");
     if (object["version"] !== POLICY_VERSION) throw this.#wrongVersion(object["version"]);
     const rules = this.#array(object["rules"], "rules").map((rule, index) =>
       this.#rule(rule, `rules[${index}]`)
@@ -231,24 +245,24 @@ class PolicyReader {
     const rule = this.#object(json, place, keys);
     const { name, objects = [], delegate = {} } = rule;
     if (typeof name !== "string" || name === "") {
-      throw this.#wrong(`${place}.name`, "has to be a text");
+      throw this.#wrong(`${place}.name`, "must be a string");
     }
     const who = this.#who(rule["who"], `${place}.who`);
     let delegation = Delegation.none;
     for (const path of this.#array(objects, `${place}.objects`)) {
       if (typeof path !== "string") {
-        throw this.#wrong(`${place}.objects`, "has to be a list of paths");
+        throw this.#wrong(`${place}.objects`, "must be a list of paths");
       }
       delegation = delegation.union(this.#planObject(path));
     }
     delegation = delegation.union(this.#words(delegate, `${place}.delegate`));
     if (delegation.empty) {
-      throw this.#wrong(place, "gives nothing: name objects, or words to delegate");
+      throw this.#wrong(place, "grants nothing: list objects, or values to delegate");
     }
     if (rule["guard"] !== undefined) {
       throw this.#wrong(
         `${place}.guard`,
-        "is reserved for limits by BPF LSM, which this version lacks",
+        "is reserved for limits by BPF LSM, which this version does not support",
       );
     }
     const holder = holderAccess(delegation);
@@ -263,18 +277,18 @@ class PolicyReader {
     };
   }
 
-  /** What cannot be enforced has to be trusted in so many words, and only where it is given. */
+  /** Requires the trust sentence exactly where the rule grants what cannot be limited. */
   #trust(json: JsonValue | undefined, { reads }: HolderAccess, place: string): void {
     const needed = reads.memory === "host";
     if (needed && json !== TRUST) {
       throw this.#wrong(
         place,
-        `gives prog_load, with which its holder can read the host's kernel memory; if you trust whom it ` +
-          `is for, add "trustsHolderTo": ${JSON.stringify(TRUST)}`,
+        `grants prog_load, with which its holder can read the host's kernel memory; if you trust the ` +
+          `holder, add "trustsHolderTo": ${JSON.stringify(TRUST)}`,
       );
     }
     if (!needed && json !== undefined) {
-      throw this.#wrong(`${place}.trustsHolderTo`, "is not needed: the rule gives no prog_load");
+      throw this.#wrong(`${place}.trustsHolderTo`, "is not needed: the rule grants no prog_load");
     }
   }
 
@@ -287,7 +301,7 @@ class PolicyReader {
             JSON.stringify(TRUST)
           } to the ` +
           `rules that give prog_load, and set "version": ${POLICY_VERSION}`
-        : `has to be ${POLICY_VERSION}`,
+        : `must be ${POLICY_VERSION}`,
     );
   }
 
@@ -295,12 +309,12 @@ class PolicyReader {
     const who = this.#object(json ?? null, place, ["owner", "uid", "cgroup"]);
     const cgroup = who["cgroup"];
     if (cgroup !== undefined && (typeof cgroup !== "string" || !cgroup.startsWith("/"))) {
-      throw this.#wrong(`${place}.cgroup`, "has to be a path that begins with /");
+      throw this.#wrong(`${place}.cgroup`, "must be an absolute path");
     }
     const owner = this.#uids(who["owner"], `${place}.owner`);
     const uid = this.#uids(who["uid"], `${place}.uid`);
     if (owner === undefined && uid === undefined && cgroup === undefined) {
-      throw this.#wrong(place, "has to name an owner, a uid or a cgroup");
+      throw this.#wrong(place, "must have an owner, a uid or a cgroup");
     }
     return {
       owner,
@@ -313,7 +327,7 @@ class PolicyReader {
     if (json === undefined) return undefined;
     return this.#array(json, place).map((uid) => {
       if (typeof uid === "number" && Number.isInteger(uid) && uid >= 0 && uid < 2 ** 32) return uid;
-      throw this.#wrong(place, "has to be a list of uids");
+      throw this.#wrong(place, "must be a list of uids");
     });
   }
 
@@ -335,7 +349,7 @@ class PolicyReader {
     const read = (key: typeof keys[number]): number => {
       const { [key]: value = DEFAULT_LIMITS[key] } = limits;
       if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > 100_000) {
-        throw this.#wrong(`limits.${key}`, "has to be a whole number from 1 to 100000");
+        throw this.#wrong(`limits.${key}`, "must be an integer from 1 to 100000");
       }
       return value;
     };
@@ -349,7 +363,7 @@ class PolicyReader {
   #flag(json: JsonValue | undefined, place: string): boolean {
     if (json === undefined) return false;
     if (typeof json === "boolean") return json;
-    throw this.#wrong(place, "has to be true or false");
+    throw this.#wrong(place, "must be true or false");
   }
 
   #object(
@@ -358,7 +372,7 @@ class PolicyReader {
     keys: readonly string[],
   ): { readonly [key: string]: JsonValue } {
     if (typeof json !== "object" || json === null || Array.isArray(json)) {
-      throw this.#wrong(place, "has to be an object");
+      throw this.#wrong(place, "must be an object");
     }
     for (const key of Object.keys(json)) {
       if (!keys.includes(key)) {
@@ -371,13 +385,13 @@ class PolicyReader {
   #texts(json: JsonValue, place: string): readonly string[] {
     return this.#array(json, place).map((text) => {
       if (typeof text === "string") return text;
-      throw this.#wrong(place, "has to be a list of names");
+      throw this.#wrong(place, "must be a list of names");
     });
   }
 
   #array(json: JsonValue | undefined, place: string): readonly JsonValue[] {
     if (Array.isArray(json)) return json as readonly JsonValue[];
-    throw this.#wrong(place, "has to be a list");
+    throw this.#wrong(place, "must be a list");
   }
 
   #wrong(place: string, why: string): SkepError {

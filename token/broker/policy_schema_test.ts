@@ -215,7 +215,7 @@ Deno.test("the policy's schema and its reader agree about every policy", () => {
     const why = refusal(policy);
     if (why !== undefined) refused++;
     // Whether a number or an object gives prog_load is not the schema's to know.
-    if (valid(schema, policy) && /is not needed: the rule gives no prog_load$/.test(why ?? "")) {
+    if (valid(schema, policy) && /is not needed: the rule grants no prog_load$/.test(why ?? "")) {
       trusts++;
     } else if (valid(schema, policy) !== (why === undefined)) {
       wrong.push(`${what}: the reader says ${why ?? "yes"}`);

@@ -1,5 +1,5 @@
 /**
- * JSON with comments in which no key of an object stands twice.
+ * Parses JSON with comments, and refuses duplicate keys.
  *
  * @module
  */
@@ -7,15 +7,15 @@
 import type { JsonValue } from "../../errors/skep_error.ts";
 
 /**
- * Reads JSON with comments and trailing commas.
+ * Parses JSON with comments and trailing commas.
  *
- * Of two equal keys JSON's readers take the last one, so that who reads the file sees one thing and the program
- * another: that is refused.
+ * JSON parsers use the last of two equal keys, so a reader of the file could be misled; duplicates
+ * are refused.
  *
- * @throws {SyntaxError} For what is no JSON, and for a key that stands twice, with its place.
+ * @throws {SyntaxError} when it is not JSON, or a key is duplicate, with its place.
  */
 export async function parsePolicyText(text: string): Promise<JsonValue> {
-  // Not at the top: who loads an object reads no policy, and should not wait for this package.
+  // Imported lazily: loading an object reads no policy and should not load this package.
   const { parse } = await import("@std/jsonc");
   const value: JsonValue = parse(text);
   const twice = duplicateKey(text);
@@ -24,27 +24,27 @@ export async function parsePolicyText(text: string): Promise<JsonValue> {
   throw new SyntaxError(`${twice.where}"${twice.key}" stands twice (line ${line})`);
 }
 
-/** A key that its object has already. */
+/** A duplicate key. */
 export interface DuplicateKey {
   /** The key. */
   readonly key: string;
-  /** The objects that lead to it, as `rules[0].who.`. */
+  /** The path of its object, such as `rules[0].who.`. */
   readonly where: string;
-  /** Where it stands the second time: index into the text. */
+  /** Index of the second occurrence in the text. */
   readonly position: number;
 }
 
 interface Level {
   /** The keys of an object; undefined for a list. */
   readonly keys: Set<string> | undefined;
-  /** The key or the index of the value that is being read. */
+  /** The key or index of the current value. */
   at: string | number;
 }
 
-/** Strings, comments, and everything else character by character. */
+/** Strings, comments, and all other characters one by one. */
 const PIECES = /"(?:[^"\\]|\\[^])*"|\/\/[^\n\r]*|\/\*[^]*?\*\/|[^\s]/g;
 
-/** The first key that stands twice in an object of a text that is known to be JSON with comments. */
+/** Returns the first duplicate key in a text that is known to be JSON with comments. */
 export function duplicateKey(text: string): DuplicateKey | undefined {
   const levels: Level[] = [];
   let string: { readonly text: string; readonly position: number } | undefined;

@@ -1,34 +1,34 @@
 /**
- * How often somebody may ask.
+ * Limits how often an account may send requests.
  *
  * @module
  */
 
-/** Milliseconds in which the limit counts. */
+/** Period of the limit in milliseconds. */
 const WINDOW = 60_000;
-/** Most accounts that are kept in mind: beyond, those that asked longest ago are forgotten. */
+/** Accounts to remember; beyond that, the least recent are dropped. */
 const MOST = 4096;
 
-/** Counts requests by account: the allowance fills up steadily, to a minute's worth. */
+/** Counts requests per account with a token bucket that holds one minute's worth. */
 export class Rates {
   readonly #perMinute: () => number;
   readonly #now: () => number;
   readonly #left: Map<string, { tokens: number; at: number }> = new Map();
 
-  /** With so many in a minute; `now` in milliseconds. */
+  /** Sets the limit per minute; `now` returns milliseconds. */
   constructor(perMinute: () => number, now: () => number = () => performance.now()) {
     this.#perMinute = perMinute;
     this.#now = now;
   }
 
-  /** Whether one more is allowed; counts it. */
+  /** Counts one request and returns whether it is allowed. */
   take(account: string): boolean {
     const most = this.#perMinute();
     const now = this.#now();
     const known = this.#left.get(account) ?? { tokens: most, at: now };
     const tokens = Math.min(most, known.tokens + (now - known.at) / WINDOW * most);
     const allowed = tokens >= 1;
-    // Put last: the map's order is that of the last request.
+    // Re-inserted last, so that the map is ordered by last request.
     this.#left.delete(account);
     this.#left.set(account, { tokens: allowed ? tokens - 1 : tokens, at: now });
     if (this.#left.size > MOST) {

@@ -1,5 +1,5 @@
 /**
- * The broker: hands out tokens over a socket, by a policy.
+ * The broker: issues tokens over a socket by a policy.
  *
  * @module
  */
@@ -28,46 +28,53 @@ import {
 import { Rates } from "./rates.ts";
 import { type Holder, type Slot, Slots } from "./slots.ts";
 
-/** Connections that are accepted before something else gets its turn. */
+/** Connections to accept before other events are handled. */
 const MOST_AT_ONCE = 32;
-/** Most characters of a cgroup's path in the audit. */
+/** Longest cgroup path in the audit log, in characters. */
 const LONGEST_CGROUP = 512;
 
-/** How a broker is run. */
+/** Options of {@linkcode serveBroker}. */
 export interface BrokerOptions {
-  /** The path of the socket, where one that a dead broker left is replaced; or a listening socket that was inherited. */
+  /**
+   * The path of the socket, where a leftover file of a dead broker is replaced; or an inherited
+   * listening socket.
+   */
   readonly socket: BrokerAddress;
-  /** The path of the policy. */
+  /** Path of the policy. */
   readonly policy: string;
   /**
-   * Gets a line of JSON for each grant and each reading of the policy; refusals are summed up. A token is given
-   * when its line is recorded: when this throws or rejects, none is.
+   * Receives a JSON line for each grant and each load of the policy, and sums of refusals. A token
+   * is sent only after its line is recorded: when the sink throws or rejects, none is.
    */
   readonly audit: AuditSink;
-  /** Ends it. */
+  /** Ends the broker. */
   readonly signal?: AbortSignal | undefined;
-  /** Is told when clients can connect. */
+  /** Called once clients can connect. */
   readonly onReady?: (() => void) | undefined;
   /**
-   * Gives up, for the whole process and for good, all capabilities but CAP_SYS_ADMIN and CAP_SYS_PTRACE before
-   * the first request is served, and becomes this user where one is given.
+   * Drops all capabilities of the process except CAP_SYS_ADMIN and CAP_SYS_PTRACE for good before
+   * the first request is served, and changes to this user if one is given.
    */
   readonly confine?:
     | { readonly user: { readonly uid: number; readonly gid: number } | undefined }
     | undefined;
-  /** The kernel to speak to; default this machine's. */
+  /**
+   * The kernel interface.
+   *
+   * @default the kernel of this machine
+   */
   readonly kernel?: Kernel | undefined;
 }
 
 /**
- * Runs a broker until the signal: an unprivileged process connects, asks for a token for its own user
- * namespace, and gets one over the socket when the policy says so.
+ * Runs a broker until the signal aborts: an unprivileged process connects, requests a token for its
+ * user namespace, and receives it over the socket if the policy allows.
  *
- * It needs CAP_SYS_ADMIN and CAP_SYS_PTRACE in the initial user namespace, and Linux 6.11. The policy is read
- * again on SIGHUP; one that cannot be read leaves the old one in force. The right that a token gives is that of
- * the owner of the peer's user namespace too: a policy names owners for that reason.
+ * Needs CAP_SYS_ADMIN and CAP_SYS_PTRACE in the initial user namespace, and Linux 6.11. SIGHUP
+ * reloads the policy; an invalid one is ignored. The owner of the peer's user namespace gains the
+ * rights of the token too, so policies list owners.
  *
- * @throws {SkepError} When it cannot start.
+ * @throws {SkepError} when it cannot start.
  */
 export async function serveBroker(options: BrokerOptions): Promise<void> {
   await using broker = await Broker.start(options);
@@ -82,7 +89,7 @@ class Broker implements AsyncDisposable {
   readonly #audit: Audit;
   readonly #served: Set<Promise<void>> = new Set();
   readonly #slots: Slots = new Slots(() => this.#policy.limits.connections);
-  /** Counted apart, so that no number of strangers makes the broker forget whom a rule names. */
+  /** Counted separately, so that no number of unknown accounts displaces those that rules list. */
   readonly #rates: { readonly named: Rates; readonly others: Rates };
   readonly #end: AbortController = new AbortController();
   readonly #reload = (): void => {
@@ -98,7 +105,7 @@ class Broker implements AsyncDisposable {
     const policy = await loadPolicy(kernel, options.policy);
     const socket = new BrokerSocket(kernel, options.socket);
     try {
-      // With the rights of before: the file's folder may be somebody else's.
+      // Before privileges are dropped: the directory may belong to another user.
       if (options.confine?.user !== undefined) socket.keepRemover();
       if (options.confine !== undefined) confine(kernel, options.confine.user);
       return new Broker(options, kernel, socket, policy);
@@ -122,7 +129,7 @@ class Broker implements AsyncDisposable {
     const perMinute = (): number => this.#policy.limits.requestsPerMinute;
     this.#rates = { named: new Rates(perMinute), others: new Rates(perMinute) };
     this.#socket = socket;
-    // Before it is told that clients can connect: an early SIGHUP would end the process.
+    // Before onReady: a SIGHUP without a listener ends the process.
     Deno.addSignalListener("SIGHUP", this.#reload);
     this.#audit.record({
       event: "started",
@@ -160,7 +167,7 @@ class Broker implements AsyncDisposable {
     await this.#audit.end();
   }
 
-  /** Accepts a few connections; then signals, timers and the connections before them have their turn. */
+  /** Accepts a few connections, then lets signals, timers and earlier connections run. */
   async #acceptSome(): Promise<void> {
     for (let count = 0; count < MOST_AT_ONCE; count++) {
       let connection = this.#socket.accept();
@@ -168,7 +175,7 @@ class Broker implements AsyncDisposable {
         connection = this.#socket.acceptWithSpare((fd) =>
           this.#answer(fd, { refused: "the broker has no file descriptors left (EMFILE)" })
         );
-        // It must not become a busy loop.
+        // Avoids a busy loop.
         await sleep(20);
         if (connection >= 0) continue;
       }
@@ -180,14 +187,14 @@ class Broker implements AsyncDisposable {
     await sleep(0);
   }
 
-  /** Finds out for whom a connection counts, and whether it is served. */
+  /** Determines the account of a connection, and whether it is served. */
   #admit(connection: number): void {
     const holder = this.#holder(connection);
     if (typeof holder === "string") return this.#turnAway(connection, "unknown", holder);
     const { account, named } = holder;
     const rates = named ? this.#rates.named : this.#rates.others;
     if (!rates.take(account)) {
-      return this.#turnAway(connection, account, "too many requests in a minute");
+      return this.#turnAway(connection, account, "too many requests per minute");
     }
     const slot = this.#slots.enter(holder, () => this.#kernel.poller.forget(connection));
     if (slot === undefined) return this.#turnAway(connection, account, "the broker is busy");
@@ -206,7 +213,10 @@ class Broker implements AsyncDisposable {
     return { account: identified.account, named };
   }
 
-  /** Answers without looking at the request; what of it has come is read, or the answer would be lost with it. */
+  /**
+   * Refuses without examining the request. Received bytes are read first, or closing the socket
+   * would discard the answer.
+   */
   #turnAway(connection: number, account: string, why: string): void {
     const message = this.#kernel.processes.sockets.receive(connection, LONGEST_MESSAGE);
     if (typeof message !== "number") {
@@ -216,7 +226,7 @@ class Broker implements AsyncDisposable {
     this.#kernel.close(connection);
   }
 
-  /** One client: one request, one answer. Whatever it does ends here. */
+  /** Serves one client: one request, one answer. All errors end here. */
   async #serve(connection: number, slot: Slot): Promise<void> {
     const { account } = slot;
     try {
@@ -227,16 +237,21 @@ class Broker implements AsyncDisposable {
       );
       if (!slot.waiting) {
         if (typeof message !== "number") this.#closeAll(message);
-        return this.#refuse(connection, account, "it was silent while the broker was busy", {});
+        return this.#refuse(
+          connection,
+          account,
+          "it sent no request while the broker was busy",
+          {},
+        );
       }
       slot.waiting = false;
-      // ETIMEDOUT, ECONNRESET and the like: the client is slow or gone.
+      // ETIMEDOUT, ECONNRESET and the like: the client is slow or has ended.
       if (typeof message === "number") return;
       this.#closeAll(message);
       if (message.bytes.length > 0) await this.#decide(connection, message, account);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      this.#refuse(connection, account, "the broker could not do it", { error: why });
+      this.#refuse(connection, account, "the broker failed", { error: why });
     } finally {
       this.#kernel.poller.forget(connection);
       this.#kernel.close(connection);
@@ -251,13 +266,13 @@ class Broker implements AsyncDisposable {
     const refuse = (why: string, about: AuditFacts = {}): void =>
       this.#refuse(connection, account, why, about);
     if (message.truncated) return refuse("the request is too long");
-    if (message.descriptors.length > 0) return refuse("a request carries no descriptors");
+    if (message.descriptors.length > 0) return refuse("a request must not carry descriptors");
     const request = decodeRequest(message.bytes);
-    if (typeof request === "string") return refuse(`the request cannot be read: ${request}`);
+    if (typeof request === "string") return refuse(`the request is invalid: ${request}`);
     const peer = Peer.identify(this.#kernel, connection);
     if (typeof peer === "string") return refuse(peer);
     using identified = peer;
-    if (identified.account !== account) return refuse("its user namespace is another one by now");
+    if (identified.account !== account) return refuse("its user namespace has changed");
     const facts = identified.facts();
     if (typeof facts === "string") return refuse(facts);
     const decision = decide(this.#policy, facts, request.need);
@@ -281,9 +296,9 @@ class Broker implements AsyncDisposable {
       ...about,
     };
     try {
-      // First the line, then the token: what is not recorded is not given.
+      // The line comes before the token: an unrecorded token is never sent.
       if (!await this.#audit.record({ event: "granted", ...granted })) {
-        return refuse("the broker cannot record it");
+        return refuse("the broker cannot record the grant");
       }
       const answer = encodeAnswer({ granted: delegation });
       const sent = this.#kernel.processes.sockets.send(connection, answer, [token]);
@@ -309,7 +324,7 @@ class Broker implements AsyncDisposable {
   }
 
   #answer(connection: number, answer: TokenAnswer): void {
-    // It may be gone, or not reading: that is its own affair.
+    // A client that has ended or does not read is ignored.
     this.#kernel.processes.sockets.send(connection, encodeAnswer(answer));
   }
 
@@ -325,7 +340,7 @@ class Broker implements AsyncDisposable {
   }
 }
 
-/** Gives up what a broker does not need. */
+/** Drops the privileges that a broker does not need. */
 function confine(
   kernel: Kernel,
   user: { readonly uid: number; readonly gid: number } | undefined,
@@ -335,14 +350,14 @@ function confine(
   if (refused === undefined) return;
   throw new KernelError({
     doing: "become",
-    subject: user === undefined ? "a process of few capabilities" : `uid ${user.uid}`,
+    subject: user === undefined ? "a process with few capabilities" : `uid ${user.uid}`,
     command: refused.step,
     result: refused.result,
     stage: "token",
   });
 }
 
-/** A policy, and what tells it from others in the audit. */
+/** A policy, with a hash that identifies it in the audit log. */
 interface LoadedPolicy {
   readonly policy: Policy;
   readonly hash: string;
@@ -357,7 +372,7 @@ async function loadPolicy(kernel: Kernel, path: string): Promise<LoadedPolicy> {
   return { policy, hash: fingerprint(bytes) };
 }
 
-/** Refuses to start where it could not do its work, or not safely. */
+/** Refuses to start when the broker could not work, or not safely. */
 function mayServe(kernel: Kernel): void {
   const facts = processFacts(kernel);
   const has = (capability: number): boolean =>
@@ -369,7 +384,7 @@ function mayServe(kernel: Kernel): void {
       command: "fsconfig",
       result: -Errno.EPERM,
       why: has(CAP_SYS_ADMIN) && facts.initialUserNamespace !== false
-        ? "it needs CAP_SYS_PTRACE to look at the namespaces of its peers"
+        ? "a broker needs CAP_SYS_PTRACE to read the namespaces of its peers"
         : "only CAP_SYS_ADMIN in the initial user namespace may delegate",
       fix: "run it as root, or with AmbientCapabilities=CAP_SYS_ADMIN CAP_SYS_PTRACE",
       stage: "token",
@@ -393,7 +408,7 @@ function readFile(kernel: Kernel, path: string): Uint8Array {
   });
 }
 
-/** A path in a policy is relative to the policy. */
+/** Resolves a path in a policy relative to the policy's file. */
 function resolve(policy: string, path: string): string {
   return path.startsWith("/") ? path : policy.slice(0, policy.lastIndexOf("/") + 1) + path;
 }
@@ -409,7 +424,7 @@ function describe(facts: PeerFacts): AuditFacts {
   };
 }
 
-/** FNV-1a, 64 bits: tells policies apart in the log. */
+/** Returns the 64-bit FNV-1a hash, which identifies policies in the log. */
 function fingerprint(bytes: Uint8Array): string {
   let hash = 0xcbf29ce484222325n;
   for (const byte of bytes) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);

@@ -124,7 +124,7 @@ Deno.test("what cannot be recorded is not given, and the broker goes on", async 
   };
   await serve({ broker }, async ({ ask }) => {
     broken = true;
-    assertEquals(await ask(), { text: "the broker cannot record it", token: false });
+    assertEquals(await ask(), { text: "the broker cannot record the grant", token: false });
     broken = false;
     assertEquals(await ask(), { text: "granted", token: true });
   });
@@ -183,7 +183,7 @@ Deno.test("a peer whose namespaces change while it is silent is refused", async 
     sockets.send(socket, encodeRequest(undefined, ""));
     const message = await sockets.receiveWithin(socket, 4096, 1000);
     assert(typeof message !== "number");
-    assertStringIncludes(new TextDecoder().decode(message.bytes), "another one by now");
+    assertStringIncludes(new TextDecoder().decode(message.bytes), "its user namespace has changed");
     kernel.close(socket);
   });
 });

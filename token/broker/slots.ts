@@ -1,53 +1,56 @@
 /**
- * Who may hold a connection.
+ * Allots the connections of a broker.
  *
  * @module
  */
 
-/** For whom a connection counts. */
+/** The account that a connection counts for. */
 export interface Holder {
   /** The account: the owner of the user namespace. */
   readonly account: string;
-  /** Whether a rule of the policy is for it. */
+  /** Whether a rule of the policy matches it. */
   readonly named: boolean;
 }
 
-/** The place of one connection. */
+/** The slot of one connection. */
 export interface Slot extends Holder {
-  /** Whether its request is still awaited: then it may have to make room for another. */
+  /** Whether its request has not arrived yet; if so, it may be evicted. */
   waiting: boolean;
   /** Ends the wait for its request. */
   readonly evict: () => void;
 }
 
 /**
- * The places for connections at one time.
+ * The slots for simultaneous connections.
  *
- * Nobody holds more than a quarter of them, and those whom no rule names hold half of them at most, all
- * together. Where there is no place left, who has sent no request yet makes room: first those whom no
- * rule names, then who holds most, the oldest connection first. So a client that sends its request at
+ * An account holds at most a quarter of them, and all accounts without a rule together at most
+ * half. When none is free, a connection without a request is evicted: first of accounts without a
+ * rule, then of the account that holds most, oldest first. So a client that sends its request at
  * once is served whatever others hold.
  */
 export class Slots {
   readonly #most: () => number;
   readonly #slots: Set<Slot> = new Set();
 
-  /** With so many places. */
+  /** Sets the number of slots. */
   constructor(most: () => number) {
     this.#most = most;
   }
 
-  /** How many are taken. */
+  /** Number of slots in use. */
   get taken(): number {
     return this.#slots.size;
   }
 
-  /** Takes a place; undefined when there is none for this holder. `evict` is called when it has to make room. */
+  /**
+   * Takes a slot; undefined when none is free for this holder. `evict` is called when it must make
+   * room.
+   */
   enter(holder: Holder, evict: () => void): Slot | undefined {
     const most = this.#most();
     const share = Math.max(1, Math.floor(most / 4));
     const bound = holder.named ? most : Math.max(1, Math.floor(most / 2));
-    // Its own older silence makes room for its next request, and for nobody else's loss.
+    // An account at its limit evicts its own oldest idle connection only.
     if (this.#count((slot) => slot.account === holder.account) >= share) {
       if (!this.#evict((slot) => slot.account === holder.account)) return undefined;
     } else if (this.#slots.size >= most || (!holder.named && this.#unnamed() >= bound)) {
@@ -58,12 +61,12 @@ export class Slots {
     return slot;
   }
 
-  /** Gives a place back. */
+  /** Frees a slot. */
   leave(slot: Slot): void {
     this.#slots.delete(slot);
   }
 
-  /** Evicts everybody who waits. */
+  /** Evicts all connections without a request. */
   evictAll(): void {
     while (this.#evict(() => true));
   }
@@ -83,7 +86,7 @@ export class Slots {
     return victim !== undefined && this.#evict((slot) => slot === victim);
   }
 
-  /** The oldest one that waits for its request and fits. */
+  /** Evicts the oldest matching connection without a request. */
   #evict(fits: (slot: Slot) => boolean): boolean {
     for (const slot of this.#slots) {
       if (!slot.waiting || !fits(slot)) continue;

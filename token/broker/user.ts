@@ -1,5 +1,5 @@
 /**
- * The user that a broker becomes when root starts it.
+ * Chooses the user that a broker started by root changes to.
  *
  * @module
  */
@@ -8,26 +8,27 @@ import { SkepError } from "../../errors/skep_error.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { processFacts, readText } from "../facts/process.ts";
 
-/** The user's name that is taken when it is in /etc/passwd. */
+/** The default user, if it is in /etc/passwd. */
 const USUAL_NAME = "skep";
-/** Uids that no package and no administrator gives away: those that systemd takes for DynamicUser=. */
+/** Uids that systemd reserves for DynamicUser=, which packages and administrators do not assign. */
 const FREE = { from: 61184, to: 65519 };
 
-/** A user by its ids. */
+/** A user by ids. */
 export interface BrokerUser {
-  /** Uid. */
+  /** User id. */
   readonly uid: number;
-  /** Gid. */
+  /** Group id. */
   readonly gid: number;
 }
 
 /**
- * The user that this process is to become as a broker; undefined when it is not root, or is to stay root.
+ * Returns the user to change to; undefined when this process is not root, or is to remain root.
  *
- * `wanted` is a name of /etc/passwd, `UID` or `UID:GID`. Without it that is the user `skep`, and where there is
- * none, a uid that /etc/passwd, /etc/subuid and all processes leave alone.
+ * `wanted` is a name in /etc/passwd, `UID` or `UID:GID`. Without it, the user `skep` is chosen, or
+ * else a uid that /etc/passwd, /etc/subuid and all processes leave free.
  *
- * @throws {SkepError} When there is no such user, or when one is wanted and this process is not root.
+ * @throws {SkepError} when there is no such user, or when one is requested and this process is not
+ * root.
  */
 export function chooseBrokerUser(kernel: Kernel, wanted?: string): BrokerUser | undefined {
   if (processFacts(kernel).uid === 0) {
@@ -67,7 +68,7 @@ function userOf(kernel: Kernel, wanted: string | undefined): BrokerUser {
     why: wanted === undefined
       ? `no uid from ${FREE.from} to ${FREE.to} is free`
       : `there is no user ${wanted} in /etc/passwd`,
-    fix: "name one with --user, or make one: useradd --system skep",
+    fix: "pass one with --user, or create one: useradd --system skep",
     stage: "usage",
   });
 }
