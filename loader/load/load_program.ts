@@ -22,7 +22,7 @@ import { VerifierError } from "../../explain/verifier/error.ts";
 /** Size of the first log buffer in bytes, as in libbpf. Pages that the kernel does not write take no memory. */
 const FIRST_LOG = (1 << 24) - 1;
 /** Limit of log buffers in bytes; the kernel accepts up to `UINT_MAX >> 2` (kernel/bpf/log.c). */
-const LARGEST_LOG = 2 ** 30;
+const LARGEST_LOG = 2 ** 30 - 1;
 /** Number of tries on EAGAIN, as in libbpf (PROG_LOAD_ATTEMPTS). */
 const AGAIN = 5;
 /** Record sizes in bytes of `struct bpf_func_info` and `struct bpf_line_info` that every kernel accepts. */

@@ -54,7 +54,7 @@ export interface StructOpsTarget {
   readonly moduleFd?: number | undefined;
 }
 
-const SUPPORTED = "EOPNOTSUPP";
+const UNSUPPORTED = "EOPNOTSUPP";
 
 /**
  * Lays out the value of a struct_ops map for the running kernel.
@@ -93,7 +93,7 @@ export function layOutStructOps(
       if (program !== undefined || bytes.some((byte) => byte !== 0)) {
         throw refused(
           map,
-          SUPPORTED,
+          UNSUPPORTED,
           `this kernel's struct ${struct.name} has no member ${member.name}, and the object sets it`,
         );
       }
@@ -109,7 +109,7 @@ export function layOutStructOps(
       continue;
     }
     if (kernel.btf.size(targetType) !== size) {
-      throw refused(map, SUPPORTED, `member ${member.name} has a different size in this kernel`);
+      throw refused(map, UNSUPPORTED, `member ${member.name} has a different size in this kernel`);
     }
     value.set(bytes, offset);
   }
@@ -181,12 +181,16 @@ function checkMember(
   target: { readonly type: number; readonly bitSize: number },
 ): void {
   if (member.bitSize !== 0 || target.bitSize !== 0) {
-    throw refused(map, SUPPORTED, `member ${member.name} is a bitfield`);
+    throw refused(map, UNSUPPORTED, `member ${member.name} is a bitfield`);
   }
   const own = local.type(local.resolve(member.type)).kind;
   const theirs = kernel.type(kernel.resolve(target.type)).kind;
   if (own !== theirs) {
-    throw refused(map, SUPPORTED, `member ${member.name} is ${theirs} in this kernel, not ${own}`);
+    throw refused(
+      map,
+      UNSUPPORTED,
+      `member ${member.name} is ${theirs} in this kernel, not ${own}`,
+    );
   }
 }
 
@@ -194,7 +198,7 @@ function checkFunctionPointer(map: MapSpec, btf: Btf, pointer: number, name: str
   const type = btf.type(pointer);
   const to = type.kind === "ptr" ? btf.type(btf.resolve(type.type)).kind : type.kind;
   if (to !== "func_proto") {
-    throw refused(map, SUPPORTED, `member ${name} is not a function pointer in this kernel`);
+    throw refused(map, UNSUPPORTED, `member ${name} is not a function pointer in this kernel`);
   }
 }
 
