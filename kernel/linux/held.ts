@@ -1,7 +1,8 @@
 /**
  * Tracks the descriptors of BPF objects that this isolate has open.
  *
- * An isolate can end without running code (`worker.terminate()`, `deno run --watch`). Its descriptors stay
+ * An isolate can end without running code (`worker.terminate()`, `deno run --watch`; Deno 2.9 dispatches no
+ * `unload` event in workers, not even after `close()`). Its descriptors stay
  * open in the process and its programs stay attached. So each descriptor is registered in memory that all
  * isolates of the process share ({@linkcode IsolateRegistry}), and the next isolate that opens a BPF object
  * closes those of ended isolates.
@@ -17,21 +18,19 @@ import { IsolateRegistry } from "./isolate_registry.ts";
 /** The open descriptors of one kernel interface. */
 export class HeldDescriptors {
   readonly #native: Native;
-  readonly #close: (fd: number) => void;
   readonly #held: Map<number, HeldDescriptor> = new Map();
   #registry: IsolateRegistry | undefined;
   #tracking = 0;
 
-  /** Tracks descriptors opened by system calls of `native`; `close` closes those that are open when the isolate ends. */
-  constructor(native: Native, close: (fd: number) => void) {
+  /** Tracks descriptors opened by system calls of `native`. */
+  constructor(native: Native) {
     this.#native = native;
-    this.#close = close;
   }
 
   /** Registers a descriptor that a command returned, and returns the result unchanged. */
   opened(result: Result, kind: string): Result {
     if (result < 0) return result;
-    this.#registry ??= this.#register();
+    this.#registry ??= new IsolateRegistry(this.#native);
     this.#registry.add(result);
     const stack = this.#tracking > 0 ? new Error().stack : undefined;
     this.#held.set(result, { fd: result, kind, stack });
@@ -66,17 +65,5 @@ export class HeldDescriptors {
         this.#tracking--;
       },
     };
-  }
-
-  #register(): IsolateRegistry {
-    const registry = new IsolateRegistry(this.#native);
-    // When the main isolate ends, the process closes everything, and its unload handlers may still read
-    // maps. In a worker, handlers that run after this one find them closed.
-    if ("WorkerGlobalScope" in globalThis) {
-      globalThis.addEventListener("unload", () => {
-        for (const fd of [...this.#held.keys()]) this.#close(fd);
-      });
-    }
-    return registry;
   }
 }

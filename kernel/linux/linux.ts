@@ -55,7 +55,7 @@ export class LinuxKernel implements K.Kernel, HoldsDescriptors {
   }
 
   get #held(): HeldDescriptors {
-    return this.#descriptors ??= new HeldDescriptors(this.#native, (fd) => void this.close(fd));
+    return this.#descriptors ??= new HeldDescriptors(this.#native);
   }
 
   /** Returns the open descriptors of BPF objects in the order of opening. */
