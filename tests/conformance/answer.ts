@@ -1,4 +1,4 @@
-// What skep answers for one object: loaded whole, and each program alone.
+// Collects skep's results for one object: loaded whole, and each program alone.
 
 import { SkepError } from "../../errors/skep_error.ts";
 import { AttachType, ProgramType } from "../../uapi/enums.ts";
@@ -22,31 +22,31 @@ export interface ProgramAnswer extends Verdict {
   readonly attachType: number;
   readonly facts?: ProgramFacts | undefined;
   /**
-   * Whether the instructions hold type ids of the running kernel (kfuncs, typed ksyms, target_type_id):
-   * their tag is another one on every build of the kernel.
+   * Whether the instructions hold type ids of the running kernel (kfuncs, typed ksyms,
+   * target_type_id), so that the tag differs on every kernel build.
    */
   readonly kernelIds?: boolean | undefined;
 }
 
-/** All that skep answers for an object. */
+/** skep's results for an object. */
 export interface ObjectAnswer extends Verdict {
   readonly object: string;
   readonly maps: number;
   readonly programs: readonly ProgramAnswer[];
-  /** What `skep verify` says that the loads one by one do not. */
+  /** Differences between `skep verify` and the separate loads. */
   readonly verify: readonly {
     readonly program?: string | undefined;
     readonly says: string;
     readonly loads: string;
   }[];
-  /** Descriptors that were open after it and not before. */
+  /** Descriptors leaked by the object. */
   readonly leaked: number;
 }
 
 const sharedKernel = new LinuxKernel();
 const LOADED: Verdict = { ok: true, errno: "", stage: "", error: "" };
 
-/** Tries an object. `skip` names programs that are not to be tried: the kernel takes minutes for them. */
+/** Tries an object. `skip` lists programs for which the verifier takes minutes. */
 export async function answerFor(
   object: string,
   path: string,
@@ -86,7 +86,7 @@ export async function answerFor(
   return { object, ...whole, maps, programs, verify, leaked: descriptors() - before };
 }
 
-/** `skep verify` takes short cuts: they must not show. */
+/** Checks that the optimizations of `skep verify` do not change its results. */
 function differences(
   report: VerifyReport,
   loads: Verdict & { readonly programs: readonly ProgramAnswer[] },
@@ -114,7 +114,7 @@ async function answerAlone(
 ): Promise<ProgramAnswer> {
   const spec = await openObject(path);
   for (const each of spec.programs) each.autoload = each.name === name;
-  // A struct_ops map brings all its programs with it: the others are taken out, as in libbpf's runs.
+  // A struct_ops map loads all its programs; remove the others, as in libbpf's runs.
   for (const { structOps } of spec.maps) {
     for (const { member, program } of structOps?.programs() ?? []) {
       if (program !== name) structOps?.setProgram(member, undefined);
@@ -157,7 +157,7 @@ async function answerAlone(
 
 function refusal(error: unknown, stage: string): Verdict {
   if (!(error instanceof SkepError)) {
-    // Not one of ours: a defect, shown as what it is.
+    // Not a skep error: a defect, shown with its stack.
     const text = error instanceof Error ? error.stack ?? error.message : String(error);
     return { ok: false, errno: "UNTYPED", stage, error: text.replaceAll("\n", " | ") };
   }
@@ -169,24 +169,24 @@ function refusal(error: unknown, stage: string): Verdict {
   };
 }
 
-/** Open descriptors of the kernel's objects: maps, programs, BTF. Deno opens files of its own as it likes. */
+/** Returns the open descriptors of maps, programs and BTF; Deno opens other files at any time. */
 function descriptors(): number {
   let count = 0;
   for (const { name } of Deno.readDirSync("/proc/self/fd")) {
     try {
       if (Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith("anon_inode:")) count++;
     } catch (error) {
-      // The descriptor of the listing itself is gone by now.
+      // The descriptor of the listing itself is closed by now.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
   return count;
 }
 
-/** Objects pin maps by name: the next one must find an empty file system, as libbpf's runs did. */
+/** Removes pins, so that the next object finds an empty bpffs, as in libbpf's runs. */
 async function clearPins(): Promise<void> {
   for await (const entry of Deno.readDir("/sys/fs/bpf")) {
-    // The kernel's own maps.debug and progs.debug stay.
+    // The kernel creates maps.debug and progs.debug.
     if (entry.name.endsWith(".debug")) continue;
     await Deno.remove(`/sys/fs/bpf/${entry.name}`, { recursive: true });
   }

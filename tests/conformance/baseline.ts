@@ -1,20 +1,20 @@
-// Reads what libbpf answered for the objects of the corpus.
+// Reads libbpf's results for the objects of the corpus.
 
 /** One row of baseline.tsv. */
 export interface BaselineObject {
   readonly object: string;
   /** Whether it opened and loaded with the default autoload. */
   readonly ok: boolean;
-  /** The errno's name; empty when it loaded. */
+  /** Name of the errno; empty when it loaded. */
   readonly errno: string;
-  /** `open`, `object` or `program`. */
+  /** Stage of the failure: `open`, `object` or `program`. */
   readonly stage: string;
   readonly reason: string;
   readonly maps: number;
   readonly programs: number;
 }
 
-/** The kernel's facts about a program that is loaded. */
+/** The kernel's facts about a loaded program. */
 export interface ProgramFacts {
   readonly tag: string;
   readonly xlatedLength: number;
@@ -40,10 +40,10 @@ export interface BaselineProgram {
   readonly reason: string;
 }
 
-/** What libbpf answered. */
+/** libbpf's results. */
 export interface Baseline {
   readonly objects: readonly BaselineObject[];
-  /** By object. */
+  /** Programs by object. */
   readonly programs: ReadonlyMap<string, readonly BaselineProgram[]>;
 }
 

@@ -1,9 +1,9 @@
-// Compares what skep answers with what libbpf answered.
+// Compares skep's results with libbpf's.
 
 import type { ObjectAnswer, ProgramAnswer } from "./answer.ts";
 import type { BaselineObject, BaselineProgram, ProgramFacts } from "./baseline.ts";
 
-/** One thing that is not the same. */
+/** One difference. */
 export interface Disagreement {
   readonly object: string;
   /** Absent for the object as a whole. */
@@ -14,11 +14,11 @@ export interface Disagreement {
   readonly skep: string;
   /** libbpf's reason, or skep's error. */
   readonly why: string;
-  /** It says nothing of skep when the tables were made on another build of the kernel. */
+  /** Whether the difference is expected because the tables were made on another kernel build. */
   readonly kernelIds?: boolean | undefined;
 }
 
-/** An entry of differences.json: a disagreement that is right, and why. */
+/** An entry of differences.json: a difference that is correct, and why. */
 export interface KnownDifference {
   readonly object: string;
   readonly program?: string | undefined;
@@ -26,14 +26,14 @@ export interface KnownDifference {
   readonly reason: string;
 }
 
-/** Two names of errno that are one number. */
+/** Two errno names with one number. */
 const SAME: { readonly [name: string]: string } = { EWOULDBLOCK: "EAGAIN" };
 
 function sameErrno(libbpf: string, skep: string): boolean {
   return (SAME[libbpf] ?? libbpf) === (SAME[skep] ?? skep);
 }
 
-/** What is not the same about an object loaded whole. */
+/** Returns the differences for an object loaded whole. */
 export function compareObject(libbpf: BaselineObject, skep: ObjectAnswer): Disagreement[] {
   const { object } = libbpf;
   const differ = (what: string, theirs: string, ours: string): Disagreement => ({
@@ -68,7 +68,7 @@ export function compareObject(libbpf: BaselineObject, skep: ObjectAnswer): Disag
   return found;
 }
 
-/** What is not the same about a program loaded alone. */
+/** Returns the differences for a program loaded alone. */
 export function compareProgram(
   libbpf: BaselineProgram,
   skep: ProgramAnswer | undefined,
@@ -111,7 +111,7 @@ function verdict(ok: boolean, errno: string): string {
   return ok ? "loads" : `refused (${errno})`;
 }
 
-/** Finds the entry that says why a disagreement is right; `*` stands for any object or program. */
+/** Returns the entry that explains a difference; `*` matches any object or program. */
 export function explanation(
   disagreement: Disagreement,
   known: readonly KnownDifference[],

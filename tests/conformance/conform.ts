@@ -20,36 +20,36 @@ import {
 import differences from "./differences.json" with { type: "json" };
 import { madeHere } from "./same_kernel.ts";
 
-/** What a run found. */
+/** Result of a run. */
 export interface Conformance {
   readonly objects: number;
   readonly objectsAgreeing: number;
   readonly programs: number;
   readonly programsAgreeing: number;
-  /** Whether the tables were made on this build of the kernel. */
+  /** Whether the tables were made on this kernel build. */
   readonly sameKernel: boolean;
-  /** Not the same, and nobody says why that is right. */
+  /** Differences without an explanation. */
   readonly disagreements: readonly Disagreement[];
-  /** Not the same, with the reason why that is right. */
+  /** Differences with an explanation. */
   readonly explained: readonly (Disagreement & { readonly reason: string })[];
 }
 
-/** Which part of the corpus is tried. */
+/** The part of the corpus to try. */
 export interface ConformOptions {
-  /** Only objects whose path has this in it. */
+  /** Only objects whose path contains this text. */
   readonly only?: string | undefined;
-  /** Only every n-th object, so that about this many are tried. */
+  /** Number of objects to try, evenly distributed. */
   readonly objects?: number | undefined;
-  /** Where the tables are, when not in the corpus. */
+  /** Location of the tables, when they are not in the corpus. */
   readonly tables?: URL | undefined;
   /** Called after each object. */
   readonly onObject?: ((done: number, of: number) => void) | undefined;
 }
 
-/** The corpus beside the project. */
+/** The corpus next to the project. */
 export const CORPUS: URL = new URL("../../../shared/corpus/", import.meta.url);
 
-/** Runs over a corpus. */
+/** Runs the comparison over a corpus. */
 export async function conform(corpus: URL, options: ConformOptions = {}): Promise<Conformance> {
   const baseline = await readBaseline(options.tables ?? corpus);
   let objects = baseline.objects.filter(({ object }) => object.includes(options.only ?? ""));
@@ -70,7 +70,7 @@ export async function conform(corpus: URL, options: ConformOptions = {}): Promis
   return judge(baseline, names, answers, skips, await madeHere(baseline));
 }
 
-/** Programs that libbpf's run gave up on: the verifier takes minutes. */
+/** Returns programs on which libbpf's run timed out, because the verifier takes minutes. */
 function tooSlow(baseline: Baseline, object: string): Set<string> {
   const programs = baseline.programs.get(object) ?? [];
   return new Set(programs.filter((each) => each.stage === "timeout").map((each) => each.program));
@@ -86,7 +86,7 @@ function judge(
   const count = { objects: 0, objectsAgreeing: 0, programs: 0, programsAgreeing: 0 };
   const disagreements: Disagreement[] = [];
   const explained: (Disagreement & { reason: string })[] = [];
-  /** Whether all is the same, or differs for a reason. */
+  /** Returns whether all results are equal, or differ for a known reason. */
   const settle = (found: readonly Disagreement[]): boolean => {
     let agrees = true;
     for (const each of found) {
@@ -129,10 +129,10 @@ function judge(
 
 const OTHER_KERNEL = "the tables were made on another build of the kernel, with other type ids";
 
-/** Seconds that one object may take before its process is given up. */
+/** Seconds per object before its process is killed. */
 const PATIENCE = 120;
 
-/** Answers from child processes; one that dies or hangs costs its object and is followed by another. */
+/** Yields results from child processes. One that dies or hangs loses its object and is replaced. */
 async function* answersOf(
   corpus: URL,
   names: readonly string[],
@@ -145,7 +145,7 @@ async function* answersOf(
       next = names.indexOf(answer.object) + 1;
       yield answer;
     }
-    // The child ended early: the object that it was at is left without an answer.
+    // The child ended early; its current object has no result.
     if (next < names.length) next = Math.max(next, started) + 1;
   }
 }
@@ -199,7 +199,7 @@ async function* fromChild(
   }
 }
 
-/** The child: reads what to try from stdin, writes one line per object. */
+/** The child: reads what to try from standard input, and writes one line per object. */
 async function answer(corpus: URL): Promise<void> {
   const text = await new Response(Deno.stdin.readable).text();
   for (const line of text.split("\n").filter((each) => each !== "")) {
@@ -210,7 +210,7 @@ async function answer(corpus: URL): Promise<void> {
   }
 }
 
-/** Prints what a run found: each disagreement on a line of its own. */
+/** Formats the result of a run, one difference per line. */
 export function report(result: Conformance): string {
   const lines = result.disagreements.map(describe);
   const reasons = Map.groupBy(result.explained, ({ reason }) => reason);

@@ -1,6 +1,6 @@
 /**
- * Every object of the corpus parses, or is refused by the same errno as by libbpf; and the programs and
- * maps that come of it are as many and of the same types.
+ * Every object of the corpus parses, or is refused with libbpf's errno, and has the same number and
+ * types of programs and maps.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { testWith } from "../support/needs.ts";
 
 const CORPUS = new URL("../../../shared/corpus/", import.meta.url);
 
-/** The rows of a table, as records by column. */
+/** Reads the rows of a table as records by column. */
 function readTable(name: string): { readonly [column: string]: string }[] {
   const [head = "", ...lines] = Deno.readTextFileSync(new URL(name, CORPUS)).trim().split("\n");
   const columns = head.split("\t");
@@ -63,7 +63,7 @@ testWith(
       if (!specs.has(object)) specs.set(object, open(object));
       const spec = specs.get(object);
       if (spec === undefined || typeof spec === "string") continue;
-      // Nothing is known of programs that the kernel took too long over.
+      // libbpf's run timed out on these programs.
       if (row["stage"] === "timeout") continue;
       const program = spec.programs.get(row["program"] as string);
       const attachType = program.expectedAttachType;
@@ -73,8 +73,8 @@ testWith(
         attachType === undefined ? 0 : AttachType[attachType],
         program.autoload ? 1 : 0,
       ].join(" ");
-      // libbpf's table was read while it loaded: there USDT programs are those of uprobe_multi, and
-      // struct_ops programs have their member's index.
+      // libbpf's table was read during load, when USDT programs are uprobe_multi, and struct_ops
+      // programs have their member's index.
       const late = program.attach.kind === "usdt" || program.type === "struct_ops";
       const expected = [
         row["section"]?.replace(/^\?/, ""),

@@ -1,11 +1,11 @@
-// Tells whether libbpf's tables were made on the build of the kernel that runs here.
+// Detects whether libbpf's tables were made on the kernel build that is running.
 
 import { Btf } from "../../btf/mod.ts";
 import type { Baseline } from "./baseline.ts";
 
 /**
- * Compares type ids of tracepoints and iterators in the tables with those of the running kernel's BTF, without
- * any of the loader's code.
+ * Compares type ids of tracepoints and iterators in the tables with the running kernel's BTF,
+ * without using the loader.
  */
 export async function madeHere(baseline: Baseline): Promise<boolean> {
   const btf = Btf.parse(await Deno.readFile("/sys/kernel/btf/vmlinux"), { name: "vmlinux" });

@@ -1,5 +1,5 @@
 /**
- * One input after the other, each made from the seed and its number alone.
+ * Runs inputs in order; each is made from the seed and its number alone.
  *
  * @module
  */
@@ -11,14 +11,16 @@ import { type Anatomy, anatomyOf } from "./structure/anatomy.ts";
 import { mutateStructure } from "./structure/mutate_structure.ts";
 import { typeGraph } from "./type_graph.ts";
 
-/** No input may take longer than this, tried with some of its types and with all; more for each byte. */
+/**
+ * Time limit of an input in milliseconds, with some and with all of its types; more for each byte.
+ */
 const LONGEST_MILLISECONDS = { some: 60, all: 1000 } as const;
-/** Milliseconds for each byte: about thirty times what good objects take. */
+/** Milliseconds per byte: about thirty times what valid objects take. */
 const MILLISECONDS_PER_BYTE = 0.01;
-/** No input may take more memory than this and as much again for each of its bytes. */
+/** Memory limit of an input in bytes, plus as much for each of its bytes. */
 const MOST_BYTES = 96 << 20;
 
-/** An object that inputs are made from, whole and in pieces. */
+/** A seed object, whole and in pieces. */
 export interface SeedObject {
   /** The file's bytes. */
   readonly bytes: Uint8Array;
@@ -26,7 +28,7 @@ export interface SeedObject {
   readonly anatomy: Anatomy;
 }
 
-/** The objects that inputs are made from: small ones that have all kinds of things between them. */
+/** The seeds: small objects that together have all kinds of contents. */
 export function seedObjects(): SeedObject[] {
   const root = new URL("../../", import.meta.url);
   return [
@@ -58,16 +60,19 @@ export interface Input {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** How it was made. */
   readonly maker: Maker;
-  /** The fields and steps that were changed, by name; empty for those made blindly. */
+  /** Names of the changed fields and steps; empty for blind changes. */
   readonly reached: readonly string[];
 }
 
-/** The random numbers of one input. */
+/** Returns the random numbers of one input. */
 export function randomOf(seed: number, number: number): Random {
   return new Random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b));
 }
 
-/** The input with that number: five of eight field by field, two blind, one a graph of types. */
+/**
+ * Returns the input with a number: of eight, five are changed by field, two blindly, and one is a
+ * type graph.
+ */
 export function inputOf(seeds: readonly SeedObject[], seed: number, number: number): Input {
   const random = randomOf(seed, number);
   const turn = number % 8;
@@ -77,11 +82,11 @@ export function inputOf(seeds: readonly SeedObject[], seed: number, number: numb
   return { ...mutateStructure(anatomy, random), maker: "structure" };
 }
 
-/** What trying an input gave. */
+/** Result of trying an input. */
 export interface Trial {
-  /** How the steps ended. */
+  /** Outcomes of the steps. */
   readonly outcomes: Outcomes;
-  /** Milliseconds. */
+  /** Time in milliseconds. */
   readonly milliseconds: number;
 }
 
@@ -107,7 +112,7 @@ export function tryInput(bytes: Uint8Array, sample?: Random): Trial {
   return tryOnce(bytes, sample, cpuTime);
 }
 
-/** Milliseconds that this thread has been on a processor. */
+/** Returns the CPU time of this thread in milliseconds. */
 export function cpuTime(): number {
   return Number(Deno.readTextFileSync("/proc/thread-self/schedstat").split(" ")[0]) / 1e6;
 }
@@ -126,7 +131,7 @@ function tryOnce(bytes: Uint8Array, sample: Random | undefined, now: () => numbe
   return { outcomes, milliseconds };
 }
 
-/** An input took longer than its size allows; a busy machine can be the reason. */
+/** An input took longer than its size allows, which a busy machine can cause too. */
 export class TooSlow extends Error {
   /** The class's name. */
   override readonly name: string = "TooSlow";

@@ -1,5 +1,5 @@
 /**
- * CO-RE and value codecs over types that may be damaged.
+ * Exercises CO-RE and value codecs on types that may be damaged.
  *
  * @module
  */
@@ -18,12 +18,12 @@ import {
 } from "../../btf/mod.ts";
 import type { Random } from "./random.ts";
 
-/** Tries one step; see {@linkcode exercise} of layers.ts. */
+/** Runs one step; see {@linkcode exercise} in layers.ts. */
 export type Attempt = <Result>(step: string, work: () => Result) => Result | undefined;
 
 const ACCESSES = ["0", "0:0", "0:1", "0:0:0", "0:1:0:1", "3:0", "", ":", "0:4294967295", "-1:0"];
 
-/** Instructions that relocations can stand at: arithmetic, a load, a store, a 64-bit constant. */
+/** Instructions that relocations can patch: arithmetic, a load, a store, a 64-bit constant. */
 const CODE = Uint8Array.of(
   ...[0xb7, 1, 0, 0, 0, 0, 0, 0],
   ...[0x61, 0x21, 0, 0, 0, 0, 0, 0],
@@ -32,7 +32,7 @@ const CODE = Uint8Array.of(
   ...[0, 0, 0, 0, 0, 0, 0, 0],
 );
 
-/** Looks types up in `target` by every kind of relocation, and patches by the decisions. */
+/** Looks types up in `target` by every kind of relocation, and applies the decisions. */
 export function exerciseCore(
   local: Btf,
   target: Btf,
@@ -40,7 +40,7 @@ export function exerciseCore(
   attempt: Attempt,
 ): void {
   const session = new CoreSession(local, new CoreTargets(target));
-  // All kinds and accesses come up, each with some of the types.
+  // Covers all kinds and accesses, each with some of the types.
   for (const id of ids.concat(local.endId)) {
     for (let turn = 0; turn < 4; turn++) {
       const kind = CORE_KINDS[(id * 4 + turn) % CORE_KINDS.length] ?? "byte_offset";
@@ -50,7 +50,7 @@ export function exerciseCore(
   }
 }
 
-/** Decides on the relocations of the object itself: a few of them, or all. */
+/** Decides relocations of the object itself: a few of them, or all. */
 export function exerciseRelocations(
   btf: Btf,
   relocations: readonly CoreRelocation[],
@@ -71,10 +71,10 @@ function decide(session: CoreSession, relocation: CoreRelocation, attempt: Attem
   for (let at = 0; at <= 5; at++) attempt("patch", () => applyCore(CODE.slice(), at, decision));
 }
 
-/** Values larger than this take their time for no other reason than their size. */
+/** Larger values take time only because of their size. */
 const LARGEST = 1 << 14;
 
-/** Decodes bytes by every type, in both ways, and encodes what comes out. */
+/** Decodes bytes by every type, in both ways, and encodes the result. */
 export function exerciseCodecs(btf: Btf, ids: readonly number[], attempt: Attempt): void {
   for (const id of ids) {
     const codec = attempt("codec", () => codecFor(btf, id));
@@ -88,8 +88,8 @@ export function exerciseCodecs(btf: Btf, ids: readonly number[], attempt: Attemp
     );
     attempt("compare", () => assertEquals(value, other));
     const again = attempt("encode", () => codec.encodeBytes(value, bytes.length));
-    // What was encoded is what is decoded, but for what is past a text's NUL: of members that overlap
-    // the text may have been written last.
+    // Encoding must reverse decoding, except beyond a text's NUL: with overlapping members, the
+    // text may be written last.
     if (again !== undefined) {
       attempt("decode again", () => {
         const first = codec.decodeBytes(again);

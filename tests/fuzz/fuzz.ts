@@ -18,9 +18,9 @@ import { Random } from "./random.ts";
 import { type TallyData, tallyText } from "./tally.ts";
 import type { Order, Report } from "./worker.ts";
 
-/** Without a sign of life for this long, an input hangs. */
+/** Milliseconds without progress after which an input counts as hanging. */
 const HANG_MILLISECONDS = 30_000;
-/** The counts are printed so often. */
+/** Milliseconds between prints of the counts. */
 const PRINT_MILLISECONDS = 60_000;
 
 if (import.meta.main) {
@@ -87,7 +87,7 @@ async function campaign(order: Order): Promise<number> {
   return failures.size === 0 && ended ? 0 : 1;
 }
 
-/** All pieces of all seeds, then so many pairs. */
+/** Tries all pieces of all seeds, then a number of pairs. */
 function growth(seed: number, pairs: number): number {
   Error.stackTraceLimit = 0;
   const seeds = seedObjects();

@@ -3,7 +3,7 @@ import { inputOf, seedObjects, tryInput } from "./campaign.ts";
 import { assemble } from "./structure/assemble.ts";
 import { Tally } from "./tally.ts";
 
-// A stack costs more than all else that an error does.
+// Capturing a stack is the most expensive part of an error.
 Error.stackTraceLimit = 1;
 
 Deno.test("whatever is damaged in an object, every layer answers or refuses in its own words", () => {
@@ -19,7 +19,7 @@ Deno.test("whatever is damaged in an object, every layer answers or refuses in i
       throw new Error(`input ${number} of seed ${seed}: ${cause}`, { cause });
     }
   }
-  // Damage that is always noticed at once would test only the first check.
+  // Damage that the first check always finds would test nothing else.
   for (const [maker, [tried, objects]] of Object.entries(tally.data().makers)) {
     assert(tried > 0 && objects > tried / 20, `${maker}: ${objects} of ${tried} were accepted`);
     assert(maker === "graph" || objects < tried, `${maker}: nothing was refused`);

@@ -1,6 +1,8 @@
 /**
- * Time against size: an object in which one thing is repeated four times as often may take about four times
- * as long in every step, and no more.
+ * Checks time against size: an object with one piece repeated four times as often may take about
+ * four times as long in every step.
+ *
+ * More is reported as a failure.
  *
  * @module
  */
@@ -20,7 +22,7 @@ export const VARIANTS = ["elements", "copies", "shared names", "chained"] as con
 /** See {@linkcode VARIANTS}. */
 export type Variant = typeof VARIANTS[number];
 
-/** What is repeated. */
+/** A piece to repeat. */
 export interface GrowthCase {
   /** The seed. */
   readonly seed: SeedObject;
@@ -36,17 +38,17 @@ export interface Growth {
   readonly label: string;
   /** The step. */
   readonly step: string;
-  /** Bytes and milliseconds of the smaller and of the larger object. */
+  /** Bytes and milliseconds of the smaller and the larger object. */
   readonly measured: readonly (readonly [bytes: number, milliseconds: number])[];
 }
 
-/** Bytes of the copies in the smaller object; the larger has four times as many. */
+/** Bytes of the copies in the smaller object; the larger one has four times as many. */
 const SMALLER = 48 << 10;
-/** A step shorter than this is not looked at. */
+/** Shorter steps are ignored. */
 const SHORTEST_MILLISECONDS = 60;
-/** What the smaller object takes at least: below it is noise. */
+/** Minimum assumed for the smaller object; less is noise. */
 const FLOOR_MILLISECONDS = 3;
-/** Four times the size may take this many times as long: twice the linear share, for caches. */
+/** Allowed factor in time for four times the size: twice the linear share, for cache effects. */
 const MOST = 8;
 
 /** Every kind of piece of a seed once, in every variant that it has. */
@@ -89,16 +91,16 @@ function hasVariant(piece: Piece, variant: Variant): boolean {
   }
 }
 
-/** Whether a piece is a type of BTF. */
+/** Returns whether a piece is a BTF type. */
 function isType({ what }: Piece): boolean {
   return what.startsWith("btf.") && !/header|strings|layout/.test(what);
 }
 
-/** The object with so many bytes of copies. */
+/** Returns the object with this many bytes of copies. */
 export function grownObject(one: GrowthCase, bytes: number): Uint8Array<ArrayBuffer> {
   const draft = new Draft(one.seed.anatomy, new Random(1));
   const share = bytes / one.pieces.length;
-  // From the end, so that places stay.
+  // From the end, so that positions stay valid.
   const places = [...one.pieces].sort((a, b) => b[0] - a[0] || b[1] - a[1]);
   for (const [part, index] of places) {
     const piece = draft.parts[part]?.pieces[index];
@@ -113,7 +115,7 @@ export function grownObject(one: GrowthCase, bytes: number): Uint8Array<ArrayBuf
 /** Bytes of the string whose ends are the names: as long as a name may be without being counted. */
 const NAME_LENGTH = 250;
 
-/** Adds copies of a piece: types at the end, where no id changes; others behind it. */
+/** Adds copies of a piece: types at the end, so that no id changes; others after it. */
 function copyPiece(
   draft: Draft,
   part: number,
@@ -159,7 +161,7 @@ function copyPiece(
   draft.parts[part] = { ...old, pieces };
 }
 
-/** The steps that take more than their share, measured again where one does. */
+/** Returns the steps that take more than their share, measured again to confirm. */
 export function growthOf(one: GrowthCase): Growth[] {
   const names = one.pieces.map(([part, piece]) =>
     one.seed.anatomy.parts[part]?.pieces[piece]?.what

@@ -3,7 +3,7 @@ import { seedObjects } from "./campaign.ts";
 import { type Growth, growthOf, pairCase, singleCases } from "./growth.ts";
 import { Random } from "./random.ts";
 
-// A stack costs more than all else that an error does.
+// Capturing a stack is the most expensive part of an error.
 Error.stackTraceLimit = 1;
 
 function shown({ label, step, measured }: Growth): string {
@@ -16,7 +16,7 @@ function shown({ label, step, measured }: Growth): string {
 Deno.test("what is repeated four times as often takes no more than its share of time", () => {
   const seeds = seedObjects();
   const found: Growth[] = [];
-  // One seed with all kinds of pieces; `deno task fuzz --growth` tries all.
+  // One seed that has all kinds of pieces; `deno task fuzz --growth` tries all seeds.
   for (const one of singleCases(seeds[1] as typeof seeds[number])) found.push(...growthOf(one));
   assertEquals(found.map(shown), []);
 });

@@ -1,5 +1,5 @@
 /**
- * All that the pure layers do with an object, for an object that may be damaged.
+ * Runs every pure layer on an object that may be damaged.
  *
  * @module
  */
@@ -35,14 +35,14 @@ import {
 } from "./core_and_codecs.ts";
 import type { Random } from "./random.ts";
 
-/** How the steps ended, by name; everything but a result or one of our errors is thrown. */
+/** Outcomes of the steps by name. Anything but a result or a skep error is rethrown. */
 export class Outcomes {
-  /** How often each step gave a result, and how often one of our errors. */
+  /** Number of results and of skep errors per step. */
   readonly steps: Map<string, { result: number; refused: number }> = new Map();
-  /** Milliseconds of each step, where time is wanted. */
+  /** Milliseconds per step, when measured. */
   readonly times: Map<string, number> = new Map();
 
-  /** Counts another's steps in. */
+  /** Adds the counts of another. */
   add(other: Outcomes): void {
     for (const [step, { result, refused }] of other.steps) {
       const sum = this.steps.get(step);
@@ -55,20 +55,20 @@ export class Outcomes {
   }
 }
 
-/** How {@linkcode exercise} works. */
+/** Options of {@linkcode exercise}. */
 export interface ExerciseOptions {
-  /** Tries a few types by this choice rather than all, and the dear steps now and then. */
+  /** Chooses a few types instead of all, and expensive steps occasionally. */
   readonly sample?: Random | undefined;
-  /** Measures each step by this clock, in milliseconds. */
+  /** Clock that measures each step, in milliseconds. */
   readonly clock?: (() => number) | undefined;
-  /** Takes the dear steps too, each once. */
+  /** Whether to run every expensive step once. */
   readonly everything?: boolean | undefined;
 }
 
-/** Types that a sample tries. */
+/** Number of types in a sample. */
 const SAMPLE = 8;
 
-/** Takes an object through every layer; each step is tried whatever became of the others. */
+/** Runs an object through every layer; each step runs regardless of the others' outcome. */
 export function exercise(bytes: Uint8Array, options: ExerciseOptions = {}): Outcomes {
   const { sample, clock, everything = false } = options;
   const outcomes = new Outcomes();
@@ -83,7 +83,7 @@ export function exercise(bytes: Uint8Array, options: ExerciseOptions = {}): Outc
     } catch (error) {
       if (!(error instanceof SkepError)) throw new Error(`${step}: ${error}`, { cause: error });
       counts.refused++;
-      // The text of every error is checked where there is time, else of the first of its step.
+      // Checks every error text in full runs, else only the first of each step.
       if (sample === undefined || counts.refused === 1) checkError(step, error);
       return undefined;
     } finally {
@@ -105,7 +105,7 @@ export function exercise(bytes: Uint8Array, options: ExerciseOptions = {}): Outc
   const types = elf?.section(".BTF");
   const btf = types && attempt("btf", () => Btf.parse(types.data));
   if (btf !== undefined) exerciseTypes(btf, attempt, sample, everything);
-  // What is wrong shows at use then. Time is no matter: it is for the kernel's own types.
+  // Errors appear on use. For the kernel's types, which are large, without regard to time.
   if (
     types !== undefined && !everything &&
     (sample === undefined || btf === undefined || sample.below(8) === 0)
@@ -139,7 +139,7 @@ function checkError(step: string, error: SkepError): void {
   if (JSON.stringify(error) === "") throw new Error(`${step}: the error has no JSON`);
 }
 
-/** The ids to try: every so many, or a sample; always the last, which is where types are added. */
+/** Returns the ids to try: every n-th, or a sample; always the last, since types are appended. */
 export function idsOf(btf: Btf, every: number, sample: Random | undefined): number[] {
   const ids: number[] = [];
   if (sample === undefined || btf.endId <= SAMPLE) {

@@ -1,5 +1,5 @@
 /**
- * Damaged objects: a good one, changed in a few places that matter.
+ * Damages a valid object blindly in a few places that matter.
  *
  * @module
  */
@@ -32,7 +32,7 @@ const EDGES = [
   0xffffffff,
 ];
 
-/** Where in an object a change is worth more than elsewhere. */
+/** Places where changes are most effective. */
 interface Places {
   readonly littleEndian: boolean;
   /** From and to, in bytes, and bytes of one field. */
@@ -59,7 +59,7 @@ function placesOf(bytes: Uint8Array): Places {
   return places;
 }
 
-/** A copy of a good object with one to eight changes. */
+/** Returns a copy of a valid object with one to eight changes. */
 export function mutate(seed: Uint8Array, random: Random): Uint8Array<ArrayBuffer> {
   const places = placesOf(seed);
   let bytes = seed.slice();
@@ -68,7 +68,7 @@ export function mutate(seed: Uint8Array, random: Random): Uint8Array<ArrayBuffer
     if (bytes.length < 64) break;
     const [start, to, field] = random.pick(places.ranges);
     const end = Math.min(to, bytes.length) - 8;
-    // The place may have been cut off by an earlier change.
+    // An earlier change may have truncated the object.
     const from = Math.min(start, end);
     if (from < 0) break;
     const at = Math.max(
@@ -90,7 +90,7 @@ export function mutate(seed: Uint8Array, random: Random): Uint8Array<ArrayBuffer
         break;
       case 5:
       case 6:
-        // A small step: the next id, a length one off, another kind.
+        // A small change: the next id, a length off by one, another kind.
         view.setUint32(
           at,
           view.getUint32(at, places.littleEndian) + random.below(9) - 4,
@@ -98,7 +98,7 @@ export function mutate(seed: Uint8Array, random: Random): Uint8Array<ArrayBuffer
         );
         break;
       case 7:
-        // Another word of the same place: a cycle, a name of another type.
+        // Another word of the same region: a cycle, or the name of another type.
         view.setUint32(
           at,
           view.getUint32(from + random.below(Math.max(1, (end - from) / 4 | 0)) * 4, true),

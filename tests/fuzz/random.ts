@@ -1,5 +1,5 @@
 /**
- * Random numbers that are the same for the same seed.
+ * Reproducible random numbers.
  *
  * @module
  */
@@ -12,12 +12,12 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** A source that goes on as this one does from here. */
+  /** Returns a source with the same state. */
   copy(): Random {
     return new Random(this.#state);
   }
 
-  /** A whole number from 0 up to and without `end`. */
+  /** Returns an integer from 0 to `end` - 1. */
   below(end: number): number {
     this.#state = this.#state + 0x6d2b79f5 >>> 0;
     let mixed = Math.imul(this.#state ^ this.#state >>> 15, this.#state | 1);
@@ -25,7 +25,7 @@ export class Random {
     return Math.floor(((mixed ^ mixed >>> 14) >>> 0) / 0x1_0000_0000 * end);
   }
 
-  /** One of a list. */
+  /** Returns one item of a list. */
   pick<Item>(items: readonly Item[]): Item {
     return items[this.below(items.length)] as Item;
   }

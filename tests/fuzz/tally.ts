@@ -1,5 +1,5 @@
 /**
- * What a campaign has done: inputs by their makers, fields reached, steps by their ends, the slowest.
+ * Statistics of a campaign: inputs by maker, fields reached, outcomes of steps, the slowest input.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Input, Trial } from "./campaign.ts";
 import { Outcomes } from "./layers.ts";
 import { ALL_LABELS } from "./structure/fields.ts";
 
-/** Plain data, to be sent from the thread that works. */
+/** Plain data, to send from the worker. */
 export interface TallyData {
   /** Inputs tried. */
   readonly inputs: number;
@@ -16,13 +16,13 @@ export interface TallyData {
   readonly makers: { readonly [maker: string]: readonly [inputs: number, objects: number] };
   /** Changes of each field and step, and how many of those inputs parsed as objects. */
   readonly reached: { readonly [label: string]: readonly [inputs: number, objects: number] };
-  /** Results and refusals of each step. */
+  /** Results and errors of each step. */
   readonly steps: {
     readonly [step: string]: { readonly result: number; readonly refused: number };
   };
   /** Milliseconds of the slowest input, and its number. */
   readonly slowest: readonly [milliseconds: number, number: number];
-  /** Microseconds per byte of the dearest input, and its number. */
+  /** Microseconds per byte of the most expensive input, and its number. */
   readonly dearest: readonly [microseconds: number, number: number];
 }
 
@@ -47,7 +47,7 @@ export class Tally {
     if (each > this.#dearest[0]) this.#dearest = [each, number];
   }
 
-  /** What was counted, as plain data. */
+  /** Returns the counts as plain data. */
   data(): TallyData {
     return {
       inputs: this.#inputs,
@@ -67,7 +67,7 @@ function count(into: Map<string, [number, number]>, label: string, isObject: boo
   into.set(label, counts);
 }
 
-/** The counts as lines of text. */
+/** Formats the counts as text. */
 export function tallyText(data: TallyData): string {
   const lines = [`${data.inputs} inputs`];
   for (const [maker, [inputs, objects]] of Object.entries(data.makers)) {

@@ -1,5 +1,5 @@
 /**
- * Types that refer to each other at random: cycles, long chains, shared parts.
+ * Types with random references: cycles, long chains, shared parts.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { BtfBuilder, KINDS, type Member } from "../../btf/mod.ts";
 import { elfBytes, symbolBytes } from "../support/elf_bytes.ts";
 import type { Random } from "./random.ts";
 
-/** An object with nothing but such types. */
+/** Returns an object with such types only. */
 export function typeGraph(random: Random): Uint8Array<ArrayBuffer> {
   const builder = new BtfBuilder();
   const count = random.pick([4, 40, 400]);
@@ -81,7 +81,7 @@ export function typeGraph(random: Random): Uint8Array<ArrayBuffer> {
   }
   return elfBytes([
     { name: ".BTF", type: 1, data: builder.build() },
-    // Without a symbol table nothing is an object.
+    // Readers require a symbol table.
     { name: ".symtab", type: 2, data: symbolBytes([]), link: 3, info: 1, entrySize: 24 },
   ]);
 }

@@ -1,5 +1,5 @@
 /**
- * The part of the fuzzer that may hang: it works in a thread of its own.
+ * The part of the fuzzer that may hang; it runs in a worker.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { inputOf, randomOf, seedObjects, type Trial, tryInput } from "./campaign.ts";
 import { Tally, type TallyData } from "./tally.ts";
 
-/** What the fuzzer tells the worker. */
+/** Order from the fuzzer to the worker. */
 export interface Order {
   /** The seed. */
   readonly seed: number;
@@ -19,24 +19,24 @@ export interface Order {
   readonly until: number;
 }
 
-/** What the worker says. */
+/** Report from the worker. */
 export interface Report {
-  /** The input that comes next. */
+  /** The next input. */
   readonly number: number;
-  /** The counts until now. */
+  /** The counts so far. */
   readonly tally: TallyData;
-  /** What went wrong with the input before. */
+  /** The failure of the previous input. */
   readonly failure?: string | undefined;
-  /** Whether all is done. */
+  /** Whether all inputs are done. */
   readonly ended?: boolean | undefined;
 }
 
-/** One of so many inputs is tried with all of its types. */
+/** One of this many inputs is tried with all of its types. */
 const WHOLE_EVERY = 64;
 
 declare function postMessage(report: Report): void;
 
-// A stack costs more than all else that an error does; failures are tried again with one.
+// Capturing a stack is the most expensive part of an error; failures are repeated with one.
 Error.stackTraceLimit = 0;
 
 addEventListener("message", (event) => work((event as MessageEvent<Order>).data));

@@ -16,10 +16,10 @@ import { Delegation, runInSandbox, serveBroker, withToken } from "../../token/mo
 const kernel = linuxKernel();
 const PRLIMIT64 = Deno.build.arch === "aarch64" ? 261 : 302;
 const RLIMIT_NOFILE = 7;
-/** How many more descriptors a cycle with a limit may open: none to 39. */
+/** Limit of further descriptors in a cycle with faults: 0 to 39. */
 const ROOM = 40;
 
-/** What is counted before and after. */
+/** Counts compared before and after. */
 interface Counts {
   readonly descriptors: number;
   readonly mounts: number;
@@ -33,7 +33,7 @@ function descriptors(): readonly string[] {
   return kernel.readDirectory("/proc/self/fd") ?? [];
 }
 
-/** Every descriptor with what it is of. */
+/** Returns every open descriptor with its target. */
 function openFiles(): string[] {
   return descriptors().map((fd) => `${fd}: ${kernel.readLink(`/proc/self/fd/${fd}`) ?? ""}`)
     .filter((file) => !/: \/proc|: $/.test(file));
@@ -47,7 +47,10 @@ function children(): number[] {
   });
 }
 
-/** Ids of the machine's objects of a kind: other processes' count too, so run this on a quiet machine. */
+/**
+ * Returns the ids of all kernel objects of a kind, including those of other processes: run this on
+ * a quiet machine.
+ */
 function objects(kind: "program" | "map" | "link"): number {
   let count = 0;
   for (let id = kernel.getNextId(kind, 0); id > 0; id = kernel.getNextId(kind, id)) count++;
@@ -66,7 +69,7 @@ function counts(): Counts {
   };
 }
 
-/** Sets the limit of open descriptors while a cycle runs: EMFILE at whatever step comes to it. */
+/** Limits open descriptors while a cycle runs, which causes EMFILE at any step. */
 class DescriptorLimit implements Disposable {
   readonly #memory = BpfMap.create({
     type: "array",
@@ -92,7 +95,7 @@ class DescriptorLimit implements Disposable {
     if (result < 0) throw new Error(`prlimit64: ${result}`);
   }
 
-  /** Back to what it was. */
+  /** Restores the limit. */
   lift(): void {
     this.set(this.#soft);
   }
@@ -103,7 +106,7 @@ class DescriptorLimit implements Disposable {
   }
 }
 
-/** Numbers that come the same for the same seed (mulberry32). */
+/** Returns reproducible random numbers (mulberry32). */
 function random(seed: number): () => number {
   let state = seed;
   return () => {
@@ -154,7 +157,7 @@ async function sandboxCycles(times: number, next: () => number, outcomes: Outcom
     const fault = next();
     const end = new AbortController();
     if (fault < 0.3) limit.set(descriptors().length + Math.floor(next() * ROOM));
-    // Kills whatever child there is at a random moment of the start.
+    // Kills any child at a random moment of the start.
     const timer = fault > 0.7
       ? setTimeout(() => {
         for (const pid of children()) kill(pid);
@@ -214,7 +217,7 @@ async function brokerCycles(times: number, next: () => number, outcomes: Outcome
       function: "askMany",
       arguments: [socket, times],
       onStart: () => {
-        // The children that enter the client's namespace die now and then, whatever step they are in.
+        // Kills children that enter the client's namespace at random steps.
         const own = new Set(children());
         killer = setInterval(() => {
           for (const pid of children()) if (!own.has(pid) && next() < 0.05) kill(pid);
@@ -245,7 +248,7 @@ if (import.meta.main) {
   const seed = Number(Deno.args[2] ?? 1);
   for (const [kind, run] of Object.entries(kinds)) {
     if (Deno.args[1] !== undefined && Deno.args[1] !== kind) continue;
-    // What is opened once and kept (the poller's descriptors, the runtime's for timers) is opened by these.
+    // Opens what is opened once and kept: descriptors of the poller and of the runtime's timers.
     await new Promise((resolve) => setTimeout(resolve, 1));
     await run(50, random(seed), new Map());
     const before = counts();

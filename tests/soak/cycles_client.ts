@@ -1,5 +1,5 @@
 /**
- * The client of `cycles.ts`: asks a broker many times, and breaks off some of the requests.
+ * The client of `cycles.ts`: requests tokens many times, and aborts some of the requests.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { SkepError } from "../../errors/mod.ts";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
 import { Token } from "../../token/mod.ts";
 
-/** Asks so many times; how often what came of it. */
+/** Requests tokens a number of times; returns how often each outcome occurred. */
 export function askMany(path: string, times: number): JsonValue {
   const kernel = linuxKernel();
   const { sockets } = kernel.processes;
@@ -17,7 +17,7 @@ export function askMany(path: string, times: number): JsonValue {
   for (let time = 0; time < times; time++) {
     let outcome = "token";
     if (time % 5 === 4) {
-      // Connects, says something or nothing, and goes.
+      // Connects, sends part of a request or nothing, and disconnects.
       const socket = sockets.connect(path);
       if (socket >= 0) {
         if (time % 10 === 9) sockets.send(socket, new TextEncoder().encode('{"version":1}'));

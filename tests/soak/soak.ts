@@ -13,29 +13,29 @@ import { BpfObject } from "../../loader/object.ts";
 import { RingBuffer } from "../../loader/stream/ring_buffer.ts";
 import { ObjectSpec } from "../../object/object_spec.ts";
 
-/** What a run came to. */
+/** Result of a run. */
 export interface SoakResult {
   /** Events that the program tried to write. */
   readonly written: number;
   /** Events that were read. */
   readonly read: number;
-  /** Events that found no room, by the program's count. */
+  /** Events dropped for lack of space, as counted by the program. */
   readonly dropped: number;
-  /** Places where a number was missing or out of order that the drops do not explain. */
+  /** Gaps and reorderings that the drops do not explain. */
   readonly outOfOrder: number;
-  /** Updates of the map by this process, while events came. */
+  /** Updates of the map by this process during the run. */
   readonly updates: number;
-  /** Bytes that the process has grown by, between the first tenth and the end. */
+  /** Growth of the process in bytes, from the first tenth to the end. */
   readonly growth: number;
-  /** Milliseconds. */
+  /** Duration in milliseconds. */
   readonly time: number;
 }
 
 const BATCH = 2000;
 
 /**
- * Runs so many events through a ring of `size` bytes. The program runs in a worker, so that both sides
- * are busy at once.
+ * Runs a number of events through a ring buffer of `size` bytes. The program runs in a worker, so
+ * that both sides are busy at once.
  */
 export async function soak(events: number, size: number): Promise<SoakResult> {
   const kernel = linuxKernel();
@@ -68,7 +68,7 @@ export async function soak(events: number, size: number): Promise<SoakResult> {
     runs: Math.ceil(events / BATCH),
   });
   const take = (view: DataView, offset: number): void => {
-    // Low and high word: below 2^53 a number is exact, and no BigInt is made.
+    // Two words as one number, exact below 2^53, which avoids BigInt.
     const sequence = view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 2 ** 32;
     if (sequence < next) outOfOrder++;
     else missing += sequence - next;
@@ -86,7 +86,7 @@ export async function soak(events: number, size: number): Promise<SoakResult> {
   while (ring.consume(take) > 0);
   const written = number("sequence");
   const dropped = number("dropped");
-  // What came last may have been dropped with nothing after it to show the gap.
+  // Drops at the end leave no gap before a later event.
   missing += written - next;
   return {
     written,

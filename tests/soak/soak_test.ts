@@ -5,7 +5,7 @@ import type { SoakResult } from "./soak.ts";
 kernelTest(
   "half a million events with map updates: none lost that was not counted as dropped",
   async () => {
-    // In a process of its own: the memory is that of the run alone.
+    // In a separate process, so that only the run's memory is measured.
     const { code, stdout } = await new Deno.Command(Deno.execPath(), {
       args: [
         "run",

@@ -1,5 +1,5 @@
 /**
- * A good object taken apart into pieces whose fields are known by name.
+ * Splits a valid object into pieces with named fields.
  *
  * @module
  */
@@ -23,19 +23,19 @@ import {
 
 /** Bytes that belong together: a type, the records of a section, a symbol table. */
 export interface Piece {
-  /** What it is: `btf.struct`, `symbols`. */
+  /** Its kind: `btf.struct`, `symbols`. */
   readonly what: string;
   /** The bytes; a mutation takes a copy. */
   readonly bytes: Uint8Array;
   /** The fields at its start. */
   readonly head: readonly Field[];
-  /** Bytes before the first element. */
+  /** Size of the head in bytes, before the first element. */
   readonly headSize: number;
   /** The fields of each element. */
   readonly element: readonly Field[];
-  /** Bytes of an element; 0 where there are none. */
+  /** Size of an element in bytes; 0 without elements. */
   readonly elementSize: number;
-  /** Where the number of elements is written: into `vlen`, or the word at 4. */
+  /** Where the number of elements is stored: in `vlen`, or in the word at offset 4. */
   readonly count?: "vlen" | "word" | undefined;
 }
 
@@ -51,7 +51,7 @@ export interface Part {
   readonly pieces: readonly Piece[];
 }
 
-/** An object in pieces. */
+/** An object split into pieces. */
 export interface Anatomy {
   /** The byte order. */
   readonly littleEndian: boolean;
@@ -63,7 +63,7 @@ export interface Anatomy {
   readonly names: number;
 }
 
-/** Takes an object apart. */
+/** Splits an object. */
 export function anatomyOf(bytes: Uint8Array): Anatomy {
   const elf = ElfFile.parse(bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -89,7 +89,7 @@ export function anatomyOf(bytes: Uint8Array): Anatomy {
   };
 }
 
-/** The table's entry of a section as a piece. */
+/** Returns a section's header as a piece. */
 export function headerPiece(bytes: Uint8Array): Piece {
   return piece("section", bytes, SECTION_HEADER);
 }

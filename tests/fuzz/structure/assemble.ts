@@ -1,24 +1,24 @@
 /**
- * Pieces become an object again, its sizes and offsets made to fit where that is wanted.
+ * Assembles pieces into an object, optionally with consistent sizes and offsets.
  *
  * @module
  */
 
 import { type Anatomy, headerPiece, type Part, type Piece } from "./anatomy.ts";
 
-/** A piece and where it is in the object. */
+/** A piece and its position in the object. */
 export interface Placed {
   /** The piece. */
   readonly piece: Piece;
-  /** Bytes from the start of the object. */
+  /** Offset in the object in bytes. */
   readonly at: number;
 }
 
-/** An object and the places of its pieces. */
+/** An object with the positions of its pieces. */
 export interface Assembled {
   /** The object. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Its pieces, in its order. */
+  /** Its pieces in file order. */
   readonly placed: readonly Placed[];
 }
 
@@ -54,9 +54,9 @@ export function assemble(anatomy: Anatomy, fitting: boolean): Assembled {
     const header = table + index * 64;
     bytes.set(part.header, header);
     placed.push({ piece: headerPiece(part.header), at: header });
-    // A section without bytes in the file keeps its size: zero-initialised data has one.
+    // A section without file contents, such as .bss, keeps its size.
     if (part.pieces.length === 0) return;
-    // Without this nothing would be found at all.
+    // Without the section table offset, no reader finds anything.
     view.setBigUint64(header + 24, BigInt(start), little);
     if (!fitting) return;
     view.setBigUint64(header + 32, BigInt(at - start), little);

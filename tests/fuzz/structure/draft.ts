@@ -1,5 +1,5 @@
 /**
- * An object in pieces that is being changed: the steps that change its structure.
+ * An object in pieces under change, with the structural mutations.
  *
  * @module
  */
@@ -8,7 +8,9 @@ import type { Random } from "../random.ts";
 import type { Anatomy, Part, Piece } from "./anatomy.ts";
 import { BTF_HEADER, BTF_TYPES } from "./fields.ts";
 
-/** Names that reach into what they are written to: paths, comments, strings, prototypes, terminals. */
+/**
+ * Names that are harmful where they are printed: paths, comments, strings, prototypes, terminals.
+ */
 export const HOSTILE_NAMES: readonly string[] = [
   "../victim/secrets",
   "..",
@@ -65,14 +67,14 @@ export const HOSTILE_NAMES: readonly string[] = [
 export class Draft {
   /** The byte order. */
   readonly littleEndian: boolean;
-  /** What was changed, as the report counts it. */
+  /** The changes, for the report. */
   readonly reached: string[] = [];
   /** The parts as they are now. */
   readonly parts: Part[];
   readonly #seed: Anatomy;
   readonly #random: Random;
 
-  /** Starts from a seed, which stays as it is. */
+  /** Starts from a seed, which is not changed. */
   constructor(seed: Anatomy, random: Random) {
     this.#seed = seed;
     this.#random = random;
@@ -80,12 +82,12 @@ export class Draft {
     this.parts = [...seed.parts];
   }
 
-  /** The draft as pieces again. */
+  /** Returns the draft as pieces. */
   anatomy(): Anatomy {
     return { ...this.#seed, parts: this.parts };
   }
 
-  /** One random change of the structure. */
+  /** Makes one random structural change. */
   step(): void {
     const random = this.#random;
     switch (random.below(12)) {
@@ -202,7 +204,7 @@ export class Draft {
     }
   }
 
-  /** Adds a type of any kind at the end, and makes one reference lead to it. */
+  /** Adds a type of any kind at the end, and makes one reference point to it. */
   #addType(): void {
     const random = this.#random;
     const strings = this.#pieceOf("btf.strings");
@@ -250,7 +252,7 @@ export class Draft {
     this.#point("type", id, (piece) => piece.what.startsWith("btf."));
   }
 
-  /** Gives something a name that means harm. */
+  /** Gives something a hostile name. */
   #rename(): void {
     const random = this.#random;
     const name = random.pick(HOSTILE_NAMES);
@@ -281,11 +283,11 @@ export class Draft {
     return this.parts[names]?.pieces.length === 1 ? [names, 0] : this.#pieceOf("names");
   }
 
-  /** Adds a string at the end of a table; where it is. */
+  /** Appends a string to a table; returns its offset. */
   #append([part, at]: [number, number], text: string): number {
     const old = this.parts[part]?.pieces[at] as Piece;
     const added = new TextEncoder().encode(text + "\0");
-    // What was written as \xff is meant as a byte that is no UTF-8.
+    // \xff stands for a byte that is invalid UTF-8.
     if (text === "\xff\xfe") added.set([0xff, 0xfe]);
     const bytes = new Uint8Array(old.bytes.length + added.length);
     bytes.set(old.bytes);
@@ -319,7 +321,7 @@ export class Draft {
     this.#splice(part, index, 1, [{ ...old, bytes }]);
   }
 
-  /** Gives a CO-RE relocation another access string. */
+  /** Changes the access string of a CO-RE relocation. */
   #changeAccess(): void {
     const place = this.#pieceOf("ext.core");
     const strings = this.#pieceOf("btf.strings");
@@ -356,7 +358,7 @@ export class Draft {
     this.reached.push(`section: ${action}`);
     switch (action) {
       case "repeat":
-        // At the end, so that the indices of the others stay.
+        // At the end, so that other indexes stay valid.
         for (let copy = random.pick([1, 2, 20]); copy > 0; copy--) this.parts.push(part);
         break;
       case "empty":
@@ -373,7 +375,7 @@ export class Draft {
     }
   }
 
-  /** Records of `.BTF.ext` become longer or shorter, all of one part. */
+  /** Changes the record size of one part of `.BTF.ext`. */
   #changeRecordSize(): void {
     const random = this.#random;
     const at = this.parts.findIndex(({ what }) => what === "ext");

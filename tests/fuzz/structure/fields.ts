@@ -1,10 +1,10 @@
 /**
- * Every field of an object by its name and place: of ELF, of BTF by kind, of `.BTF.ext`.
+ * Every field of an object by name and position: of ELF, of BTF by kind, of `.BTF.ext`.
  *
  * @module
  */
 
-/** What a field means, which decides how it is changed. */
+/** Meaning of a field, which decides how it is changed. */
 export type Role =
   | "type"
   | "string"
@@ -18,17 +18,17 @@ export type Role =
   | "number"
   | "code";
 
-/** A field within a piece or within one of its elements. */
+/** A field in a piece or in an element. */
 export interface Field {
-  /** Its name, as the report counts it: `btf.struct.member.type`. */
+  /** Its name in the report: `btf.struct.member.type`. */
   readonly label: string;
-  /** Bytes from the start of the piece or element. */
+  /** Offset in the piece or element in bytes. */
   readonly at: number;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: 1 | 2 | 4 | 8;
-  /** What it means. */
+  /** Its meaning. */
   readonly role: Role;
-  /** The lowest bit and the number of bits where it is a part of a number. */
+  /** Lowest bit and width, when it is part of a number. */
   readonly bits?: readonly [shift: number, width: number] | undefined;
 }
 
@@ -110,7 +110,7 @@ export const INSTRUCTION: readonly Field[] = fields("code", [
   ["immediate", 4, "number"],
 ]);
 
-/** Bytes that nothing more is known of. */
+/** Bytes without known structure. */
 export const DATA: readonly Field[] = fields("data", [["word", 4, "number"]]);
 
 /** The header of `.BTF`. */

@@ -1,6 +1,6 @@
 /**
- * Damaged objects, field by field: the structure is changed and laid out anew, then fields get
- * values that mean something where they stand.
+ * Damages objects field by field: changes and reassembles the structure, then writes values that
+ * matter to fields.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import { assemble, type Assembled, type Placed } from "./assemble.ts";
 import { Draft, elementsOf } from "./draft.ts";
 import type { Field } from "./fields.ts";
 
-/** A damaged object and what was changed in it. */
+/** A damaged object with its changes. */
 export interface Mutant {
   /** The object. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The names of the fields and steps. */
+  /** Names of the changed fields and steps. */
   readonly reached: readonly string[];
 }
 
@@ -38,10 +38,10 @@ const EDGES = [
   0xfffffff0,
   0xffffffff,
 ];
-/** Opcodes that readers of code look for, and registers with which they mean something else. */
+/** Opcodes that code readers search for, with registers that change their meaning. */
 const CODE = [0x18, 0x85, 0x95, 0x05, 0x61, 0x63, 0x79, 0xb7, 0x10, 0x20, 0x30, 0x11, 0x21, 0, 255];
 
-/** Up to three changes of the structure, then up to four of fields. */
+/** Makes up to three structural changes, then up to four field changes. */
 export function mutateStructure(seed: Anatomy, random: Random): Mutant {
   const draft = new Draft(seed, random);
   for (let steps = random.below(4); steps > 0; steps--) draft.step();
@@ -54,7 +54,7 @@ export function mutateStructure(seed: Anatomy, random: Random): Mutant {
   return { bytes: assembled.bytes, reached: draft.reached };
 }
 
-/** Changes one field; every kind of piece comes up as often as any other. */
+/** Changes one field; all kinds of pieces are equally likely. */
 function changeField(
   { bytes, placed }: Assembled,
   little: boolean,
@@ -119,7 +119,7 @@ function newValue(
   size: number,
   random: Random,
 ): number {
-  // One in four is any edge, whatever the field means.
+  // In one of four cases any edge value, whatever the field means.
   if (random.below(4) === 0) return random.pick(EDGES);
   const near = old + random.below(9) - 4;
   switch (field.role) {
