@@ -46,14 +46,14 @@ const BARE_HELPERS: ReadonlySet<number> = new Set([
   Helper.get_current_cgroup_id,
 ]);
 
-/** The analysis gives up above this number of instructions; real programs have a tenth of it. */
+/** Programs with more instructions count as using their context; the largest known have a tenth of it. */
 const LONGEST = 1 << 16;
 /** Size of the stack and of one slot, in bytes. */
 const STACK = 512;
 const SLOT = 8;
 /** Register 10, the frame pointer. */
 const FRAME = 10;
-/** Mode bits of an opcode that mark an atomic store. */
+/** Mask of an opcode's mode bits (BPF_MODE), and their value for BPF_ATOMIC. */
 const MODE = 0xe0;
 const ATOMIC = 0xc0;
 /** Access size in bytes by the size bits of the opcode. */
@@ -86,10 +86,10 @@ interface State {
 }
 
 /**
- * Returns the first place where a program reads, writes or passes on the contents of its context;
- * undefined when it never does.
+ * Returns a place where a program reads or writes its context or passes its address on; undefined when
+ * it never does. Of several, the one that the analysis finds first, which need not be the lowest.
  *
- * `code` is the program's main function before linking. The analysis is conservative: an address
+ * `code` is the program's main function before relocation. The analysis is conservative: an address
  * that it cannot follow counts as used.
  */
 export function contextUse(code: Uint8Array): ContextUse | undefined {
