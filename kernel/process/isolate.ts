@@ -120,6 +120,12 @@ export async function startIsolated(
     kernel.close(theirs);
     const entered = await receiveWithin(kernel, ours, 8);
     if (typeof entered === "number" || entered.bytes.length === 0) return failedStep(child);
+    // Without a session keyring of its own the command would share the caller's: only kernels that have no
+    // keyrings, or do not give them to anybody here, may go on.
+    const keyring = child.outcomes().find(({ name }) => name === "keyctl")?.result ?? 0;
+    if (keyring < 0 && !failed(keyring, Errno.ENOSYS, Errno.EPERM)) {
+      return { step: "keyctl", result: keyring };
+    }
     const unmapped = writeIdMaps(kernel, child.pid, command.uid, command.gid);
     if (unmapped !== undefined) return unmapped;
     sendMessage(ours, GO);
