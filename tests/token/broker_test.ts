@@ -190,7 +190,7 @@ testWith("tokens", "a broker refuses a user namespace within a user namespace", 
     const answer = await client({ function: "nested", arguments: [socket] });
     // Where unshare(1) is not installed there is nothing to nest with.
     if (answer["missing"] === true) return;
-    assertStringIncludes(`${answer["refused"]}`, "lies within another");
+    assertStringIncludes(`${answer["refused"]}`, "is nested");
   });
 });
 
