@@ -17,7 +17,8 @@ export interface SandboxCgroup extends Disposable {
   readonly path: string;
 }
 
-let made = 0;
+/** Maximum number of cgroups of one process. */
+const MOST = 4096;
 
 /**
  * Creates a cgroup below that of this process. Returns undefined when version 2 is not mounted or the directory is
@@ -27,8 +28,11 @@ export function makeCgroup(kernel: Kernel): SandboxCgroup | undefined {
   const parent = ownCgroup(kernel);
   if (parent === undefined) return undefined;
   removeLeftovers(kernel, parent);
-  const path = `${parent}/skep-sandbox-${kernel.readLink("/proc/self") ?? "0"}-${++made}`;
-  if (kernel.makeDirectory(path, 0o755) < 0) return undefined;
+  const path = makeNumbered(
+    kernel,
+    `${parent}/skep-sandbox-${kernel.readLink("/proc/self") ?? "0"}`,
+  );
+  if (path === undefined) return undefined;
   const fd = kernel.open(path, O_PATH);
   if (fd < 0) {
     kernel.unlink(path);
@@ -48,6 +52,17 @@ export function makeCgroup(kernel: Kernel): SandboxCgroup | undefined {
       removeSoon(kernel, path, 50);
     },
   };
+}
+
+/** Creates a directory with the first number that is free, and returns its path. */
+function makeNumbered(kernel: Kernel, prefix: string): string | undefined {
+  for (let number = 1; number <= MOST; number++) {
+    const path = `${prefix}-${number}`;
+    const result = kernel.makeDirectory(path, 0o755);
+    if (result >= 0) return path;
+    if (!failed(result, Errno.EEXIST)) return undefined;
+  }
+  return undefined;
 }
 
 /** Removes the cgroups of processes that were killed before they could. One that is in use refuses (EBUSY). */
