@@ -14,6 +14,7 @@ import {
   type SandboxStatus,
   withToken,
 } from "../../token/mod.ts";
+import { LinuxKernel, RecordingKernel, ReplayKernel } from "../../kernel/mod.ts";
 import { testWith } from "../support/needs.ts";
 
 const delegation = Delegation.of({ commands: ["map_create"], maps: ["hash"] });
@@ -225,3 +226,12 @@ export async function tryInside(): Promise<[string, string]> {
     return error instanceof DelegationError ? [error.name, error.reason] : [String(error), ""];
   }
 }
+
+testWith("tokens", "a sandbox is recorded, and the recording replayed without Linux", async () => {
+  const recorder = new RecordingKernel(new LinuxKernel());
+  const first = await shell("echo recorded", { kernel: recorder.kernel });
+  assertEquals(first.stdout, "recorded\n");
+  const replay = new ReplayKernel(JSON.parse(JSON.stringify(recorder)));
+  assertEquals(await shell("echo recorded", { kernel: replay.kernel }), first);
+  assertEquals(replay.left, 0);
+});

@@ -285,8 +285,10 @@ function isolatedCommand(
   return {
     executables: executables(kernel, command[0] as string, environment["PATH"]),
     arguments: command,
+    // Sorted: the order of Deno.env.toObject() differs from call to call, and a recording compares it.
     environment: Object.entries({ ...environment, [TOKEN_PATH_VARIABLE]: mountAt })
-      .map(([name, value]) => `${name}=${value}`),
+      .map(([name, value]) => `${name}=${value}`)
+      .sort(),
     directory,
     uid,
     gid,
