@@ -1,11 +1,11 @@
 #!/bin/sh
-# A rootless podman container whose process gets a token of the broker, and with it loads xdp_count in
-# the container's own network namespace. The container has no capability outside and no special mount:
-# only the broker's socket.
+# Runs a rootless podman container whose process receives a token from the broker and loads xdp_count in
+# the container's network namespace. The container has no capability outside its user namespace and no
+# special mount except the broker's socket.
 #
-# Not run where this was written: podman was not there. What podman adds to what was run (a user
-# namespace, a network namespace, a socket) is its seccomp filter, which must let bpf(2) through:
-# podman's default filter does so only for containers with CAP_BPF, inside the user namespace.
+# Untested with podman, which was not installed. The tests cover a user namespace, a network namespace
+# and the socket. Podman adds a seccomp filter, which must allow bpf(2): its default filter does so only
+# for containers with CAP_BPF in their user namespace.
 set -eu
 exec podman run --rm --userns=auto --network=private \
   --cap-add=CAP_BPF --cap-add=CAP_NET_ADMIN \
