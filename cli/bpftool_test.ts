@@ -26,7 +26,7 @@ async function skep(...args: readonly string[]): Promise<Json> {
   return JSON.parse(out) as Json;
 }
 
-/** Whether bpftool is there, and why these tests are left out when not. */
+/** Returns the reason to skip these tests where bpftool is not installed. */
 function unless(): string | undefined {
   try {
     new Deno.Command("bpftool", { args: ["version"], stdout: "null", stderr: "null" }).outputSync();
@@ -38,7 +38,7 @@ function unless(): string | undefined {
 
 const needs = { needs: { root: true, unless } } as const;
 
-/** Every field that bpftool has must be there, and say the same; numbers that JSON cannot hold are text. */
+/** Asserts that every field of bpftool's output is present with an equal value; numbers that JSON cannot hold are text. */
 function assertHas(ours: Json, theirs: Json, where: string): void {
   if (Array.isArray(theirs)) {
     assert(
@@ -56,7 +56,7 @@ function assertHas(ours: Json, theirs: Json, where: string): void {
       assertHas(ours[name] as Json, value, `${where}.${name}`);
     }
   } else if (typeof theirs === "number" && typeof ours === "string") {
-    // A kind that this bpftool has no name for.
+    // This bpftool has no name for the kind.
     if (where.endsWith("type")) return;
     assertEquals(Number(ours), theirs, where);
     assert(!Number.isSafeInteger(theirs), where);
@@ -69,7 +69,7 @@ function withoutSet(value: Json): Json {
   return { ...record, prog_ids: sorted(record["prog_ids"]), map_ids: sorted(record["map_ids"]) };
 }
 
-/** The fixture with those of its programs that run everywhere, and something in its maps. */
+/** Loads the fixture with the programs that run on every kernel, and elements in its maps. */
 async function load(): Promise<BpfObject> {
   const spec = ObjectSpec.parse(bytes, { name: "maps.bpf.o" });
   const wanted = ["use_settings", "arguments", "look", "count_egress"];
@@ -98,7 +98,7 @@ kernelTest("prog, map and btf show what bpftool shows", needs, async () => {
     const { id, btfId } = program.info();
     const theirs = await bpftool("prog", "show", "id", `${id}`) as { loaded_at?: Json | undefined };
     const ours = await skep("prog", "show", `${id}`) as { loaded_at?: Json | undefined };
-    // Both work it out from the uptime, at different moments.
+    // Both calculate it from the uptime, at different moments.
     assert(Math.abs(Number(ours.loaded_at) - Number(theirs.loaded_at)) <= 1);
     assertHas({ ...ours, loaded_at: 0 }, { ...theirs, loaded_at: 0 } as Json, program.name);
     const btf = await bpftool("btf", "show", "id", `${btfId}`);
@@ -121,7 +121,7 @@ kernelTest("the lists have what bpftool's have", needs, async () => {
   for (const noun of ["prog", "map"] as const) {
     const [ours, theirs] = [byId(await skep(noun, "list")), byId(await bpftool(noun, "list"))];
     for (const id of ids[noun]) {
-      // In its lists bpftool gives a map without BTF the one of the map before it.
+      // When bpftool lists maps, it prints the previous map's BTF id for a map without BTF.
       const plain = ({ loaded_at: _, btf_id: __, ...rest }: { [name: string]: Json }): Json => rest;
       const [own, their] = [ours, theirs].map((of) =>
         plain(of.get(id) as { [name: string]: Json })

@@ -1,4 +1,4 @@
-// The command as people meet it: help, exit statuses, and one clear line for everything that is wrong.
+// Checks the command's help, its exit statuses, and that every error is one line.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { kernelTest, reasonToSkip } from "../tests/support/kernel.ts";
@@ -8,7 +8,7 @@ const root = new URL("../", import.meta.url);
 const example = (name: string): string =>
   decodeURIComponent(new URL(`examples/${name}/${name}.bpf.o`, root).pathname);
 
-/** One line on standard error, which says what, to what and why; nothing on standard output. */
+/** Asserts one line on standard error (operation, subject, reason) and nothing on standard output. */
 function assertOneLine({ status, out, error }: Printed, ...parts: string[]): void {
   assertEquals(status, 1, error);
   assertEquals(out, "");
@@ -323,7 +323,7 @@ interface Listed {
   readonly [field: string]: unknown;
 }
 
-/** Starts a program of this name, again and again, until the signal. */
+/** Starts a program of this name repeatedly until the signal aborts. */
 async function startUntil(signal: AbortSignal, name: string): Promise<void> {
   const directory = await Deno.makeTempDir();
   try {

@@ -1,4 +1,4 @@
-// The command as a process of its own: signals, pipes, exit statuses.
+// Runs the command in a child process: signals, pipes, exit statuses.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { kernelTest } from "../tests/support/kernel.ts";

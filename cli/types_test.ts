@@ -3,7 +3,7 @@ import { skep } from "../tests/support/memory_io.ts";
 
 const root = new URL("../", import.meta.url);
 
-/** What the fixture's types allow, and what they refuse. */
+/** Uses the fixture's types; each `@ts-expect-error` line must not compile. */
 const use = `
 import { BpfObject } from "@skep/skep";
 import type { MapsObject } from "./maps.types.ts";
@@ -23,7 +23,7 @@ export async function use(): Promise<void> {
   object.map("routes").set({ prefixLength: 8, data: new Uint8Array(4) }, 1);
   for (const [key, values] of object.map("spread")) values.map((one) => one.x + key);
   object.variable("settings").set({ ...object.variable("settings").get(), flag: false });
-  // @ts-expect-error: there is no such map
+  // @ts-expect-error: the object has no such map
   object.map("shape");
   // @ts-expect-error: a key is a struct
   shapes.get(1);
@@ -31,11 +31,11 @@ export async function use(): Promise<void> {
   shapes.set({ x: 1 }, shapes.get({ x: 1, y: 2 }));
   // @ts-expect-error: 64 bits are a bigint
   object.map("plain").set(1n, 1);
-  // @ts-expect-error: there is no such variable
+  // @ts-expect-error: the object has no such variable
   object.variable("setting");
   // @ts-expect-error: the values of the CPUs are an array
   object.map("spread").set(1, { x: 1, y: 2 });
-  // @ts-expect-error: it has no records
+  // @ts-expect-error: the map has no records
   object.map("plain").records();
 }
 `;

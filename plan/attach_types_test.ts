@@ -10,7 +10,7 @@ import {
 import { ATTACH_TYPES, attachTypesOf } from "./attach_types.ts";
 import { programTypeFacts } from "./program_types.ts";
 
-/** Each program type with the attach types, or undefined, that libbpf's sections load it with. */
+/** Returns each program type with the attach types (or undefined) that libbpf's section table loads it with. */
 function fromSections(): Map<ProgramTypeName, Set<AttachTypeName | undefined>> {
   const found = new Map<ProgramTypeName, Set<AttachTypeName | undefined>>();
   for (const section of knownSections()) {
@@ -35,7 +35,7 @@ Deno.test("the types that load without an attach type too are those of libbpf's 
   const plain = [...fromSections()]
     .filter(([, attachTypes]) => attachTypes.has(undefined) && attachTypes.size > 1)
     .map(([type]) => type);
-  // cgroup_skb without one is cgroup_inet_ingress, whose number is 0.
+  // cgroup_skb without an attach type is loaded as cgroup_inet_ingress, whose number is 0.
   const known = (Object.keys(ProgramType) as ProgramTypeName[])
     .filter((type) => programTypeFacts(type).loadsPlain);
   assertEquals(new Set([...known, "cgroup_skb"]), new Set([...plain, "xdp"]));

@@ -38,14 +38,14 @@ function decide(section: string, instructions?: Uint8Array<ArrayBuffer>): Attach
   return planAttachment(program(section, instructions));
 }
 
-/** What is loaded: type, expected attach type, and the form in words. */
+/** The program as loaded: type, expected attach type, and a description of the form. */
 function form(section: string, instructions?: Uint8Array<ArrayBuffer>): string {
   const decision = decide(section, instructions);
   assert(decision.outcome === "rewritten", attachmentText(decision));
   return `${decision.type} ${decision.expectedAttachType} ${decision.form}`;
 }
 
-/** The kernel's types with some structs, and the tracepoint `tick(int cpu, const struct task *next)`. */
+/** Kernel BTF with some structs, and the tracepoint `tick(int cpu, const struct task *next)`. */
 function typesWith(...structs: string[]): Btf {
   const builder = new BtfBuilder();
   for (const name of structs) builder.addStruct(name, 4, []);
@@ -214,7 +214,7 @@ Deno.test("a program that is rewritten already, or by hand, stays as it is", () 
   const raw = applyAttachment(tracepoint, planAttachment(tracepoint));
   assertEquals([raw.type, raw.expectedAttachType], ["raw_tracepoint", undefined]);
   assertEquals(planAttachment(raw).outcome, "as-is");
-  // The spec itself is the user's.
+  // The caller owns the spec, so it must not be changed.
   assertEquals([tracepoint.type, written.expectedAttachType], ["tracepoint", undefined]);
 });
 

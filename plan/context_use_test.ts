@@ -118,7 +118,7 @@ Deno.test("contextUse() sees the context leave by way of memory", () => {
     use(keep, ...give, call(Helper.probe_read_kernel), exit),
     "3: passes memory that holds the address of its context to probe_read_kernel",
   );
-  // Above the slot there is nothing of it for a helper to see.
+  // A helper that reads above the slot does not read the context.
   const above = [number(R1, 0), move(R2, FRAME), add(R2, -8)];
   assertEquals(use(keep, ...above, call(Helper.map_lookup_elem), exit), undefined);
   assertEquals(use(store(R2, 0, R1), exit), "0: keeps the address of its context");
@@ -138,7 +138,7 @@ Deno.test("contextUse() ends soon whatever the code is", () => {
   const code = new Uint8Array(8 * 20_000);
   for (let round = 0; round < 20; round++) {
     for (let at = 0; at < code.length; at++) code[at] = random(256);
-    // Mostly opcodes that are followed, and jumps that stay near.
+    // Mostly opcodes that the analysis follows, and short jumps.
     for (let at = 0; at < code.length; at += 8) {
       code[at] = opcodes[random(opcodes.length)] as number;
       code[at + 3] = random(2) * 255;
@@ -148,7 +148,7 @@ Deno.test("contextUse() ends soon whatever the code is", () => {
     contextUse(code.subarray(0, random(code.length)));
     assert(performance.now() - start < 5000);
   }
-  // Every store keeps the context, in a loop over all of it.
+  // Every store saves the context, in a loop around all of them.
   const stores = Array.from(
     { length: 16_000 },
     (_, index) => store(FRAME, -8 * (index % 64 + 1), R1),

@@ -6,7 +6,7 @@ import { holderAccess, holderText } from "./holder.ts";
 
 const load = Delegation.of({ commands: ["prog_load"], programs: ["socket_filter", "xdp"] });
 
-/** The types of a kernel that has these commands, and bpf_rdonly_cast() or not. */
+/** Creates the BTF of a kernel with these commands, with or without bpf_rdonly_cast(). */
 function kernelTypes(commands: readonly string[], cast: boolean): Btf {
   const builder = new BtfBuilder();
   builder.addEnum("bpf_cmd", 4, commands.map((name, value) => ({ name, value })));
@@ -29,10 +29,10 @@ Deno.test("without CAP_PERFMON it depends on the kernel, and is not known withou
     holderAccess(load, { capabilities: ["bpf", "net_admin"], kernelBtf }).reads.ways;
   assertEquals(ways(undefined), ["rdonly-cast"]);
   assertEquals(ways(kernelTypes(["BPF_PROG_STREAM_READ_BY_FD"], true)), ["rdonly-cast"]);
-  // Before 6.17, and where the function is not there at all.
+  // Linux before 6.17, and a kernel without the function.
   assertEquals(ways(kernelTypes(["BPF_MAP_CREATE"], true)), []);
   assertEquals(ways(kernelTypes(["BPF_PROG_STREAM_READ_BY_FD"], false)), []);
-  // CAP_SYS_ADMIN stands for CAP_PERFMON.
+  // CAP_SYS_ADMIN includes CAP_PERFMON (perfmon_capable() in the kernel).
   const admin = holderAccess(load, { capabilities: ["sys_admin"] });
   assertEquals(admin.reads.ways, ["helpers", "rdonly-cast"]);
 });

@@ -109,7 +109,7 @@ Deno.test("perfmonUse() ends soon whatever the code is, and says where it gave u
     uses({ type: "xdp", code: code.slice(0, random(code.length)) });
     assert(performance.now() - start < 5000);
   }
-  // A diamond after the other, each with a register of its own way: twice as many states each time.
+  // Each branch sets one of four registers on one path only, so each one could double the number of states.
   const diamonds = Array.from({ length: 2000 }, (_, index) => [
     [0xbf, 0x16, 0, 0, 0, 0, 0, 0],
     [0x55, 6, 1, 0, 0, 0, 0, 0],

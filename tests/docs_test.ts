@@ -1,5 +1,4 @@
-// The pages for users say what the code does: snippets come from files that are tested, links lead
-// somewhere.
+// Checks the pages for users: every snippet comes from a tested file, and every link has a target.
 
 import { assert, assertEquals } from "@std/assert";
 import { loneBlocks, pages, region, withSnippets } from "./support/snippets.ts";

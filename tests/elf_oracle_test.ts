@@ -1,5 +1,5 @@
 /**
- * Our ELF reader against another one, `elfinfo`, over every object in the tree.
+ * Compares our ELF reader with another one, `elfinfo`, over every object in the tree.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { assert, assertEquals } from "@std/assert";
 import { open } from "elfinfo";
 import { ElfFile } from "../elf/mod.ts";
 
-/** What a symbol table of theirs has; its own types leave tables out. */
+/** A symbol table of `elfinfo`, whose published types leave tables out. */
 interface TheirSymbol {
   readonly name: string;
   readonly value: number | bigint;
@@ -19,7 +19,7 @@ interface TheirSymbol {
   readonly visibility: number;
 }
 
-/** What a relocation table of theirs has. */
+/** A relocation table of `elfinfo`. */
 interface TheirRelocation {
   readonly addr: number | bigint;
   readonly type: number;

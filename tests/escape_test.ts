@@ -1,5 +1,5 @@
-// Names from files in every place where they are written: each printable and control character, alone and
-// between letters, must stay a part of a name.
+// Checks every place that writes a name read from a file: each printable and control character, alone and
+// between letters, must stay part of the name.
 
 import { assert, assertEquals } from "@std/assert";
 import { Btf, BtfBuilder, printAllC, printTypeScript, toJson } from "../btf/mod.ts";
@@ -9,7 +9,7 @@ import { objectTypes } from "../cli/types.ts";
 import { ObjectSpec, SkepError } from "../object/mod.ts";
 import { elfBytes, symbolBytes } from "./support/elf_bytes.ts";
 
-/** What ends strings and comments of the languages, and names that mean something to an engine. */
+/** Sequences that end strings and comments in C and TypeScript, and names that JavaScript engines treat specially. */
 const WHOLE = [
   "*/ evil(); /*",
   "/* evil",
@@ -50,13 +50,13 @@ function characters(): string[] {
   return all;
 }
 
-/** What goes through UTF-8 unchanged: half a surrogate pair does not. */
+/** The names after a UTF-8 round trip, which replaces an unpaired surrogate. */
 const NAMES = [...new Set([...WHOLE, ...characters().map((one) => `a${one}b`), ...characters()])]
   .map((name) =>
     new TextDecoder("utf-8", { ignoreBOM: true }).decode(new TextEncoder().encode(name))
   );
 
-/** What no output may have, whatever the name: it acts on a terminal, or hides. */
+/** Characters that no output may contain: they control a terminal or are invisible. */
 const UNSAFE =
   // deno-lint-ignore no-control-regex
   /[\x00-\x09\x0b-\x1f\x7f-\x9f\p{Zl}\p{Zp}\p{Cs}\p{Bidi_Control}\ufeff\u{e0000}-\u{e0fff}]/u;
@@ -121,7 +121,7 @@ Deno.test("no name leaves its place in TypeScript, and all of it compiles", asyn
   const code = bare(text, true);
   assert(/^[\w$\s{}:;=|?[\]<>]*$/.test(code), /[^\w$\s{}:;=|?[\]<>].{0,40}/.exec(code)?.[0]);
   assert(!/\bevil\(/.test(code));
-  // Every name is there once: none took another's place.
+  // Every name is present once, so no name replaced another.
   const declared = Array.from(
     code.matchAll(/^export (?:type|interface) ([\w$]+)/gm),
     ([, one]) => one,
@@ -187,12 +187,12 @@ Deno.test("skep types: neither variables nor the file's own name leave their pla
     const text = objectTypes(ObjectSpec.parse(hostileObject(), { name }), '"; evil(); "');
     assert(!UNSAFE.test(text));
     assert(!/\bevil\(/.test(bare(text, true)), text.slice(0, 300));
-    // Only the first: the checker takes seconds.
+    // Only the first, because the type checker takes seconds.
     if (name === files[0]) await compiles(text);
   }
 });
 
-/** An object with a variable of each name. */
+/** Creates an object with a variable of each name. */
 function hostileObject(): Uint8Array {
   const builder = new BtfBuilder();
   const int = builder.addInt("int", 4, "signed");

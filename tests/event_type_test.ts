@@ -3,7 +3,7 @@ import { eventTypes } from "../object/events/event_type.ts";
 import { ObjectSpec } from "../object/object_spec.ts";
 import { testWith } from "./support/needs.ts";
 
-/** The names of the event types of an object's maps. */
+/** Returns the names of the event types of an object's maps. */
 function typesOf(path: string): { [map: string]: string } {
   const spec = ObjectSpec.parse(Deno.readFileSync(new URL(path, import.meta.url)), { name: path });
   const { btf } = spec;
@@ -16,7 +16,7 @@ Deno.test("eventTypes reads the tag on a map", () => {
 });
 
 Deno.test("eventTypes tells an untagged map's type by the size that programs write", () => {
-  // The map `perf` has no tag: its programs write 64 bytes, and one struct of theirs has that size.
+  // The map `perf` has no tag: its programs write 64 bytes, and one struct in their BTF has that size.
   assertEquals(typesOf("fixtures/streams.bpf.o"), { ring: "event", perf: "event" });
 });
 
@@ -31,7 +31,7 @@ testWith("corpus", "eventTypes takes no type of the kernel's for an event's", ()
     const type = typesOf(`${folder.href}${name}`)["events"];
     if (type !== undefined) found[name.split(".", 1)[0] as string] = type;
   }
-  // Many structs of the kernel's have the size of an event in these objects.
+  // In these objects many kernel structs have the size of an event.
   assertEquals(found, {
     capable: "cap_event",
     gethostlatency: "event",

@@ -1,5 +1,5 @@
-// The law of the house, checked by reading the source: which way imports point, who speaks to Linux,
-// who prints, and that the README tells the truth about commands and versions.
+// Checks the rules of ARCHITECTURE.md by reading the source: the direction of imports, which rooms make
+// system calls, which print, and that the commands and versions in the README are right.
 
 import { assert, assertEquals } from "@std/assert";
 import { deadExports } from "./support/exports.ts";
@@ -28,7 +28,7 @@ interface Room {
   readonly imports: readonly string[];
 }
 
-/** The rooms and arrows of ARCHITECTURE.md's table. */
+/** Reads the rooms and arrows from the table in ARCHITECTURE.md. */
 async function rooms(): Promise<Room[]> {
   const names = (cell: string): string[] =>
     Array.from(cell.matchAll(/`([^`]+)`/g), ([, a = ""]) => a);
@@ -60,7 +60,7 @@ function layerOf(path: string): string | undefined {
   return LAYERS.find((layer) => layer === top);
 }
 
-/** The folder that a file lies in. */
+/** Returns the folder of a file. */
 function roomOf(path: string): string {
   return path.slice(0, path.lastIndexOf("/"));
 }
@@ -69,7 +69,7 @@ function isTest(path: string): boolean {
   return path.endsWith("_test.ts") || path.includes("/testdata/");
 }
 
-/** Source without comments and without what stands in strings: words in either are no use of a thing. */
+/** Returns the source without comments and string contents: a name in either is not a use of it. */
 function codeOf(source: string): string {
   return source.replace(
     /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/g,
@@ -83,7 +83,7 @@ interface Import {
   readonly to: string;
 }
 
-/** Static imports, re-exports and dynamic imports of one file. */
+/** Returns the static imports, re-exports and dynamic imports of one file. */
 function importsOf(path: string, source: string): Import[] {
   const code = source.replace(/\/\*[\s\S]*?\*\//g, " ").replace(/^\s*\/\/[^\n]*$/gm, "");
   const pattern = /(?:^|[\s;}])(?:from|import)\s*\(?\s*"([^"\s]+)"/g;
@@ -169,7 +169,7 @@ Deno.test("imports point one way only", async () => {
     if (target === undefined) {
       wrong.push(`${from} imports ${to}, which is in no layer`);
     } else if (source === target) {
-      // A room's mod.ts re-exports what lies below it.
+      // A room's mod.ts re-exports the files below it.
       const gathers = from.endsWith("/mod.ts") && roomOf(to).startsWith(roomOf(from));
       if (gathers || roomOf(from) === roomOf(to)) continue;
       if (!known.get(roomOf(from))?.includes(roomOf(to))) wrong.push(`${from} imports ${to}`);
@@ -208,7 +208,7 @@ Deno.test("no import goes in a circle, types included", async () => {
   assertEquals(circles, []);
 });
 
-/** What a library file borrows all the same: reading a policy is not what the project exists for. */
+/** Packages that a library file may import: parsing JSONC is outside the project's subject. */
 const BORROWED: { readonly [file: string]: string } = {
   "token/broker/policy_text.ts": "@std/jsonc",
 };
@@ -220,7 +220,7 @@ Deno.test("only the command line, tests and the reader of policies use packages"
     )
     .filter(({ from, to }) => !/^node:/.test(to) && BORROWED[from] !== to)
     .map(({ from, to }) => `${from} imports ${to}`);
-  // elfinfo is an oracle for tests; nothing of it may reach what users run.
+  // elfinfo is a reference for tests; code that users run must not import it.
   assertEquals(wrong, []);
 });
 
@@ -312,7 +312,7 @@ Deno.test("tests/README.md names files that are there, and helpers have names of
   assertEquals(wrong, []);
 });
 
-/** Spreads of an object that a condition chooses, with nothing on one side: `...(x === undefined ? {} : { x })`. */
+/** Matches conditional spreads with an empty object on one side: `...(x === undefined ? {} : { x })`. */
 function conditionalSpreads(code: string): string[] {
   const found: string[] = [];
   for (const { index } of code.matchAll(/\.\.\.\(/g)) {
@@ -338,7 +338,7 @@ Deno.test("no object is put together by conditional spreads", async () => {
     ),
     ["...(a ? {} : { b })", "...(e(1) ? { f: g({}) } : {})"],
   );
-  // They switch off the check for unknown properties: declare `x?: T | undefined` and write `{ x }`.
+  // Such spreads disable the check for unknown properties: declare `x?: T | undefined` and write `{ x }`.
   const wrong: string[] = [];
   for (const folder of [...LAYERS, "examples", "tests", "bench"]) {
     for (const path of await sources(folder)) {
@@ -386,7 +386,7 @@ Deno.test("every export is used by another file, or exported by name", async () 
     for (const path of await sources(folder)) files.set(path, await read(path));
   }
   for (const page of ["README.md", "docs/api.md"]) files.set(page, await read(page));
-  // uapi/ is generated: Linux's names as a whole, used or not.
+  // uapi/ is generated and has all of Linux's names, used or not.
   assertEquals(deadExports(files).filter((each) => !each.startsWith("uapi/")), []);
 });
 

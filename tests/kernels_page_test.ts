@@ -1,4 +1,4 @@
-// docs/kernels.md is what its generator writes from the kept results, and shows every kind of hook.
+// Checks that docs/kernels.md equals its generator's output for the stored results, and that it shows every kind of hook.
 
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { forgottenHooks, page, pageText } from "./vm/docs.ts";

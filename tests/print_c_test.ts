@@ -1,5 +1,5 @@
 /**
- * C that is printed from BTF, laid out by a real compiler: every size and every offset is asserted.
+ * Compiles C that was printed from BTF, and asserts every size and every offset.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const clang = ["clang-19", "clang-22", "clang"].find((name) => {
 });
 const vmlinux = "/sys/kernel/btf/vmlinux";
 
-/** The header, and one assertion for each size and offset of each type that has its name alone. */
+/** Returns the header with one assertion for each size and offset of each type whose name is unique. */
 function assertions(btf: Btf): { readonly source: string; readonly count: number } {
   const lines = [printAllC(btf)];
   const names = new Map<string, number>();

@@ -1,10 +1,10 @@
-// What the root exports: the functions, classes and constants below, each group with the reason, every
+// Checks that the root exports the functions, classes and constants below (each group with its reason), every
 // type that their signatures name, and nothing else. `deno doc --json` reads the signatures.
 
 import { assert, assertEquals } from "@std/assert";
 import * as face from "../mod.ts";
 
-/** What users of the root call, construct or catch, by what they do with it. */
+/** Names that users of the root call, construct or catch, grouped by use. */
 const groups: { readonly [reason: string]: readonly string[] } = {
   "opening, loading and checking objects": [
     "BpfObject",
@@ -91,7 +91,7 @@ interface Exported {
 
 let read: Promise<readonly Exported[]> | undefined;
 
-/** The root's exports as `deno doc` reads them. */
+/** Returns the root's exports as `deno doc` reads them. */
 function exported(): Promise<readonly Exported[]> {
   return read ??= readExports();
 }
@@ -107,13 +107,13 @@ async function readExports(): Promise<readonly Exported[]> {
   return Object.values(nodes).flatMap(({ symbols }) => symbols);
 }
 
-/** Whether it is a constructor that the library alone calls: its documentation has the tag `@internal`. */
+/** Returns whether this is a constructor for the library alone: its documentation has the tag `@internal`. */
 function isInternalConstructor({ name, jsDoc }: { readonly [key: string]: Json }): boolean {
   const tags = (jsDoc as { tags?: readonly { kind: string }[] } | undefined)?.tags;
   return name === "constructor" && tags?.some(({ kind }) => kind === "internal") === true;
 }
 
-/** Names of this package's types in a declaration, but for what users cannot call. */
+/** Returns the names of this package's types in a declaration, without the members that users cannot call. */
 function namedTypes(json: Json, found: Set<string> = new Set()): Set<string> {
   if (json === null || typeof json !== "object") return found;
   if (Array.isArray(json)) {
@@ -128,9 +128,9 @@ function namedTypes(json: Json, found: Set<string> = new Set()): Set<string> {
       typeName: string;
       resolution?: { kind: string; name?: string };
     };
-    // No resolution: a type of JavaScript or of Deno.
+    // A type without a resolution belongs to JavaScript or Deno.
     if (resolution !== undefined && resolution.kind !== "typeParam") {
-      // `import type * as K`: the name after the dot is the type's own.
+      // After `import type * as K` the type's name follows the dot.
       const last = typeName.slice(typeName.lastIndexOf(".") + 1);
       found.add(typeName.includes(".") ? last : resolution.name ?? typeName);
     }
@@ -207,7 +207,7 @@ Deno.test("functions and constants are exported as values", async () => {
     .map(({ name }) => name)
     .filter((name) => !Object.hasOwn(face, name));
   assertEquals(wrong, []);
-  // The names that had been types alone.
+  // These names were exported as types only.
   const { AttachType, CORE_KINDS, DELEGATION_SETS, Errno, KINDS, LinkType, MapType, ProgramType } =
     face;
   for (const table of [AttachType, Errno, LinkType, MapType, ProgramType]) {

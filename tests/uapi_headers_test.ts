@@ -1,6 +1,6 @@
-// The constants of uapi/ against what C compilers read in the headers of this machine (or of those that are
-// unpacked in the folder SKEP_HEADERS) and what the running kernel's BTF enumerates. The headers may be older than the constants: names that they do not
-// have are counted, and must be few.
+// Compares the constants of uapi/ with the values that C compilers read from this machine's headers (or from
+// headers unpacked in the folder SKEP_HEADERS) and with the enumerators in the running kernel's BTF. The headers
+// may be older than the constants: names that they lack are counted, and must be few.
 
 import { assert, assertEquals } from "@std/assert";
 import { Btf } from "../btf/mod.ts";
@@ -16,7 +16,7 @@ import {
 } from "./support/c_headers.ts";
 import { families, kernelErrnos, systemCallNames } from "./support/uapi_families.ts";
 
-/** The constants of a generated file, with those of an architecture. */
+/** Reads the constants of a generated file, with those of an architecture. */
 async function constantsOf(
   file: string,
   architecture: Architecture,
@@ -64,7 +64,7 @@ for (const architecture of ["x86_64", "aarch64"] as const) {
       Object.entries(Errno).map(([errno, number]) => `${errno} == ${number}`),
     );
     assertEquals(errnos.false, [], "errno");
-    // The kernel's own are in no header for user space, and older headers lack the newest.
+    // Kernel-internal constants are in no header for user space, and older headers lack the newest.
     assert(errnos.held.length > 130, `${errnos.held.length} errnos compared`);
     for (const errno of kernelErrnos) assert(Object.hasOwn(Errno, errno), errno);
     const numbers = await readConstants(
@@ -125,7 +125,7 @@ Deno.test({
     let compared = 0;
     for (const { file } of families) {
       for (const [constant, value] of await constantsOf(file, "x86_64")) {
-        // A driver may use a name for something else: one of the meanings must be ours.
+        // A driver may define the same name with another value: one of the values must be ours.
         const values = enumerators.get(constant);
         if (values === undefined) continue;
         compared++;

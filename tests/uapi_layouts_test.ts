@@ -1,4 +1,4 @@
-// The layouts of uapi/ against C compilers, the running kernel's BTF and libbpf's header. The headers are
+// Compares the layouts of uapi/ with C compilers, the running kernel's BTF and libbpf's header. The headers are
 // this machine's, or those unpacked in the folder SKEP_HEADERS; both may be older than the layouts.
 
 import { assert, assertEquals } from "@std/assert";
@@ -27,7 +27,7 @@ const sizes: { readonly [struct: string]: number } = { ...structSizes, ...system
 const parts: Layouts = attributes;
 const kept = keptBtf();
 
-/** What C must say to a layout; bit fields have no offset in C. */
+/** Returns the C expressions to compare with a layout; bit fields have no offset in C. */
 function claimsOf(type: string, fields: readonly FlatField[], layout: Layouts[string]): string[] {
   return fields.flatMap(({ name, path, field: { length } }) => {
     const field = layout[name];

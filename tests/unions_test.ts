@@ -1,19 +1,19 @@
-// The compiler leads: a member added to one of the unions that rooms are keyed by is a type error at
-// every place that has to say something about it. A copy of the library gets one more member of each,
-// and `deno check` has to name these files.
+// Checks that a member added to one of the unions that tables are keyed by is a type error in every file
+// that must handle it: a copy of the library gets one more member of each union, and `deno check` must
+// report these files.
 
 import { assert, assertEquals } from "@std/assert";
 
 const root = new URL("../", import.meta.url);
 
 interface Union {
-  /** What is added. */
+  /** Source text of the new member. */
   readonly member: string;
-  /** Where: the text that the new member is put before. */
+  /** Text that the new member is inserted before. */
   readonly file: string;
   readonly before: string;
   readonly insert: string;
-  /** The files that have to say something about it. */
+  /** Files that must handle the new member. */
   readonly named: readonly string[];
 }
 
@@ -80,7 +80,7 @@ const unions: { readonly [name: string]: Union } = {
   },
 };
 
-/** The library's sources, without its tests, in a folder of their own. */
+/** Copies the library's sources, without its tests, to a new folder. */
 async function copyLibrary(folder: string): Promise<string[]> {
   const { publish } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root))) as {
     publish: { include: readonly string[] };
@@ -104,7 +104,7 @@ async function copyLibrary(folder: string): Promise<string[]> {
   return sources;
 }
 
-/** The errors of `deno check`: each with the text that describes it, and the file that it is in. */
+/** Returns the errors of `deno check`, each with its text and its file. */
 async function check(folder: string, sources: readonly string[]): Promise<[string, string][]> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["check", "--quiet", "--cached-only", ...sources],

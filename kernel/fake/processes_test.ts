@@ -118,7 +118,7 @@ Deno.test("FakeKernel's children end at the step or with the status that the tes
   assertEquals(kernel.leaks(), []);
 });
 
-/** A short session of a broker and a sandbox. */
+/** Runs a short session of a broker and a sandbox. */
 async function session(kernel: Kernel): Promise<unknown[]> {
   const { children, mounts, namespaces, sockets } = kernel.processes;
   const pair = sockets.pair();

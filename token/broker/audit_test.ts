@@ -71,7 +71,7 @@ Deno.test("neither many accounts nor many reasons make many lines", async () => 
     log.refused("uid 0", `why ${count}`, {});
   }
   await log.end();
-  // The accounts that are counted apart, those that are not, and a sum for each that had more.
+  // The accounts that are counted separately, those that are not, and a sum for each that had more.
   assert(lines.length < 70, `${lines.length} lines`);
   const sums = lines.filter(({ more }) => more !== undefined);
   assertEquals(
@@ -81,7 +81,7 @@ Deno.test("neither many accounts nor many reasons make many lines", async () => 
   assert(sums.every(({ why }) => Object.keys(why as object).length <= 9));
 });
 
-/** A kernel whose descriptor 1 is a pipe with room for some bytes. */
+/** A kernel whose descriptor 1 is a pipe with room for a given number of bytes. */
 class PipeKernel extends FakeKernel {
   room = 0;
   written = "";
@@ -117,7 +117,7 @@ Deno.test("a sink finishes a line that was begun, and gives up one that was not"
   assertEquals(kernel.written, "one\ntwo\n");
   kernel.room = 2;
   await assertRejects(() => sink.write("three"), KernelError, "no process reads it");
-  // From now on it does not wait.
+  // After one timeout it rejects without waiting.
   const before = performance.now();
   await assertRejects(() => sink.write("four"), KernelError, "no process reads it");
   assert(performance.now() - before < 200);

@@ -10,7 +10,7 @@ const container: FakeUserNamespace = { inode: 7n, owner: 1000, parent: initial }
 const inner: FakeUserNamespace = { inode: 8n, owner: 100_005, parent: container };
 const ofRoot: FakeUserNamespace = { inode: 9n, owner: 0, parent: initial };
 
-/** A kernel with one connection of the process; its threads are files of /proc. */
+/** Creates a kernel with one connection from the process; its threads are files of /proc. */
 function connect(
   process: Partial<FakeProcess> = {},
   options: FakeKernelOptions = {},
@@ -37,7 +37,7 @@ function connect(
   return { kernel, connection: sockets.accept(listener) };
 }
 
-/** Threads of /proc: whose user namespace, and whose network. */
+/** Creates threads in /proc, each with the owner of its user namespace and of its network namespace. */
 function threads(
   found: {
     readonly [task: string]: readonly [user: bigint, network: FakeUserNamespace | ErrnoName];
@@ -88,7 +88,7 @@ Deno.test("a peer is known by its owner, and counts for the owner of its outermo
   const cases: readonly (readonly [FakeUserNamespace, number, boolean, string])[] = [
     [container, 1000, false, "uid 1000"],
     [inner, 100_005, true, "uid 1000"],
-    // Of two containers of root one must not take what is the other's.
+    // With two containers of root, one must not get the delegation of the other.
     [ofRoot, 0, false, "namespace 1009"],
     [{ inode: 10n, owner: 100_000, parent: ofRoot }, 100_000, true, "namespace 1009"],
   ];

@@ -1,5 +1,5 @@
-// The schema that editors check a policy with, and the reader that the broker follows: of every policy
-// they say the same.
+// Checks that the JSON schema (for editors) and the broker's policy reader accept and refuse the same
+// policies.
 
 import { assert, assertEquals } from "@std/assert";
 import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
@@ -51,7 +51,7 @@ function typeOf(json: JsonValue): string {
 
 const equal = (a: JsonValue, b: JsonValue): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-/** Whether a value is valid by a schema. */
+/** Returns whether a value is valid against a schema. */
 function valid(rule: JsonValue, value: JsonValue): boolean {
   if (typeof rule === "boolean") return rule;
   const part = object(rule);
@@ -116,7 +116,7 @@ function holds(part: JsonObject, key: string, says: JsonValue, value: JsonValue)
   }
 }
 
-/** What the reader says: undefined when it takes the policy. */
+/** Returns the reader's error, or undefined when it accepts the policy. */
 function refusal(json: JsonValue): string | undefined {
   try {
     readPolicy(json, "policy.json", () => Delegation.of({ maps: ["hash"] }));
@@ -127,7 +127,7 @@ function refusal(json: JsonValue): string | undefined {
   }
 }
 
-/** A policy that has every part that the schema knows, made from the schema itself. */
+/** Builds a policy that has every property of the schema, from the schema. */
 function example(rule: JsonValue, name = ""): JsonValue {
   const part = object(rule);
   if (part["const"] !== undefined) return part["const"];
@@ -162,15 +162,15 @@ const words: { readonly [set: string]: string } = {
   attachments: "xdp",
 };
 
-/** Values to put in every place. */
+/** Values to substitute in every place. */
 const others: readonly JsonValue[] = [
   ...[null, true, false, 0, 1, 2, -1, 1.5, 100_000, 100_001, 2 ** 32 - 1, 2 ** 32, 2 ** 53],
   ...["", "text", "/path", "any", "host", "own-sockets", [], {}, [1], ["hash"], [null], { a: 1 }],
 ];
 
-/** Every policy that differs from a valid one in one place. */
+/** Returns every policy that differs from a valid one in one place. */
 function* changed(json: JsonValue, place = ""): Generator<readonly [string, JsonValue]> {
-  // Which names the kernel has is not the schema's to know.
+  // The schema does not check which names the kernel has.
   const isName = /\.delegate\.\w+\[\d+\]$/.test(place);
   for (const other of others) {
     const names = Array.isArray(other) ? other : [other];
@@ -188,7 +188,7 @@ function* changed(json: JsonValue, place = ""): Generator<readonly [string, Json
     yield [`${place} twice`, [...json, ...json]];
   } else if (isObject(json)) {
     yield [`${place} with more`, { ...json, more: 1 }];
-    // As JSON.parse and @std/jsonc make it: a property of its own.
+    // JSON.parse and @std/jsonc create `__proto__` as an own property.
     yield [
       `${place} with __proto__`,
       JSON.parse(`{"__proto__":1,${JSON.stringify(json).slice(1)}`),
@@ -214,7 +214,7 @@ Deno.test("the policy's schema and its reader agree about every policy", () => {
     count++;
     const why = refusal(policy);
     if (why !== undefined) refused++;
-    // Whether a number or an object gives prog_load is not the schema's to know.
+    // The schema does not check whether a number or an object grants prog_load.
     if (valid(schema, policy) && /is not needed: the rule grants no prog_load$/.test(why ?? "")) {
       trusts++;
     } else if (valid(schema, policy) !== (why === undefined)) {

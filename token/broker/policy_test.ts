@@ -101,12 +101,12 @@ Deno.test("nested namespaces and foreign networks take a word in the rule", () =
   assertStringIncludes(why(plain, far), "is nested");
   assertStringIncludes(why(plain, { ...far, nested: false }), "does not own its network");
   assertEquals(why(open, far), "granted");
-  // What does not act on a network is given in any.
+  // A delegation that does not act on a network is granted in any network namespace.
   assertEquals(
     why(policy({ version: 2, rules: [rule] }), { ...peer, ownsNetwork: false }),
     "granted",
   );
-  // Other types beside do not hide that a network is acted on as well.
+  // A network type among other types must still be found.
   const both = {
     ...xdp,
     delegate: { commands: ["prog_load"], programs: ["xdp", "kprobe"], attachments: "any" },
@@ -130,11 +130,11 @@ Deno.test("a rule that gives prog_load trusts its holder in so many words", () =
     assertStringIncludes(read(wrong), `add "trustsHolderTo": ${JSON.stringify(TRUST)}`);
   }
   assertEquals(read({ trustsHolderTo: TRUST }), "granted");
-  // The command is what matters, by whatever name or number it is given.
+  // The command decides, whether it is given by name or by number.
   for (const commands of [["map_create", "PROG_LOAD"], "any"]) {
     assertStringIncludes(read({ delegate: { commands } }), "trustsHolderTo");
   }
-  // Trust that is not needed would hide where it is.
+  // `trustsHolderTo` where it is not needed is refused, so that it marks only rules that need it.
   const needless = { delegate: { commands: ["map_create"] }, trustsHolderTo: TRUST };
   assertStringIncludes(read(needless), "is not needed");
 });

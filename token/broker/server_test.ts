@@ -22,7 +22,7 @@ const policy = {
   rules: [{ name: "r", who: { owner: [1000] }, delegate: words }],
 };
 
-/** Tokens of this kernel allow what the policy gives. */
+/** A kernel whose tokens allow what the policy grants. */
 class TokenKernel extends FakeKernel {
   override objectInfo(fd: number, size: number): ReturnType<FakeKernel["objectInfo"]> {
     const answer = super.objectInfo(fd, size);
@@ -37,7 +37,7 @@ class TokenKernel extends FakeKernel {
 interface World {
   readonly kernel: TokenKernel;
   readonly lines: { readonly [key: string]: unknown }[];
-  /** Asks as a process: the answer, and whether a token came with it. */
+  /** Sends a request as a process; returns the answer, and whether a token came with it. */
   ask(process?: Partial<FakeProcess>): Promise<{ readonly text: string; readonly token: boolean }>;
 }
 
@@ -130,7 +130,7 @@ Deno.test("what cannot be recorded is not given, and the broker goes on", async 
   });
 });
 
-/** Each step of a grant, refused in turn. */
+/** The steps of a grant, each refused in one test. */
 const steps = [
   ...["getsockopt", "pidfd_get_namespace", "ns_get_owner_uid", "duplicate", "ns_get_parent"],
   ...["fsopen", "fsconfig", "fsconfig_create", "fsmount", "open", "token_create"],

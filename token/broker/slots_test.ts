@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Rates } from "./rates.ts";
 import { type Slot, Slots } from "./slots.ts";
 
-/** Slots, and the names of those who had to make room. */
+/** Creates slots, and a list of the names of evicted clients. */
 function slots(most: number): {
   readonly slots: Slots;
   readonly evicted: string[];
@@ -21,7 +21,7 @@ Deno.test("nobody holds more than a quarter of the places", () => {
   const { slots: all, enter, evicted } = slots(16);
   for (let count = 0; count < 10; count++) assert(enter("a") !== undefined);
   assertEquals([all.taken, evicted.length], [4, 6]);
-  // What is worked on is not taken away.
+  // A slot in use is not evicted.
   const { enter: other } = slots(16);
   const held = [1, 2, 3, 4].map(() => other("a"));
   for (const slot of held) if (slot !== undefined) slot.waiting = false;
@@ -44,7 +44,7 @@ Deno.test("who holds fewest gets in, for who holds most and has been silent long
   for (const account of ["a", "a", "b", "c", "d", "e", "f", "g"]) enter(account);
   assert(enter("h") !== undefined);
   assertEquals([all.taken, evicted], [8, ["a"]]);
-  // With one each, the oldest makes room: a client that asks at once is never the oldest.
+  // When each client has one slot, the oldest is evicted; a client that sends its request at once is never the oldest.
   assert(enter("i") !== undefined);
   assertEquals(evicted, ["a", "a"]);
   assertEquals(enter("b"), undefined);
