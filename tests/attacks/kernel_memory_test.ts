@@ -21,7 +21,7 @@ const filters = [
   ...["--delegate-progs", "socket_filter", "--delegate-attachs", "cgroup_inet_ingress"],
 ];
 /** An object with a socket filter, whose plan names CAP_BPF alone. */
-const planned = ["--for", new URL("../fixtures/links.bpf.o", import.meta.url).pathname];
+const planned = ["--for", new URL("../fixtures/kinds.bpf.o", import.meta.url).pathname];
 const onlyMaps = ["--delegate-cmds", "map_create", "--delegate-maps", "hash"];
 
 /** What of the ways was read. */
