@@ -20,7 +20,7 @@ kernelTest("iter/task gives records with this process among them", async () => {
   assertGreater(records.length, 0);
   assert(records.some(([pid]) => pid === outerPid()));
   assertEquals(new Set(records.map(([, tgid]) => tgid)), new Set([outerPid()]));
-  // Another run sees them again.
+  // A second run of the iterator visits the same objects again.
   assertGreater(IteratorReader.open(kernel, link).text().length, 0);
 });
 

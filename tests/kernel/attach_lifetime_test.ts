@@ -7,7 +7,7 @@ import { kernelTest } from "../support/kernel.ts";
 
 const kernel = linuxKernel();
 
-/** Whether the kernel still has it. */
+/** Returns whether the kernel still has an object with this id. */
 function exists(kind: ObjectKind, id: number): boolean {
   const fd = kernel.getFdById(kind, id);
   if (fd >= 0) kernel.close(fd);

@@ -21,7 +21,7 @@ const kernel = linuxKernel();
 const root = { needs: { root: true } } as const;
 const NETNS = "/proc/thread-self/ns/net";
 
-/** Connects to a listener on the own loopback; true when the connection is made within a moment. */
+/** Connects to a listener on this namespace's loopback; returns whether the connection is made before a timeout. */
 async function connects(timeout = 20_000): Promise<boolean> {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
@@ -97,7 +97,7 @@ kernelTest("xdp on an interface that does not exist names those that do", root, 
   );
 });
 
-/** Ids of the programs on an interface's way in. */
+/** Returns the ids of the programs on an interface's ingress hook. */
 function ingressOrder(index: number): readonly number[] {
   const { result, programIds } = kernel.programQuery(index, AttachType.tcx_ingress);
   if (result < 0) throw new Error(`BPF_PROG_QUERY answers ${result}`);
@@ -193,7 +193,7 @@ kernelTest("tc counts packets, drops them, changes its program and goes", root, 
     try {
       link = hook.program.attach({ interface: "lo", direction: "ingress" });
     } catch (error) {
-      // A kernel without clsact cannot be asked more.
+      // On a kernel without clsact the rest cannot be tested.
       if (error instanceof Error && error.message.includes("RTM_NEWQDISC")) return error.message;
       throw error;
     }
@@ -220,11 +220,11 @@ kernelTest(
   async () => {
     using hook = await loadHook("netkit_primary", { verdict: 2 });
     await inNetworkNamespace(async () => {
-      // The peer gets the next free name of the kernel's own, nk0.
+      // The kernel names the peer nk0, the first free name of its pattern.
       assertEquals(addInterface("skep0", "netkit"), 0);
       using link = hook.program.attach({ interface: "skep0" });
       assertEquals(link.info()?.attachType, "netkit_primary");
-      // Both ends announce themselves (IPv6) as soon as they are on.
+      // Both ends send IPv6 neighbour discovery packets once they are up.
       for (const name of interfaces()) setInterfaceUp(kernel.interfaceIndex(name));
       await until(() => hook.hits > 0, "a packet went through netkit");
     });
@@ -290,7 +290,7 @@ for (const via of ["link", "command"] as const) {
           "not permitted",
         );
         assertEquals(hook.value, 9n);
-        // In its own place: what is seen goes on.
+        // Replaces the program with itself: the hook stays in effect.
         link.update(hook.program);
         assertEquals(await connects(), false);
       }

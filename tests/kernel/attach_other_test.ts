@@ -31,7 +31,7 @@ kernelTest(
     await inNetworkNamespace(async () => {
       using link = hook.program.attach({ netns: "/proc/thread-self/ns/net" });
       assertEquals(link.info()?.attachType, "flow_dissector");
-      // A pair with a queue for each CPU: which one is chosen by the packet's flow.
+      // A veth pair with several queues: selecting one dissects the packet's flow.
       assertEquals(addInterface("skep0", "veth", 2), 0);
       for (const name of interfaces()) setInterfaceUp(kernel.interfaceIndex(name));
       await until(() => hook.hits > 0, "IPv6 has announced itself");
@@ -122,7 +122,7 @@ for (const [map, name] of [["by_link", "skep_link"], ["by_update", "skep_update"
           assert((object.variables.get("hits").get() as bigint) > 0n);
           chooseCongestionControl("reno");
         }
-        // Sockets that are closing hold it for a moment.
+        // Sockets that are closing still hold a reference to it for a short time.
         await until(() => !available().includes(name), `${name} is gone`);
       });
     },
@@ -145,13 +145,13 @@ function whyNoInfrared(): string | undefined {
     try {
       new Deno.Command("modprobe", { args: ["rc-loopback"], stderr: "null" }).outputSync();
     } catch {
-      // No modprobe: there is no device either.
+      // Without modprobe there is no device, which the check below reports.
     }
   }
   return infrared() === undefined ? "no infrared loopback (module rc-loopback)" : undefined;
 }
 
-/** The device of the module that sends what it receives. */
+/** Returns the first lirc device: rc-loopback receives what is sent on it. */
 function infrared(): string | undefined {
   const name = (kernel.readDirectory("/dev") ?? []).find((name) => name.startsWith("lirc"));
   return name === undefined ? undefined : `/dev/${name}`;
@@ -166,7 +166,7 @@ kernelTest(
     {
       using link = hook.program.attach({ lirc: device });
       assertEquals(link.fd, -1);
-      // Pulse, space, pulse: microseconds.
+      // Pulse, space, pulse, in microseconds.
       const file = kernel.open(device, 2);
       const pulses = new Uint8Array(new Uint32Array([9000, 4500, 560]).buffer);
       assertEquals(kernel.write(file, pulses), pulses.length);

@@ -42,7 +42,7 @@ kernelTest("sk_reuseport sees connections to its group, and refuses them", root,
     try {
       assertEquals(kernel.setSocketOption(socket, SO_REUSEPORT, 1), 0);
       using _link = hook.program.attach({ socket });
-      // Without an address the kernel chooses a port; its table says which.
+      // listen() on an unbound socket makes the kernel choose a port; /proc/net/tcp has its number.
       assertEquals(kernel.call(systemCalls.listen, socket, 8), 0);
       const table = new TextDecoder().decode(kernel.readFile("/proc/thread-self/net/tcp").bytes);
       const port = parseInt(/^\s*\d+: [0-9A-F]+:([0-9A-F]+) \S+ 0A/m.exec(table)?.[1] ?? "0", 16);
@@ -64,7 +64,7 @@ kernelTest("sk_reuseport sees connections to its group, and refuses them", root,
   });
 });
 
-/** A TCP connection with the descriptors of both ends, which Deno does not tell. */
+/** A TCP connection with the descriptors of both ends, which Deno's API does not expose. */
 async function connection(): Promise<
   Disposable & {
     readonly client: Deno.TcpConn;
@@ -107,7 +107,7 @@ function put(map: number, key: number, socket: number): void {
   assertEquals(element.update(), 0);
 }
 
-/** Reads what comes within some time; the read goes on after that, to be awaited. */
+/** Reads until a timeout in milliseconds; the read continues after it and can be awaited. */
 async function receive(
   from: Deno.TcpConn,
   timeout: number,

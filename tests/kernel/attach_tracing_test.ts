@@ -11,7 +11,7 @@ const kernel = linuxKernel();
 
 const kprobes = { feature: ["hook", "kprobe"] } as const;
 
-/** Attaches, sees the call counted, detaches, and sees that it is not counted any more. */
+/** Attaches and asserts that a call is counted, then detaches and asserts that the next call is not. */
 async function seesTheCall(
   name: string,
   options: AttachOptions = {},
@@ -171,7 +171,7 @@ kernelTest(
   () => seesTheCall("fsession", { cookie: 7n }, { hits: 2, value: 7n }),
 );
 
-/** Attaches, and sees the system call answered by the program. */
+/** Attaches, and asserts that the system call returns the program's verdict. */
 function decides(hook: Hook, verdict: number): void {
   const usual = callGetpgid();
   assertGreater(usual, 0);

@@ -12,7 +12,7 @@ const onlyX86 = (): string | undefined =>
   kernel.machine.machine === "x86_64" ? undefined : "probe_target is built for x86-64";
 const x86 = { needs: { root: true, unless: onlyX86 } } as const;
 
-/** Attaches to the target, sees its calls counted, and sees that they are not after the link. */
+/** Attaches to the target and asserts that its calls are counted, and that they are not once the link is closed. */
 async function seesTheCall(
   name: string,
   options: AttachOptions,
@@ -86,7 +86,7 @@ kernelTest("uprobe with pid 0 sees this process in a library that is found by it
   using hook = await loadHook("uprobe");
   using link = hook.program.attach({ path: "libc.so.6", function: "getgid", pid: 0 });
   assert(link.target.startsWith("/"), link.target);
-  // Deno asks libc.
+  // Deno.gid() calls getgid() in libc.
   Deno.gid();
   assertEquals(hook.hits, 1);
 });
@@ -132,7 +132,7 @@ for (const type of ["uprobe", "uprobe.multi"] as const) {
         assertEquals(get("cookie"), BigInt(round));
         assertEquals(get("count"), 4n);
         const [first, second, third] = get("seen") as bigint[];
-        // target_one and target_two have added three each time.
+        // target_one and target_two add three in each round.
         assertEquals(first, BigInt(3 * (2 * round)));
         assertEquals([second, third], [0x123456789an, BigInt.asUintN(64, -7n)]);
         _link.close();
@@ -153,7 +153,7 @@ kernelTest("perf_event runs by the clock, in this process", { needs: { root: tru
     using link = hook.program.attach({
       event: "cpu_clock",
       frequency: 1000,
-      // A thread: tests do not run on the first one.
+      // The id of this thread: tests do not run on the process's first thread.
       pid: Number(kernel.readLink("/proc/thread-self")?.split("/").pop()),
       cookie: 31n,
     });

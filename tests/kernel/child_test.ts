@@ -1,5 +1,5 @@
 /**
- * Processes that are made of system calls, and sockets that carry descriptors.
+ * Child processes started with direct system calls, and sockets that carry descriptors.
  *
  * @module
  */
@@ -200,7 +200,7 @@ kernelTest("a listener tells who connects", unprivileged, () => {
     gid: Deno.gid() ?? -1,
   });
   const pidfd = peerProcess(connection);
-  // Linux 6.5 and later.
+  // SO_PEERPIDFD (Linux 6.5).
   if (pidfd >= 0) kernel.close(pidfd);
   for (const fd of [connection, client, listener]) kernel.close(fd);
   assertEquals(connectTo(path), -Errno.ECONNREFUSED);

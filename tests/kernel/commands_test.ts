@@ -162,7 +162,7 @@ kernelTest("programLoadSync keeps the name, and its log is the verifier's", () =
   kernel.close(fd);
 });
 
-/** Many moves, then r0 = 0 and exit unless `broken`. */
+/** Returns `count` moves, then r0 = 0 and exit; with `broken` the exit is missing. */
 function long(count: number, broken = false): Uint8Array {
   const code = new Uint8Array((count + 2) * 8);
   for (let index = 0; index <= count; index++) code[index * 8] = 0xb7;
@@ -256,7 +256,7 @@ kernelTest("btfLoad loads a blob that btfInfo gives back", () => {
   kernel.close(loaded.result);
 });
 
-/** A cgroup of the test's own, without processes; `undefined` where cgroup2 is not mounted. */
+/** Creates a cgroup without processes; returns `undefined` where cgroup2 is not mounted. */
 function ownCgroup(): string | undefined {
   if (kernel.filesystemType("/sys/fs/cgroup") !== 0x63677270) return undefined;
   const path = `/sys/fs/cgroup/skep-test-${Deno.pid}`;

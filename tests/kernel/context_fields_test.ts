@@ -1,5 +1,5 @@
 /**
- * The fields of contexts that hold pointers are where the kernel's types have them.
+ * Compares the offsets of context fields that hold pointers with the kernel's BTF.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { contextField } from "../../plan/context_fields.ts";
 import type { ProgramTypeName } from "../../uapi/enums.ts";
 import { testWith } from "../support/needs.ts";
 
-/** The context of each type, and what its fields are. */
+/** The context struct of each program type, and the kinds of its pointer fields. */
 const contexts: readonly (readonly [
   type: ProgramTypeName,
   struct: string,
@@ -44,7 +44,7 @@ testWith("bpf", "contexts hold pointers where the kernel's types say", () => {
   const btf = kernelBtf(linuxKernel());
   for (const [type, struct, fields] of contexts) {
     const id = btf.find(struct, "struct");
-    // A kernel without the subsystem has no such program.
+    // A kernel without the subsystem has no programs of this type.
     if (id === undefined) continue;
     const offsets = new Map<string, number>();
     const collect = (at: number, base: number): void => {
@@ -57,7 +57,7 @@ testWith("bpf", "contexts hold pointers where the kernel's types say", () => {
       }
     };
     collect(id, 0);
-    // Fields of a union share an offset: `cookie` of bpf_sk_lookup is for programs that run by hand.
+    // Fields of a union share an offset: `cookie` of bpf_sk_lookup is set by BPF_PROG_TEST_RUN only.
     const pointers = new Map(
       Object.entries(fields).map(([name, kind]) => [offsets.get(name), kind]),
     );

@@ -31,7 +31,7 @@ kernelTest("functionPlace tells the versions of a function apart", {
     const place = (version?: string): bigint =>
       functionPlace("p", file, "posix_spawn", version).offset;
     assertNotEquals(place("GLIBC_2.2.5"), place("GLIBC_2.15"));
-    // Without a version the default one, as a program that is built today would get it.
+    // A name without a version resolves to the default version, as in a newly linked program.
     assertEquals(place(), place("GLIBC_2.15"));
     assertThrows(
       () => place("GLIBC_9.9"),
@@ -67,7 +67,7 @@ kernelTest("usdtNotes reads probes with their places and semaphores", anyone, ()
     const text = file.section(".text");
     const probes = file.section(".probes");
     assert(note !== undefined && text !== undefined && probes !== undefined);
-    // The probe is a nop.
+    // The instruction at a USDT probe is a nop.
     assertEquals(file.bytes[Number(note.offset)], 0x90);
     assertEquals(Number(note.semaphoreOffset), probes.offset);
   });

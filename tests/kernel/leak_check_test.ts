@@ -1,4 +1,4 @@
-// What a test leaves open is named, with the line that opened it.
+// Checks that a descriptor left open by a test is reported with the line that opened it.
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { BpfMap, leakCheck, LinuxKernel, linuxKernel, SkepError } from "../../mod.ts";
@@ -64,7 +64,7 @@ testWith(
   "root",
   "a second kernel interface in an isolate closes nothing of the first one's",
   () => {
-    // As another copy of the package would, whose descriptors the first must not take for those of an ended isolate.
+    // Like a second copy of the package, whose descriptors must not be mistaken for those of an ended isolate.
     using first = BpfMap.create<number, number>({
       type: "array",
       keySize: 4,

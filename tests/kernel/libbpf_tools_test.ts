@@ -1,4 +1,4 @@
-// Objects of bcc's libbpf-tools, as Debian builds them, driven as their own programs drive them.
+// Loads and attaches objects of bcc's libbpf-tools (Debian's build) with the settings of the tools.
 
 import { assert, assertEquals } from "@std/assert";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
@@ -15,7 +15,7 @@ const FOLDER = new URL("../../../shared/corpus/objs/libbpf-tools.bookworm/", imp
 const noCorpus = (): string | undefined =>
   kernel.stat(FOLDER.pathname).result === 0 ? undefined : "needs ../shared/corpus";
 
-/** Text up to the first NUL. */
+/** Decodes text up to the first NUL. */
 function text(bytes: Uint8Array, offset: number, length: number): string {
   return new TextDecoder().decode(bytes.subarray(offset, offset + length)).split("\0", 1)[0] ?? "";
 }
@@ -24,7 +24,7 @@ function number(bytes: Uint8Array, offset: number): number {
   return new DataView(bytes.buffer, bytes.byteOffset).getInt32(offset, true);
 }
 
-/** Loads an object with its settings, attaches what it names, and reads its events while something happens. */
+/** Loads an object with its settings, attaches its programs, and returns the wanted event that `happen` causes. */
 async function drive(
   name: string,
   options: {

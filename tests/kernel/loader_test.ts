@@ -303,7 +303,7 @@ kernelTest("verify tries every program alone and unloads it", async () => {
   assertEquals(
     report.programs.map(({ name, ok, errno, stage }) => [name, ok, errno, stage]),
     [
-      // Its program array names a program that is not loaded when another is tried alone.
+      // Its program array refers to a program that is not loaded when another one is loaded alone.
       ["last", true, undefined, undefined],
       ["count", false, "EBADF", "map"],
       ["jump", false, "EBADF", "map"],

@@ -17,7 +17,7 @@ import { kernelTest } from "../support/kernel.ts";
 const kernel = linuxKernel();
 const cpus = kernel.machine.possibleCpus;
 
-/** The fixture's maps alone, those that are named. */
+/** Loads the named maps of the fixture, without programs. */
 function loadMaps(...names: readonly string[]): Promise<BpfObject> {
   const spec = ObjectSpec.parse(bytes, { name: "maps.bpf.o" });
   for (const program of spec.programs) program.autoload = false;
@@ -132,7 +132,7 @@ kernelTest("LRU: the kernel drops what is old instead of refusing", () => {
   const kept = count(map);
   assert(kept > 0 && kept <= 64, `${kept} are kept`);
   assertEquals(map.get(999), 999);
-  // BPF_F_NO_COMMON_LRU: a list for each CPU.
+  // BPF_F_NO_COMMON_LRU: one LRU list per CPU.
   using each = BpfMap.create<number, number>({
     type: "lru_hash",
     keySize: 4,
@@ -159,7 +159,7 @@ for (const type of ["percpu_hash", "percpu_array", "lru_percpu_hash"] as const) 
       assertEquals(map.getOnCpu(4, 0), undefined);
       if (type === "percpu_hash") assertEquals(map.take(3), values.map(() => 7));
     } else assertEquals(count(map), 64);
-    // BPF_F_CPU is newer than most kernels: either one value changes, or the call is refused whole.
+    // Older kernels refuse BPF_F_CPU: either one value changes, or the call fails and none does.
     map.setOnAllCpus(5, 1);
     try {
       map.setOnCpu(5, 0, 2);
@@ -217,7 +217,7 @@ kernelTest("array: memory that is shared with the programs, and closed to writes
     maxEntries: 1,
     flags: mmapable | 1 << 7,
   });
-  // BPF_F_RDONLY_PROG: programs may not write, this process may until it is frozen.
+  // BPF_F_RDONLY_PROG: programs cannot write; this process can until the map is frozen.
   closed.set(0, 3n);
   closed.freeze();
   assertEquals(closed.memory[0], 3);
@@ -331,7 +331,7 @@ kernelTest("arena: its pages are this process's memory", {
 }, () => {
   using map = BpfMap.create({ type: "arena", maxEntries: 4, flags: 1 << 10 });
   assertEquals(map.memory.length, 4 * kernel.machine.pageSize);
-  // A page that is touched is allocated: zeroes, and then what was written.
+  // The first access allocates a page: it reads as zeroes, then as what was written.
   assertEquals(map.memory[kernel.machine.pageSize * 2], 0);
   map.memory[kernel.machine.pageSize * 2] = 7;
   {

@@ -25,7 +25,7 @@ function array(valueSize = 4): ArrayMap<number, number> {
   return BpfMap.create<number, number>({ type: "array", valueSize, maxEntries: 1 });
 }
 
-/** An object with one program of the fixture. */
+/** Loads one program of the fixture. */
 function loadProgram(name: string): Promise<BpfObject> {
   const spec = ObjectSpec.parse(bytes, { name: "maps.bpf.o" });
   for (const program of spec.programs) program.autoload = program.name === name;
@@ -117,7 +117,7 @@ kernelTest("cpumap: a queue and a program, by name", async () => {
   assertEquals(map.delete(0), true);
 });
 
-/** A listening TCP socket. */
+/** Creates a listening TCP socket. */
 function listener(): number {
   const socket = openSocket();
   assertEquals(kernel.setSocketOption(socket, SO_REUSEPORT, 1), 0);
@@ -159,7 +159,7 @@ for (const type of ["sockmap", "sockhash", "reuseport_sockarray"] as const) {
   );
 }
 
-/** Newer kernels (7.2) take a socket only when it can receive. */
+/** Gives the socket a receive ring: newer kernels (7.2) refuse a socket without one. */
 function giveReceiveRing(socket: number): void {
   using frame = native().frame();
   assertEquals(

@@ -19,7 +19,7 @@ kernelTest("a map larger than a batch is set, read and deleted in batches", () =
   const pieces = [...map.batches({ size: 1000 })];
   assert(pieces.length >= 20, `${pieces.length} pieces`);
   assertEquals(pieces.flat().length, 20_000);
-  // Keys that are not there end the kernel's command, and not ours.
+  // A missing key ends BPF_MAP_DELETE_BATCH; deleteAll() continues after it.
   assertEquals(map.deleteAll(sequence(40_000).filter((key) => key % 3 === 0)), 6667);
   assertEquals([...map.keys()].length, 13_333);
   assertEquals(map.clear(), 13_333);
@@ -29,7 +29,7 @@ kernelTest("a map larger than a batch is set, read and deleted in batches", () =
 kernelTest("a batch that has no room for a bucket goes on with more, from where it was", () => {
   using map = hash(4096);
   map.setAll(sequence(4096).map((key) => [key, key] as const));
-  // Buckets hold one on average and up to six or so: the first batches are far too small.
+  // Buckets hold one element on average and up to about six: the first batches are too small.
   const seen = [...map.keys({ size: 1 })];
   assertEquals(seen.length, 4096, "every key comes once");
   assertEquals(seen.toSorted((a, b) => a - b), sequence(4096));

@@ -24,7 +24,7 @@ interface Point {
   y: number;
 }
 
-/** The fixture with one map or program. */
+/** Loads the fixture with the named maps and at most one program. */
 function load(names: readonly string[], program?: string): Promise<BpfObject> {
   const spec = ObjectSpec.parse(bytes, { name: "maps.bpf.o" });
   for (const each of spec.programs) each.autoload = each.name === program;
@@ -32,7 +32,7 @@ function load(names: readonly string[], program?: string): Promise<BpfObject> {
   return BpfObject.load(spec, { token: false });
 }
 
-/** What each kind of storage is keyed by: opens one, to be closed. */
+/** Opens an owner for each kind of storage; the caller closes the descriptor. */
 const owners = {
   sk_storage: {
     map: "of_sockets",
@@ -124,7 +124,7 @@ kernelTest("cgroup_storage: values of a program's cgroups", {
     const counts = each.get(kernel.stat(path).inode);
     assertEquals(counts?.length, kernel.machine.possibleCpus);
     assert((counts?.reduce((sum, count) => sum + count, 0n) ?? 0n) > 0n);
-    // A map without BTF has the kernel's key under our names.
+    // A map without BTF uses the kernel's key struct, with our field names.
     using bare = BpfMap.create<CgroupStorageKey, bigint>({
       type: "cgroup_storage",
       keySize: 16,

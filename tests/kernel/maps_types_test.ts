@@ -30,7 +30,7 @@ const sized: Recipe = { maxEntries: 4 };
 const storage: Recipe = { flags: 1, types: ownStorage };
 const perCgroup: Recipe = { keySize: 16, valueSize: 8 };
 
-/** How each type of map is made; `"object"` for those that only an object makes. */
+/** Attributes to create each map type with; `"object"` for types that only loading an object creates. */
 const recipes: { readonly [type in MapTypeName]?: Recipe | "object" } = {
   hash: small,
   array: { valueSize: 8, maxEntries: 4 },
@@ -69,7 +69,7 @@ const recipes: { readonly [type in MapTypeName]?: Recipe | "object" } = {
   rhash: { ...small, flags: 1 },
 };
 
-/** The names of the running kernel's map types. */
+/** Returns the running kernel's map types from its BTF. */
 function kernelMapTypes(): { readonly name: string; readonly value: number }[] {
   const types = kernelBtf(kernel);
   const type = types.type(types.find("bpf_map_type", "enum") ?? 0);
@@ -92,7 +92,7 @@ for (const [name, recipe] of Object.entries(recipes) as [MapTypeName, Recipe | "
   kernelTest(`${name} is made, opened by id and by path, and tells what it is`, {
     needs: {
       capabilities: [21],
-      // The object's is a map with a link.
+      // The object's struct_ops map is attached by a link.
       feature: recipe === "object" ? ["ability", "struct_ops_link"] : undefined,
       unless: () => missingFeature("map", name),
     },
@@ -146,10 +146,10 @@ function checkMap(map: AnyMap, type: MapTypeName): void {
     }
   }
   if (type === "struct_ops" || map.keySize !== 4 || map.valueSize !== 8) return;
-  // Frozen for good: the kernel refuses all that writes, whatever the type.
+  // A map cannot be unfrozen: the kernel refuses every write, whatever the map type.
   map.freeze();
   const raw = (): void => map.raw.set(new Uint8Array(4), new Uint8Array(map.raw.valueSize));
   assertThrows(raw, KernelError, "EPERM");
-  // EPERM on newer kernels, EBUSY on 6.1.
+  // A second freeze: EPERM on newer kernels, EBUSY on 6.1.
   assertThrows(() => map.freeze(), KernelError);
 }

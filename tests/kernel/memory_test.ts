@@ -1,4 +1,4 @@
-// Memory that the kernel shares, given out so that no use of it ends the process.
+// Checks that no access to memory shared with the kernel ends the process.
 
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { type ArrayMap, BpfMap, linuxKernel, Mapping, SkepError } from "../../mod.ts";
@@ -156,7 +156,7 @@ kernelTest("numbers that the kernel would cut to 32 bits are refused", () => {
   }
   assertThrows(() => kernel.open("/proc/self/stat", 2 ** 32), SkepError, "whole number");
   using map = array(0);
-  // The kernel writes a text to where the pointer says: no other field may lie over it.
+  // The kernel writes a string to the address in the pointer field: no other field may overlap it.
   for (const [pointer, length] of [[8, 8], [8, 12], [4, 16], [72, 0], [-8, 0], [0, 1.5]] as const) {
     assertThrows(() => kernel.objectInfo(map.fd, 72, { pointer, length }), SkepError);
   }

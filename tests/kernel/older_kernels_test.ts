@@ -1,4 +1,4 @@
-// What a load does otherwise on older and newer kernels: context tags, arena globals, jump tables.
+// Checks loads that differ between older and newer kernels: context tags, arena globals, jump tables.
 
 import { assert, assertEquals } from "@std/assert";
 import { linuxKernel } from "../../kernel/linux/linux.ts";
@@ -15,7 +15,7 @@ import { kernelTest } from "../support/kernel.ts";
 const kernel = linuxKernel();
 const { release } = kernel.machine;
 
-/** What `choose()` of the fixture makes of the state, or `undefined` where it changes nothing. */
+/** Returns the state that `choose()` of the fixture computes, or `undefined` where it leaves the state unchanged. */
 function chosen(selector: number, state: number): number | undefined {
   const cases: readonly ((s: number) => number)[] = [
     (s) => s + 11,
@@ -38,7 +38,7 @@ function chosen(selector: number, state: number): number | undefined {
   return change === undefined ? undefined : change(state) >>> 0;
 }
 
-/** The bytes of the BTF that a load gave to the kernel last. */
+/** Returns the bytes of the last BTF that was loaded. */
 function loadedBtf(recorder: RecordingKernel): Uint8Array {
   let last: Uint8Array | undefined;
   for (const { command, arguments: given } of recorder.toJSON().calls) {
@@ -60,7 +60,7 @@ kernelTest("functions with a tagged context load on every kernel", async () => {
   });
   const native = isAtLeast(release, "6.8");
   const refused = object.outcomes.filter(({ ok }) => !ok).map(({ program }) => program.name);
-  // The context of a tracepoint has no name that an older kernel could be told.
+  // A tracepoint's context has no type name that kernels before 6.8 accept.
   assertEquals(refused, native ? [] : ["traced"]);
   const bytes = loadedBtf(recorder);
   assertEquals(bytes.length > btfToLoad(spec).length, !native);

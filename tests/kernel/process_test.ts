@@ -51,7 +51,7 @@ kernelTest("poller.wait rejects at once when its signal is aborted", unprivilege
   const start = performance.now();
   controller.abort(new Error("enough"));
   await assertRejects(() => wait, Error, "enough");
-  // A guest without a processor of its own takes its time; a wait would never end.
+  // The limit is generous for slow guests; without the abort the wait would not end.
   assert(performance.now() - start < 2000);
   await assertRejects(() => kernel.poller.wait(fd, { signal: controller.signal }), Error, "enough");
   kernel.close(fd);
@@ -75,7 +75,7 @@ kernelTest("poller parks a thread only while anyone waits", unprivileged, async 
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   assertEquals(poller.parked, false);
-  // A number that is used again for another file is waited for all the same.
+  // A descriptor number that is reused for another file can be waited for again.
   kernel.close(fd);
   const again = eventfd();
   assertEquals(again, fd);
@@ -157,7 +157,7 @@ kernelTest("map shows the kernel's BTF", {
   const fd = kernel.open("/sys/kernel/btf/vmlinux");
   const mapping = kernel.map(fd, 4096, { private: true });
   kernel.close(fd);
-  // Linux before 6.16 cannot map it, and says so.
+  // Linux before 6.16 refuses to map it.
   if (!(mapping instanceof Mapping)) {
     assert(failed(mapping, Errno.ENODEV, Errno.EINVAL));
     assertEquals(kernel.readFile("/sys/kernel/btf/vmlinux").bytes[0], 0x9f);

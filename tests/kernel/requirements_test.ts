@@ -16,7 +16,7 @@ for (const kind of ["command", "map", "program", "attach"] as const) {
       if (expected && !there) {
         wrong.push(`${name}: ${release} is not older than ${linux}, and lacks it`);
       }
-      // Red Hat's kernels have much that is newer than their number.
+      // Red Hat's kernels have backports of features newer than their version.
       if (!expected && there && !release.includes(".el")) {
         wrong.push(`${name}: ${release} is older than ${linux}, and has it`);
       }

@@ -13,7 +13,7 @@ import { kernelTest } from "../support/kernel.ts";
 const kernel = linuxKernel();
 const packet = new Uint8Array(64);
 
-/** The fixture with some of its programs, and no maps but its data. */
+/** Loads the named programs of the fixture, with its data maps only. */
 function load(...names: readonly string[]): Promise<BpfObject> {
   const spec = ObjectSpec.parse(bytes, { name: "maps.bpf.o" });
   for (const program of spec.programs) program.autoload = names.includes(program.name);
@@ -62,7 +62,7 @@ kernelTest("constants refuse to be written once loaded, and say how", async () =
     "EPERM",
   );
   const { memory } = object.maps.get(".rodata");
-  // EPERM on newer kernels, EBUSY on 6.1.
+  // A second freeze: EPERM on newer kernels, EBUSY on 6.1.
   assertThrows(() => object.maps.get(".rodata").freeze(), KernelError);
   assert(memory.length > 0);
 });
@@ -143,7 +143,7 @@ kernelTest("test run: live XDP frames arrive at an interface", {
     object.variable("settings").set(
       { ...object.variable<object>("settings").get(), mood: 2 } as never,
     );
-    // XDP_PASS: the frames go up the stack of the interface that the context names.
+    // XDP_PASS: the frames go up the stack of the interface in the context (ingress_ifindex).
     const received = (): number => {
       const text = new TextDecoder().decode(kernel.readFile("/proc/thread-self/net/dev").bytes);
       return Number(/skep0:\s*(\d+)/.exec(text)?.[1] ?? 0);

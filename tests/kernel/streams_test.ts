@@ -177,7 +177,7 @@ kernelTest("a perf buffer's events come with their loss counted", perf, async ()
   });
   assertEquals(buffer.cpus, [...kernel.machine.onlineCpus]);
   const produce = object.programs.get("produce_perf");
-  // One page holds some forty events: many rounds make them wrap around its end.
+  // One page holds about forty events: many rounds make them wrap around its end.
   for (let round = 0; round < 50; round++) {
     const from = BigInt(round * 10);
     for (let run = 0; run < 10; run++) produce.testRun({ cpu: 0 });
@@ -188,7 +188,7 @@ kernelTest("a perf buffer's events come with their loss counted", perf, async ()
   const kept = buffer.drain().length;
   assertLess(kept, 100);
   produce.testRun({ cpu: 0 });
-  // The kernel tells of a loss when it has room for the next event.
+  // The kernel writes PERF_RECORD_LOST when it has room for the next event.
   assertEquals(buffer.drain().length, 1);
   assertEquals(buffer.lost, 100 - kept);
   assertEquals(losses, [100 - kept]);
@@ -250,8 +250,8 @@ kernelTest(
   async () => {
     using object = await load(["print"]);
     const root = tracefs(kernel) as string;
-    // The kernel switches the event on some time after a program with it is loaded: what is printed
-    // before is lost.
+    // The kernel enables the bpf_trace_printk event some time after the program is loaded: earlier
+    // output is lost.
     const timer = setInterval(() => object.programs.get("print").testRun(), 50);
     const signal = AbortSignal.timeout(60_000);
     let seen = "";
@@ -283,7 +283,7 @@ kernelTest(
   },
 );
 
-/** Some kernels have the streams and no memory for them: a run tells. */
+/** Returns why the streams are not available: some kernels have them without memory, which only a run shows. */
 async function whyNoStreams(): Promise<string | undefined> {
   try {
     using object = await load(["print_to_stream"]);
