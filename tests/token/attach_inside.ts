@@ -1,5 +1,5 @@
 /**
- * What the tests of the attach planner do inside a sandbox.
+ * The part of the attach planner's tests that runs inside a sandbox.
  *
  * @module
  */
@@ -13,45 +13,45 @@ import { callGetpgid, GETPGID, outerPid } from "../support/hooks.ts";
 import { skep } from "../support/memory_io.ts";
 import { ProbedProgram } from "../support/probed_program.ts";
 
-/** What is attached, and what has to happen then. */
+/** A program to attach, and the event to cause while it is attached. */
 export interface Trial {
-  /** The object file. */
+  /** Path of the object file. */
   readonly path: string;
-  /** The programs to load; the first is attached. */
+  /** Names of the programs to load; the first is attached. */
   readonly programs: readonly string[];
-  /** What happens while it is attached. */
+  /** The event to cause while the program is attached. */
   readonly trigger: "getpgid" | "library" | "target" | "none";
   /** Options of attach() that JSON can hold. */
   readonly attach?:
     | Pick<AttachOptions, "path" | "function" | "provider" | "name" | "tracepoint">
     | undefined;
-  /** The cookie. */
+  /** Attach cookie. */
   readonly cookie?: number | undefined;
   /** Options of the load that JSON can hold. */
   readonly load?: Pick<LoadOptions, "rewrite" | "onError"> | undefined;
 }
 
-/** What was seen. */
+/** The observed result of a trial. */
 export interface Sight {
-  /** What the loader decided, a line for each program. */
+  /** The loader's attach decisions, one line per program. */
   readonly decisions: readonly string[];
-  /** Outcomes: `ok`, or the error's message. */
+  /** Load outcome of each program: `ok`, or the error's message. */
   readonly outcomes: { readonly [program: string]: string };
-  /** The kind of link. */
+  /** Kind of the link. */
   readonly kind?: string | undefined;
-  /** The program type that the kernel tells, by number. */
+  /** Number of the program type in the kernel's program info. */
   readonly type?: number | undefined;
-  /** How often the program ran. */
+  /** Number of runs while the program was attached. */
   readonly hits?: number | undefined;
-  /** How often it ran after the link was gone. */
+  /** Number of runs after the link was closed. */
   readonly later?: number | undefined;
-  /** What it noted last. */
+  /** Last value that the program recorded. */
   readonly value?: string | undefined;
-  /** Why it was not loaded or attached. */
+  /** Error of the load or the attachment. */
   readonly error?: JsonValue | undefined;
 }
 
-/** Loads and attaches a program, lets it see its event, and tells what came of it. */
+/** Loads and attaches a program, causes its event, and returns the result. */
 export async function attach(trial: Trial): Promise<JsonValue> {
   const sight: { -readonly [key in keyof Sight]: Sight[key] } = { decisions: [], outcomes: {} };
   try {
@@ -104,16 +104,16 @@ async function fire(trigger: Trial["trigger"], target: ProbedProgram | undefined
   if (trigger === "getpgid") callGetpgid();
   if (trigger === "target") await target?.go();
   if (trigger !== "library") return;
-  // Deno asks libc.
+  // Deno.gid() calls getgid() in libc.
   Deno.gid();
 }
 
-/** Runs the command there. */
+/** Runs the `skep` command inside the sandbox. */
 export async function command(words: string[]): Promise<JsonValue> {
   return { ...await skep(words) };
 }
 
-/** Where the kernel's list of symbols has a function: root alone sees it. */
+/** Returns the address of a function in /proc/kallsyms; users without privileges read 0. */
 export function addressOf(name: string): bigint {
   const { bytes } = linuxKernel().readFile("/proc/kallsyms");
   const line = new TextDecoder().decode(bytes).split("\n")

@@ -1,6 +1,6 @@
 /**
- * The attach planner under a real token: what it rewrites sees its event, what it refuses is refused
- * before anything is loaded.
+ * Tests the attach planner with a token of the kernel: rewritten programs run on their event, and programs
+ * that it refuses are refused before anything is loaded.
  *
  * @module
  */
@@ -26,7 +26,7 @@ const probes: KernelTestOptions = {
   needs: { ...x86.needs, features: [["hook", "kprobe_multi"]] },
 };
 
-/** Runs a trial in a sandbox that has exactly what is planned for it. */
+/** Runs a trial in a sandbox with exactly the planned delegation. */
 async function attach(trial: Trial, rewrite: Rewrite = "for-token"): Promise<Sight> {
   const spec = await openObject(trial.path);
   for (const program of spec.programs) program.autoload = trial.programs.includes(program.name);

@@ -1,5 +1,5 @@
 /**
- * A BPF file system for a test.
+ * A BPF filesystem for tests.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { native } from "../../kernel/linux/ffi/native.ts";
 import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 import { MNT_DETACH } from "../../uapi/mounts.ts";
 
-/** A bpffs of the initial user namespace that everybody may enter, with every command delegated, while `use` runs. */
+/** Mounts a bpffs of the initial user namespace with mode 755 and every command delegated, and unmounts it after `use`. */
 export async function withInitialBpffs<T>(use: (path: string) => Promise<T>): Promise<T> {
   const kernel = linuxKernel();
   const path = await Deno.makeTempDir({ prefix: "skep-" });

@@ -1,5 +1,5 @@
 /**
- * Clients of a broker, good and hostile: called by `withToken()` in user namespaces of their own.
+ * Well-behaved and hostile clients of a broker; `withToken()` calls each in a new user namespace.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { Delegation, type DelegationWords, resolveToken, Token } from "../../tok
 
 const kernel = linuxKernel();
 
-/** Asks once; what is allowed, or why not. */
+/** Sends one request; returns what the token allows, or why it was refused. */
 export function ask(path: string, need?: DelegationWords): JsonValue {
   try {
     using token = Token.fromBroker(path, {
@@ -37,7 +37,7 @@ export function ask(path: string, need?: DelegationWords): JsonValue {
   }
 }
 
-/** How `token: "auto"` chooses, without a variable that names a mount. */
+/** Returns how `token: "auto"` found its token, without the environment variable for a mount. */
 export function auto(): JsonValue {
   Deno.env.delete("LIBBPF_BPF_TOKEN_PATH");
   const { token, owned, how } = resolveToken(kernel, "auto");
@@ -45,7 +45,7 @@ export function auto(): JsonValue {
   return how;
 }
 
-/** What came back for raw bytes: the answer, whether a descriptor came with it. */
+/** The answer to raw bytes, and the number of descriptors received with it. */
 interface RawAnswer {
   readonly text: string;
   readonly descriptors: number;
@@ -68,7 +68,7 @@ function raw(path: string, bytes: Uint8Array, descriptors: readonly number[] = [
   };
 }
 
-/** Sends everything that a broker must not stumble over. No answer may carry a descriptor. */
+/** Sends malformed and hostile requests. Only the one named "as long as allowed" may be answered with a descriptor. */
 export function hostile(path: string): JsonValue {
   const text = (value: string): Uint8Array => new TextEncoder().encode(value);
   const answers: { [name: string]: RawAnswer } = {};
@@ -113,7 +113,7 @@ export function hostile(path: string): JsonValue {
   return answers as unknown as JsonValue;
 }
 
-/** Connects and goes away, at each step; connects often and says nothing. */
+/** Disconnects at each step of a request, and holds many connections without sending. */
 export function vanish(path: string, connections: number): JsonValue {
   const held: number[] = [];
   let turnedAway = 0;
@@ -148,15 +148,15 @@ export function vanish(path: string, connections: number): JsonValue {
   return { turnedAway };
 }
 
-/** Connects, asks, and becomes another program before it reads the answer. */
+/** Sends a request and exits before it reads the answer. */
 export function execAway(path: string): JsonValue {
   const socket = connectTo(path);
   sendMessage(socket, new TextEncoder().encode('{"version":1}'));
-  // Without an answer read: the process ends with the descriptor in flight.
+  // The answer is not read, so the process ends with the descriptor in flight.
   Deno.exit(0);
 }
 
-/** Asks from a user namespace within this one. */
+/** Sends a request from a user namespace within this one. */
 export async function nested(path: string): Promise<JsonValue> {
   const code = `import { ask } from ${JSON.stringify(import.meta.url)};
     console.log(JSON.stringify(ask(${JSON.stringify(path)})));`;

@@ -1,5 +1,5 @@
 /**
- * The broker as a service: by the command, as root and as systemd starts it, where /proc is hidden.
+ * Tests the broker as a service: started by the command, as root, and as systemd starts it with a hidden /proc.
  *
  * @module
  */
@@ -12,9 +12,9 @@ import { testWith } from "../support/needs.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const kernel = linuxKernel();
-/** The client's uid; its user namespace belongs to root. */
+/** Uid of the client; root owns its user namespace. */
 const CLIENT = 61_235;
-/** The service's uid. */
+/** Uid of the service. */
 const SERVICE = 61_777;
 
 const policy = JSON.stringify({
@@ -29,7 +29,7 @@ const policy = JSON.stringify({
 interface Service {
   readonly pid: number;
   readonly lines: { readonly [key: string]: JsonValue }[];
-  /** Sends SIGTERM: exit status and standard error. */
+  /** Sends SIGTERM; returns the exit status and standard error. */
   end(): Promise<readonly [number, string]>;
 }
 
@@ -78,7 +78,7 @@ async function start(
   };
 }
 
-/** Uid, groups, and the sets of capabilities of each thread. */
+/** Returns the uid, groups and capability sets of each thread. */
 function credentials(pid: number): string[] {
   const names = ["Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapAmb"];
   return (kernel.readDirectory(`/proc/${pid}/task`) ?? []).map((task) => {
@@ -133,11 +133,11 @@ testWith(
       assertEquals([code, errors, loaded], [0, "", 1]);
       assertEquals(first, `${SERVICE} ${SERVICE}  ${none} ${two} ${two} ${none}`);
       assert(others.length > 0);
-      // Threads that it has started since may have what it has, and never more.
+      // Threads started later may have the same capabilities or none, and never more.
       for (const other of others) {
         assert([first, first?.replaceAll(two, none)].includes(other), `a thread is ${other}`);
       }
-      // By the child that may do nothing else.
+      // The socket was removed by a child process that can do nothing else.
       assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["policy.json"]);
     });
   },
@@ -164,8 +164,8 @@ testWith("tokens", "the broker's user cannot be traced, and its memory is not re
 });
 
 /**
- * What systemd does: a listening socket as descriptor 3, a place to notify, a user with ambient
- * capabilities; and a /proc in which nobody sees anybody else's processes.
+ * Starts a service as systemd does: the listening socket as descriptor 3, and a user with ambient
+ * capabilities.
  */
 const SYSTEMD = `
 use POSIX;
@@ -178,7 +178,7 @@ exec "setpriv", "--reuid=$uid", "--regid=$uid", "--clear-groups", "--inh-caps=-a
   "--ambient-caps=-all,$caps", "--bounding-set=-all,$caps", @command;
 `;
 
-/** The other end of NOTIFY_SOCKET. */
+/** Binds NOTIFY_SOCKET and prints the messages that it receives. */
 const NOTIFIED = `
 use Socket;
 socket my $socket, AF_UNIX, SOCK_DGRAM, 0;
@@ -204,7 +204,7 @@ testWith("tokens", "started as systemd does it, with hidepid=2, the broker serve
     await Deno.chown(`${folder}/cache`, SERVICE, SERVICE);
     const listener = kernel.processes.sockets.listen(socket);
     kernel.processes.sockets.setMode(socket, 0o666);
-    // Inherited: without close-on-exec.
+    // Clears close-on-exec, so that the service inherits it.
     const F_SETFD = 2;
     const { fcntl } = (await import("../../kernel/linux/ffi/syscalls.ts")).systemCalls;
     assertEquals(kernel.call(fcntl, listener, F_SETFD, 0), 0);
@@ -241,7 +241,7 @@ testWith("tokens", "started as systemd does it, with hidepid=2, the broker serve
       assertEquals([code, errors], [0, ""]);
     }
     assertEquals(states, ["bound", "READY=1", "STOPPING=1"]);
-    // Its file is systemd's.
+    // systemd owns the socket's file, so the broker must not remove it.
     assert((await Deno.stat(socket)).isSocket);
   });
 });

@@ -1,5 +1,5 @@
 /**
- * The broker against honest and hostile clients, in real user namespaces.
+ * Tests the broker with well-behaved and hostile clients in user namespaces.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import {
 import type { JsonValue } from "../../errors/skep_error.ts";
 import { testWith } from "../support/needs.ts";
 
-/** A broker that runs while a test does. */
+/** A broker that runs for the duration of a test. */
 interface Running {
   readonly socket: string;
   readonly policy: string;
@@ -29,7 +29,7 @@ interface Running {
 }
 
 async function withBroker(policy: unknown, use: (broker: Running) => Promise<void>): Promise<void> {
-  // Opened before anything is counted.
+  // The poller opens its descriptors here, before they are counted.
   await linuxKernel().poller.wait(0, { timeout: 0 }).catch(() => {});
   const before = descriptors();
   const directory = await Deno.makeTempDir({ prefix: "skep-" });
@@ -63,11 +63,11 @@ async function withBroker(policy: unknown, use: (broker: Running) => Promise<voi
 }
 
 function descriptors(): number {
-  // One is of the directory that is being read.
+  // The count includes the descriptor of the directory that is being read.
   return [...Deno.readDirSync("/proc/self/fd")].length;
 }
 
-/** Whom the rules are for: the sandbox's namespaces belong to root. */
+/** Uid that the rules name; root owns the sandbox's namespaces. */
 const USER = 61_234;
 
 type Client = Omit<WithTokenOptions, "delegation" | "module">;
@@ -184,11 +184,11 @@ testWith("tokens", "a broker refuses a network namespace that the peer does not 
 });
 
 testWith("tokens", "a broker refuses a user namespace within a user namespace", async () => {
-  // The inner namespace belongs to the user itself.
+  // The user owns the inner namespace.
   const rules = [{ name: "maps", who: { uid: [USER] }, delegate: words }];
   await withBroker({ ...policy, rules }, async ({ socket }) => {
     const answer = await client({ function: "nested", arguments: [socket] });
-    // Where unshare(1) is not installed there is nothing to nest with.
+    // Without unshare(1) no nested namespace can be created.
     if (answer["missing"] === true) return;
     assertStringIncludes(`${answer["refused"]}`, "is nested");
   });
@@ -196,7 +196,7 @@ testWith("tokens", "a broker refuses a user namespace within a user namespace", 
 
 testWith("tokens", "a broker refuses who is in the initial user namespace", async () => {
   await withBroker(policy, async ({ socket, audit }) => {
-    // The client blocks its thread, the broker is on the same one: so the client is a process.
+    // The client blocks its thread and the broker runs on this one, so the client is a process.
     const code = `import { ask } from ${
       JSON.stringify(new URL("broker_client.ts", import.meta.url).href)
     };
@@ -215,7 +215,7 @@ testWith("tokens", "a broker survives every message, and none gets a token by it
     const answers = await client<{ [name: string]: { text: string; descriptors: number } }>({
       function: "hostile",
       arguments: [socket],
-      // For the context that it sends.
+      // CAP_SYS_ADMIN is for fsopen(), whose context it sends.
       capabilities: ["bpf", "sys_admin"],
     });
     for (const [name, { text, descriptors }] of Object.entries(answers)) {
@@ -238,7 +238,7 @@ testWith(
     await withBroker(policy, async ({ socket }) => {
       await client({ function: "vanish", arguments: [socket, 3000] });
       await client({ function: "execAway", arguments: [socket] }).catch(() => {});
-      // Those that were held say nothing until the time for a request is over.
+      // The held connections send nothing; wait until their request times out.
       await new Promise((resolve) => setTimeout(resolve, 1200));
       assertEquals((await ask(socket, words as JsonValue))["map"], true);
     });
@@ -255,7 +255,7 @@ testWith("tokens", "a broker turns away who asks too often", async () => {
     const texts = Object.values(answers).map(({ text }) => text);
     assert(texts.length > 10);
     for (const text of texts.slice(2)) assertStringIncludes(text, "too many requests");
-    // A namespace that root owns counts for itself.
+    // A namespace that root owns has a separate account.
     assertEquals((await ask(socket))["refused"], undefined);
   });
 });
@@ -320,7 +320,7 @@ testWith("tokens", "auto asks the broker at its usual place", async () => {
     "a broker of this machine is there",
   );
   await withBroker(policy, async ({ socket }) => {
-    // Sandboxes keep their locks there.
+    // The directory may exist: sandboxes keep their locks in it.
     Deno.mkdirSync(place, { recursive: true, mode: 0o755 });
     try {
       Deno.symlinkSync(socket, `${place}/broker.sock`);

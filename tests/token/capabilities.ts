@@ -1,5 +1,5 @@
 /**
- * Taking capabilities away from the thread that a test runs on.
+ * Drops capabilities of the thread that a test runs on.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { type BpfCapability, CAPABILITY_NUMBERS } from "../../token/mod.ts";
 import { _LINUX_CAPABILITY_VERSION_3 } from "../../uapi/processes.ts";
 import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 
-/** Takes capabilities away from this thread, for good. */
+/** Removes capabilities from this thread's permitted and effective sets; they cannot be regained. */
 export function dropCapabilities(...names: readonly BpfCapability[]): void {
   const { bytes } = linuxKernel().readFile("/proc/thread-self/status");
   const text = /^CapEff:\s*(\w+)$/m.exec(new TextDecoder().decode(bytes))?.[1];

@@ -1,6 +1,6 @@
 /**
- * The capabilities of a plan are enough, and hardly one too many: every object loads with exactly those
- * that are planned or may be needed, and CAP_PERFMON is seldom planned for what loads without.
+ * Checks that the capabilities of a plan are sufficient and nearly minimal: every object loads with exactly
+ * those that are planned or may be needed, and few plans name CAP_PERFMON for an object that loads without it.
  *
  * @module
  */
@@ -11,24 +11,24 @@ import { testWith } from "../support/needs.ts";
 import { CapabilityWorkers } from "./capability_worker.ts";
 import { corpus, examples, fixtures, programsAlone, type Way, ways } from "./corpus.ts";
 
-/** How often a capability was named, and how often nothing loaded without. */
+/** How often a capability was planned, and how often the object did not load without it. */
 interface Count {
   named: number;
   needed: number;
-  /** Named, and loaded without it. */
+  /** Objects whose plan names it, and that load without it. */
   readonly idle: string[];
 }
 
-/** What was found. */
+/** Results over all objects. */
 interface Tally {
   loaded: number;
-  /** Refused with every capability inside. */
+  /** Number of objects that are refused with every capability in the sandbox. */
   beyond: number;
-  /** Refused with what is planned and may be needed, though not with all. */
+  /** Objects that load with all capabilities, but not with those planned or possibly needed. */
   readonly refused: string[];
-  /** By capability, what the plan names for certain. */
+  /** Counts for the capabilities that plans name as needed. */
   readonly planned: { readonly [name in BpfCapability]: Count };
-  /** What may be needed. */
+  /** Counts for the capabilities that plans name as possibly needed. */
   readonly maybe: Count;
 }
 
@@ -65,7 +65,7 @@ async function prove(
     note(found.maybe, name, (await workers.load(path, others, way)).ok);
   }
   for (const capability of need.capabilities) {
-    // CAP_BPF makes the token; CAP_SYS_ADMIN stands for the others.
+    // BPF_TOKEN_CREATE takes CAP_BPF; CAP_SYS_ADMIN includes the others.
     if (capability === "bpf" || need.capabilities.includes("sys_admin")) continue;
     const reasons = need.reasons.find(({ word }) => word === `CAP_${capability.toUpperCase()}`);
     if (reasons?.because.every((because) => because.endsWith(", to attach it"))) continue;

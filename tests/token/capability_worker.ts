@@ -1,6 +1,6 @@
 /**
- * Processes that load objects with a token that allows every word, and with capabilities of a given set
- * alone: one process for each set.
+ * Processes that load objects with a token that allows everything and with a given set of capabilities:
+ * one process for each set.
  *
  * @module
  */
@@ -22,14 +22,14 @@ const kernel = linuxKernel();
 const ANSWER = 64 * 1024;
 const MOUNT = "/sys/fs/bpf";
 
-/** Runs in the sandbox until the other side is gone. */
+/** Serves requests in the sandbox until the other side closes its socket. */
 export async function serve(socket: number): Promise<JsonValue> {
   using token = Token.open(MOUNT, { kernel });
   for (let count = 0;; count++) {
     const request = await waitForMessage(socket, ANSWER);
     if (request === undefined || request.bytes.length === 0) return null;
     const { path, way } = JSON.parse(new TextDecoder().decode(request.bytes));
-    // Maps of one name that are pinned are those of one object alone.
+    // Each object gets a pin directory, so that pinned maps of the same name are not shared.
     const pinRoot = `${MOUNT}/${count}`;
     Deno.mkdirSync(pinRoot);
     const answer = await tryLoad(path, token, pinRoot, way);
@@ -77,11 +77,11 @@ class Worker implements AsyncDisposable {
   }
 }
 
-/** Loads with any set of capabilities; each set's process is started when it is first needed. */
+/** Loads with any set of capabilities; starts the process of a set on its first use. */
 export class CapabilityWorkers implements AsyncDisposable {
   readonly #workers = new Map<string, Worker>();
 
-  /** Loads an object there with these capabilities, CAP_BPF always among them, and unloads it. */
+  /** Loads and unloads an object with these capabilities and CAP_BPF. */
   async load(
     path: string,
     capabilities: readonly BpfCapability[],

@@ -1,5 +1,5 @@
 /**
- * Objects to prove plans with: the examples, and the corpus beside the repository.
+ * Objects to test plans with: the examples, the fixtures, and the corpus beside the repository.
  *
  * @module
  */
@@ -9,17 +9,17 @@ import { kernelBtf, openObject } from "../../loader/mod.ts";
 import { type Plan, plan } from "../../token/mod.ts";
 import type { LoadWay } from "./worker.ts";
 
-/** An object in one way to load it. */
+/** One way to load an object. */
 export interface Way extends LoadWay {
-  /** The object with the way, for messages. */
+  /** Name of the object and the way, for messages. */
   readonly name: string;
-  /** What is planned for it. */
+  /** Plan of the load. */
   readonly need: Plan;
 }
 
 /**
- * The ways to load an object with a token: as the attach planner has it, without the programs that it
- * refuses, and as written where that is something else.
+ * Returns the ways to load an object with a token: as the attach planner rewrites it, without the programs
+ * that it refuses, and as written where that differs.
  */
 export async function ways(path: string): Promise<Way[]> {
   const name = path.slice(path.lastIndexOf("/") + 1);
@@ -38,7 +38,7 @@ export async function ways(path: string): Promise<Way[]> {
   ];
 }
 
-/** Each program of an object alone, as written. */
+/** Returns one way for each program of an object, loaded alone and as written. */
 export async function programsAlone(path: string): Promise<Way[]> {
   const name = path.slice(path.lastIndexOf("/") + 1);
   const types = kernelBtf(linuxKernel());
@@ -50,7 +50,7 @@ export async function programsAlone(path: string): Promise<Way[]> {
   });
 }
 
-/** The objects of the examples. */
+/** Returns the paths of the examples' objects. */
 export async function examples(): Promise<string[]> {
   const root = new URL("../../examples/", import.meta.url);
   const paths: string[] = [];
@@ -61,14 +61,14 @@ export async function examples(): Promise<string[]> {
   return paths.sort();
 }
 
-/** The fixtures that are compiled for this machine. */
+/** Returns the paths of the fixtures for this machine. */
 export async function fixtures(): Promise<string[]> {
   const root = new URL("../fixtures/", import.meta.url);
   const groups = ["", "clang14/", "clang22/", "clang22_v4/"].map((name) => new URL(name, root));
   return (await Promise.all(groups.map(objectsIn))).flat().sort();
 }
 
-/** The objects of the corpus. */
+/** Returns the paths of the corpus's objects. */
 export async function corpus(): Promise<string[]> {
   const root = new URL("../../../shared/corpus/objs/", import.meta.url);
   const groups: URL[] = [];

@@ -1,5 +1,5 @@
 /**
- * What the kernel says about capabilities, asked from inside a sandbox.
+ * Probes from inside a sandbox which types and helpers the kernel allows.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { doctor, Token } from "../../token/mod.ts";
 const kernel = linuxKernel();
 const LAST_HELPER = 211;
 
-/** Program and map types that token and capabilities allow here. */
+/** Returns the program and map types that the token and the capabilities allow. */
 export function allowedTypes(): JsonValue {
   const { programs, maps } = doctor({ kernel });
   return {
@@ -21,7 +21,7 @@ export function allowedTypes(): JsonValue {
   };
 }
 
-/** Numbers of the helpers that the verifier does not even know for a program type. */
+/** Returns the numbers of the helpers that the verifier does not provide to a program type. */
 function refusedHelpers(
   type: keyof typeof ProgramType,
   expectedAttachType: number,
@@ -51,7 +51,7 @@ function refusedHelpers(
   return refused;
 }
 
-/** The same of several types. */
+/** Returns the refused helpers of several types. */
 export function refusedHelpersOf(
   ...types:
     readonly (readonly [type: keyof typeof ProgramType, attachType: number, flags: number])[]

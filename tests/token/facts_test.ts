@@ -1,6 +1,6 @@
 /**
- * The tables of `token/plan/` against the kernel: which capability a program type, a map type and a helper
- * take, and for which program types an attach word constrains anything.
+ * Compares the tables of `plan/` with the kernel: which capability a program type, a map type and a helper
+ * take, and for which program types the kernel checks the expected attach type.
  *
  * @module
  */
@@ -73,7 +73,7 @@ testWith("tokens", "program and map types take the capabilities that a plan says
   }
 });
 
-/** Types that do not take CAP_PERFMON anyway, with an attach type and flags with which they load. */
+/** Program types that load without CAP_PERFMON, with an attach type and flags with which they load. */
 const HELPER_TYPES: readonly (readonly [ProgramTypeName, attachType: number, flags: number])[] = [
   ["socket_filter", 0, 0],
   ["cgroup_skb", 0, 0],
@@ -93,12 +93,12 @@ testWith("tokens", "helpers take the capabilities that a plan says", async () =>
   for (const [type] of HELPER_TYPES) {
     const without = few[type] ?? [];
     const byPerfmon = without.filter((helper) => more[type]?.includes(helper) !== true);
-    // Linux 6.12 has one for syscall programs, newer kernels have more.
+    // Linux 6.12 has one such helper for syscall programs, newer kernels have more.
     assert(byPerfmon.length >= 1, `${type}: ${byPerfmon}`);
     for (const helper of byPerfmon) {
       assertEquals(helperCapability(helper, type), "perfmon", `${type}: ${helperName(helper)}`);
     }
-    // And the other way round: what a plan takes for perfmon's is refused without it.
+    // Conversely, every helper that a plan assigns to CAP_PERFMON is refused without it.
     for (let helper = 1; helper <= 211; helper++) {
       if (helperCapability(helper, type) !== "perfmon") continue;
       assert(without.includes(helper), `${type}: ${helperName(helper)}`);
@@ -126,7 +126,8 @@ testWith("bpf", "a plan knows for which program types the kernel looks at the at
   let seen = 0;
   for (const [name, number] of Object.entries(ProgramType)) {
     const type = name as ProgramTypeName;
-    // Those that take more than an attach type cannot be told apart this way; for connect4 it is right.
+    // Types that do not load with an attach type alone are left out, and cgroup_sock_addr, for which
+    // `wrong` is a valid attach type.
     if (type === "cgroup_sock_addr" || load(number, right[type] ?? 0) < 0) continue;
     seen++;
     assertEquals(load(number, wrong) < 0, programTypeFacts(type).attachTypeChecked, type);

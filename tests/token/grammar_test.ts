@@ -1,5 +1,5 @@
 /**
- * Mount options: what we read out of them is what the kernel does.
+ * Checks that we parse mount options as the kernel does.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import { Errno } from "../../uapi/errno.ts";
 
 const kernel = linuxKernel();
 
-/** What the kernel makes of values that are set one after the other, or the errno of the one it refuses. */
+/** Returns the delegation after setting values one after the other, or the negative errno of the refused value. */
 function asked(key: string, ...values: string[]): Delegation | number {
   const directory = Deno.makeTempDirSync({ prefix: "skep-" });
   const context = openFilesystem("bpf");
@@ -83,7 +83,7 @@ for (const [key, value] of accepted) {
   testWith("tokens", `${key}=${value} means to us what it means to the kernel`, () => {
     const theirs = asked(key, value);
     assert(theirs instanceof Delegation, `${theirs}`);
-    // The kernel prints "any" when every bit that it knows is set.
+    // The kernel prints "any" when every bit that it supports is set.
     const ours = Delegation.parse(`${key}=${value}`);
     assertEquals(theirs.toMountOptions(), ours.toMountOptions());
   });
@@ -108,7 +108,7 @@ testWith("tokens", "a mistyped option is taken without a word and delegates noth
 });
 
 testWith("tokens", "what we write for any set of words the kernel reads as that set", () => {
-  // Bits of types that the kernel does not know are not kept.
+  // The kernel does not keep the bits of types that it does not have.
   const everyAttach = Object.entries(AttachType)
     .filter(([name]) => features(kernel).has("attach", name))
     .reduce((mask, [, number]) => mask | 1n << BigInt(number), 0n);

@@ -1,6 +1,6 @@
 /**
- * The tests of all hooks once more, by a process that has no privileges but a token: what is attached
- * sees its event, or is refused for a reason that is known.
+ * Runs the tests of all hooks again in a process without privileges but with a token: an attached program
+ * runs on its event, or is refused for a planned reason.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { withoutUndefined } from "../../errors/without_undefined.ts";
 const FILES = ["tracing", "iterator", "user", "network", "socket", "other"];
 const NOBODY = 65534;
 
-/** Runs the tests of hooks inside a sandbox; gives back how they ended. */
+/** Runs the tests of hooks inside a sandbox; returns their outcomes. */
 async function runInside(): Promise<readonly Case[]> {
   const folder = await Deno.makeTempDir({ prefix: "skep-hooks-" });
   const noTrampolines = refusedByPolicy();
@@ -46,7 +46,7 @@ async function runInside(): Promise<readonly Case[]> {
       readable: [Deno.execPath(), cache, root],
       user: NOBODY,
       network: "new",
-      // Tests of cgroup hooks create cgroups in theirs.
+      // Tests of cgroup hooks create cgroups below their current one.
       cgroup: "keep",
       input: "null",
       output: "piped",
@@ -58,7 +58,7 @@ async function runInside(): Promise<readonly Case[]> {
   }
 }
 
-/** A cgroup below which an unprivileged process may make its own, with this process in it. */
+/** Moves this process to a cgroup below which an unprivileged process can create cgroups, while `body` runs. */
 async function inOwnedCgroup<T>(body: () => Promise<T>): Promise<T> {
   if (cgroupRoot() === undefined) return await body();
   return await inCgroup(async (path) => {
@@ -76,7 +76,7 @@ function outcomeOf({ name, outcome, failure }: Case): Outcome {
   }
   const planned = plannedRefusal(bareName(name));
   if (planned === undefined) return outcome;
-  // What is planned to be refused and is not, is a wrong plan.
+  // When a planned refusal does not happen, the plan is wrong.
   return outcome === "failed" && planned.says.test(failure ?? "")
     ? `refused: ${planned.why}`
     : "failed";

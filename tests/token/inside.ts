@@ -1,5 +1,5 @@
 /**
- * What the token tests do inside a sandbox: each function here is called by `withToken()`.
+ * The part of the token tests that runs inside a sandbox: `withToken()` calls each function here.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { Token } from "../../token/mod.ts";
 import { type JsonValue, SkepError } from "../../errors/skep_error.ts";
 import { BpfObject } from "../../loader/mod.ts";
 
-/** Makes the token of /sys/fs/bpf and tells what it allows. */
+/** Creates the token of /sys/fs/bpf and returns what it allows. */
 export function tokenInfo(): JsonValue {
   using token = Token.open("/sys/fs/bpf", { kernel: linuxKernel() });
   return { ...token.info()?.toJSON(), fresh: token.fresh };
 }
 
-/** Loads an object; its programs and maps as the kernel names them, or the error. */
+/** Loads an object; returns the kernel's names of its programs and maps, or the error. */
 export async function load(path: string): Promise<JsonValue> {
   try {
     using object = await BpfObject.load(path);

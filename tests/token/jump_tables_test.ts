@@ -1,5 +1,5 @@
 /**
- * Jump tables with a token (Linux 6.19): libbpf makes their maps without it.
+ * Jump tables with a token (Linux 6.19): libbpf creates their maps without it.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The plan is sufficient and minimal: every object loads with exactly the planned words, and with any
- * one of them taken away it does not.
+ * Checks that a plan is sufficient and minimal: every object loads with exactly the planned delegation, and
+ * does not load when one option value is removed.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import { testWith } from "../support/needs.ts";
 import { corpus, examples, ways } from "./corpus.ts";
 import { TokenWorker, tryLoad } from "./worker.ts";
 
-/** What was found. */
+/** Results over all objects. */
 interface Tally {
-  /** Loaded with the planned words. */
+  /** Objects that load with the planned delegation. */
   readonly loaded: string[];
-  /** Cannot be held by a user namespace, whatever is delegated. */
+  /** Objects that do not load in a user namespace, whatever is delegated. */
   readonly beyond: string[];
-  /** Words tried away. */
+  /** Number of option values that were removed in turn. */
   tried: number;
-  /** What contradicts the plan. */
+  /** Results that contradict the plan. */
   readonly wrong: string[];
 }
 

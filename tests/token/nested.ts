@@ -1,5 +1,5 @@
 /**
- * In a user namespace within the sandbox's: what a token that was made outside of it is worth.
+ * Tries to create and to use a token in a user namespace nested in the sandbox's.
  *
  * @module
  */
@@ -9,27 +9,27 @@ import { DelegationError, explainRefusal, Token } from "../../token/mod.ts";
 import { F_SETFD } from "../../uapi/files.ts";
 import { systemCalls } from "../../kernel/linux/ffi/syscalls.ts";
 
-/** Answers of the process that is one namespace deeper. */
+/** Answers of the process in the nested namespace. */
 export interface NestedAnswers {
-  /** Whether unshare(1) is not installed, so that there is nothing to nest with. */
+  /** True when unshare(1) is not installed and no nested namespace can be created. */
   readonly missing?: true | undefined;
-  /** Why the bpffs gives no token. */
+  /** Errno and reason why the bpffs gives no token. */
   readonly create?: string | undefined;
-  /** Why the inherited token is of no use. */
+  /** Errno and reason why the inherited token is refused. */
   readonly use?: string | undefined;
 }
 
-/** Makes a token, and a process in a namespace below that inherits it. */
+/** Creates a token, and a process in a nested namespace that inherits it. */
 export async function nest(): Promise<NestedAnswers> {
   const kernel = linuxKernel();
   using token = Token.open("/sys/fs/bpf", { kernel });
-  // Not close-on-exec any more.
+  // Clears close-on-exec, so that the process inherits the token.
   kernel.call(systemCalls.fcntl, token.fd, F_SETFD, 0);
   const code = `import { below } from ${JSON.stringify(import.meta.url)};
     console.log(JSON.stringify(below(${token.fd})));`;
   try {
     const { stdout } = await new Deno.Command("unshare", {
-      // Mapping root would take CAP_SETFCAP above (verify_root_map() in kernel/user_namespace.c).
+      // Mapping root would take CAP_SETFCAP in the parent namespace (verify_root_map() in kernel/user_namespace.c).
       args: ["--user", "--keep-caps", Deno.execPath(), "eval", "--quiet", code],
       stderr: "inherit",
     }).output();
@@ -40,7 +40,7 @@ export async function nest(): Promise<NestedAnswers> {
   }
 }
 
-/** Runs in the namespace below. */
+/** Creates and uses a token in the nested namespace. */
 export function below(tokenFd: number): NestedAnswers {
   const kernel = linuxKernel();
   const made = Token.tryOpen("/sys/fs/bpf", { kernel });

@@ -1,5 +1,5 @@
 /**
- * Loads the small programs about CAP_PERFMON, from inside a sandbox.
+ * Loads the small programs for CAP_PERFMON from inside a sandbox.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { AttachType, MapType, ProgramType } from "../../uapi/enums.ts";
 import { PERFMON_PROGRAMS, VALUE_SIZE } from "../support/perfmon_programs.ts";
 
 const kernel = linuxKernel();
-/** Where the arena is mapped, later and by others. */
+/** User address of the arena (`map_extra`). */
 const ARENA_ADDRESS = 1n << 44n;
 
-/** For each program whether it loads, and the last lines of the log of one that does not. */
+/** Returns for each program `loads`, or the last lines of the verifier's log. */
 export function load(): JsonValue {
   using token = Token.open("/sys/fs/bpf", { kernel });
   const create = (attributes: Parameters<typeof kernel.mapCreate>[0]): number => {

@@ -1,6 +1,6 @@
 /**
- * What the plan says of small programs is what the kernel does: each loads with CAP_PERFMON, and without it
- * those alone of which the plan does not say that they need it, or may.
+ * Compares the plans of small programs with the kernel: each loads with CAP_PERFMON, and without it only those
+ * whose plan does not name it as needed or possibly needed.
  *
  * @module
  */
@@ -32,7 +32,7 @@ testWith("tokens", "the kernel refuses without CAP_PERFMON what the plan says", 
     (without[name] === "loads") !== (verdict === "not needed")
   );
   assertEquals(wrong.map(({ name }) => `${name}: ${without[name]}`), []);
-  // And the log of each is understood; an invalid register may be anything.
+  // Each log must be explained, except an uninitialized register, which can have other causes.
   const unexplained = PERFMON_PROGRAMS.filter(({ name }) => {
     const log = without[name] ?? "";
     if (log === "loads" || log.includes("!read_ok")) return false;

@@ -1,20 +1,20 @@
 /**
- * What a token cannot do, by the names of the tests that meet it.
+ * Refusals that are expected with a token, by the names of the tests that meet them.
  *
  * @module
  */
 
 import { missingFeature } from "../support/kernel.ts";
 
-/** A refusal that is known beforehand. */
+/** An expected refusal. */
 export interface PlannedRefusal {
-  /** Whose tests: a pattern of their names. */
+  /** Pattern of the names of the refused tests. */
   readonly tests: RegExp;
-  /** What the error has to say. */
+  /** Pattern that the error must match. */
   readonly says: RegExp;
-  /** Whether it is so on this kernel; always when it is not given. */
+  /** Returns whether this kernel refuses. @default {() => true} */
   readonly here?: (() => boolean) | undefined;
-  /** Why, for the page about kernels. */
+  /** Reason, for docs/kernels.md. */
   readonly why: string;
 }
 
@@ -37,7 +37,7 @@ const refusals: readonly PlannedRefusal[] = [
   },
 ];
 
-/** Why a test of a hook is refused with a token, or `undefined` when it has to pass. */
+/** Returns the expected refusal of a hook's test with a token, or `undefined` when it must pass. */
 export function plannedRefusal(test: string): PlannedRefusal | undefined {
   return refusals.find(({ tests, here }) => tests.test(test) && (here?.() ?? true));
 }

@@ -1,6 +1,6 @@
 /**
- * The rows of the refusal matrix: each does in a sandbox what a kernel refuses, and gives back what our
- * explanation says.
+ * The rows of the refusal matrix: each makes a call in a sandbox that the kernel refuses, and returns our
+ * explanation.
  *
  * @module
  */
@@ -17,17 +17,17 @@ import { O_PATH } from "../../uapi/files.ts";
 
 const kernel = linuxKernel();
 
-/** What a row answers: the errno and the cause, or that nothing was refused. */
+/** Answer of a row: the errno and the cause of the refusal, if the kernel refused. */
 export interface RowAnswer {
-  /** `0` when it was not refused. */
+  /** Name of the errno; `0` when the call succeeded. */
   readonly errno: string;
-  /** The cause, `none` when nothing explains it. */
+  /** Cause of the refusal; `none` when there is no explanation. */
   readonly reason: string;
-  /** The one line. */
+  /** Message of the error, one line. */
   readonly message: string;
-  /** Words that are missing. */
+  /** Option values that the delegation lacks. */
   readonly missing: readonly string[];
-  /** How it is known. */
+  /** Evidence for the cause. */
   readonly evidence: readonly string[];
 }
 
@@ -155,7 +155,7 @@ function createMap(attributes: Partial<MapCreate> & { type: number }, token?: To
   });
 }
 
-/** `int`, and nothing else. */
+/** BTF with `int` as the only type. */
 const BTF = new Uint8Array([
   ...[0x9f, 0xeb, 1, 0, 24, 0, 0, 0],
   ...[0, 0, 0, 0, 16, 0, 0, 0, 16, 0, 0, 0, 5, 0, 0, 0],
@@ -203,7 +203,7 @@ function perfEventOpen(): RowAnswer {
 
 const { socket_filter, xdp, raw_tracepoint, cgroup_skb, tracing, kprobe } = ProgramType;
 
-/** A loop of ten rounds that counts something else beside. */
+/** A loop of ten rounds with a second counter. */
 const LOOP = assemble(
   [0xb7, 6, 0, 0], // r6 = 0
   [0xb7, 7, 0, 0], // r7 = 0

@@ -1,6 +1,6 @@
 /**
- * One test per row of the kernel's errno matrix: the errno is what it was measured to be, and our
- * explanation names the right cause.
+ * Tests each row of the errno matrix: the kernel returns the errno measured before, and our explanation
+ * names the right cause.
  *
  * @module
  */
@@ -24,13 +24,13 @@ import { Errno, failed } from "../../uapi/errno.ts";
 
 const kernel = linuxKernel();
 
-/** What a row has to answer. */
+/** Expected answer of a row. */
 interface Expected {
   readonly errno: string;
   readonly reason: string;
-  /** Text that the one line has to have. */
+  /** Text that the message must contain. */
   readonly says?: string | undefined;
-  /** Words that have to be missing. */
+  /** Option values that must be reported as missing. */
   readonly missing?: readonly string[] | undefined;
 }
 
@@ -47,7 +47,7 @@ function refusedWith(errno: string, reason: string, says?: string, ...words: str
   };
 }
 
-/** BTF by id takes a token since Linux 6.15. */
+/** Returns the expected answer for BTF by id, which takes a token since Linux 6.15. */
 function btfById(expected: Expected): Expected {
   return missing("bpf") !== undefined || missingFeature("ability", "btf_by_id_token") === undefined
     ? expected
@@ -58,7 +58,7 @@ function compare(row: string, actual: RowAnswer | undefined, expected: Expected)
   assert(actual !== undefined, `no answer to ${row}`);
   const { errno, reason } = actual;
   if (row === "btf by id" && errno === "EINVAL") {
-    // A kernel that takes no token there: 6.12 and some after it.
+    // Kernels before 6.15 take no token for BPF_BTF_GET_FD_BY_ID.
     assertEquals(reason, "kernel-too-old");
     return;
   }
@@ -99,7 +99,7 @@ const narrow = Delegation.of({
   attachments: ["xdp"],
 });
 
-// Mounting takes CAP_SYS_ADMIN inside, which a sandbox for these words has not.
+// Mounting takes CAP_SYS_ADMIN inside, which the sandbox for this delegation lacks by default.
 group("a narrow token", () => ({ delegation: narrow, capabilities: BPF_CAPABILITIES }), {
   "create: works": works,
   "create: descriptor -1": refusedWith("EBADF", "bad-descriptor", "not open"),
@@ -343,7 +343,7 @@ testWith("tokens", "explains that cgroup_skb takes CAP_NET_ADMIN at attach", asy
   }
 });
 
-/** A cgroup of our own, or undefined where there is no cgroup2. */
+/** Creates a cgroup; returns undefined where cgroup2 is not mounted. */
 function makeCgroup(): string | undefined {
   for (const root of ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]) {
     if (kernel.filesystemType(root) >>> 0 !== 0x63677270) continue;
@@ -365,7 +365,7 @@ const probeWriteUser = new Uint8Array([
   ...[0x95, 0, 0, 0, 0, 0, 0, 0],
 ]);
 
-/** Whether lockdown takes probe_write_user away from root. */
+/** Returns whether lockdown refuses probe_write_user to root. */
 function lockedDown(): boolean {
   if (missing("tokens") !== undefined) return false;
   const { result } = kernel.programLoadSync({
@@ -383,7 +383,7 @@ if (lockedDown()) {
   });
 }
 
-/** Whether this kernel refuses trampolines to root as well, before the verifier. */
+/** Returns whether this kernel refuses trampolines to root as well, before the verifier runs. */
 function refusesTrampolines(): boolean {
   if (missing("tokens") !== undefined) return false;
   const { result } = kernel.programLoadSync({

@@ -1,5 +1,5 @@
 /**
- * The sandbox: who the command is, what it sees, and that nothing remains of it.
+ * Tests the sandbox: the command's credentials, its view of the system, and that nothing remains afterwards.
  *
  * @module
  */
@@ -103,7 +103,7 @@ testWith(
   "no signal is blocked in it, and none ignored but those that were to us",
   async () => {
     const ignored = /^SigIgn:\s*(\w+)$/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1];
-    // What whoever started us ignores (a shell's background jobs: SIGINT) stays so; SIGPIPE is Deno's doing.
+    // Signals that were ignored at our start stay ignored (SIGINT in a shell's background job); Deno ignores SIGPIPE.
     const expected = BigInt(`0x${ignored}`) & ~(1n << 12n);
     const masks = await text("grep -E '^Sig(Blk|Ign)' /proc/self/status | tr -d '\\t '");
     const words = expected.toString(16).padStart(16, "0");
@@ -217,7 +217,7 @@ testWith("tokens", "only root may make one", async () => {
   assertEquals(error, ["DelegationError", "wrong-user-namespace"]);
 });
 
-/** Runs in a sandbox: makes another. */
+/** Runs in a sandbox and tries to create another. */
 export async function tryInside(): Promise<[string, string]> {
   try {
     await runInSandbox({ delegation, command: ["true"] });

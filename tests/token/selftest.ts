@@ -1,5 +1,5 @@
 /**
- * The subtests of the kernel's own `prog_tests/token.c`, seen from inside the sandbox.
+ * The part of the subtests of the kernel's `prog_tests/token.c` that runs inside the sandbox.
  *
  * @module
  */
@@ -15,14 +15,14 @@ import { dropCapabilities } from "./capabilities.ts";
 const kernel = linuxKernel();
 const PATH = "/sys/fs/bpf";
 
-/** What one combination of token and capabilities answers: an errno's name, or `ok`. */
+/** Returns `ok` and closes the descriptor, or the name of the errno. */
 function outcome(result: number): string {
   if (result < 0) return errnoName(-result);
   kernel.close(result);
   return "ok";
 }
 
-/** With and without token, with and without capabilities: what `command` answers. */
+/** Runs `command` with and without a token, with and without capabilities; returns the four outcomes. */
 function combinations(command: (tokenFd: number | undefined) => number): JsonValue {
   using token = Token.open(PATH, { kernel });
   const withCapabilities = {
@@ -37,7 +37,7 @@ function combinations(command: (tokenFd: number | undefined) => number): JsonVal
   };
 }
 
-/** Subtest 1. */
+/** Subtest 1: creates a map. */
 export function mapToken(): JsonValue {
   return combinations((tokenFd) =>
     kernel.mapCreate({
@@ -50,7 +50,7 @@ export function mapToken(): JsonValue {
   );
 }
 
-/** Subtest 2. */
+/** Subtest 2: loads BTF. */
 export function btfToken(): JsonValue {
   const bytes = new Uint8Array([
     ...[0x9f, 0xeb, 1, 0, 24, 0, 0, 0],
@@ -61,7 +61,7 @@ export function btfToken(): JsonValue {
   return combinations((tokenFd) => kernel.btfLoad({ bytes, tokenFd }).result);
 }
 
-/** Subtest 3: calls jiffies64 (CAP_BPF) and get_current_task (CAP_PERFMON), is an XDP program (CAP_NET_ADMIN). */
+/** Subtest 3: loads an XDP program (CAP_NET_ADMIN) that calls jiffies64 (CAP_BPF) and get_current_task (CAP_PERFMON). */
 export function programToken(): JsonValue {
   const instructions = new Uint8Array([
     ...[0x85, 0, 0, 0, 118, 0, 0, 0],
@@ -80,7 +80,7 @@ export function programToken(): JsonValue {
   );
 }
 
-/** Loads an object: `ok`, or the reason or errno of the refusal. `only` are the maps and programs to take. */
+/** Loads an object, or `only` the named maps and programs; returns `ok`, or the reason or errno of the refusal. */
 async function load(
   path: string,
   token: LoadOptions["token"],
@@ -100,7 +100,7 @@ async function load(
   }
 }
 
-/** Subtests 4, 5, 8 and 9: the same without a token and with one, by path and by an open directory. */
+/** Subtests 4, 5, 8 and 9: loads without a token, with one by path, and with one by an open directory. */
 export async function objectWithToken(
   path: string,
   only: readonly string[] | null,
@@ -116,7 +116,7 @@ export async function objectWithToken(
   return answers;
 }
 
-/** Subtests 10 and 11: what the environment says. */
+/** Subtests 10 and 11: loads with different values of LIBBPF_BPF_TOKEN_PATH and of the option. */
 export async function implicitToken(
   path: string,
   mountedAt: string,
@@ -145,7 +145,7 @@ export async function implicitToken(
   };
 }
 
-/** Subtest 12: the masks as the kernel's token info has them, and as fdinfo has them. */
+/** Subtest 12: returns the masks from the token's info (BPF_OBJ_GET_INFO_BY_FD) and from its fdinfo. */
 export function tokenInfo(): JsonValue {
   using token = Token.open(PATH, { kernel });
   const { result, bytes } = kernel.objectInfo(token.fd, 32);
@@ -159,7 +159,7 @@ export function tokenInfo(): JsonValue {
   };
 }
 
-/** What the kernel and the loaded program say of themselves. */
+/** Loads an object; returns the kernel's names and tags of its programs, its maps, and its variables. */
 export async function identity(path: string, only: readonly string[]): Promise<JsonValue> {
   const spec = await openObject(path);
   for (const program of spec.programs) program.autoload = only.includes(program.name);

@@ -1,6 +1,6 @@
 /**
- * The kernel's `prog_tests/token.c` as tests of ours: subtests 1 to 5 and 8 to 12. What they assert
- * loosely upstream is asserted exactly here, and a wrong success fails.
+ * Ports subtests 1 to 5 and 8 to 12 of the kernel's `prog_tests/token.c`. Loose assertions upstream are exact
+ * here, and an unexpected success fails.
  *
  * @module
  */
@@ -158,7 +158,7 @@ testWith("tokens", "bpf_token_info: info has exactly what was delegated", async 
   assert((any & (1n << 58n) - 1n) === (1n << 58n) - 1n, attachments);
 });
 
-/** What a narrow token costs libbpf up to 1.7, and must not cost here: names, attach type, data, helpers. */
+/** Asserts that a narrow token keeps names, attach type, data and helpers, which libbpf up to 1.7 drops. */
 const survives = async (): Promise<void> => {
   const spec = await openObject(tokenObject);
   const { delegation } = plan(spec);
@@ -176,7 +176,7 @@ const survives = async (): Promise<void> => {
 testWith("tokens", "names and global data survive the narrowest token", survives);
 
 testWith("tokens", "expected_attach_type survives the narrowest token", async () => {
-  // Only xdp is delegated: were it dropped, the kernel would compare cgroup_inet_ingress and refuse.
+  // Only xdp is delegated: without the attach type the kernel would check cgroup_inet_ingress (0) and refuse.
   const spec = await openObject(tokenObject);
   const { delegation } = plan(spec);
   assertEquals(delegation.names("attachments"), ["xdp"]);
@@ -195,7 +195,7 @@ testWith("tokens", "helpers are not replaced under a narrow token", async () => 
     ...identity,
     delegation: Delegation.any,
   });
-  // The tag is made of the instructions: probe_read instead of probe_read_kernel would change it.
+  // The tag is a hash of the instructions: probe_read instead of probe_read_kernel would change it.
   assertEquals(narrow.programs.map(({ tag }) => tag), wide.programs.map(({ tag }) => tag));
   assert(narrow.programs.every(({ tag }) => /^[0-9a-f]{16}$/.test(tag)));
 });

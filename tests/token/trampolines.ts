@@ -1,5 +1,5 @@
 /**
- * Seen from inside the sandbox: what takes trampolines, or the names of programs in the kernel's symbols.
+ * The part of the tests for trampolines and for programs in /proc/kallsyms that runs inside the sandbox.
  *
  * @module
  */
@@ -20,7 +20,7 @@ async function attempt(body: () => Promise<string>): Promise<string> {
   }
 }
 
-/** Loads one program with the token that is found: `ok`, or why not. */
+/** Loads one program with the token that is found; returns `ok`, or the error. */
 export async function loadOne(path: string, program: string): Promise<JsonValue> {
   return await attempt(async () => {
     const spec = await openObject(path);
@@ -31,8 +31,8 @@ export async function loadOne(path: string, program: string): Promise<JsonValue>
 }
 
 /**
- * A program that replaces a function of another, which was loaded with a token: what the function
- * answers before, while and after. Without a token of its own it is refused, whenever its target is set.
+ * Replaces a function of a program that was loaded with a token, and compares what the function returns
+ * before, during and after the attachment. Without a token the replacement is refused.
  */
 export async function replace(): Promise<JsonValue> {
   const target = await openObject(hooks);
@@ -44,7 +44,7 @@ export async function replace(): Promise<JsonValue> {
     const spec = await openObject(hooks);
     const replacement = spec.programs.get("replacement");
     replacement.autoload = true;
-    // Before any token is found: the spec is data, and the token is a matter of loading.
+    // The target is set before a token is found: the spec is data, and only the load uses a token.
     replacement.attachTarget = { programFd: program.fd, function: "replaceable" };
     return await BpfObject.load(spec, { token });
   };
@@ -65,7 +65,7 @@ export async function replace(): Promise<JsonValue> {
   };
 }
 
-/** Names of the symbols that a program with a subprogram adds to the kernel's, without tags. */
+/** Returns the names, without tags, that a program with a subprogram adds to /proc/kallsyms. */
 export async function symbols(): Promise<JsonValue> {
   const spec = await openObject(hooks);
   spec.programs.get("with_replaceable").autoload = true;

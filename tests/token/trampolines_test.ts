@@ -1,6 +1,6 @@
 /**
- * The kernel's `prog_tests/token.c`, the parts that take trampolines or change the machine: subtest 5
- * with its LSM policy, 6, 7 and 13.
+ * Ports the subtests of the kernel's `prog_tests/token.c` that take trampolines or change the machine: 5 with
+ * its LSM policy, 6, 7 and 13.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { trampolinesFor } from "../support/trampolines.ts";
 const kernel = linuxKernel();
 const tokenObject = new URL("../fixtures/token.bpf.o", import.meta.url).pathname;
 const policy = new URL("../fixtures/token_policy.bpf.o", import.meta.url);
-/** A user whom nobody else here is. */
+/** Uid that no other test uses. */
 const USER = 64_321;
 
 async function inside<T>(options: Omit<WithTokenOptions, "module">): Promise<T> {
@@ -88,7 +88,7 @@ tokenTest(
 const PARANOID = "/proc/sys/kernel/perf_event_paranoid";
 const RESTRICT = "/proc/sys/kernel/kptr_restrict";
 
-/** Runs with sysctls of the machine changed, and sets them back. */
+/** Runs `body` with changed sysctls, and restores them. */
 async function withSysctls<T>(
   values: { readonly [path: string]: string },
   body: () => Promise<T>,
@@ -116,7 +116,7 @@ tokenTest(
         }),
         function: "symbols",
       }));
-    // Subprograms of a token's program came later than 6.12; 7.2 has them.
+    // Linux 6.12 does not show subprograms of a program loaded with a token; 7.2 does.
     const subprogram = isAtLeast(kernel.machine.release, "7.2") || names.includes("replaceable");
     assertEquals(names, [...(subprogram ? ["replaceable"] : []), "with_replaceable"]);
   },

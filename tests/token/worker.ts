@@ -1,6 +1,6 @@
 /**
- * A process in a sandbox that loads objects with one delegation after the other: the sandbox asks for
- * each file system itself, and this side configures it.
+ * A process in a sandbox that loads objects with one delegation after the other: it opens each filesystem
+ * context inside the sandbox, and the privileged side configures it.
  *
  * @module
  */
@@ -30,31 +30,31 @@ const kernel = linuxKernel();
 const { O_DIRECTORY } = architectures[Deno.build.arch];
 const ANSWER = 64 * 1024;
 
-/** What became of one load. */
+/** Result of one load. */
 export interface LoadAnswer {
   /** Whether the object was loaded. */
   readonly ok: boolean;
-  /** The error's message. */
+  /** Message of the error. */
   readonly message?: string | undefined;
-  /** Its stage. */
+  /** Stage of the error. */
   readonly stage?: string | undefined;
-  /** The cause that was found. */
+  /** Cause of the refusal (`data.reason` of the error). */
   readonly reason?: string | undefined;
-  /** Names as the kernel has them. */
+  /** Names of the programs in the kernel. */
   readonly programs?: readonly string[] | undefined;
-  /** Names as the kernel has them. */
+  /** Names of the maps in the kernel. */
   readonly maps?: readonly string[] | undefined;
 }
 
-/** How an object is loaded. */
+/** Options of one load. */
 export interface LoadWay {
-  /** Programs to load; default is the object's own choice. */
+  /** Names of the programs to load. @default {the programs that the object loads by default} */
   readonly autoload?: readonly string[] | undefined;
-  /** In which form programs are attached later. */
+  /** When the loader rewrites programs for the token. */
   readonly rewrite?: Rewrite | undefined;
 }
 
-/** Loads an object and unloads it; with `autoload`, only those of its programs. */
+/** Loads an object and unloads it; with `autoload`, loads only those programs. */
 export async function tryLoad(
   path: string,
   token: Token | false,
@@ -85,7 +85,7 @@ export async function tryLoad(
   }
 }
 
-/** Runs in the sandbox until the other side is gone. */
+/** Serves requests in the sandbox until the other side closes its socket. */
 export async function serve(socket: number): Promise<JsonValue> {
   for (;;) {
     const request = await waitForMessage(socket, ANSWER);
@@ -108,12 +108,12 @@ export async function serve(socket: number): Promise<JsonValue> {
   }
 }
 
-/** The side with the privileges. */
+/** The privileged side. */
 export class TokenWorker implements AsyncDisposable {
   readonly #socket: number;
   readonly #running: Promise<JsonValue>;
 
-  /** Starts the process, with all capabilities inside. */
+  /** Starts the process, with all BPF capabilities in the sandbox. */
   constructor() {
     const [ours, theirs] = socketPair();
     this.#socket = ours;
@@ -130,7 +130,7 @@ export class TokenWorker implements AsyncDisposable {
     this.#running.catch(() => {});
   }
 
-  /** Loads an object there with a token of exactly this delegation. */
+  /** Loads an object in the sandbox with a token of exactly this delegation. */
   async load(
     path: string,
     delegation: DelegationMasks,
