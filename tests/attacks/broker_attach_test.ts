@@ -1,8 +1,10 @@
 /**
- * A token that leaves its namespace: by a thread, by a process whose leader is gone, over a socket.
+ * Attacks that use a token outside its namespace: by a thread, by a process whose leader has exited, over
+ * a socket.
  *
- * A token with `prog_load` is trust in its holder: nothing at the time of the grant keeps it inside. So
- * a rule has to say so, and what can be seen at the time of the grant is looked at.
+ * The kernel does not confine the use of a token with `prog_load` to a network namespace. A rule that
+ * grants it must therefore state that it trusts the holder, and the broker checks the network namespaces
+ * of all threads when it issues the token.
  *
  * @module
  */
@@ -31,7 +33,7 @@ const masks = {
 const askPrograms = JSON.stringify({ version: 1, need: masks });
 const maps = { commands: ["map_create"], maps: ["hash"] };
 
-/** In a network namespace of the test's own, which belongs to the initial user namespace. */
+/** Runs in a new network namespace that the initial user namespace owns. */
 async function leak(
   broker: Broker,
   request: string,
@@ -41,11 +43,11 @@ async function leak(
   const args = [broker.socket, uid, request, mode, ...cgroup === undefined ? [] : [cgroup]];
   await using attacker = new Attacker("leak", args, ["unshare", "--net"]);
   const facts = await attacker.ended(15);
-  assertEquals(facts["before"], "works", "the test's network does not work");
+  assertEquals(facts["before"], "works", "the test's network namespace does not work");
   return facts;
 }
 
-/** A cgroup of the test's own, that belongs to root; undefined where there is no cgroup2. */
+/** Creates a cgroup that root owns; `undefined` without a cgroup2 mount. */
 async function withCgroup(use: (path: string) => Promise<void>): Promise<void> {
   const mount = /^\S+ (\S+) cgroup2 /m.exec(await Deno.readTextFile("/proc/mounts"))?.[1];
   assert(mount !== undefined);
@@ -54,22 +56,25 @@ async function withCgroup(use: (path: string) => Promise<void>): Promise<void> {
   try {
     await use(path);
   } finally {
-    // It is empty a moment after its last process.
+    // The kernel empties a cgroup shortly after its last process has exited.
     await until(() => Deno.remove(path).then(() => true, () => false), 3);
   }
 }
 
-/** A broker by a rule that gives programs and does not trust; undefined when the policy is refused, as it should be. */
+/**
+ * Starts a broker with a rule that grants programs without `trustsHolderTo`. Returns `undefined` when the
+ * policy is refused, as expected.
+ */
 async function untrusting(): Promise<Broker | undefined> {
   const rules: Rule[] = [{ name: "uid", who: { owner: [uid] }, delegate: words, trusted: false }];
   try {
     return await Broker.start({ rules });
   } catch (error) {
     assert(error instanceof Error);
-    assertStringIncludes(error.message, "prog_load", "the refusal does not say what is the matter");
+    assertStringIncludes(error.message, "prog_load", "the refusal does not name prog_load");
     const [key, word] = Object.entries(trustWords())[0] ?? [];
-    assert(key !== undefined, "the schema has no words that trust a holder");
-    assertStringIncludes(error.message, key, "the refusal does not say what to add");
+    assert(key !== undefined, "the schema has no key for trust in the holder");
+    assertStringIncludes(error.message, key, "the refusal does not name the missing key");
     if (typeof word === "string") assertStringIncludes(error.message, word);
     return undefined;
   }
@@ -77,13 +82,13 @@ async function untrusting(): Promise<Broker | undefined> {
 
 attackTest(
   "broker",
-  "without words of trust nobody outside drops packets by a token of XDP",
+  "without trustsHolderTo, no process outside drops packets with a token for XDP",
   async () => {
     await using broker = await untrusting();
     if (broker === undefined) return;
     const facts = await leak(broker, askPrograms, "sent");
     assertEquals(facts["network"], "works", `root's loopback was cut: ${JSON.stringify(facts)}`);
-    assert(facts["program"] !== "ok", "a process outside has loaded a program");
+    assert(facts["program"] !== "ok", "a process outside loaded a program");
   },
 );
 
@@ -92,13 +97,17 @@ const noCgroup = (): string | undefined =>
 
 attackTest(
   "broker",
-  "without words of trust nobody outside cuts off a cgroup of root's",
+  "without trustsHolderTo, no process outside blocks the connections of root's cgroup",
   async () => {
     await using broker = await untrusting();
     if (broker === undefined) return;
     await withCgroup(async (path) => {
       const facts = await leak(broker, askPrograms, "sent", path);
-      assertEquals(facts["connect"], "ok", `root was cut off: ${JSON.stringify(facts)}`);
+      assertEquals(
+        facts["connect"],
+        "ok",
+        `root's connections were blocked: ${JSON.stringify(facts)}`,
+      );
     });
   },
   noCgroup,
@@ -106,7 +115,7 @@ attackTest(
 
 attackTest(
   "broker",
-  "a token without prog_load that has left its namespace attaches nothing",
+  "a token without prog_load attaches nothing outside its namespace",
   async () => {
     const rules = [
       { name: "maps", who: { owner: [uid] }, delegate: maps },
@@ -116,20 +125,24 @@ attackTest(
     const facts = await leak(broker, askMaps, "sent");
     const seen = JSON.stringify(facts);
     assertEquals(facts["token"], "yes", seen);
-    // It did leave: that is told, not prevented.
+    // The token did reach the process outside: this is documented and cannot be prevented.
     assertEquals(facts["outside"], "has the token", seen);
     assertEquals([facts["program"], facts["network"]], ["EPERM", "works"], seen);
     await expectService(broker, { uid: honestUid, request: askMaps }, "after it");
   },
 );
 
-attackTest("broker", "a rule that trusts serves who is in a network of its own", async () => {
-  const rules = [{ name: "trusted", who: { owner: [uid] }, delegate: words }];
-  await using broker = await Broker.start({ rules });
-  const facts = await leak(broker, askPrograms, "clean");
-  const seen = JSON.stringify(facts);
-  assertEquals([facts["token"], facts["program"], facts["map"]], ["yes", "ok", "ok"], seen);
-});
+attackTest(
+  "broker",
+  "a rule with trustsHolderTo serves a peer in its network namespace",
+  async () => {
+    const rules = [{ name: "trusted", who: { owner: [uid] }, delegate: words }];
+    await using broker = await Broker.start({ rules });
+    const facts = await leak(broker, askPrograms, "clean");
+    const seen = JSON.stringify(facts);
+    assertEquals([facts["token"], facts["program"], facts["map"]], ["yes", "ok", "ok"], seen);
+  },
+);
 
 const strays = {
   process: "another process of the namespace",
@@ -138,21 +151,25 @@ const strays = {
 };
 
 for (const [mode, who] of Object.entries(strays)) {
-  attackTest("broker", `a grant is refused while ${who} is in a network outside`, async () => {
-    const rules = [{ name: "trusted", who: { owner: [uid] }, delegate: words }];
-    await using broker = await Broker.start({ rules });
-    const facts = await leak(broker, askPrograms, mode);
-    const seen = JSON.stringify(facts);
-    assertEquals(facts["token"], "no", `it was granted: ${seen}`);
-    assertStringIncludes(facts["answer"] ?? "", "network", seen);
-    // The same holder without the stray is served: the refusal was for that.
-    assertEquals((await leak(broker, askPrograms, "clean"))["token"], "yes");
-  });
+  attackTest(
+    "broker",
+    `a grant is refused while ${who} is in an outside network namespace`,
+    async () => {
+      const rules = [{ name: "trusted", who: { owner: [uid] }, delegate: words }];
+      await using broker = await Broker.start({ rules });
+      const facts = await leak(broker, askPrograms, mode);
+      const seen = JSON.stringify(facts);
+      assertEquals(facts["token"], "no", `it was granted: ${seen}`);
+      assertStringIncludes(facts["answer"] ?? "", "network", seen);
+      // Without the stray thread or process the same holder is served, so the stray was the reason.
+      assertEquals((await leak(broker, askPrograms, "clean"))["token"], "yes");
+    },
+  );
 }
 
 attackTest(
   "broker",
-  "without /proc a broker does not take it that all networks are the peer's",
+  "without /proc a broker does not assume that all network namespaces are the peer's",
   async () => {
     const rules = [{ name: "trusted", who: { owner: [uid] }, delegate: words, nested: true }];
     const wrapper = ["unshare", "--mount", "--propagation", "private"];
@@ -161,7 +178,7 @@ attackTest(
     const { success } = await new Deno.Command("nsenter", {
       args: [`--target=${broker.pid}`, "--mount", "mount", "-t", "tmpfs", "none", "/proc"],
     }).output();
-    assert(success, "its /proc could not be covered");
+    assert(success, "the broker's /proc could not be covered by a mount");
     const facts = await leak(broker, askPrograms, "process");
     assertEquals(facts["token"], "no", `it was granted: ${JSON.stringify(facts)}`);
   },

@@ -1,8 +1,8 @@
 /**
- * Freeze and bleed: whoever a broker serves may send signals to the child that enters its namespace.
+ * Attacks on the broker's child: a client may signal the child that enters its user namespace.
  *
- * A broker that waits for a stopped child serves nobody; one that loses track of a killed child keeps
- * what that child has opened.
+ * A broker that waits for a stopped child serves no other client. A broker that does not clean up after a
+ * killed child leaks the descriptors that it received from it.
  *
  * @module
  */
@@ -14,16 +14,15 @@ import { Broker, expectService } from "./support/broker.ts";
 import { askMaps, maps } from "./support/policy.ts";
 
 const SECONDS = 5;
-/** Users that no other process has, so that a signal that goes astray finds nobody. */
+/** Uids without other processes, so that a misdirected signal reaches none. */
 const attackerUid = 40_000 + Deno.pid % 10_000;
 const honestUid = 50_000 + Deno.pid % 10_000;
 
 const ways = {
-  stop:
-    "stops the broker's child in its namespace: the others are served, the broker ends when told",
-  kill: "kills the broker's child in its namespace: nothing of it stays open",
-  limit: "takes the broker's child its descriptors: only its own requests fail",
-  slow: "gives the broker's child the least time: the others are served",
+  stop: "stops the broker's child: other clients are served, the broker ends on SIGTERM",
+  kill: "kills the broker's child: no descriptor leaks",
+  limit: "limits the descriptors of the broker's child: only its requests fail",
+  slow: "lowers the priority of the broker's child: other clients are served",
 };
 
 for (const [how, what] of Object.entries(ways)) {
@@ -47,12 +46,12 @@ for (const [how, what] of Object.entries(ways)) {
       facts = await attacker.ended(SECONDS + 10);
     }
     const seen = JSON.stringify(facts);
-    // One whose child is stopped waits for its answer.
-    assert(Number(facts["requests"]) > 3, `the attacker hardly asked: ${seen}`);
-    assert(Number(facts["tried"]) > 1000, `the attacker hardly tried: ${seen}`);
+    // A client that has stopped its child waits for its answer, so it sends few requests.
+    assert(Number(facts["requests"]) > 3, `the attacker sent too few requests: ${seen}`);
+    assert(Number(facts["tried"]) > 1000, `the attacker made too few attempts: ${seen}`);
     assert(broker.alive, `the broker ended: ${broker.errors}`);
     await expectService(broker, honest, `after the attack (${seen})`);
     assertEquals(await broker.descriptorsOver(before), 0, `descriptors are left open: ${seen}`);
-    assert(await broker.end(5), `the broker did not end when told: ${seen}`);
+    assert(await broker.end(5), `the broker did not end on SIGTERM: ${seen}`);
   });
 }

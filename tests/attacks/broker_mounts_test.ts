@@ -1,6 +1,6 @@
 /**
- * The broker's mounts: its child makes a mount namespace that belongs to the container's user namespace,
- * whose root enters it while the child is stopped, and has the files of the machine before it.
+ * Attacks on the broker's mounts: its child creates a mount namespace that the container's user namespace
+ * owns. Root of the container enters it while the child is stopped, and tries to read the host's files.
  *
  * @module
  */
@@ -29,9 +29,9 @@ for (const [who, uid] of Object.entries(attackers)) {
       await Deno.writeTextFile(`${folder}/marker`, "outside");
       const facts = await attack("mounts", [broker.socket, uid, askMaps, 6, folder]);
       const seen = JSON.stringify(facts);
-      assert(Number(facts["rounds"]) > 100, `it hardly looked: ${seen}`);
-      assert(Number(facts["stopped"]) > 0, `it never met the child: ${seen}`);
-      assertEquals(facts["read"], "0", `it read a file of the broker's mounts: ${seen}`);
+      assert(Number(facts["rounds"]) > 100, `the attacker made too few attempts: ${seen}`);
+      assert(Number(facts["stopped"]) > 0, `the attacker never stopped the child: ${seen}`);
+      assertEquals(facts["read"], "0", `the attacker read a file of the broker's mounts: ${seen}`);
       await expectService(broker, { uid: honestUid, request: askMaps }, "after the attack");
     });
   });

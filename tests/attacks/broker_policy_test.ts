@@ -1,5 +1,5 @@
 /**
- * Policies that mean something else than they seem to: an old version, a key twice, no word of trust.
+ * Policies that can be misread: an old version, a duplicate key, no `trustsHolderTo`.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { attackTest } from "./support/attack_test.ts";
 import { policyText, policyVersion, type Rule, trustWords } from "./support/policy.ts";
 import { kill, readText, skep, tree } from "./support/under_test.ts";
 
-/** Reads a policy as a broker does that starts: "started", or what it says instead. */
+/** Starts a broker with a policy: returns "started", or the error text. */
 async function read(policy: string): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "skep-attack-" });
   try {
@@ -46,7 +46,7 @@ const rule: Rule = {
 };
 const good = policyText([rule], { connections: 7 });
 
-/** The good policy with a key written again, before what stands there. */
+/** The valid policy with a key duplicated before its original place. */
 const twice: { readonly [key: string]: readonly [place: string, extra: string] } = {
   version: ['"version"', `"version":${policyVersion()},`],
   rules: ['"rules"', '"rules":[],'],
@@ -60,32 +60,40 @@ const twice: { readonly [key: string]: readonly [place: string, extra: string] }
   "owner, written with an escape": ['"owner"', '"own\\u0065r":[1],'],
 };
 
-attackTest("broker", "a policy in which a key stands twice is refused, with the key", async () => {
-  assert(await read(good) === "started", await read(good));
-  const wrong: string[] = [];
-  const outcomes = await Promise.all(
-    Object.entries(twice).map(async ([key, [place, extra]]) => {
-      const text = good.replace(place, extra + place);
-      assert(text !== good, key);
-      return [key, await read(text)] as const;
-    }),
-  );
-  for (const [key, outcome] of outcomes) {
-    if (outcome === "started") wrong.push(`${key}: accepted`);
-    else if (!outcome.includes(key.split(",")[0] ?? "")) wrong.push(`${key}: ${outcome}`);
-  }
-  assert(wrong.length === 0, wrong.join("\n"));
-});
+attackTest(
+  "broker",
+  "a policy with a duplicate key is refused, and the error names the key",
+  async () => {
+    assert(await read(good) === "started", await read(good));
+    const wrong: string[] = [];
+    const outcomes = await Promise.all(
+      Object.entries(twice).map(async ([key, [place, extra]]) => {
+        const text = good.replace(place, extra + place);
+        assert(text !== good, key);
+        return [key, await read(text)] as const;
+      }),
+    );
+    for (const [key, outcome] of outcomes) {
+      if (outcome === "started") wrong.push(`${key}: accepted`);
+      else if (!outcome.includes(key.split(",")[0] ?? "")) wrong.push(`${key}: ${outcome}`);
+    }
+    assert(wrong.length === 0, wrong.join("\n"));
+  },
+);
 
-attackTest("broker", "a policy of version 1 is refused, with what to change", async () => {
-  const text = good.replace(/"version":\d+/, '"version":1');
-  const outcome = await read(text);
-  assert(outcome !== "started", "it was accepted");
-  assertStringIncludes(outcome, "version");
-  assertStringIncludes(outcome, "2");
-});
+attackTest(
+  "broker",
+  "a policy of version 1 is refused, and the error names the supported version",
+  async () => {
+    const text = good.replace(/"version":\d+/, '"version":1');
+    const outcome = await read(text);
+    assert(outcome !== "started", "it was accepted");
+    assertStringIncludes(outcome, "version");
+    assertStringIncludes(outcome, "2");
+  },
+);
 
-/** What gives prog_load: by name, by all, and by an object. */
+/** Rules that grant prog_load: by name, by `any`, and by an object. */
 const giving: { readonly [how: string]: unknown } = {
   "by name": {
     delegate: { commands: ["prog_load"], programs: ["xdp"], attachments: ["xdp"] },
@@ -97,7 +105,7 @@ const giving: { readonly [how: string]: unknown } = {
 
 attackTest(
   "broker",
-  "a rule that gives prog_load says that it trusts its holder, or is refused",
+  "a rule that grants prog_load without trustsHolderTo is refused",
   async () => {
     const trust = Object.entries(trustWords())[0];
     const wrong: string[] = [];
@@ -113,7 +121,7 @@ attackTest(
       if (trust === undefined || how === "by a number") continue;
       const trusted = await read(text({ [trust[0]]: trust[1] }));
       if (trusted !== "started") wrong.push(`${how}, trusted: ${trusted}`);
-      // A word that only looks like it.
+      // A sentence that only resembles the required one.
       for (const word of [false, null, "", "yes", 1].filter((word) => word !== trust[1])) {
         if (await read(text({ [trust[0]]: word })) === "started") {
           wrong.push(`${how}: ${JSON.stringify(word)} was taken for trust`);
@@ -126,17 +134,17 @@ attackTest(
 
 attackTest(
   "broker",
-  "the policy that is shipped trusts in so many words, and not without them",
+  "the example policy has trustsHolderTo and is refused without it",
   async () => {
     const text = (readText(`${tree}/examples/broker/policy.jsonc`) ?? "")
       .replaceAll('"../', `"${tree}/examples/`);
     const whole = await read(text);
     assert(whole === "started", whole);
     const trust = Object.entries(trustWords())[0];
-    assert(trust !== undefined, "the schema has no words that trust a holder");
+    assert(trust !== undefined, "the schema has no key for trust in the holder");
     const lines = text.split("\n");
     const places = lines.flatMap((line, index) => line.includes(`"${trust[0]}"`) ? [index] : []);
-    assert(places.length > 0, "no rule of it trusts anybody");
+    assert(places.length > 0, "no rule of the policy has the trust key");
     for (const place of places) {
       const without = lines.filter((_, index) => index !== place).join("\n");
       assert(await read(without) !== "started", `accepted without line ${place + 1}`);

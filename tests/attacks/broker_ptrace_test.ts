@@ -1,8 +1,8 @@
 /**
- * Root through the helper: the root of a user namespace that the broker's own user made hunts for the
- * child by which the broker enters that namespace.
+ * Attacks on the broker's child by ptrace(2): root of a user namespace, created by root or by the broker's
+ * user, searches for the child that enters this namespace.
  *
- * Where the child can be traced, it opens whatever its user may open, in the broker's name.
+ * A traced child can be made to open any file that its uid may open outside the namespace.
  *
  * @module
  */
@@ -14,13 +14,13 @@ import { askMaps, maps } from "./support/policy.ts";
 import { readText } from "./support/under_test.ts";
 import { attackTest } from "./support/attack_test.ts";
 
-/** How long it is tried: the attack succeeded within a second where it could. */
+/** Duration of the attempt. Against a vulnerable broker the attack succeeded within a second. */
 const SECONDS = 6;
 const limits = { requestsPerMinute: 100_000, connections: 1000 };
 
 attackTest(
   "broker",
-  "the root of a container that root made cannot trace the broker's child, nor write root's files by it",
+  "root of a container that root created can neither trace the broker's child nor write root's files through it",
   async () => {
     const rules = [
       { name: "containers of root", who: { owner: [0] }, delegate: maps },
@@ -38,18 +38,18 @@ attackTest(
     assertEquals(facts["listed"], "0", "a child's open descriptors were listed");
     assertEquals(await Deno.readTextFile(secret), "root's\n");
     assert(Number(facts["granted"]) > 0, `no request was granted: ${JSON.stringify(facts)}`);
-    assert(Number(facts["tried"]) > 1000, "the attacker did not try");
+    assert(Number(facts["tried"]) > 1000, "the attacker made too few attempts");
     await expectService(broker, { uid: 4000, request: askMaps }, "after the attack");
   },
 );
 
 attackTest(
   "broker",
-  "the same in a container that belongs to the user as whom the broker runs",
+  "root of a container that the broker's user created can neither trace the broker's child nor write files through it",
   async () => {
     const folder = await Deno.makeTempDir({ prefix: "skep-attack-" });
     try {
-      // Which user that is can only be seen when one runs.
+      // The broker chooses its uid when it starts.
       const uid = await uidOfBroker(folder);
       const rules = [{ name: "its own user", who: { owner: [uid] }, delegate: maps }];
       await using broker = await Broker.start({ rules, limits, folder });

@@ -1,5 +1,5 @@
 /**
- * The broker's socket and its descriptors: a successor's socket, and none left to open.
+ * The broker's socket and descriptors: a successor's socket is kept, and descriptors run out.
  *
  * @module
  */
@@ -14,11 +14,11 @@ const honest = { uid: honestUid, request: askMaps, seconds: 1 };
 const rules = [{ name: "honest", who: { owner: [honestUid] }, delegate: maps }];
 const limits = { requestsPerMinute: 1000 };
 
-attackTest("broker", "a broker that ends leaves its successor's socket alone", async () => {
+attackTest("broker", "a broker that ends does not remove its successor's socket", async () => {
   const folder = await Deno.makeTempDir({ prefix: "skep-attack-" });
   try {
     await using first = await Broker.start({ rules, limits, folder });
-    // Renamed away, as by an administrator who replaces it.
+    // Rename the socket, as an administrator does to replace the broker.
     await Deno.rename(first.socket, `${first.socket}.old`);
     await using second = await Broker.start({ rules, limits, folder });
     await expectService(second, honest, "before the first ends");
@@ -26,9 +26,9 @@ attackTest("broker", "a broker that ends leaves its successor's socket alone", a
     assert((await Deno.stat(second.socket)).isSocket, "the socket is gone");
     await expectService(second, honest, "after the first has ended");
     assert(await second.end(5), "the second did not end");
-    // Its own it does take away.
+    // The broker removes the socket that it created.
     const left = [...Deno.readDirSync(folder)].map(({ name }) => name);
-    assert(!left.includes("broker.sock"), `its own socket is left: ${left}`);
+    assert(!left.includes("broker.sock"), `the broker's socket remains: ${left}`);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -36,7 +36,8 @@ attackTest("broker", "a broker that ends leaves its successor's socket alone", a
 
 async function limitDescriptors(pids: readonly number[], limit: string): Promise<void> {
   for (const pid of pids) {
-    // As its own user: another process's limits take CAP_SYS_RESOURCE, which root need not have in a container.
+    // Runs as the broker's uid: prlimit(2) of another uid's process requires CAP_SYS_RESOURCE, which root
+    // may lack in a container.
     const [, uid, gid] = /^Uid:\s*(\d+)[^]*^Gid:\s*(\d+)/m.exec(
       await Deno.readTextFile(`/proc/${pid}/status`),
     ) ?? [];
@@ -50,7 +51,7 @@ async function limitDescriptors(pids: readonly number[], limit: string): Promise
   }
 }
 
-attackTest("broker", "a broker without descriptors says so, and leaves none open", async () => {
+attackTest("broker", "a broker without free descriptors reports it and leaks none", async () => {
   await using broker = await Broker.start({ rules, limits });
   await expectService(broker, honest, "before");
   const before = broker.descriptors().length;
@@ -59,7 +60,7 @@ attackTest("broker", "a broker without descriptors says so, and leaves none open
   let first = 0;
   while (used.has(first)) first++;
   const answers: string[] = [];
-  // From none left to enough: each step of a request fails once.
+  // With 0, 1, 2 ... free descriptors, each step of a request fails once.
   for (let left = 0; left < 12; left++) {
     await limitDescriptors(broker.pids(), `${first + left}:4096`);
     const { token, answer = "" } = await askHonestly(broker, honest);
@@ -69,14 +70,17 @@ attackTest("broker", "a broker without descriptors says so, and leaves none open
   assert(broker.alive, `the broker ended: ${broker.errors}`);
   const failed = answers.filter((answer) => answer !== "granted");
   assert(failed.length > 1, `none was missing: ${answers}`);
-  assert(answers.includes("granted"), `even twelve are too few: ${answers.join("\n")}`);
+  assert(answers.includes("granted"), `twelve free descriptors are too few: ${answers.join("\n")}`);
   for (const answer of failed) {
-    assert(!/older|6\.\d+/.test(answer), `the lack of descriptors is told as: ${answer}`);
+    assert(!/older|6\.\d+/.test(answer), `the lack of descriptors is reported as: ${answer}`);
   }
   const told = failed.filter((answer) => answer.startsWith("{"));
-  assert(told.length > 0, `nobody was told anything: ${answers.join("\n")}`);
+  assert(told.length > 0, `no client received a refusal: ${answers.join("\n")}`);
   for (const answer of told) {
-    assert(/EMFILE|descriptor|could not do it|busy/.test(answer), `it is told as: ${answer}`);
+    assert(
+      /EMFILE|descriptor|could not do it|busy/.test(answer),
+      `the lack of descriptors is reported as: ${answer}`,
+    );
   }
   await expectService(broker, honest, "after it");
   assertEquals(await broker.descriptorsOver(before), 0, "descriptors are left open");

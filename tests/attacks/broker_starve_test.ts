@@ -1,5 +1,5 @@
 /**
- * Starving: one user takes all that a broker has to give at one time, or in a minute.
+ * Starvation: one user exhausts the connections or the request budget of a broker.
  *
  * @module
  */
@@ -20,7 +20,7 @@ const rules = [
   { name: "honest", who: { owner: [honestUid] }, delegate: maps },
 ];
 
-/** Honest requests one after another: how many got no token. */
+/** Sends honest requests one after another; returns the failures. */
 async function unserved(broker: Broker, requests: number): Promise<string[]> {
   const failures: string[] = [];
   for (let count = 0; count < requests; count++) {
@@ -50,7 +50,7 @@ for (const [who, [uid, where]] of Object.entries(holders)) {
 
 attackTest(
   "broker",
-  "an owner does not get more in a minute by asking under many uids",
+  "an owner does not exceed the limit per minute by many uids",
   async () => {
     const limits = { requestsPerMinute: 5 };
     await using broker = await Broker.start({ rules, limits });
@@ -58,7 +58,7 @@ attackTest(
     const seen = JSON.stringify(facts);
     const granted = Number(facts["granted"]);
     assert(granted > 0, `it did not get one: ${seen}`);
-    // What fills up again meanwhile is one at most.
+    // At most one more request becomes available during the test.
     assert(
       granted <= limits.requestsPerMinute + 1,
       `60 uids of one owner got more than 5: ${seen}`,
@@ -67,14 +67,18 @@ attackTest(
   },
 );
 
-attackTest("broker", "an owner does not get more in a minute by many namespaces", async () => {
-  const limits = { requestsPerMinute: 5 };
-  await using broker = await Broker.start({ rules, limits });
-  let granted = 0;
-  for (let count = 0; count < 15; count++) {
-    const { token } = await askHonestly(broker, { uid: ownerUid, request: askMaps });
-    if (token === "yes") granted++;
-  }
-  assert(granted > 0 && granted <= limits.requestsPerMinute + 1, `it got ${granted}`);
-  await expectService(broker, honest, "after the attack");
-});
+attackTest(
+  "broker",
+  "an owner does not exceed the limit per minute by many namespaces",
+  async () => {
+    const limits = { requestsPerMinute: 5 };
+    await using broker = await Broker.start({ rules, limits });
+    let granted = 0;
+    for (let count = 0; count < 15; count++) {
+      const { token } = await askHonestly(broker, { uid: ownerUid, request: askMaps });
+      if (token === "yes") granted++;
+    }
+    assert(granted > 0 && granted <= limits.requestsPerMinute + 1, `it got ${granted}`);
+    await expectService(broker, honest, "after the attack");
+  },
+);

@@ -1,4 +1,4 @@
-// Ordinary calls must not end the process by a signal, nor write where they have no business.
+// Ordinary calls must neither end the process by a signal nor write to unrelated memory.
 
 import { assertEquals } from "@std/assert";
 import { testWith } from "../support/needs.ts";

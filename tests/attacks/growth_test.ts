@@ -1,5 +1,5 @@
-// Four times the input takes about four times the time, or a limit that the error states says no. Each input was
-// made so that it took sixteen times as long, or gigabytes.
+// Four times the input takes about four times the time, or is refused by a limit that the error states. With
+// quadratic algorithms these inputs took sixteen times as long, or gigabytes of memory.
 
 import { cpuUsage } from "node:process";
 import { assert } from "@std/assert";
@@ -9,15 +9,15 @@ import * as inputs from "./support/growth_inputs.ts";
 
 interface Family {
   readonly name: string;
-  /** The input of a size. */
+  /** Creates the input for a size. */
   readonly input: (n: number) => Uint8Array<ArrayBuffer>;
-  /** What is done with it. */
+  /** Operation to measure. */
   readonly run: (bytes: Uint8Array<ArrayBuffer>) => unknown;
-  /** The smaller of the two sizes. */
+  /** Smaller of the two sizes. */
   readonly n: number;
-  /** How many times that the larger is. */
+  /** Factor between the two sizes. */
   readonly factor?: number;
-  /** How large the input is, where more than its bytes are read. */
+  /** Size of the input when the operation reads more than its bytes. */
   readonly size?: (n: number) => number;
 }
 
@@ -57,7 +57,7 @@ const families: readonly Family[] = [
     name: "a struct of structs in a codec",
     input: (n) => inputs.nested(n, 4),
     run: decodeOuter,
-    // Both beyond what V8 keeps fast; the value has as many bytes as the types have members together.
+    // Both sizes exceed V8's fast object limits. The value has as many bytes as the types have members.
     n: 1100,
     factor: 2,
     size: (n) => n * n,
@@ -106,23 +106,23 @@ const families: readonly Family[] = [
   },
 ];
 
-/** Four times the input may take so many times as long; the square of it would be sixteen. */
+/** Maximum growth of the time for four times the input; quadratic growth would be 16. */
 const MOST = 9;
-/** Milliseconds below which a time says nothing, and above which one is too long for any input here. */
+/** Times in milliseconds: shorter ones are too noisy to compare, longer ones fail for any input. */
 const LITTLE = 40;
 const MUCH = 10_000;
-/** Bytes of an input beyond which a time that is still little says enough. */
+/** Input size in bytes from which even a short time is conclusive. */
 const LARGEST = 4 << 20;
-/** Bytes that any of them may add to the process. */
+/** Maximum growth of the process in bytes. */
 const MEMORY = 768 << 20;
 
-/** The processor's time of this process in milliseconds: others may be busy beside it. */
+/** Returns the CPU time of this process in milliseconds, which is independent of other processes. */
 function processorTime(): number {
   const { user, system } = cpuUsage();
   return (user + system) / 1000;
 }
 
-/** The least of some runs, in milliseconds; `undefined` where a limit says no. */
+/** Returns the shortest time of several runs in milliseconds; `undefined` when a limit refuses the input. */
 function least(run: () => unknown): number | undefined {
   let best = Infinity;
   for (let count = 0; count < 5 && !(count > 0 && best > MUCH / 5); count++) {
@@ -131,7 +131,7 @@ function least(run: () => unknown): number | undefined {
       run();
     } catch (error) {
       if (!(error instanceof SkepError)) throw error;
-      // A limit is stated: a number stands in what it says.
+      // The error must state the limit as a number.
       assert(/\d/.test(error.message), `refused without a limit: ${error.message}`);
       const took = processorTime() - start;
       assert(took < MUCH, `refused after ${took.toFixed()} ms`);
@@ -143,9 +143,9 @@ function least(run: () => unknown): number | undefined {
 }
 
 for (const { name, input, run, n, factor = 4, size } of families) {
-  Deno.test(`attack: ${name}: time and memory are by the size`, () => {
+  Deno.test(`attack: ${name}: time and memory are proportional to the size`, () => {
     const before = Deno.memoryUsage().rss;
-    // As large as a time must be to say something.
+    // Double the size until the time is long enough to compare.
     let at = n;
     const smallest = input(at);
     let first = least(() => run(smallest));

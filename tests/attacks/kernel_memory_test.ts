@@ -1,8 +1,8 @@
 /**
- * Who may load programs reads the kernel's memory: what of it is prevented, and that the rest is told.
+ * Reads of kernel memory by a process that may load programs: some are refused, the others are documented.
  *
- * With `bpf_rdonly_cast(address, void)` CAP_BPF alone is enough on newer kernels, so that nothing but the
- * lack of `prog_load` prevents it.
+ * On newer kernels `bpf_rdonly_cast(address, void)` requires only CAP_BPF, so only a delegation without
+ * `prog_load` prevents it.
  *
  * @module
  */
@@ -20,16 +20,16 @@ const filters = [
   ...["--delegate-cmds", "map_create:prog_load", "--delegate-maps", "hash"],
   ...["--delegate-progs", "socket_filter", "--delegate-attachs", "cgroup_inet_ingress"],
 ];
-/** An object with a socket filter, whose plan names CAP_BPF alone. */
+/** An object with a socket filter, whose plan requires CAP_BPF only. */
 const planned = ["--for", new URL("../fixtures/kinds.bpf.o", import.meta.url).pathname];
 const onlyMaps = ["--delegate-cmds", "map_create", "--delegate-maps", "hash"];
 
-/** What of the ways was read. */
+/** Returns the ways by which memory was read. */
 function read(facts: Facts): string[] {
   return ways.filter((way) => facts[way]?.startsWith("read"));
 }
 
-/** The ways tried in the sandbox. */
+/** Tries all ways in the sandbox. */
 async function inSandbox(options: readonly string[]): Promise<Facts> {
   let facts: Facts = {};
   await withFolder(async (folder) => {
@@ -44,7 +44,7 @@ async function inSandbox(options: readonly string[]): Promise<Facts> {
   return facts;
 }
 
-/** What this kernel lets root do: without it, an attack that is refused would prove nothing. */
+/** Ways that work for root on this kernel. Without this control, a refused attack would prove nothing. */
 async function byRoot(): Promise<Facts> {
   await using attacker = new Attacker("read", [...kernelMemory().args, "none"]);
   const facts = await attacker.ended();
@@ -68,7 +68,7 @@ attackTest(
 
 attackTest(
   "broker",
-  "with a broker's token without prog_load nothing reads it either",
+  "with a broker's token without prog_load nothing reads the kernel's memory",
   async () => {
     const uid = 40_000 + Deno.pid % 10_000;
     await using broker = await Broker.start({
@@ -89,17 +89,17 @@ attackTest(
     const control = await byRoot();
     const facts = await inSandbox(planned);
     const seen = JSON.stringify(facts);
-    // What was delegated works.
+    // The delegated operations work.
     assertEquals([facts["token"], facts["plain"]], ["ok", "read 7"], seen);
     assertEquals(read(facts).filter((way) => way !== "void"), [], seen);
-    // Where the kernel takes void from nobody, it takes it from nobody here.
+    // A kernel that refuses the cast to void for root refuses it here too.
     if (!control["void"]?.startsWith("read")) assertEquals(read(facts), [], seen);
   },
 );
 
 attackTest(
   "tokens",
-  "whoever is given prog_load is told that it reads the kernel's memory",
+  "plan, sandbox and documentation state that prog_load can read the kernel's memory",
   async () => {
     const told = /\breads?\b[^.\n]*\bmemory\b|\bmemory\b[^.\n]*\bread\b/i;
     const object = `${tree}/examples/xdp_count/xdp_count.bpf.o`;
@@ -108,7 +108,7 @@ attackTest(
     if (!told.test(plan.stdout)) wrong.push(`skep plan: ${plan.stdout}`);
     const json = await runSkep(["plan", "--format", "json", object]);
     if (!told.test(json.stdout)) wrong.push("skep plan --format json");
-    // The ladder said that such an object does not reach beyond its network.
+    // An earlier field claimed that such an object does not reach beyond its network namespace.
     if (/"(own-sockets|network-namespace)"/.test(json.stdout)) wrong.push("a ladder of reach");
     const verbose = await run(sandbox(["true"], ["--verbose", ...filters]));
     assertEquals(verbose.code, 0, verbose.stderr);
@@ -117,7 +117,7 @@ attackTest(
       const text = (await Deno.readTextFile(`${tree}/${page}`)).replaceAll(/\s+/g, " ");
       if (!told.test(text) || !text.includes("prog_load")) wrong.push(page);
     }
-    // Of what gives none it is not said.
+    // A delegation without prog_load has no such warning.
     const without = await run(sandbox(["true"], ["--verbose", ...onlyMaps]));
     if (told.test(without.stderr)) wrong.push(`of maps alone: ${without.stderr}`);
     assertEquals(wrong, []);

@@ -1,5 +1,5 @@
-// A worker that is terminated and a program that `deno run --watch` starts anew close nothing themselves: what
-// they attached must not keep the next start out, nor pile up.
+// A terminated worker and a program restarted by `deno run --watch` do not close their descriptors. Their
+// attachments must not block the next start, and their descriptors must not accumulate.
 
 import { assertEquals } from "@std/assert";
 import { BpfMap } from "../../mod.ts";
@@ -15,7 +15,7 @@ for (
 ) {
   testWith(
     "root",
-    `attack: what ${name} leaves does not pile up or keep the next start out`,
+    `attack: descriptors left by ${name} do not accumulate or block the next start`,
     async () => {
       const ended = await runChild("leftovers.ts", {
         args: [how],
@@ -28,13 +28,17 @@ for (
   );
 }
 
-testWith("root", "attack: what is taken up from ended workers is nobody else's", async () => {
-  const ended = await runChild("handed_over.ts", { through: ALONE, timeout: 40_000 });
-  assertEquals(ended.code, 0, ended.error);
-  assertEquals(ended.out.trim().split("\n"), ["done"]);
-});
+testWith(
+  "root",
+  "attack: cleanup after ended workers closes no descriptor of another owner",
+  async () => {
+    const ended = await runChild("handed_over.ts", { through: ALONE, timeout: 40_000 });
+    assertEquals(ended.code, 0, ended.error);
+    assertEquals(ended.out.trim().split("\n"), ["done"]);
+  },
+);
 
-testWith("root", "attack: a disposed map says that it was disposed, not EBADF alone", () => {
+testWith("root", "attack: the error for a disposed map says that it was disposed", () => {
   const map = BpfMap.create<number, bigint>({
     type: "hash",
     keySize: 4,

@@ -16,7 +16,7 @@ import {
 
 const root = new URL("../../", import.meta.url);
 
-/** Objects that have between them every kind of type. */
+/** Objects that together contain every BTF kind. */
 const OBJECTS = ["examples/execsnoop/execsnoop.bpf.o", "tests/fixtures/kinds.bpf.o"];
 
 const EVERYWHERE: readonly Place[] = [
@@ -31,7 +31,7 @@ const EVERYWHERE: readonly Place[] = [
   "variable",
 ];
 
-/** The commands that print names of a file, with how they print. */
+/** Commands that print names of a file, with their output formats. */
 const OUTPUTS: readonly { readonly as: string; readonly args: (path: string) => string[] }[] = [
   { as: "ts", args: (path) => ["types", path] },
   { as: "ts", args: (path) => ["btf", "dump", "file", path, "--format", "typescript"] },
@@ -44,13 +44,13 @@ const OUTPUTS: readonly { readonly as: string; readonly args: (path: string) => 
 ];
 
 interface Hostile {
-  /** Where the text stands. */
+  /** Place of the text in the object. */
   readonly where: string;
   readonly text: string;
   readonly path: string;
 }
 
-/** Prints an object by every command, and keeps what compilers are to be asked about. */
+/** Prints an object by every command and keeps the outputs that must compile. */
 async function outputs(
   folder: string,
   { where, text, path }: Hostile,
@@ -88,7 +88,7 @@ async function outputs(
       if (expected !== undefined && found !== expected) {
         wrong.push(`${shown}: ${command} declares ${found}, not ${expected}`);
       }
-      // Most places are in few of the outputs: what was printed before need not be compiled again.
+      // Most names occur in few outputs, so identical outputs are compiled once.
       const kind = as === "c" ? "h" : "ts";
       if (printed.has(out)) continue;
       printed.add(out);
@@ -98,10 +98,10 @@ async function outputs(
   return wrong;
 }
 
-/** What was printed in this test. */
+/** Outputs of this test. */
 const printed = new Set<string>();
 
-/** What the commands print of an object whose names are no attack: declarations and lines. */
+/** Declarations and lines that the commands print for an object with harmless names. */
 async function shapes(path: string): Promise<Map<string, string>> {
   const shape = new Map<string, string>();
   for (const [index, { as, args }] of OUTPUTS.entries()) {
@@ -113,7 +113,7 @@ async function shapes(path: string): Promise<Map<string, string>> {
   return shape;
 }
 
-/** Checks and runs what was printed as TypeScript, and compiles what was printed as C. */
+/** Checks and runs the TypeScript outputs, and compiles the C outputs. */
 async function compile(folder: string): Promise<string[]> {
   const wrong: string[] = [];
   const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
@@ -148,7 +148,7 @@ async function compile(folder: string): Promise<string[]> {
     console.log("      C is not compiled: there is no clang here");
     return wrong;
   }
-  // With trigraphs, which can end a comment too.
+  // Trigraphs are enabled because they can end a comment.
   const standard = ["-std=c17", "-trigraphs", "-x", "c"];
   for (let at = 0; at < headers.length; at += BATCH) {
     const part = headers.slice(at, at + BATCH);
@@ -156,7 +156,7 @@ async function compile(folder: string): Promise<string[]> {
     const { code, error } = await run(clang, checks, folder);
     if (code !== 0) wrong.push(`clang: ${error.slice(0, 1000)}`);
   }
-  // Without comments and with macros: what is left of a name's own declaration.
+  // Preprocesses without comments and with macros, which leaves the declarations.
   const suspects = headers.filter((name) =>
     Deno.readTextFileSync(`${folder}/${name}`).includes("INJECTED")
   );
@@ -172,7 +172,7 @@ async function compile(folder: string): Promise<string[]> {
   return wrong;
 }
 
-/** Files that one process of clang is given. */
+/** Number of files per clang process. */
 const BATCH = 128;
 
 async function run(
@@ -207,7 +207,7 @@ async function findClang(): Promise<string | undefined> {
   return undefined;
 }
 
-/** Runs attacks on each object in a folder of its own. */
+/** Runs attacks on each object in a temporary folder. */
 async function attack(
   texts: readonly string[],
   places: readonly (readonly Place[])[],
@@ -238,20 +238,20 @@ async function attack(
   }
 }
 
-Deno.test("attack: a way out of a comment, string or line in all names does nothing", async () => {
+Deno.test("attack: an escape from a comment, string or line in all names runs no code", async () => {
   await attack(PAYLOADS, [EVERYWHERE]);
 });
 
-Deno.test("attack: a way out of a comment, string or line in any one name is no code", async () => {
-  // What one name does to another's escaping shows in code alone.
+Deno.test("attack: an escape from a comment, string or line in any one name runs no code", async () => {
+  // Interactions between the escaping of two names are visible in code outputs only.
   await attack(PAYLOADS.slice(0, CODE), EVERYWHERE.map((place) => [place]), /^(ts|c)$/);
 });
 
-Deno.test("attack: no character in any name gets out of its place", async () => {
+Deno.test("attack: no character in any name leaves its place in the output", async () => {
   await attack(everyCharacter().map((character) => `${character}x`), [EVERYWHERE]);
 });
 
-Deno.test("attack: the name of the file itself is no code", async () => {
+Deno.test("attack: the name of the file runs no code", async () => {
   const folder = await Deno.makeTempDir();
   printed.clear();
   try {
@@ -264,12 +264,12 @@ Deno.test("attack: the name of the file itself is no code", async () => {
       ...everyCharacter().map((character) => `x${character}x`),
     ].filter((text) => text !== "" && text.length < 200);
     for (const text of texts) {
-      // A slash begins a folder: the name's parts are those of the path.
+      // A slash in the name separates folders of the path.
       const path = `${folder}/names/${text}/${text.replaceAll("/", "_")}.o`.replace(/\/+/g, "/");
       await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
       await Deno.writeFile(path, object);
       wrong.push(...await outputs(folder, { where: "the file's name", text, path }, good));
-      // A file that is not there is told by its name too.
+      // The error for a missing file contains its name too.
       const { error } = await skep(["inspect", `${path}.none`]);
       const raw = obeyed(error);
       if (raw !== undefined) wrong.push(`${JSON.stringify(text)}: the error of no file has ${raw}`);

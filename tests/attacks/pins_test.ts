@@ -1,5 +1,5 @@
-// A map that an object pins by name is one file in pinRoot: a name that is a path reaches no other
-// application's pins.
+// Maps that an object pins by name are files directly in pinRoot: a name that contains a path must not open
+// or create pins of other applications.
 
 import { assertEquals } from "@std/assert";
 import { testWith } from "../support/needs.ts";

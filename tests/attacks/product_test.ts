@@ -1,5 +1,5 @@
-// The product of every public method and function with every value that a cast would let through, in child
-// processes: none ends the process by a signal, none touches what is not its own.
+// Calls every public method and function with every value that a cast lets through, in child processes. No
+// call may end the process by a signal, or change unrelated maps, buffers, descriptors or files.
 
 import { assert, assertEquals } from "@std/assert";
 import { testWith } from "../support/needs.ts";
@@ -9,7 +9,7 @@ import { exclusions } from "./support/product/exclusions.ts";
 import { makers } from "./support/product/world.ts";
 import { runShard } from "./support/product/shard.ts";
 
-/** One for each core of a small machine. */
+/** Number of shards: one for each core of a small machine. */
 const SHARDS = 2;
 
 testWith("root", "attack: no call ends the process or touches what is another's", async () => {
@@ -18,10 +18,10 @@ testWith("root", "attack: no call ends the process or touches what is another's"
   );
   assertEquals(outcomes.flatMap(({ harms }) => harms), []);
 
-  // What the product rests on: instances of every class, calls that are right but for one value.
+  // Prerequisites of the product: instances of every class, and calls with a single wrong value.
   const covered = new Set([
     ...outcomes.flatMap(({ classes }) => [...classes]),
-    // BpfMap is abstract: what it creates is of the class of its kind.
+    // BpfMap is abstract; its factory returns an instance of a subclass.
     ...Object.keys(makers).map((kind) => kind.split(":")[0]),
   ]);
   const missing = [...await publicFunctions()]

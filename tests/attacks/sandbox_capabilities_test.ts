@@ -1,5 +1,5 @@
 /**
- * The capabilities inside: those that the plan names and no way to the others.
+ * Capabilities in the sandbox: those of the plan, and no way to gain others.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import { attackTest } from "./support/attack_test.ts";
 import { copyAttackers, sandbox, withFolder } from "./support/sandbox.ts";
 import { run, runSkep, skep, tree } from "./support/under_test.ts";
 
-/** Numbers of linux/capability.h. */
+/** Capability numbers from linux/capability.h. */
 const watched = { sys_admin: 21n, perfmon: 38n };
 const sets = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
 
-/** An object, with the capabilities that its plan names; or words, of which no program needs one of the watched. */
+/** Objects with the capabilities of their plans, and a delegation that needs none of the watched capabilities. */
 const given: { readonly [what: string]: readonly string[] } = {
   "maps alone": ["--delegate-cmds", "map_create", "--delegate-maps", "hash"],
   "xdp_count.bpf.o": ["--for", `${tree}/examples/xdp_count/xdp_count.bpf.o`],
@@ -24,7 +24,7 @@ const given: { readonly [what: string]: readonly string[] } = {
 for (const [what, options] of Object.entries(given)) {
   attackTest(
     "tokens",
-    `the sandbox for ${what} has no capability that its plan does not name`,
+    `the sandbox for ${what} has no capability outside its plan`,
     async () => {
       const [, object] = options[0] === "--for" ? options : [];
       let planned: readonly string[] = ["bpf"];
@@ -57,8 +57,8 @@ for (const [what, options] of Object.entries(given)) {
         }
         assertEquals(wrong, [], stdout);
         assertEquals(facts["NoNewPrivs"], "1", stdout);
-        assert(facts["back"] !== "ok", "it came back from a namespace within");
-        // What was planned is there.
+        assert(facts["back"] !== "ok", "it returned from a nested namespace");
+        // The planned capabilities are present.
         assert((mask(facts["CapEff"] ?? "") >> 39n & 1n) === 1n, `CAP_BPF is missing: ${stdout}`);
       });
     },
@@ -68,7 +68,7 @@ for (const [what, options] of Object.entries(given)) {
 for (const name of ["xdp_count", "execsnoop", "tcp_connections", "hello"]) {
   attackTest(
     "tokens",
-    `${name}.bpf.o loads with the capabilities that its plan names`,
+    `${name}.bpf.o loads with the capabilities of its plan`,
     async () => {
       const object = `${tree}/examples/${name}/${name}.bpf.o`;
       const { code, stdout, stderr } = await run(

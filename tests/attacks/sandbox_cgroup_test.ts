@@ -6,7 +6,7 @@ import { runChild } from "./support/child.ts";
 
 attackTest(
   "tokens",
-  "all of a sandbox is in a cgroup of its own, which is gone afterwards",
+  "all processes of a sandbox are in its cgroup, which is removed afterwards",
   async () => {
     const { code, out, error } = await runChild("sandbox_cgroup.ts", {
       through: ["unshare", "--mount"],
@@ -19,7 +19,7 @@ attackTest(
       inside: string;
       after: string[];
     };
-    assert(!seen.after.includes(seen.left), "the cgroup of a skep that was killed is still there");
+    assert(!seen.after.includes(seen.left), "the cgroup of a killed skep remains");
     assert(/^0::\/.*skep-sandbox-/m.test(seen.inside), seen.inside);
     assertEquals(seen.after.filter((name) => !seen.before.includes(name)), []);
   },

@@ -1,5 +1,5 @@
 /**
- * Working directories: `/`, which services have, and places that the user may not enter or that are gone.
+ * Working directories: `/` as in services, directories closed to the user, and removed directories.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { run, tree } from "./support/under_test.ts";
 for (const directory of ["/", "/usr", "/tmp", "/proc", "/sys"]) {
   attackTest(
     "tokens",
-    `the sandbox runs from ${directory}, and its namespaces with it`,
+    `the sandbox and nested namespaces run from ${directory}`,
     async () => {
       const { code, stdout, stderr } = await run(
         sandbox(["sh", "-c", "pwd; unshare -U true && echo more"]),
@@ -25,15 +25,19 @@ for (const directory of ["/", "/usr", "/tmp", "/proc", "/sys"]) {
   );
 }
 
-attackTest("tokens", "the sandbox runs with / made readable", async () => {
-  const options = ["--delegate-cmds", "map_create", "--delegate-maps", "hash", "--readable", "/"];
-  const { code, stderr } = await run(sandbox(["true"], options), { directory: "/" });
-  // Or it is refused in words; not by an EPERM on the way.
-  assert(code === 0 || (!stderr.includes("EPERM") && stderr.includes("/")), stderr);
-});
+attackTest(
+  "tokens",
+  "the sandbox runs or is refused with a reason when / is made readable",
+  async () => {
+    const options = ["--delegate-cmds", "map_create", "--delegate-maps", "hash", "--readable", "/"];
+    const { code, stderr } = await run(sandbox(["true"], options), { directory: "/" });
+    // A refusal must name `/` and must not be a bare EPERM from a later step.
+    assert(code === 0 || (!stderr.includes("EPERM") && stderr.includes("/")), stderr);
+  },
+);
 
-attackTest("tokens", "a test of a module runs from / too", async () => {
-  // withToken() shows the working directory to the command.
+attackTest("tokens", "a test of a module runs from /", async () => {
+  // withToken() makes the working directory visible to the command.
   await withFolder(async (folder) => {
     await Deno.writeTextFile(
       `${folder}/caller.ts`,
@@ -49,25 +53,32 @@ attackTest("tokens", "a test of a module runs from / too", async () => {
   });
 });
 
-attackTest("tokens", "a directory that the user may not enter is not shown for it", async () => {
-  await withFolder(async (folder) => {
-    await Deno.writeTextFile(`${folder}/secret`, "honey", { mode: 0o644 });
-    const { stdout } = await run(
-      sandbox(["sh", "-c", `cat secret; cat ${folder}/secret; ls; echo end`]),
-      {
-        directory: folder,
-      },
-    );
-    assert(!stdout.includes("honey"), "it read a file of a directory that is closed to it");
-    assert(stdout.includes("end"), stdout);
-  }, 0o700);
-});
+attackTest(
+  "tokens",
+  "a directory that the user may not enter is not readable in the sandbox",
+  async () => {
+    await withFolder(async (folder) => {
+      await Deno.writeTextFile(`${folder}/secret`, "honey", { mode: 0o644 });
+      const { stdout } = await run(
+        sandbox(["sh", "-c", `cat secret; cat ${folder}/secret; ls; echo end`]),
+        {
+          directory: folder,
+        },
+      );
+      assert(
+        !stdout.includes("honey"),
+        "the command read a file of a directory that is closed to the user",
+      );
+      assert(stdout.includes("end"), stdout);
+    }, 0o700);
+  },
+);
 
-attackTest("tokens", "a directory that is gone does not stop it", async () => {
+attackTest("tokens", "the sandbox runs from a removed directory", async () => {
   await withFolder(async (folder) => {
     const line = `mkdir ${folder}/x && cd ${folder}/x && rmdir ${folder}/x && `;
     const { code, stderr } = await run(["sh", "-c", line + shellText(sandbox(["true"]))]);
-    // Deno itself may refuse to start there: then it says so.
+    // Deno may refuse to start there; its error must then say so.
     assert(
       code === 0 || /current working directory|No such file/i.test(stderr),
       `${code}: ${stderr}`,

@@ -1,5 +1,5 @@
 /**
- * The documented line with the documented installation, and what else of Deno's cache is shown for it.
+ * The documented command with the documented installation, and the visibility of Deno's cache.
  *
  * @module
  */
@@ -12,13 +12,13 @@ import { type Ended, run, skep, tree } from "./support/under_test.ts";
 const folder = `${tree}/examples/execsnoop`;
 const object = "execsnoop.bpf.o";
 
-/** Where Deno keeps what it has downloaded, and the storage of programs. */
+/** Directory of Deno's cache and of its programs' storage. */
 async function cacheFolder(): Promise<string> {
   const { stdout } = await run([Deno.execPath(), "info", "--json"]);
   return JSON.parse(stdout).denoDir;
 }
 
-/** `skep sandbox --for … -- COMMAND`, by the installed `skep` that the PATH of both finds. */
+/** Runs `skep sandbox --for … -- COMMAND` with the installed `skep`, found in the PATH of both. */
 async function installed(
   use: (line: (command: string) => Promise<Ended>) => Promise<void>,
 ): Promise<void> {
@@ -31,7 +31,7 @@ async function installed(
       { directory: tree },
     );
     assertEquals(code, 0, stderr);
-    // As a login has it: Deno by its name, and what it installed.
+    // The PATH of a login: the folders of Deno and of its installed commands.
     const deno = Deno.execPath().replace(/\/[^/]*$/, "");
     const environment = { PATH: `${root}/bin:${deno}:${Deno.env.get("PATH") ?? ""}` };
     await use((command) =>
@@ -44,7 +44,7 @@ async function installed(
   });
 }
 
-attackTest("tokens", "the documented line runs with the documented installation", async () => {
+attackTest("tokens", "the documented command runs with the documented installation", async () => {
   await installed(async (line) => {
     const { code, stderr } = await line(`skep run ${object} --duration 1`);
     assertEquals(code, 0, stderr);
@@ -53,7 +53,7 @@ attackTest("tokens", "the documented line runs with the documented installation"
 
 attackTest(
   "tokens",
-  "the documented line runs where the PATH has links to Deno, one of them in a closed folder",
+  "the documented command runs when the PATH has links to Deno, one in a closed folder",
   async () => {
     await withFolder(async (root) => {
       const bin = `${root}/bin`;
@@ -71,7 +71,7 @@ attackTest(
         { directory: tree },
       );
       assertEquals(code, 0, stderr);
-      // As /usr/local/bin/deno leads to /root/bin/deno, and that to where a package manager has put it.
+      // Like /usr/local/bin/deno, a link to /root/bin/deno, a link to the file of a package manager.
       await Deno.mkdir(`${root}/closed`, { mode: 0o700 });
       await Deno.symlink(Deno.execPath(), `${root}/closed/deno`);
       await Deno.symlink(`${root}/closed/deno`, `${bin}/deno`);
@@ -84,14 +84,17 @@ attackTest(
   },
 );
 
-attackTest("tokens", "the same line runs from a clone, by deno run", async () => {
+attackTest("tokens", "the documented command runs from a clone by deno run", async () => {
   const inner = shellText([...skep, "run", object, "--duration", "1"]);
   const outer = shellText([...skep, "sandbox", "--for", object]);
   const { code, stderr } = await run(["sh", "-c", `${outer} -- ${inner}`], { directory: folder });
   assertEquals(code, 0, stderr);
 });
 
-/** Private files in Deno's cache while `use` runs, readable to all, so that only what is shown counts. */
+/**
+ * Creates private files in Deno's cache while `use` runs. All users may read them, so that only their
+ * visibility in the sandbox matters.
+ */
 async function withSecrets(
   use: (cache: string, places: readonly string[]) => Promise<void>,
 ): Promise<void> {
@@ -110,53 +113,61 @@ async function withSecrets(
   }
 }
 
-attackTest("tokens", "what Deno keeps for other programs is not shown for it", async () => {
-  await withSecrets(async (cache, places) => {
-    await installed(async (line) => {
-      const script = [
-        ...places.map((place) => `cat ${place}/secret`),
-        `find ${cache} -name secret -path '*skep-attack*' 2>/dev/null | while read x; do cat "$x"; done`,
-        // Opened for writing, and nothing written.
-        `if (: >> ${tree}/cli/mod.ts); then echo written; fi`,
-        `skep run ${object} --duration 1 > /dev/null && echo ran`,
-      ].join("; ");
-      const { stdout, stderr } = await line(shellText(["sh", "-c", script]));
-      assert(!stdout.includes("honey"), `private files of Deno's cache were read: ${stdout}`);
-      assert(!stdout.includes("written"), "the command changed what it is made of");
-      assert(stdout.includes("ran"), `the command does not run: ${stdout}${stderr}`);
+attackTest(
+  "tokens",
+  "files that Deno keeps for other programs are not visible in the sandbox",
+  async () => {
+    await withSecrets(async (cache, places) => {
+      await installed(async (line) => {
+        const script = [
+          ...places.map((place) => `cat ${place}/secret`),
+          `find ${cache} -name secret -path '*skep-attack*' 2>/dev/null | while read x; do cat "$x"; done`,
+          // Opens for writing and writes nothing.
+          `if (: >> ${tree}/cli/mod.ts); then echo written; fi`,
+          `skep run ${object} --duration 1 > /dev/null && echo ran`,
+        ].join("; ");
+        const { stdout, stderr } = await line(shellText(["sh", "-c", script]));
+        assert(!stdout.includes("honey"), `private files of Deno's cache were read: ${stdout}`);
+        assert(!stdout.includes("written"), "the command could open its program files for writing");
+        assert(stdout.includes("ran"), `the command does not run: ${stdout}${stderr}`);
+      });
     });
-  });
-});
+  },
+);
 
-attackTest("tokens", "nor to a function that runs with a token", async () => {
-  await withSecrets(async (_, places) => {
-    await withFolder(async (scratch) => {
-      await Deno.writeTextFile(
-        `${scratch}/caller.ts`,
-        `import { withToken, Delegation } from ${JSON.stringify(`${tree}/token/mod.ts`)};
+attackTest(
+  "tokens",
+  "files that Deno keeps for other programs are not visible to withToken()",
+  async () => {
+    await withSecrets(async (_, places) => {
+      await withFolder(async (scratch) => {
+        await Deno.writeTextFile(
+          `${scratch}/caller.ts`,
+          `import { withToken, Delegation } from ${JSON.stringify(`${tree}/token/mod.ts`)};
          export const read = (paths) => paths.map((path) => {
            try { return Deno.readTextFileSync(path); } catch { return "closed"; }
          });
          if (import.meta.main) console.log(JSON.stringify(await withToken({
            delegation: Delegation.of({ commands: ["map_create"], maps: ["hash"] }),
            module: import.meta.url, function: "read", arguments: [Deno.args] })));`,
-      );
-      const { code, stdout, stderr } = await run([
-        ...[Deno.execPath(), "run", "-A", "--no-config", "--no-check", `${scratch}/caller.ts`],
-        ...places.map((place) => `${place}/secret`),
-      ], { directory: scratch });
-      assertEquals(code, 0, stderr);
-      assertEquals(JSON.parse(stdout), ["closed", "closed", "closed"]);
+        );
+        const { code, stdout, stderr } = await run([
+          ...[Deno.execPath(), "run", "-A", "--no-config", "--no-check", `${scratch}/caller.ts`],
+          ...places.map((place) => `${place}/secret`),
+        ], { directory: scratch });
+        assertEquals(code, 0, stderr);
+        assertEquals(JSON.parse(stdout), ["closed", "closed", "closed"]);
+      });
     });
-  });
-});
+  },
+);
 
-attackTest("tokens", "the text of the command's file shows it no folder of root's", async () => {
+attackTest("tokens", "the text of the command's file makes no folder of root visible", async () => {
   await withFolder(async (folder) => {
     const closed = `${folder}/closed`;
     await Deno.mkdir(closed, { mode: 0o700 });
     await Deno.writeTextFile(`${closed}/secret`, "honey", { mode: 0o600 });
-    // Beside the command's file, where `deno install` puts a folder, a link to what is closed.
+    // A link to a closed folder, at the place where `deno install` creates a folder beside the command's file.
     await Deno.symlink(closed, `${folder}/.tool`);
     const tool = `${folder}/tool`;
     const lines = [

@@ -1,5 +1,5 @@
 /**
- * The caller's session keyring, whose possession is enough to read what is in it.
+ * The caller's session keyring: a process that possesses it can read its keys.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { attackTest } from "./support/attack_test.ts";
 import { attack } from "./support/attacker.ts";
 import { copyAttackers, sandbox, withFolder } from "./support/sandbox.ts";
 
-/** Whether the kernel has keyrings. */
+/** Reason to skip when the kernel has no keyrings. */
 function keyrings(): string | undefined {
   try {
     Deno.readTextFileSync("/proc/keys");
@@ -21,17 +21,17 @@ function keyrings(): string | undefined {
 
 attackTest(
   "tokens",
-  "a command cannot read the caller's session keyring, nor add to it",
+  "a command can neither read the caller's session keyring nor add keys to it",
   async () => {
     await withFolder(async (folder) => {
       await copyAttackers(folder);
       const command = ["perl", "-I", folder, `${folder}/keyring.pl`, "inside"];
       const facts = await attack("keyring", ["outside", ...sandbox(command)]);
-      // Without the sandbox the same command reads it: the attack is one.
+      // Control: without the sandbox the same command reads the key.
       assertEquals(facts["control"], "found: honey");
       assertEquals(facts["inside"], "not found");
-      assertEquals(facts["added"], "not found", "what was added inside is in the caller's keyring");
-      assertEquals(facts["kept"], "found: honey", "the caller's keyring is no longer what it was");
+      assertEquals(facts["added"], "not found", "a key added inside is in the caller's keyring");
+      assertEquals(facts["kept"], "found: honey", "the caller's keyring changed");
     });
   },
   keyrings,

@@ -1,5 +1,5 @@
 /**
- * Two sandboxes at a time, and the other users of the machine: no uid is shared, nobody is reached.
+ * Simultaneous sandboxes and other users of the machine: they share no uid and cannot signal each other.
  *
  * @module
  */
@@ -15,7 +15,7 @@ interface Running {
   readonly uid: number;
 }
 
-/** A sandbox of the default user that sleeps. */
+/** Starts a sleeping sandbox with the default user. */
 async function start(): Promise<Running> {
   const text = `20.${Deno.pid}${crypto.getRandomValues(new Uint32Array(1))[0]}`;
   const [program = "", ...args] = sandbox(["sleep", text]);
@@ -45,24 +45,28 @@ async function end({ child }: Running): Promise<void> {
   await child.status;
 }
 
-attackTest("tokens", "a sandbox reaches no process of another, and none outside", async () => {
-  const one = await start();
-  try {
-    const pids = [one.pid, one.child.pid, Deno.pid];
-    const script = pids.map((pid) =>
-      `kill -0 ${pid} 2>/dev/null && echo signalled ${pid};` +
-      `grep -q honey /proc/${pid}/environ 2>/dev/null && echo read ${pid};` +
-      `test -e /proc/${pid}/ns/user && echo seen ${pid};`
-    ).join("") + "test -e /proc/self/stat && echo own; true";
-    const { code, stdout, stderr } = await run(sandbox(["sh", "-c", script]));
-    assertEquals(code, 0, stderr);
-    assertEquals(stdout, "own\n");
-  } finally {
-    await end(one);
-  }
-});
+attackTest(
+  "tokens",
+  "a sandbox cannot see or signal processes of another sandbox or outside",
+  async () => {
+    const one = await start();
+    try {
+      const pids = [one.pid, one.child.pid, Deno.pid];
+      const script = pids.map((pid) =>
+        `kill -0 ${pid} 2>/dev/null && echo signalled ${pid};` +
+        `grep -q honey /proc/${pid}/environ 2>/dev/null && echo read ${pid};` +
+        `test -e /proc/${pid}/ns/user && echo seen ${pid};`
+      ).join("") + "test -e /proc/self/stat && echo own; true";
+      const { code, stdout, stderr } = await run(sandbox(["sh", "-c", script]));
+      assertEquals(code, 0, stderr);
+      assertEquals(stdout, "own\n");
+    } finally {
+      await end(one);
+    }
+  },
+);
 
-attackTest("tokens", "two sandboxes have two uids, which nobody else has", async () => {
+attackTest("tokens", "two sandboxes have different uids, which no user has", async () => {
   const one = await start();
   try {
     const other = await start();

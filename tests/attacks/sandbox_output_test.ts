@@ -1,5 +1,5 @@
 /**
- * A command that writes more than a text can hold must not end who reads it.
+ * A command whose output exceeds the maximum string length must not end the caller.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { copyAttackers, sandbox, shellText, withFolder } from "./support/sandbox
 import { attack } from "./support/attacker.ts";
 import { run, tree } from "./support/under_test.ts";
 
-/** Runs a sandbox with piped output, and says what came of it in one line of JSON. */
+/** Runs a sandbox with piped output and prints the outcome as one line of JSON. */
 const caller = `
   const { runInSandbox, Delegation, SkepError } =
     await import(${JSON.stringify(`file://${tree}/mod.ts`)});
@@ -62,24 +62,27 @@ const writers = {
 for (const [which, script] of Object.entries(writers)) {
   attackTest(
     "tokens",
-    `600 MB in ${which} end in a typed error, with what came so far`,
+    `600 MB in ${which} end in a typed error with the output received so far`,
     async () => {
       const facts = await call(script);
       const seen = JSON.stringify(facts);
       assertEquals([facts["typed"], facts["intact"]], [true, true], seen);
-      assert(Number(facts["kept"]) > 1000, `what came so far is not in the error: ${seen}`);
+      assert(
+        Number(facts["kept"]) > 1000,
+        `the error does not hold the output received so far: ${seen}`,
+      );
       assert(Number(facts["peak"]) < 2e9, `it took ${facts["peak"]} bytes of memory`);
       assertEquals(facts["after"], "still here");
     },
   );
 }
 
-attackTest("tokens", "a megabyte of output is given as it is", async () => {
+attackTest("tokens", "a megabyte of output is returned unchanged", async () => {
   const facts = await call("head -c 1000000 /dev/zero");
   assertEquals([facts["length"], facts["after"]], [1_000_000, "still here"]);
 });
 
-/** Runs `use` with a command that gives its output's end to a process outside, which keeps it for 17 seconds. */
+/** Runs `use` with a command that passes its output descriptor to a process outside, which keeps it for 17 seconds. */
 async function withKeeper(use: (command: readonly string[]) => Promise<void>): Promise<void> {
   await withFolder(async (folder) => {
     await copyAttackers(folder);
@@ -93,22 +96,33 @@ async function withKeeper(use: (command: readonly string[]) => Promise<void>): P
     await use(["perl", `-I${folder}`, "-e", give, socket]);
     keeper.kill("SIGKILL");
     const { stdout } = await keeper.output();
-    assert(new TextDecoder().decode(stdout).includes("kept=yes"), "it was given nothing to keep");
+    assert(
+      new TextDecoder().decode(stdout).includes("kept=yes"),
+      "the process outside received no descriptor",
+    );
   });
 }
 
-attackTest("tokens", "who keeps the command's output open does not keep the caller", async () => {
-  await withKeeper(async (command) => {
-    const before = performance.now();
-    const facts = await call(shellText(command));
-    assertEquals([facts["length"], facts["after"]], [6, "still here"]);
-    assert(performance.now() - before < 12_000, "the caller waited for a process outside");
-  });
-});
+attackTest(
+  "tokens",
+  "a process that keeps the command's output open does not block the caller",
+  async () => {
+    await withKeeper(async (command) => {
+      const before = performance.now();
+      const facts = await call(shellText(command));
+      assertEquals([facts["length"], facts["after"]], [6, "still here"]);
+      assert(performance.now() - before < 12_000, "the caller waited for a process outside");
+    });
+  },
+);
 
-attackTest("tokens", "nor who keeps its terminal open", async () => {
-  await withKeeper(async (command) => {
-    const facts = await attack("terminal", [12, shellText(sandbox(command))]);
-    assertEquals(facts["ended"], "yes", facts["screen"] ?? "");
-  });
-});
+attackTest(
+  "tokens",
+  "a process that keeps the command's terminal open does not block the caller",
+  async () => {
+    await withKeeper(async (command) => {
+      const facts = await attack("terminal", [12, shellText(sandbox(command))]);
+      assertEquals(facts["ended"], "yes", facts["screen"] ?? "");
+    });
+  },
+);

@@ -1,6 +1,6 @@
 /**
- * Who owns the sandbox's user namespace: an unprivileged process outside, of the sandbox's uid, enters
- * it with all capabilities, or uses a token that has leaked with them.
+ * Owner of the sandbox's user namespace: an unprivileged process outside, with the uid of the sandbox,
+ * tries to enter it with all capabilities or to use a leaked token.
  *
  * @module
  */
@@ -25,7 +25,7 @@ interface Inside {
   readonly pids: readonly number[];
 }
 
-/** Runs `use` while a sandbox sleeps: its uid outside, and its processes. */
+/** Runs `use` while a sandbox sleeps; passes its uid outside and its processes. */
 async function whileItRuns(
   options: readonly string[],
   use: (inside: Inside) => Promise<void>,
@@ -43,7 +43,7 @@ async function whileItRuns(
     const pid = processesWith(`sleep\0${text}`).find((pid) => inside().includes(pid));
     const uid = uidOf(pid ?? 0);
     assert(uid > 0, `the command is uid ${uid} outside`);
-    // All of its namespace: an init that is not the command's, too.
+    // All processes of the namespace, including its init process.
     await use({ uid, pids: namesakes(pid ?? 0) });
   } finally {
     kill(child.pid, "SIGTERM");
@@ -66,7 +66,7 @@ function namespace(pid: number): string | undefined {
   }
 }
 
-/** The processes in the same user namespace. */
+/** Returns the processes in the same user namespace. */
 function namesakes(pid: number): number[] {
   const wanted = namespace(pid);
   return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name))
@@ -97,7 +97,7 @@ for (const [who, options] of Object.entries(users)) {
 
   attackTest(
     "tokens",
-    `a token that leaks from the sandbox of ${who} is of no use outside`,
+    `a token leaked from the sandbox of ${who} is unusable outside`,
     async () => {
       await withFolder(async (folder) => {
         await copyAttackers(folder);

@@ -1,5 +1,5 @@
 /**
- * What remains of a sandbox: processes that hop, that outlive `skep` killed, that are left half-made.
+ * Processes left by a sandbox: they fork repeatedly, or `skep` is killed while they run or start.
  *
  * @module
  */
@@ -9,17 +9,17 @@ import { attackTest } from "./support/attack_test.ts";
 import { copyAttackers, sandbox, withFolder } from "./support/sandbox.ts";
 import { kill, processesWith, run, sleep, until } from "./support/under_test.ts";
 
-/** A number of seconds that stands on no other command line. */
+/** Returns a number of seconds that occurs on no other command line. */
 function marker(): string {
   return `30.${Deno.pid}${crypto.getRandomValues(new Uint32Array(1))[0]}`;
 }
 
-/** Ends what an attack that succeeded has left. */
+/** Ends processes left by a successful attack. */
 function clear(text: string): void {
   for (const pid of processesWith(text)) kill(pid, "SIGKILL");
 }
 
-/** Starts a sandbox whose output nobody reads. */
+/** Starts a sandbox with discarded output. */
 function start(command: readonly string[]): Deno.ChildProcess {
   const [program = "", ...args] = sandbox(command);
   return new Deno.Command(program, {
@@ -30,36 +30,40 @@ function start(command: readonly string[]): Deno.ChildProcess {
   }).spawn();
 }
 
-attackTest("tokens", "processes that hop from pid to pid do not outlive the sandbox", async () => {
-  await withFolder(async (folder) => {
-    await copyAttackers(folder);
-    const file = `${folder}/beat`;
-    await Deno.writeTextFile(file, "");
-    await Deno.chmod(file, 0o666);
-    const started = performance.now();
-    const { code, stderr } = await run(
-      sandbox(["perl", `${folder}/hop.pl`, file, "12", "8"]),
-      { seconds: 18 },
-    );
-    assertEquals(code, 0, stderr);
-    // They go on for 12 seconds if nobody ends them: that skep has not waited for that.
-    assert(performance.now() - started < 6000, "skep could not end them");
-    const written = await Deno.readTextFile(file);
-    assert(/\d/.test(written), "they did not hop at all");
-    // Whoever still writes is alive.
-    await Deno.writeTextFile(file, "");
-    await sleep(300);
-    const after = await Deno.readTextFile(file);
-    try {
-      assertEquals(after, "", `a process of the sandbox is still there: ${after}`);
-    } finally {
-      // They end by themselves.
-      if (after !== "") await sleep(5000);
-    }
-  });
-});
+attackTest(
+  "tokens",
+  "processes that fork repeatedly to change their pid do not outlive the sandbox",
+  async () => {
+    await withFolder(async (folder) => {
+      await copyAttackers(folder);
+      const file = `${folder}/beat`;
+      await Deno.writeTextFile(file, "");
+      await Deno.chmod(file, 0o666);
+      const started = performance.now();
+      const { code, stderr } = await run(
+        sandbox(["perl", `${folder}/hop.pl`, file, "12", "8"]),
+        { seconds: 18 },
+      );
+      assertEquals(code, 0, stderr);
+      // They run for 12 seconds unless ended, so a shorter time shows that skep ended them.
+      assert(performance.now() - started < 6000, "skep could not end them");
+      const written = await Deno.readTextFile(file);
+      assert(/\d/.test(written), "they did not fork");
+      // A process that still writes has survived.
+      await Deno.writeTextFile(file, "");
+      await sleep(300);
+      const after = await Deno.readTextFile(file);
+      try {
+        assertEquals(after, "", `a process of the sandbox survived: ${after}`);
+      } finally {
+        // The processes end by themselves after this time.
+        if (after !== "") await sleep(5000);
+      }
+    });
+  },
+);
 
-attackTest("tokens", "what the command has left running ends with it", async () => {
+attackTest("tokens", "processes that the command leaves running end with it", async () => {
   const text = marker();
   const script =
     `(setsid sleep ${text} &); (unshare -U sleep ${text} &); (unshare -Upf sleep ${text} &); true`;
@@ -72,7 +76,7 @@ attackTest("tokens", "what the command has left running ends with it", async () 
   }
 });
 
-attackTest("tokens", "with skep killed, the command and what it has started end", async () => {
+attackTest("tokens", "the command and its descendants end when skep is killed", async () => {
   const text = marker();
   const script = `(setsid sleep ${text} &); (setsid sh -c 'sleep ${text} & wait' &); sleep ${text}`;
   const child = start(["sh", "-c", script]);
@@ -82,16 +86,16 @@ attackTest("tokens", "with skep killed, the command and what it has started end"
     kill(child.pid, "SIGKILL");
     await child.status;
     await until(() => processesWith(text).length === 0, 3);
-    assertEquals(processesWith(text), [], "processes of the sandbox have outlived skep");
+    assertEquals(processesWith(text), [], "processes of the sandbox outlived skep");
   } finally {
     kill(child.pid, "SIGKILL");
     clear(text);
   }
 });
 
-attackTest("tokens", "with skep killed at any time of the start, no command is left", async () => {
+attackTest("tokens", "no command survives when skep is killed while it starts", async () => {
   const text = marker();
-  // How long it takes here until the command runs.
+  // Measure the time until the command runs.
   const measured = performance.now();
   const whole = start(["sh", "-c", `sleep ${text}`]);
   const runs = (): boolean => processesWith(`sleep\0${text}`).length > 0;
@@ -103,7 +107,7 @@ attackTest("tokens", "with skep killed at any time of the start, no command is l
     await whole.status;
     for (let count = 0; performance.now() - measured < 14_000 && count < 60; count++) {
       const child = start(["sh", "-c", `sleep ${text}`]);
-      // Mostly near the end, where the child is made.
+      // Prefer times near the end, when the child is created.
       await sleep(takes * (0.6 + 0.45 * Math.random()));
       kill(child.pid, "SIGKILL");
       await child.status;
@@ -112,7 +116,7 @@ attackTest("tokens", "with skep killed at any time of the start, no command is l
       left.push(...remaining);
       for (const pid of remaining) kill(pid, "SIGKILL");
     }
-    assertEquals(left, [], "a command is left whose skep was killed while it started");
+    assertEquals(left, [], "a command survived a skep that was killed while it started");
   } finally {
     kill(whole.pid, "SIGKILL");
     clear(text);

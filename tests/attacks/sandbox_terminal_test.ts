@@ -1,5 +1,5 @@
 /**
- * The caller's terminal: a command in the sandbox types into root's shell (TIOCSTI).
+ * The caller's terminal: a command in the sandbox injects input into root's shell (ioctl TIOCSTI).
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { attackTest } from "./support/attack_test.ts";
 import { sandbox, shellText, withFolder } from "./support/sandbox.ts";
 import { sleep } from "./support/under_test.ts";
 
-/** Types its argument into a terminal, by whichever descriptor or file lets it. */
+/** Injects its argument into a terminal through any descriptor or file that permits it. */
 const typist = String.raw`
   my ($text, @places) = @ARGV;
   my $sent = 0;
@@ -31,7 +31,7 @@ const places: { readonly [how: string]: readonly string[] } = {
   "/dev/tty": ["/dev/tty"],
 };
 
-/** Whether the kernel lets a terminal's own session type into it at all. */
+/** Reason to skip when the kernel refuses TIOCSTI (sysctl dev.tty.legacy_tiocsti). */
 function legacy(): string | undefined {
   try {
     const text = Deno.readTextFileSync("/proc/sys/dev/tty/legacy_tiocsti").trim();
@@ -55,20 +55,25 @@ for (const [how, names] of Object.entries(places)) {
   }, legacy);
 }
 
-attackTest("tokens", "nor from a second session that takes the terminal for its own", async () => {
-  await withFolder(async (folder) => {
-    const mark = `${folder}/typed`;
-    const script = `use POSIX (); exit if fork; POSIX::setsid(); ${typist} sleep 1;`;
-    const command = ["perl", "-e", script, `\n: > ${mark}\n`, "0", "1", "2", "/dev/tty"];
-    const facts = await attack("terminal", [12, shellText(sandbox(command))]);
-    assertEquals(facts["ended"], "yes", facts["screen"] ?? "");
-    await sleep(1200);
-    const left = [...Deno.readDirSync(folder)].map(({ name }) => name);
-    assertEquals(left, [], `root's shell ran what the command typed: ${facts["screen"]}`);
-  }, 0o700);
-}, legacy);
+attackTest(
+  "tokens",
+  "a command cannot type into the caller's shell from a second session that acquires the terminal",
+  async () => {
+    await withFolder(async (folder) => {
+      const mark = `${folder}/typed`;
+      const script = `use POSIX (); exit if fork; POSIX::setsid(); ${typist} sleep 1;`;
+      const command = ["perl", "-e", script, `\n: > ${mark}\n`, "0", "1", "2", "/dev/tty"];
+      const facts = await attack("terminal", [12, shellText(sandbox(command))]);
+      assertEquals(facts["ended"], "yes", facts["screen"] ?? "");
+      await sleep(1200);
+      const left = [...Deno.readDirSync(folder)].map(({ name }) => name);
+      assertEquals(left, [], `root's shell ran what the command typed: ${facts["screen"]}`);
+    }, 0o700);
+  },
+  legacy,
+);
 
-attackTest("tokens", "a command at a terminal still has one, and reads what is typed", async () => {
+attackTest("tokens", "a command at a terminal has a terminal and reads typed input", async () => {
   const script = 'test -t 0 && test -t 1 && echo re""ady && read x && echo "got <$x>"';
   const line = shellText(sandbox(["sh", "-c", script]));
   const facts = await attack("terminal", [12, line, "honey\n", "ready"]);
@@ -78,11 +83,11 @@ attackTest("tokens", "a command at a terminal still has one, and reads what is t
 
 attackTest(
   "tokens",
-  "a command at a terminal is ended by Ctrl-C, and the shell goes on",
+  "Ctrl-C ends a command at a terminal, and the shell continues",
   async () => {
     const line = shellText(sandbox(["sh", "-c", 'echo re""ady; exec sleep 30']));
     const started = performance.now();
-    // The shell's own list of commands is ended by it too: the next line shows that it is there.
+    // Ctrl-C also ends the shell's current command list; the next line shows that the shell continues.
     const facts = await attack("terminal", [8, `${line} || true`, "\x03", "ready"]);
     assertStringIncludes(facts["screen"] ?? "", "ready");
     assert(performance.now() - started < 15_000);

@@ -1,5 +1,5 @@
 /**
- * bpf(2) denied by a seccomp filter, as containers' profiles have it: told as that, and as nothing else.
+ * bpf(2) denied by a seccomp filter, as in containers' profiles: the error names seccomp and no other cause.
  *
  * @module
  */
@@ -13,28 +13,32 @@ const errnos = { EPERM: 1, ENOSYS: 38 };
 const hello = `${tree}/examples/hello/hello.bpf.o`;
 const here = new URL("support/", import.meta.url).pathname;
 
-/** A command under a filter that answers bpf(2) with this errno. */
+/** Command line that runs under a filter which fails bpf(2) with this errno. */
 function filtered(errno: number, command: readonly string[], folder: string = here): string[] {
   return ["perl", "-I", folder, `${folder}/seccomp.pl`, String(errno), ...command];
 }
 
 for (const [name, errno] of Object.entries(errnos)) {
-  attackTest("tokens", `root whose bpf(2) seccomp answers with ${name} is told so`, async () => {
-    const command = [...skep, "run", hello, "--duration", "100ms"];
-    const without = await run(command);
-    assertEquals(without.code, 0, without.stderr);
-    const { code, stderr } = await run(filtered(errno, command));
-    assert(code !== 0, "it ran");
-    assert(/seccomp/.test(stderr), `the refusal does not say it: ${stderr}`);
-    assert(
-      !/older|too old|Linux \d+\.\d+ or/.test(stderr),
-      `it blames the kernel's age: ${stderr}`,
-    );
-  });
+  attackTest(
+    "tokens",
+    `the error for root names seccomp when a filter fails bpf(2) with ${name}`,
+    async () => {
+      const command = [...skep, "run", hello, "--duration", "100ms"];
+      const without = await run(command);
+      assertEquals(without.code, 0, without.stderr);
+      const { code, stderr } = await run(filtered(errno, command));
+      assert(code !== 0, "it ran");
+      assert(/seccomp/.test(stderr), `the refusal does not say it: ${stderr}`);
+      assert(
+        !/older|too old|Linux \d+\.\d+ or/.test(stderr),
+        `it blames the kernel's age: ${stderr}`,
+      );
+    },
+  );
 
   attackTest(
     "tokens",
-    `the doctor finds a seccomp filter that answers bpf(2) with ${name}`,
+    `the doctor finds a seccomp filter that fails bpf(2) with ${name}`,
     async () => {
       const { stdout, stderr } = await run(filtered(errno, [...skep, "doctor"]));
       const lines = stdout.split("\n").filter((line) => /seccomp/.test(line));
@@ -52,7 +56,7 @@ for (const [name, errno] of Object.entries(errnos)) {
 
   attackTest(
     "tokens",
-    `a holder of a token whose bpf(2) seccomp answers with ${name} is told so`,
+    `the error for a token's holder names seccomp when a filter fails bpf(2) with ${name}`,
     async () => {
       await withFolder(async (folder) => {
         await copyAttackers(folder);

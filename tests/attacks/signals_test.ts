@@ -1,5 +1,5 @@
-// The verifier gives up with EAGAIN when a signal waits for its thread: a profiler's timer must not keep programs
-// from loading.
+// The verifier returns EAGAIN when a signal is pending for the thread. Programs must load despite the timer
+// signals of a profiler.
 
 import { assertEquals } from "@std/assert";
 import { testWith } from "../support/needs.ts";

@@ -1,5 +1,5 @@
-// A map is disposed of while something made of it lives: an iterator, a batch, a reader. The descriptor's
-// number goes to the next map. Whoever kept the number then reads that map into room that is too small.
+// A map is disposed while an iterator, a batch or a reader of it is in use, and its descriptor number is
+// reused for another map. A stale descriptor number would read that map into a buffer that is too small.
 
 import { assertEquals } from "@std/assert";
 import { testWith } from "../support/needs.ts";
