@@ -1,7 +1,7 @@
-# What the attackers share: raw system calls, namespaces, and the broker's socket.
+# Shared code of the attackers: raw system calls, namespaces, and the client of the broker's socket.
 #
-# perl-base is on every Debian (Essential), so that attackers need no compiler and no package. Only what
-# perl-base has is used: no syscall.ph, no Time::HiRes, no JSON. An attacker prints `name=value` lines.
+# perl-base is Essential in Debian, so attackers need no compiler and no further package. It contains
+# neither syscall.ph nor Time::HiRes nor JSON. An attacker prints `name=value` lines.
 package Attack;
 use strict;
 use warnings;
@@ -41,7 +41,7 @@ our $machine = (POSIX::uname())[4];
 my $numbers = $all{$machine} or die "no system call numbers for $machine\n";
 $| = 1;
 
-# A system call: its result, or minus the errno. Texts are passed by address.
+# Makes a system call: returns its result or the negated errno. Strings are passed by address.
 sub sys {
   my $name = shift;
   my $number = $numbers->{$name} // die "no number of $name\n";
@@ -55,7 +55,7 @@ my %names = (1 => 'EPERM', 2 => 'ENOENT', 3 => 'ESRCH', 4 => 'EINTR', 5 => 'EIO'
   32 => 'EPIPE', 38 => 'ENOSYS', 95 => 'EOPNOTSUPP', 104 => 'ECONNRESET', 111 => 'ECONNREFUSED',
   126 => 'ENOKEY');
 
-# `ok` for a result, the errno's name for minus one.
+# Returns `ok` for a result, the errno's name for a negated errno.
 sub errno_name {
   my ($result) = @_;
   return $result >= 0 ? 'ok' : $names{-$result} // "errno " . -$result;
@@ -69,7 +69,7 @@ sub say_value {
 
 sub nap { select(undef, undef, undef, $_[0]) }
 
-# Seconds of the monotonic clock.
+# Returns the monotonic clock in seconds.
 sub now {
   my $time = "\0" x 16;
   sys('clock_gettime', 1, $time);
@@ -91,7 +91,7 @@ sub read_file {
   return scalar <$file>;
 }
 
-# The pid that was given last, by the machine's own account: anybody may read it.
+# Returns the last allocated pid from /proc/loadavg, which all users may read.
 my $loadavg;
 sub last_pid {
   open $loadavg, '<', '/proc/loadavg' or die unless $loadavg;
@@ -100,7 +100,7 @@ sub last_pid {
   return (split ' ', $text)[4] + 0;
 }
 
-# Until the condition holds, at most so many seconds: whether it did.
+# Waits until the condition holds, at most the given seconds; returns whether it held.
 sub wait_for {
   my ($seconds, $condition) = @_;
   my $end = now() + $seconds;
@@ -108,21 +108,21 @@ sub wait_for {
   return 1;
 }
 
-# Reads a line of standard input: the test's signal to go on.
+# Reads a line of standard input, by which the test lets the attacker continue.
 sub signal_line { return scalar <STDIN> }
 
-# Takes on a uid and its gid, without other groups. Dumpable, so that its own /proc files are its own.
+# Changes to a uid and gid without supplementary groups. PR_SET_DUMPABLE keeps its /proc files owned by the uid.
 sub become {
   my ($uid) = @_;
   sys('setgroups', 0, 0);
   my $result = sys('setresgid', $uid, $uid, $uid) || sys('setresuid', $uid, $uid, $uid);
   die "setresuid: $result\n" if $result < 0;
   sys('prctl', PR_SET_DUMPABLE, 1, 0, 0, 0);
-  # Nothing of it outlives who started it. A change of credentials clears this.
+  # The process ends with its parent. A change of credentials clears PR_SET_PDEATHSIG.
   sys('prctl', 1, 9, 0, 0, 0);
 }
 
-# As an ordinary user does it: namespaces of its own, root inside.
+# Creates namespaces as an ordinary user does, mapped to root inside.
 sub own_namespace {
   my ($uid, $flags) = @_;
   my $result = sys('unshare', NEWUSER);
@@ -136,8 +136,8 @@ sub own_namespace {
   die 'unshare: ' . errno_name($result) . "\n" if $result < 0;
 }
 
-# As rootful containers have it: a namespace whose maps root writes, with root inside mapped to another uid.
-# It belongs to who makes it: kuid 0, or the given uid.
+# Creates a namespace like a rootful container: root writes its maps and maps root inside to another uid.
+# Its owner is its creator: kuid 0, or the given uid.
 sub mapped_namespace {
   my ($base, $count, $flags, $owner) = @_;
   my $self = $$;
@@ -173,7 +173,7 @@ sub send_request {
   return defined send $socket, $text, MSG_NOSIGNAL;
 }
 
-# A message and its first descriptor, after at most so many seconds.
+# Receives a message and its first descriptor, waiting at most the given seconds.
 sub receive {
   my ($socket, $seconds) = @_;
   my $bits = '';
@@ -190,7 +190,7 @@ sub receive {
   return (substr($data, 0, $count), $fd);
 }
 
-# One request: the answer's text, and the token's descriptor or -1.
+# Sends one request; returns the answer's text and the token's descriptor or -1.
 sub ask {
   my ($path, $request, $seconds) = @_;
   my $socket = connect_to($path) or return ('connect: ' . errno_name(-($! + 0)), -1);
@@ -220,7 +220,7 @@ sub bpf {
   return sys('bpf', $command, $attributes, length $attributes);
 }
 
-# BPF_MAP_CREATE of a hash, with a token when one is given.
+# BPF_MAP_CREATE of a hash map, with an optional token.
 sub map_create {
   my ($token, $type) = @_;
   my $attributes = "\0" x 160;
@@ -229,13 +229,13 @@ sub map_create {
   return bpf(0, $attributes);
 }
 
-# One instruction: code, destination, source, offset, immediate.
+# Encodes one instruction: code, destination, source, offset, immediate.
 sub insn {
   my ($code, $destination, $source, $offset, $immediate) = @_;
   return pack 'CCsl', $code, $destination | $source << 4, $offset, $immediate;
 }
 
-# BPF_PROG_LOAD with a token when one is given: the descriptor or minus the errno, and the verifier's log.
+# BPF_PROG_LOAD with an optional token: returns the descriptor or the negated errno, and the verifier's log.
 sub program_load {
   my ($token, $type, $attach_type, $instructions, $with_log, $attach_id) = @_;
   my $license = "GPL\0";
@@ -252,7 +252,7 @@ sub program_load {
   return ($result, $log);
 }
 
-# BPF_PROG_TEST_RUN with a small packet: the program's answer, or minus the errno.
+# BPF_PROG_TEST_RUN with a small packet: returns the program's return value or the negated errno.
 sub test_run {
   my ($program) = @_;
   my $data = "\0" x 64;

@@ -1,5 +1,5 @@
 /**
- * Attaches an XDP program to `lo` and keeps it, as a service does: run by a worker, or by `deno run --watch`.
+ * Attaches an XDP program to `lo` and keeps it attached, as a service does. Runs in a worker or with `deno run --watch`.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Attaches as `attaches.ts` does, and closes its own worker.
+ * Attaches like `attaches.ts`, then closes its worker.
  *
  * @module
  */

@@ -1,15 +1,15 @@
 /**
- * Registers attack tests: run where they can be, else skipped with the reason in the name.
+ * Registers attack tests. A test whose requirements are missing is skipped, with the reason in its name.
  *
  * @module
  */
 
 import { missing } from "../../support/needs.ts";
 
-/** What an attack needs. */
+/** Requirement of an attack. */
 export type AttackNeed = "tokens" | "broker";
 
-/** Why an attack cannot run here, or `undefined` when it can. */
+/** Returns the reason why an attack cannot run here, or `undefined` when it can. */
 export function missingFor(need: AttackNeed): string | undefined {
   const [major = 0, minor = 0] = Deno.osRelease().split(".").map(Number);
   const old = need === "broker" && (major < 6 || (major === 6 && minor < 11));
@@ -18,7 +18,7 @@ export function missingFor(need: AttackNeed): string | undefined {
     (["/usr/bin/perl", "/bin/perl"].some(exists) ? undefined : "needs perl, as Debian's perl-base");
 }
 
-/** An attack that is run where what it needs is there; `also` may name a further reason to skip it. */
+/** Registers an attack test that runs when its requirement is met; `also` is a further reason to skip it. */
 export function attackTest(
   need: AttackNeed,
   name: string,

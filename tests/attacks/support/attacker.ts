@@ -1,5 +1,5 @@
 /**
- * Attackers: perl scripts of this folder, in processes of their own.
+ * Runs the attackers, perl scripts of this folder, as child processes.
  *
  * @module
  */
@@ -9,10 +9,10 @@ import { kill, patience, until } from "./under_test.ts";
 
 const folder = new URL(".", import.meta.url).pathname;
 
-/** What an attacker has printed as `name=value` lines; of a name that comes again, the last. */
+/** Values that an attacker printed as `name=value` lines; the last one for a repeated name. */
 export type Facts = { readonly [name: string]: string };
 
-/** An attacker that runs. Disposing of it kills it. */
+/** A running attacker. Disposing kills it. */
 export class Attacker implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #facts: { [name: string]: string } = {};
@@ -51,17 +51,17 @@ export class Attacker implements AsyncDisposable {
     }
   }
 
-  /** Its pid. */
+  /** Process id of the attacker. */
   get pid(): number {
     return this.#child.pid;
   }
 
-  /** What it has said by now. */
+  /** Values printed so far. */
   get facts(): Facts {
     return this.#facts;
   }
 
-  /** Waits until it has said something of this name; fails after so many seconds. */
+  /** Waits until the attacker prints a value of this name; throws after the given seconds. */
   async said(name: string, seconds: number = 10): Promise<string> {
     await until(() => this.#facts[name] !== undefined, seconds);
     const value = this.#facts[name];
@@ -69,12 +69,12 @@ export class Attacker implements AsyncDisposable {
     return value;
   }
 
-  /** Lets it go on, when it waits for a line. */
+  /** Writes a line, for which the attacker waits to continue. */
   async goOn(): Promise<void> {
     await this.#writer.write(new TextEncoder().encode("\n")).catch(() => {});
   }
 
-  /** Waits for its end; fails when it ended of an error, or takes longer. */
+  /** Waits for the attacker to exit; throws on a failure status or a timeout. */
   async ended(seconds: number = 18): Promise<Facts> {
     const timer = setTimeout(() => kill(this.#child.pid, "SIGKILL"), seconds * patience * 1000);
     const { success, code } = await this.#child.status;
@@ -91,7 +91,7 @@ export class Attacker implements AsyncDisposable {
     await this.#readAll();
   }
 
-  /** Waits for its last words, but not long: what it left running may hold the pipes. */
+  /** Waits briefly for the last output: processes that the attacker left running may hold the pipes open. */
   async #readAll(): Promise<void> {
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, 1000);
@@ -100,7 +100,7 @@ export class Attacker implements AsyncDisposable {
   }
 }
 
-/** Runs an attacker to its end: what it said. */
+/** Runs an attacker until it exits and returns the values that it printed. */
 export async function attack(
   script: string,
   args: readonly (string | number)[],

@@ -1,5 +1,5 @@
 /**
- * A broker that is attacked: `skep broker` in a process of its own, as users start it.
+ * The attacked broker: `skep broker` as a child process, as users start it.
  *
  * @module
  */
@@ -10,32 +10,32 @@ import { Attacker, type Facts } from "./attacker.ts";
 import { type Limits, policyText, type Rule } from "./policy.ts";
 import { kill, patience, readText, skep, sleep, until } from "./under_test.ts";
 
-/** A line of the audit. */
+/** One line of the audit log. */
 export type AuditLine = { readonly [key: string]: JsonValue };
 
-/** How a broker is started. */
+/** Options to start a broker. */
 export interface BrokerOptions {
-  /** Its rules. */
+  /** Rules of the policy. */
   readonly rules: readonly Rule[];
-  /** Its bounds. */
+  /** Limits of the policy. */
   readonly limits?: Limits | undefined;
-  /** What the program is run by, `sh -c …` for example. */
+  /** Command that runs the broker's command line, for example `sh -c …`. */
   readonly wrapper?: readonly string[] | undefined;
-  /** A folder that exists, for its socket and policy; default one of its own. */
+  /** Existing folder for the socket and the policy; a new temporary folder when absent. */
   readonly folder?: string | undefined;
 }
 
-/** A broker that runs. */
+/** A running broker. */
 export class Broker implements AsyncDisposable {
-  /** Its folder, which everybody may enter. */
+  /** Folder of the broker, which all users may enter. */
   readonly folder: string;
-  /** Its socket. */
+  /** Path of the socket. */
   readonly socket: string;
-  /** What it wrote to its audit. */
+  /** Audit records written so far. */
   readonly audit: AuditLine[] = [];
-  /** Bytes of its audit. */
+  /** Size of the audit log in bytes. */
   auditBytes = 0;
-  /** What it wrote to standard error. */
+  /** Text written to standard error. */
   errors = "";
   readonly #child: Deno.ChildProcess;
   readonly #ownsFolder: boolean;
@@ -66,7 +66,7 @@ export class Broker implements AsyncDisposable {
     this.#child.status.then((status) => this.#ended = status);
   }
 
-  /** Starts one and waits until it can be asked. */
+  /** Starts a broker and waits until it accepts requests. */
   static async start(options: BrokerOptions): Promise<Broker> {
     const folder = options.folder ?? await Deno.makeTempDir({ prefix: "skep-attack-" });
     await Deno.chmod(folder, 0o755);
@@ -103,38 +103,38 @@ export class Broker implements AsyncDisposable {
     }
   }
 
-  /** Its pid. */
+  /** Process id of the broker. */
   get pid(): number {
     return this.#child.pid;
   }
 
-  /** Whether it runs. */
+  /** Whether the broker is running. */
   get alive(): boolean {
     return this.#ended === undefined;
   }
 
-  /** Nobody reads its audit from here on. */
+  /** Closes the reading end of the audit log. */
   async breakAudit(): Promise<void> {
     await this.#audit.cancel();
   }
 
-  /** Nobody reads its audit until {@linkcode resumeAudit}: a pipe holds 64 KiB. */
+  /** Stops reading the audit log until {@linkcode resumeAudit}; the pipe holds 64 KiB. */
   pauseAudit(): void {
     this.#resume = Promise.withResolvers();
   }
 
-  /** Its audit is read again. */
+  /** Resumes reading the audit log. */
   resumeAudit(): void {
     this.#resume?.resolve();
     this.#resume = undefined;
   }
 
-  /** How many tokens it has recorded as given. */
+  /** Number of grants in the audit log. */
   get granted(): number {
     return this.audit.filter(({ event }) => event === "granted").length;
   }
 
-  /** The processes that it consists of: it, and those below it. */
+  /** Returns the pids of the broker and its descendants. */
   pids(): number[] {
     const found = [this.pid];
     for (let index = 0; index < found.length; index++) {
@@ -146,7 +146,7 @@ export class Broker implements AsyncDisposable {
     return found;
   }
 
-  /** What its descriptors lead to. Only the links' texts are read: no descriptor is opened. */
+  /** Returns the targets of the broker's descriptors. Reads only the links in /proc and opens no descriptor. */
   descriptors(): string[] {
     return this.pids().flatMap((pid) =>
       names(`/proc/${pid}/fd`).flatMap((fd) => {
@@ -159,13 +159,13 @@ export class Broker implements AsyncDisposable {
     );
   }
 
-  /** Waits until it has no more descriptors than before: how many more it has after so many seconds. */
+  /** Waits until the broker has no more descriptors than before; returns the surplus after the given seconds. */
   async descriptorsOver(before: number, seconds: number = 3): Promise<number> {
     await until(() => this.descriptors().length <= before, seconds);
     return Math.max(0, this.descriptors().length - before);
   }
 
-  /** Asks it to end, and waits so many seconds: whether it did, by itself. */
+  /** Sends SIGTERM and waits the given seconds; returns whether the broker exited by itself. */
   async end(seconds: number = 5): Promise<boolean> {
     kill(this.pid, "SIGTERM");
     return await until(() => this.#ended !== undefined, seconds);
@@ -194,19 +194,19 @@ function names(folder: string): string[] {
   }
 }
 
-/** How an honest client is. */
+/** Options of an honest client. */
 export interface HonestOptions {
-  /** Its uid, which owns its user namespace. */
+  /** Uid of the client, which owns its user namespace. */
   readonly uid: number;
-  /** Its request. */
+  /** Request to send. */
   readonly request: string;
-  /** Seconds that it waits for the answer. @default {5} */
+  /** Timeout for the answer in seconds. @default {5} */
   readonly seconds?: number | undefined;
 }
 
 /**
- * An honest client: an ordinary user in a user and network namespace of its own asks once. `answer` is
- * the broker's text, `token` whether one came, `map` what making a hash with it came to.
+ * Sends one request as an honest client: an ordinary user in a new user and network namespace. `answer` is
+ * the broker's text, `token` whether a token arrived, `map` the result of creating a hash map with it.
  */
 export async function askHonestly(broker: Broker, options: HonestOptions): Promise<Facts> {
   const { uid, request, seconds = 5 } = options;
@@ -214,7 +214,7 @@ export async function askHonestly(broker: Broker, options: HonestOptions): Promi
   return await client.ended(seconds + 5);
 }
 
-/** Asks honestly, and fails when the broker does not give a token that works. */
+/** Sends an honest request and throws unless the broker issues a working token. */
 export async function expectService(
   broker: Broker,
   options: HonestOptions,

@@ -1,4 +1,4 @@
-# In the sandbox: which capabilities it has, and tries to get more of them back: capabilities.pl
+# In the sandbox: prints its capabilities and tries to regain others: capabilities.pl
 use strict;
 use warnings;
 use Attack;
@@ -8,7 +8,7 @@ my $status = read_file('/proc/self/status');
 say_value($1, $2) while $status =~ /^(Cap\w+|NoNewPrivs):\s*(\w+)$/mg;
 my $mine = readlink '/proc/self/ns/user';
 
-# Others of the namespace: who has more and can be traced would lend it.
+# Other processes of the namespace: a traceable one with more capabilities would give access to them.
 my @traced;
 for my $path (glob '/proc/[0-9]*') {
   my ($pid) = $path =~ /(\d+)$/;
@@ -19,7 +19,7 @@ for my $path (glob '/proc/[0-9]*') {
 }
 say_value('traced', "@traced");
 
-# A namespace within gives all capabilities, but only there: back again there must be none.
+# A nested user namespace gives all capabilities inside it only; setns(2) back must not keep them.
 sysopen my $above, '/proc/self/ns/user', O_RDONLY or die;
 my $child = fork // die;
 if ($child == 0) {
@@ -28,5 +28,5 @@ if ($child == 0) {
   POSIX::_exit(0);
 }
 waitpid $child, 0;
-# A set-user-id program of root's would be root inside.
+# A set-user-ID program owned by root would run as root inside.
 say_value('again', `grep CapEff /proc/self/status` =~ /(\w+)$/ ? $1 : '?');

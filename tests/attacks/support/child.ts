@@ -1,38 +1,38 @@
 /**
- * Attacks that can end a process run in one of their own.
+ * Runs attacks that can end their process as child processes.
  *
  * @module
  */
 
 const root = new URL("../../../", import.meta.url);
 
-/** How a child process ended. */
+/** Result of a child process. */
 export interface Ended {
-  /** Its exit status; 128 and the number of the signal where a signal ended it. */
+  /** Exit status; 128 plus the signal number when a signal ended it. */
   readonly code: number;
-  /** The signal that ended it. */
+  /** Signal that ended it. */
   readonly signal: Deno.Signal | null;
-  /** What it printed. */
+  /** Text of its standard output. */
   readonly out: string;
-  /** What it printed on its standard error. */
+  /** Text of its standard error. */
   readonly error: string;
 }
 
-/** How a child runs. */
+/** Options of a child process. */
 export interface ChildOptions {
-  /** What the script gets. */
+  /** Arguments of the script. */
   readonly args?: readonly string[] | undefined;
-  /** Milliseconds after which it is killed. */
+  /** Timeout in milliseconds, after which it is killed. */
   readonly timeout?: number | undefined;
-  /** Where it runs. */
+  /** Working directory. */
   readonly cwd?: string | undefined;
-  /** Variables besides this process's. */
+  /** Environment variables in addition to this process's. */
   readonly env?: { readonly [name: string]: string } | undefined;
-  /** A command that starts it in namespaces of its own: {@linkcode ALONE}. */
+  /** Command that starts it in new namespaces: {@linkcode ALONE}. */
   readonly through?: readonly string[] | undefined;
 }
 
-/** Network, mounts and process ids of its own; what it attaches or mounts ends with it. */
+/** Creates network, mount and pid namespaces; attachments and mounts end with the child. */
 export const ALONE: readonly string[] = [
   "unshare",
   "--net",
@@ -73,7 +73,7 @@ export async function runSkep(
 export async function runDeno(args: readonly string[], options: ChildOptions = {}): Promise<Ended> {
   const { timeout = 30_000, cwd, env = {}, through = [] } = options;
   const [command = "", ...rest] = [...through, Deno.execPath(), ...args];
-  // What it makes and leaves goes with it.
+  // Files that the child leaves are removed with its folder.
   const scratch = await Deno.makeTempDir();
   const described: Deno.CommandOptions = {
     args: rest,
@@ -95,7 +95,7 @@ export async function runDeno(args: readonly string[], options: ChildOptions = {
   }
 }
 
-/** Whether a child was ended by a signal; a shell or `unshare` in between says 128 and its number. */
+/** Returns whether a signal ended the child; a shell or `unshare` reports it as 128 plus its number. */
 export function died(ended: Ended): boolean {
   return ended.signal !== null || ended.code > 128;
 }

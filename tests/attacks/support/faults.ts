@@ -1,6 +1,6 @@
 /**
- * Ordinary calls that ended the process by SIGSEGV or SIGBUS, or wrote where they had no business, one for
- * each child: `faults.ts NAME`.
+ * Ordinary calls that ended the process by SIGSEGV or SIGBUS or wrote to unrelated memory. Each child runs
+ * one of them: `faults.ts NAME`.
  *
  * @module
  */
@@ -20,7 +20,7 @@ function fixture(name: string): string {
   return new URL(`../../fixtures/${name}.bpf.o`, import.meta.url).pathname;
 }
 
-/** Writes to every page of a view, as an ordinary user of it might; being refused is right. */
+/** Writes to every page of a view, as its user might. A refusal is correct. */
 function scribble(view: DataView): void {
   for (let at = 0; at < view.byteLength; at += 512) {
     view.setUint8(at, view.getUint8(at) ^ 0xff);
@@ -35,7 +35,7 @@ async function filledRing(): Promise<{ object: BpfObject; ring: RingBuffer }> {
   return { object, ring: RingBuffer.open(linuxKernel(), map.fd, map.maxEntries) };
 }
 
-/** Maps whose buffers lie behind those that were made before. */
+/** Maps with buffers allocated after the existing ones. */
 function canaries(): KeyedMap<BtfValue, BtfValue>[] {
   return [8, 64, 256, 1024, 4096, 16384].map((valueSize) => {
     const map = BpfMap.create({ type: "hash", keySize: 4, valueSize, maxEntries: 4 });
@@ -70,7 +70,7 @@ function batchOf(capacity: number): void {
   tellOverwritten(neighbours);
 }
 
-/** What each does; the names are what the test calls them. */
+/** Faults by name; the test uses these names. */
 export const faults: { readonly [name: string]: () => void | Promise<void> } = {
   "writing into the view that consume() gives": async () => {
     const { object, ring } = await filledRing();
@@ -241,7 +241,7 @@ export const faults: { readonly [name: string]: () => void | Promise<void> } = {
         using ring = UserRingBuffer.open(linuxKernel(), map.fd, size);
         for (let count = 0; count < 4; count++) ring.write(new Uint8Array(2000));
       } catch {
-        // To be refused is right.
+        // A refusal is correct.
       }
     }
   },
@@ -261,7 +261,7 @@ export const faults: { readonly [name: string]: () => void | Promise<void> } = {
     } catch (error) {
       console.log(`disposing threw ${error}`);
     }
-    // Whoever holds it now: it is memory or nothing, but no unmapped address.
+    // The new owner has valid memory or a detached buffer, never an unmapped address.
     if (moved.byteLength > 0) scribble(new DataView(moved));
     const after = descriptors();
     if (after !== before) console.log(`${after - before} descriptors stay open`);
@@ -274,7 +274,7 @@ export const faults: { readonly [name: string]: () => void | Promise<void> } = {
     try {
       map.raw.lookup();
     } catch {
-      // To be refused is right.
+      // A refusal is correct.
     }
     try {
       map[Symbol.dispose]();
@@ -305,7 +305,7 @@ export const faults: { readonly [name: string]: () => void | Promise<void> } = {
           elements.next(true);
           elements.lookup();
         } catch {
-          // To be refused is right.
+          // A refusal is correct.
         }
       }
     }
@@ -314,7 +314,7 @@ export const faults: { readonly [name: string]: () => void | Promise<void> } = {
 };
 
 function descriptors(): number {
-  // What is opened once for all maps of the process is open now.
+  // Descriptors that are opened once per process are open now.
   BpfMap.create({ type: "hash", keySize: 4, valueSize: 8, maxEntries: 1 })[Symbol.dispose]();
   return linuxKernel().readDirectory("/proc/self/fd")?.length ?? -1;
 }
@@ -323,7 +323,7 @@ if (import.meta.main) {
   try {
     await faults[Deno.args[0] ?? ""]?.();
   } catch (error) {
-    // An error is right; what it was goes to whoever reads the test's output.
+    // An error is correct; print it for the test's output.
     console.error(`refused: ${error}`);
   }
   console.log("done");

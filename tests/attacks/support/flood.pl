@@ -1,4 +1,4 @@
-# Asks as fast as it can: flood.pl SOCKET UID REQUEST SECONDS inside|outside
+# Sends requests as fast as possible: flood.pl SOCKET UID REQUEST SECONDS inside|outside
 use strict;
 use warnings;
 use Attack;

@@ -1,4 +1,4 @@
-# A user asks a broker all the time and stops, kills or starves the child that enters the namespace:
+# Sends requests continuously and stops, kills or starves the child that enters the namespace:
 # freeze.pl SOCKET UID REQUEST SECONDS stop|kill|limit|slow
 use strict;
 use warnings;
@@ -37,7 +37,7 @@ while (now() < $end) {
     my $result = $how eq 'stop' ? (kill('STOP', $pid) ? 0 : -1)
       : $how eq 'kill' ? (kill('KILL', $pid) ? 0 : -1)
       : $how eq 'limit' ? sys('prlimit64', $pid, 7, $none, 0)
-      # SCHED_IDLE, and the lowest weight.
+      # SCHED_IDLE and the highest nice value.
       : sys('sched_setscheduler', $pid, 5, "\0" x 8) | sys('setpriority', 0, $pid, 19);
     next if $result != 0;
     $hits++ unless $seen{$pid}++;

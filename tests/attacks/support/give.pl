@@ -1,4 +1,4 @@
-# In the sandbox: makes a token of the bpffs and sends it outside, by a socket's path: give.pl SOCKET
+# In the sandbox: creates a token from the bpffs and sends it outside over a socket: give.pl SOCKET
 use strict;
 use warnings;
 use Attack;
@@ -9,7 +9,7 @@ sysopen my $bpffs, $ENV{LIBBPF_BPF_TOKEN_PATH}, O_RDONLY | O_DIRECTORY or die "b
 my $token = bpf(36, pack 'LL', 0, fileno $bpffs);
 say_value('token', errno_name($token));
 say_value('inside', errno_name(map_create($token)));
-# The other side begins when it has seen which uid this is outside.
+# The receiver starts after it has determined the sandbox's uid outside.
 my $socket;
 wait_for(300, sub { defined($socket = connect_to($path)) }) or die "$path: $!\n";
 say_value('sent', errno_name(send_fd($socket, $token)));

@@ -1,5 +1,5 @@
 /**
- * A worker that opens a map, attaches a program, and gives away the numbers: `gives_number.ts?map` or `?link`.
+ * A worker that opens a map or attaches a program and posts the descriptor number: `gives_number.ts?map` or `?link`.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Inputs that are twice as large for twice `n`, and were much more than twice the work.
+ * Inputs whose size is proportional to `n`, but which earlier versions processed in superlinear time.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import { elfBytes, type SectionBytes, symbolBytes } from "../../support/elf_byte
 
 const encoder = new TextEncoder();
 
-/** Little-endian 32-bit words. */
+/** A growing array of little-endian 32-bit words. */
 class Words {
   #words: Uint32Array = new Uint32Array(1024);
   #length = 0;
 
-  /** Appends. */
+  /** Appends words. */
   put(...words: readonly number[]): void {
     for (const word of words) {
       if (this.#length === this.#words.length) {
@@ -30,7 +30,7 @@ class Words {
   }
 }
 
-/** BTF of types that are words already. */
+/** Encodes BTF from types that are already 32-bit words. */
 function btf(types: Words, strings: Uint8Array): Uint8Array<ArrayBuffer> {
   const body = types.bytes;
   const bytes = new Uint8Array(24 + body.length + strings.length);
@@ -50,7 +50,7 @@ const INT = 1 << 24;
 const STRUCT = 4 << 24;
 const TYPEDEF = 8 << 24;
 
-/** `n` structs whose names are the ends of one long name. */
+/** `n` structs whose names are suffixes of one long name. */
 export function suffixNames(n: number): Uint8Array<ArrayBuffer> {
   const strings = new Uint8Array(n + 2).fill(0x61);
   strings[0] = strings[n + 1] = 0;
@@ -59,7 +59,7 @@ export function suffixNames(n: number): Uint8Array<ArrayBuffer> {
   return btf(types, strings);
 }
 
-/** `n` structs of the one name, which has flavours: `a___1`. */
+/** `n` flavours of one struct name: `a___1`. */
 export function flavours(n: number): Uint8Array<ArrayBuffer> {
   const parts = ["\0"];
   const types = new Words();
@@ -73,7 +73,7 @@ export function flavours(n: number): Uint8Array<ArrayBuffer> {
   return btf(types, encoder.encode(parts.join("")));
 }
 
-/** Structs of structs of `int`: `n` of each, one in the other, so that they have n × n members together. */
+/** A struct of `n` structs of `n` `int` members: n × n members in total. */
 export function nested(n: number, size: 4 | 0): Uint8Array<ArrayBuffer> {
   const parts = ["\0int\0inner\0outer\0"];
   const types = new Words();
@@ -94,7 +94,7 @@ export function nested(n: number, size: 4 | 0): Uint8Array<ArrayBuffer> {
   return btf(types, encoder.encode(parts.join("")));
 }
 
-/** A chain of `n` typedefs, each of the one before. */
+/** A chain of `n` typedefs, each of the previous one. */
 export function typedefs(n: number): Uint8Array<ArrayBuffer> {
   const parts = ["\0int\0"];
   const types = new Words();
@@ -114,7 +114,7 @@ interface Function {
   readonly section: number;
   readonly offset: number;
   readonly size: number;
-  /** STB_GLOBAL or STB_LOCAL. */
+  /** Binding of the symbol: STB_GLOBAL or STB_LOCAL. */
   readonly global: boolean;
 }
 
@@ -163,7 +163,7 @@ const MOV = [0xb7, 0, 0] as const;
 const EXIT = [0x95, 0, 0] as const;
 const CALL = [0x85, 0x10, -1] as const;
 
-/** `n` programs, which all call one function of 16 × n instructions. */
+/** `n` programs that call one function of 16 × n instructions. */
 export function sharedFunction(n: number): Uint8Array<ArrayBuffer> {
   const length = 16 * n;
   const big = instructions(...Array.from({ length: length - 1 }, () => MOV), EXIT);
@@ -191,7 +191,7 @@ export function sharedFunction(n: number): Uint8Array<ArrayBuffer> {
   return object(code, functions);
 }
 
-/** `n` programs, which all call the first of `n` functions, each of which calls the next. */
+/** `n` programs that call the first of `n` functions, each of which calls the next. */
 export function sharedChain(n: number): Uint8Array<ArrayBuffer> {
   const text = chain(n);
   const code: SectionBytes[] = [{ name: ".text", type: 1, flags: 6, data: text }];
@@ -238,7 +238,7 @@ function chain(n: number): Uint8Array<ArrayBuffer> {
   for (let index = 0; index < n; index++) {
     const last = index === n - 1;
     text.set(instructions(last ? MOV : CALL, EXIT), index * 16);
-    // A call within the section: the next function begins one instruction on.
+    // A call within the section: the next function begins at the next instruction.
     if (!last) view.setInt32(index * 16 + 4, 1, true);
   }
   return text;
@@ -254,7 +254,7 @@ function chained(n: number): Function[] {
   }));
 }
 
-/** Such a chain, and one program that calls the first. */
+/** A chain of `n` functions and one program that calls the first. */
 export function callChain(n: number): Uint8Array<ArrayBuffer> {
   const relocation = new Uint8Array(16);
   new DataView(relocation.buffer).setBigUint64(8, (1n << 32n) | 10n, true);

@@ -1,6 +1,6 @@
 /**
- * The child of a test in `leftovers_test.ts`: numbers that a worker gave away before it was terminated. What is
- * taken up from ended workers must be theirs. Prints one line for each harm.
+ * The child of a test in `leftovers_test.ts`: descriptor numbers that a worker posted before it was terminated.
+ * Cleanup after ended workers must close only descriptors that they still own. Prints one line for each harm.
  *
  * @module
  */
@@ -24,13 +24,13 @@ async function end(worker: Worker): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 300));
 }
 
-/** Lets another isolate look for what ended ones left. */
+/** Makes another isolate clean up descriptors of ended ones. */
 async function takeUp(): Promise<void> {
   const { worker } = await start("?map");
   await end(worker);
 }
 
-/** The worker's number is closed here, and comes again for a map of ours. */
+/** Closes the worker's descriptor number, which the kernel then reuses for a map of this isolate. */
 async function closedHere(): Promise<void> {
   const { worker, number } = await start("?map");
   kernel.close(number);
@@ -52,7 +52,7 @@ async function closedHere(): Promise<void> {
   ours[Symbol.dispose]();
 }
 
-/** The worker has released a link, and this isolate has taken it over. */
+/** Takes over a link that the worker released. */
 async function takenOver(): Promise<void> {
   const { worker, number } = await start("?link");
   const link = Link.fromFd(kernel, number);

@@ -1,4 +1,4 @@
-# Holds as many of the broker's connections as it gets, and says nothing on them:
+# Opens as many connections to the broker as possible and sends nothing on them:
 # hold.pl SOCKET UID CONNECTIONS SECONDS inside|outside
 use strict;
 use warnings;
@@ -12,13 +12,13 @@ my $address = pack_sockaddr_un($path);
 my $end = now() + $seconds;
 my ($opened, $peak, @held) = (0, 0);
 while (now() < $end) {
-  # Readable is one that was answered, or closed: its place is taken again.
+  # A readable connection was answered or closed: replace it.
   my $bits = '';
   vec($bits, fileno($_), 1) = 1 for @held;
   select(my $ready = $bits, undef, undef, 0.002) if @held;
   @held = grep { !(defined $ready && vec $ready, fileno($_), 1) } @held;
   while (@held < $most) {
-    # Not blocking: a full backlog says so.
+    # Nonblocking, so that a full backlog returns EAGAIN.
     socket my $socket, AF_UNIX, 5 | 2048, 0 or last;
     connect $socket, $address or last;
     push @held, $socket;

@@ -1,5 +1,5 @@
-# Forks and ends for so many seconds, so that it is never seen where it was looked for, and touches a
-# file all the time: hop.pl FILE SECONDS HOPPERS
+# Forks and exits repeatedly for the given seconds, so that its pid changes before it can be signalled, and
+# writes to a file: hop.pl FILE SECONDS HOPPERS
 use strict;
 use warnings;
 use POSIX ();
@@ -13,10 +13,10 @@ for (1 .. $hoppers) {
   while (time < $end) {
     sysseek $handle, 0, 0;
     syswrite $handle, "$$      \n";
-    # The parent is gone before anybody can have read of it.
+    # The parent exits before its pid in /proc can be used.
     POSIX::_exit(0) if fork;
   }
   POSIX::_exit(0);
 }
-# Time for them to begin.
+# Time for the processes to start.
 select undef, undef, undef, 0.2;

@@ -1,10 +1,10 @@
 /**
- * Objects whose names are an attacker's: a good object, with its names changed where they stand.
+ * Objects with hostile names: replaces names in BTF and the symbol table of a valid object.
  *
  * @module
  */
 
-/** What is named. */
+/** Kind of a named item. */
 export type Place =
   | "int"
   | "struct"
@@ -18,10 +18,10 @@ export type Place =
   | "tag"
   | "section";
 
-/** The new name of one that stands in a place; `undefined` leaves it. */
+/** Returns the new name of an item; `undefined` keeps its name. */
 export type Rename = (place: Place, name: string) => string | undefined;
 
-/** Places by the kind of a BTF type, and of the names that follow it. */
+/** Item kinds by BTF kind, for a type and for the names that follow it. */
 const PLACES: { readonly [kind: number]: Place } = {
   1: "int",
   4: "struct",
@@ -37,7 +37,7 @@ const PLACES: { readonly [kind: number]: Place } = {
   18: "tag",
   19: "enum",
 };
-/** Bytes of what follows a type: at once, and for each of its `vlen`. */
+/** Size in bytes of the data after a `btf_type`: a fixed part, and a part for each of its `vlen`. */
 const TAILS: { readonly [kind: number]: readonly [fixed: number, each: number] } = {
   1: [4, 0],
   3: [12, 0],
@@ -57,7 +57,7 @@ const PARTS: { readonly [kind: number]: Place } = {
   13: "parameter",
   19: "enumerator",
 };
-/** Members that make a struct the definition of a map: an object without them has no maps. */
+/** Members of a map definition. They keep their names, or the object would have no maps. */
 const DEFINING: ReadonlySet<string> = new Set([
   "type",
   "key",
@@ -112,7 +112,7 @@ function sectionsOf(bytes: Uint8Array): { sections: Section[]; names: number } {
   return { sections, names };
 }
 
-/** A growing table of strings. */
+/** A growing string table. */
 class Strings {
   #bytes: number[];
 
@@ -162,7 +162,7 @@ function renameBtf(btf: Uint8Array, rename: Rename): Uint8Array {
     }
     at += 12 + fixed + each * count;
   }
-  // The strings stand last, so that they can grow.
+  // The string section is last, so that it can grow.
   const bytes = table.bytes;
   const whole = new Uint8Array(strings + bytes.length);
   whole.set(out.subarray(0, strings));
@@ -171,7 +171,7 @@ function renameBtf(btf: Uint8Array, rename: Rename): Uint8Array {
   return whole;
 }
 
-/** The object with other names, in BTF and in the table of symbols alike. */
+/** Returns the object with its names replaced in both BTF and the symbol table. */
 export function renamed(object: Uint8Array, rename: Rename): Uint8Array<ArrayBuffer> {
   const { sections, names } = sectionsOf(object);
   const replaced = new Map<Section, Uint8Array>();
@@ -204,7 +204,7 @@ export function renamed(object: Uint8Array, rename: Rename): Uint8Array<ArrayBuf
     if (wanted !== undefined) view.setUint32(at, table.add(wanted), true);
   }
   replaced.set(symbols, changed);
-  // Names of programs' sections; those of .maps, .BTF and the like say what they are.
+  // Renames program sections only: names such as .maps and .BTF identify the section's content.
   if (sectionNames === symbolNames) {
     for (const section of sections) {
       if (section.name.startsWith(".") || /^(license|version|)$/.test(section.name)) continue;

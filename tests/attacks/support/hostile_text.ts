@@ -1,15 +1,15 @@
 /**
- * Names that an attacker writes into a file, and what of them must never reach an output as it is.
+ * Hostile names in files, and the characters of them that outputs must escape.
  *
  * @module
  */
 
-/** Written by code that leaves its comment or string: a file that must not come into being. */
+/** File that injected code would create when a name escapes from its comment or string. */
 export const MARKER = "skep-attack-ran";
 
 const WRITE = `Deno.writeTextFileSync("${MARKER}","")`;
 
-/** Ways out of comments, strings, templates, names and lines. */
+/** Names that try to escape from comments, strings, templates, identifiers and lines. */
 export const PAYLOADS: readonly string[] = [
   `*/${WRITE}/*`,
   `*/\n${WRITE}\n/*`,
@@ -50,12 +50,12 @@ export const PAYLOADS: readonly string[] = [
   "${",
 ];
 
-/** How many of them, the first ones, bring code with them. */
+/** Number of escapes, from the first, that contain code. */
 export const CODE = 18;
 
 /**
- * Every printable and control character of ASCII and Latin-1, and those that turn or hide text: alone, but for
- * letters and their like, which come by the dozen.
+ * Returns every printable and control character of ASCII and Latin-1, and characters that reverse or hide text.
+ * Letters, digits and Latin-1 characters come in groups of twelve, the others alone.
  */
 export function everyCharacter(): string[] {
   const numbers = Array.from({ length: 0x100 - 1 }, (_, index) => index + 1);
@@ -71,12 +71,12 @@ export function everyCharacter(): string[] {
   return [...all.filter((text) => !plain(text)), ...groups];
 }
 
-/** Control characters but for the newline, and what turns text around or breaks lines elsewhere. */
+/** Control characters except newline, and characters that reverse text or separate lines. */
 const RAW =
   // deno-lint-ignore no-control-regex
   /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
 
-/** The first character of an output that a terminal, an editor or a compiler would obey, by its number. */
+/** Returns the code point of the first character that a terminal, an editor or a compiler would interpret. */
 export function obeyed(output: string): string | undefined {
   const found = RAW.exec(output)?.[0];
   return found === undefined
@@ -84,7 +84,7 @@ export function obeyed(output: string): string | undefined {
     : `U+${found.codePointAt(0)?.toString(16).padStart(4, "0")}`;
 }
 
-/** TypeScript or C without comments and without what stands in strings: what a compiler would run. */
+/** Returns TypeScript or C without comments and string contents: the code that a compiler would run. */
 export function withoutText(source: string): string {
   return source.replace(
     /\/\*[\s\S]*?\*\/|\/\/[^\n\r\u2028\u2029]*|"(?:\\.|[^"\\\n\r])*"|'(?:\\.|[^'\\\n\r])*'/g,
@@ -92,7 +92,7 @@ export function withoutText(source: string): string {
   );
 }
 
-/** How often each word of declarations stands in code: the same for hostile names and for good ones. */
+/** Counts each declaration keyword in code: the counts must be equal for hostile and harmless names. */
 export function declarations(source: string): string {
   const counts: string[] = [];
   const text = withoutText(source);

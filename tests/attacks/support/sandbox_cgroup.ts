@@ -1,5 +1,5 @@
 /**
- * The child of `sandbox_cgroup_test.ts`, in a mount namespace of its own: mounts cgroup version 2, runs a sandbox that
+ * The child of `sandbox_cgroup_test.ts`, in a new mount namespace: mounts cgroup version 2, runs a sandbox that
  * leaves processes, and prints the cgroups before and after.
  *
  * @module

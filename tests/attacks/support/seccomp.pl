@@ -1,4 +1,4 @@
-# Runs a command for which bpf(2) is answered with an errno, as containers' profiles do:
+# Runs a command under a filter that fails bpf(2) with an errno, like containers' profiles:
 # seccomp.pl ERRNO COMMAND…
 use strict;
 use warnings;

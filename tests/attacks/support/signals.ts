@@ -15,7 +15,7 @@ const TIMER_CREATE = arm ? 107 : 222;
 const TIMER_SETTIME = arm ? 110 : 223;
 const SIGALRM = 14;
 const SIGEV_THREAD_ID = 4;
-/** Nanoseconds: less than the verifier takes for a small program. */
+/** Timer period in nanoseconds, shorter than the verification of a small program. */
 const INTERVAL = 50_000n;
 const LOADS = 20;
 

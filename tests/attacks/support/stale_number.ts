@@ -1,6 +1,6 @@
 /**
- * The child of `stale_number_test.ts`: what still holds the number of a disposed map is used after the
- * number went to another map. Prints one line for each harm.
+ * The child of `stale_number_test.ts`: uses iterators, batches and readers of a disposed map after its
+ * descriptor number was reused for another map. Prints one line for each harm.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import {
 
 const kernel = linuxKernel();
 const ROUNDS = 50;
-/** Values of the map that takes the number over: far larger than the room that the victim has. */
+/** Value size of the map that reuses the number, far larger than the victim's buffers. */
 const LARGE = 8192;
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -30,7 +30,7 @@ function key(number: number): Bytes {
   return new Uint8Array(Uint32Array.of(number).buffer);
 }
 
-/** Buffers of maps that have nothing to do with it, which must stay as they are. */
+/** Buffers of unrelated maps, which must not change. */
 class Canaries implements Disposable {
   readonly #maps: KeyedMap<BtfValue, BtfValue>[] = [];
 
@@ -45,7 +45,7 @@ class Canaries implements Disposable {
     }
   }
 
-  /** How many buffers were written to; they are mended. */
+  /** Counts buffers that were overwritten and restores them. */
   touched(): number {
     let count = 0;
     for (const { raw: { elements } } of this.#maps) {
@@ -74,7 +74,7 @@ function small(): KeyedMap<number, bigint> {
   return map;
 }
 
-/** A map of 64 elements whose bytes are all 0xee. */
+/** Creates a map of 64 elements whose bytes are all 0xee. */
 function large(type: "hash" | "array" = "hash"): AnyMap {
   const map = BpfMap.create({ type, keySize: 4, valueSize: LARGE, maxEntries: 64 });
   const value = new Uint8Array(LARGE).fill(0xee);
@@ -85,8 +85,8 @@ function large(type: "hash" | "array" = "hash"): AnyMap {
 }
 
 /**
- * Takes the victim's number: disposes of it, then makes the map that gets the number. The same number is
- * needed for the attack; when another comes, this round says nothing.
+ * Disposes the victim and creates a map that reuses its descriptor number. When the kernel assigns another
+ * number, the round is inconclusive.
  */
 function takeOver(victim: KeyedMap<number, bigint>, type?: "array"): AnyMap | undefined {
   const number = victim.fd;
@@ -99,7 +99,7 @@ function takeOver(victim: KeyedMap<number, bigint>, type?: "array"): AnyMap | un
 
 type Attack = (map: KeyedMap<number, bigint>) => () => unknown;
 
-/** Something begun on the living map; what it gives after the map was disposed of. */
+/** Starts an operation on the open map; the returned function continues it after the map was disposed. */
 const begun: { readonly [name: string]: Attack } = {
   entries: (map) => {
     const entries = map.entries({ size: 4 });
@@ -152,7 +152,7 @@ const begun: { readonly [name: string]: Attack } = {
   },
 };
 
-/** Whether an element belongs to the victim: its keys and values are below 64. */
+/** Returns whether an element belongs to the victim, whose keys and values are below 64. */
 function own(element: unknown): boolean {
   if (Array.isArray(element)) return element.every(own);
   return typeof element === "number" || typeof element === "bigint" ? element < 64 : false;
@@ -166,7 +166,7 @@ function iterators(name: string, attack: Attack): void {
   for (let round = 0; round < ROUNDS; round++) {
     const victim = small();
     const go = attack(victim);
-    // Their buffers lie behind the one that the attack was given.
+    // Their buffers are allocated after the buffer of the attack.
     using canaries = new Canaries();
     using other = takeOver(victim, name.includes("updating") ? "array" : undefined);
     if (other === undefined) continue;
@@ -175,7 +175,7 @@ function iterators(name: string, attack: Attack): void {
     try {
       came = go();
     } catch {
-      // To be refused is right.
+      // A refusal is correct.
     }
     if (Array.isArray(came) && came.some((element) => !own(element))) foreign++;
     if (canaries.touched() > 0) overwritten++;
@@ -193,7 +193,7 @@ function iterators(name: string, attack: Attack): void {
   if (changed > 0) report(`${name}: another map changed, ${changed} of ${reused}`);
 }
 
-/** The close of a perf buffer takes its perf events out of the map behind the number. */
+/** Closing a perf buffer deletes its perf events from the map with the stored number. */
 function perfBuffer(): void {
   const map = BpfMap.create({ type: "perf_event_array", keySize: 4, valueSize: 4, maxEntries: 64 });
   const buffer = PerfBuffer.open(kernel, map.fd, 64);
@@ -210,13 +210,13 @@ function perfBuffer(): void {
   try {
     buffer.close();
   } catch {
-    // To be refused is right.
+    // A refusal is correct.
   }
   const left = [...other.keys()].length;
   if (left !== 64) report(`PerfBuffer.close: ${64 - left} elements of another map deleted`);
 }
 
-/** A perf buffer opened by the map itself, which knows when it is disposed of. */
+/** A perf buffer opened through the map object, which tracks its disposal. */
 function mapRecords(): void {
   const map = BpfMap.create({ type: "perf_event_array", keySize: 4, valueSize: 4, maxEntries: 64 });
   const reader = map.openRecords();
@@ -233,13 +233,13 @@ function mapRecords(): void {
   try {
     reader.close();
   } catch {
-    // To be refused is right.
+    // A refusal is correct.
   }
   const left = [...other.keys()].length;
   if (left !== 64) report(`openRecords().close: ${64 - left} elements of another map deleted`);
 }
 
-/** `records()` opens when it is first asked, maybe long after the map was disposed of. */
+/** `records()` opens the buffer at the first read, possibly after the map was disposed. */
 async function lateRecords(): Promise<void> {
   const map = BpfMap.create({ type: "ringbuf", maxEntries: 4096 });
   const records = map.records({ signal: AbortSignal.timeout(300) });
@@ -250,16 +250,16 @@ async function lateRecords(): Promise<void> {
   try {
     const first = records.next();
     await new Promise((resolve) => setTimeout(resolve, 50));
-    // A consumer that mapped the other ring: there may be one per map.
+    // A ring buffer permits one consumer mapping per map, so a mapping of the other ring is harmful.
     const maps = new TextDecoder().decode(kernel.readFile("/proc/self/maps").bytes);
     if (/anon_inode:bpf-map/.test(maps)) report("records: another map's ring buffer was opened");
     await first;
   } catch {
-    // To be refused is right.
+    // A refusal is correct.
   }
 }
 
-/** A reader that polls a number that now is another's. */
+/** A reader that polls a number now used by another map. */
 function staleWait(): void {
   const map = BpfMap.create({ type: "ringbuf", maxEntries: 4096 });
   using ring = RingBuffer.open(kernel, map.fd, 4096);
@@ -267,7 +267,7 @@ function staleWait(): void {
   try {
     if (ring.poll(10)) report("RingBuffer.poll: a record of an empty ring");
   } catch {
-    // To be refused is right.
+    // A refusal is correct.
   }
 }
 

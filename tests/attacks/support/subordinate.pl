@@ -1,4 +1,4 @@
-# One owner asks under each of its subordinate uids: subordinate.pl SOCKET OWNER COUNT REQUEST
+# One owner sends a request under each of its subordinate uids: subordinate.pl SOCKET OWNER COUNT REQUEST
 use strict;
 use warnings;
 use Attack;

@@ -1,6 +1,6 @@
-# A terminal with root's shell at it, at which a line is typed: terminal.pl SECONDS LINE [TYPED [WHEN]]
+# Opens a terminal with root's shell and types a line: terminal.pl SECONDS LINE [TYPED [WHEN]]
 #
-# TYPED goes in when WHEN has been written. At last `exit` is typed. `screen` is what was written.
+# Types TYPED after the terminal shows WHEN, and finally `exit`. Prints the terminal's output as `screen`.
 use strict;
 use warnings;
 use Attack;
@@ -17,7 +17,7 @@ my $path = '/dev/pts/' . unpack 'l', $number;
 my $shell = fork // die;
 if ($shell == 0) {
   sys('setsid');
-  # The first terminal that a session's leader opens becomes its own.
+  # The first terminal that a session leader opens becomes its controlling terminal.
   sysopen my $slave, $path, O_RDWR or die "$path: $!\n";
   POSIX::dup2(fileno $slave, $_) for 0 .. 2;
   close $slave;
@@ -43,7 +43,7 @@ while (now() < $end) {
   if ($state < 2 && $screen =~ /the line has ended/) {
     $state = 2;
     say_value('ended', 'yes');
-    # What somebody else has typed is run first.
+    # The shell first runs lines injected by others.
     nap(0.5);
     type("exit\n");
   }

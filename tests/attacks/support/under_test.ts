@@ -1,30 +1,30 @@
 /**
- * The project that is attacked: this one, or, to see an attack succeed, an older tree.
+ * The attacked tree: this one, or an older one to reproduce an attack.
  *
  * @module
  */
 
-/** The tree whose `skep` the attacks start, without a slash at the end. */
+/** Path of the tree whose `skep` the attacks start, without a trailing slash. */
 export const tree: string = (Deno.env.get("SKEP_UNDER_TEST") ??
   new URL("../../../", import.meta.url).pathname).replace(/\/$/, "");
 
-/** The program and the arguments that stand for `skep`. */
+/** Program and arguments that run `skep`. */
 export const skep: readonly string[] = [Deno.execPath(), "run", "-A", `${tree}/cli/mod.ts`];
 
-/** How much longer everything may take: an emulated machine is twenty times slower. */
+/** Factor for all timeouts: an emulated machine is twenty times slower. */
 export const patience: number = Deno.env.has("SKEP_GUEST") ? 20 : 1;
 
-/** What a command came to. */
+/** Result of a command. */
 export interface Ended {
-  /** The exit status. */
+  /** Exit status. */
   readonly code: number;
-  /** Standard output. */
+  /** Text of standard output. */
   readonly stdout: string;
-  /** Standard error. */
+  /** Text of standard error. */
   readonly stderr: string;
 }
 
-/** Runs a command to its end, for at most so many seconds; killed, it has the status 137. */
+/** Runs a command and kills it after the given seconds, which gives the status 137. */
 export async function run(
   command: readonly string[],
   options: {
@@ -54,7 +54,7 @@ export async function run(
   }
 }
 
-/** `skep` with these arguments. */
+/** Runs `skep` with these arguments. */
 export async function runSkep(
   args: readonly string[],
   options: Parameters<typeof run>[1] = {},
@@ -62,7 +62,7 @@ export async function runSkep(
   return await run([...skep, ...args], options);
 }
 
-/** Sends a signal to a process that the test started; one that is gone is gone. */
+/** Sends a signal to a process that the test started; ignores a process that has exited. */
 export function kill(pid: number, signal: Deno.Signal): void {
   try {
     Deno.kill(pid, signal);
@@ -71,7 +71,7 @@ export function kill(pid: number, signal: Deno.Signal): void {
   }
 }
 
-/** A file's text, or undefined when it cannot be read. */
+/** Reads a text file; returns `undefined` when it cannot be read. */
 export function readText(path: string): string | undefined {
   try {
     return Deno.readTextFileSync(path);
@@ -80,12 +80,12 @@ export function readText(path: string): string | undefined {
   }
 }
 
-/** A promise that is fulfilled after so many milliseconds. */
+/** Waits the given milliseconds. */
 export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** Waits until the condition holds, for at most so many seconds; whether it did. */
+/** Waits until the condition holds, at most the given seconds; returns whether it held. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   seconds: number,
@@ -98,7 +98,7 @@ export async function until(
   }
 }
 
-/** The processes whose command line holds the text, by pid: for a text that only the test knows. */
+/** Returns the pids of processes whose command line contains the text, which must be unique to the test. */
 export function processesWith(text: string): number[] {
   const found: number[] = [];
   for (const { name } of Deno.readDirSync("/proc")) {

@@ -158,7 +158,7 @@ function drop(): void {
   try {
     disposeOf(instance);
   } catch {
-    // To be refused is right.
+    // A refusal is correct.
   }
   endOpened();
 }
@@ -175,7 +175,7 @@ async function run({ name, maker, shared, before, call }: Case): Promise<void> {
     const result = call(instance);
     await use(result);
   } catch (error) {
-    // To be refused is right.
+    // A refusal is correct.
     if (only !== undefined) say(`refused ${name}: ${error}`);
   }
   const harms = canaries.harms();

@@ -59,7 +59,7 @@ function dispose(instance: unknown): void {
   try {
     if (typeof end === "function") Reflect.apply(end, instance, []);
   } catch {
-    // To be refused is right.
+    // A refusal is correct.
   }
 }
 
