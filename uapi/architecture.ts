@@ -6,7 +6,7 @@
  * @module
  */
 
-/** A supported architecture, as in `uname -m` and `Deno.build.arch`. */
+/** A supported architecture, named as the kernel does in `uname -m`. */
 export type Architecture = "x86_64" | "aarch64";
 
 /** The numbers by architecture. */
